@@ -1,0 +1,428 @@
+"""What ``init`` and ``config-switch`` do, from values to a draft.
+
+Nothing here writes: the draft becomes a plan, and the caller commits or shows it.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Iterable, Mapping, NamedTuple, Optional, Sequence
+
+from ccsetup import profiles
+from ccsetup.clients import CLIENTS
+from ccsetup.clients.base import Files, Use, Version, Wishes
+from ccsetup.documents import dotenv
+from ccsetup.documents.edit import Set, Unset, lookup
+from ccsetup.draft import Draft
+from ccsetup.errors import CcsetupError, UsageError
+from ccsetup.i18n import _
+from ccsetup.model import CLIENT_NAMES, ClientName, KeyStorage, Preset, Secret
+from ccsetup.paths import Paths
+from ccsetup.plan import Note, Owned, Wish, edits, owned_from_json, owned_to_json
+from ccsetup.profiles import Part, Profile
+
+
+class Request(NamedTuple):
+    """One profile that ``init`` is to make or to change."""
+
+    name: str
+    provider: str
+    """Empty: the saved profile of that name keeps its provider, and its parts are changed, not replaced."""
+    region: str
+    parts: Mapping[ClientName, Part]
+    key: Optional[Secret]
+    key_storage: str
+    """Empty: as the profile has it; ``inline`` for a new one."""
+    key_env: str
+    activate: frozenset[ClientName]
+
+
+class Switched(NamedTuple):
+    """A client, and the profile it uses after the command ("" = its own account)."""
+
+    client: ClientName
+    profile: str
+
+
+class World:
+    """A draft with everything that a command has to know around it."""
+
+    def __init__(
+        self,
+        draft: Draft,
+        paths: Paths,
+        load_preset: Callable[[str], Preset],
+        versions: Callable[[ClientName], Version],
+    ) -> None:
+        self.draft = draft
+        self.paths = paths
+        self.load_preset = load_preset
+        self.version = versions
+        self.notes: list[Note] = []
+        self.profiles = profiles.parse(draft.text(paths.profiles), paths.short(paths.profiles))
+
+    # The record of what we own.
+
+    def _state(self, *path: str) -> Any:
+        return lookup(self.draft.data(self.paths.state, "json"), path)
+
+    def active(self, client: ClientName) -> str:
+        """Return the profile that we made *client* use last, or ""."""
+        name = self._state("clients", client, "profile")
+        return name if isinstance(name, str) else ""
+
+    def owned(self, *slot: str) -> dict[str, tuple[Owned, ...]]:
+        found = self._state(*slot, "owned")
+        return {f: owned_from_json(items) for f, items in found.items()} if isinstance(found, dict) else {}
+
+    def record(self, slot: tuple[str, ...], body: Optional[dict[str, Any]]) -> None:
+        edit = Unset(slot, prune=len(slot) - 1) if body is None else Set(slot, body)
+        if body is None and not self._state(*slot) and self._state(*slot) != {}:
+            return
+        self.draft.edit(self.paths.state, "json", (edit,))
+
+    # Documents.
+
+    def files(self, client: ClientName, extra: Iterable[tuple[str, str]] = ()) -> Files:
+        wanted = [*CLIENTS[client].documents(self.paths), *((p, f) for p, f in extra if f)]
+        for path, _form in wanted:
+            self.draft.consequence.setdefault(path, consequence(client))
+        return Files(
+            self.paths,
+            {p: self.draft.data(p, f) for p, f in wanted},
+            {p: self.draft.text(p) for p, _f in wanted},
+            self.version(client),
+        )
+
+    def fulfil(self, wishes: Wishes, slot: tuple[str, ...], form: Mapping[str, str]) -> dict[str, Any]:
+        """Apply *wishes*, take back what *slot* owned besides, and return what it owns now, as JSON."""
+        before = self.owned(*slot)
+        by_path = {w.path: w for w in wishes.documents}
+        for path in before:
+            if path not in by_path:
+                by_path[path] = Wish(path, "json" if path.endswith(".json") else "toml", {})
+        owned: dict[str, Any] = {}
+        for path, wish in by_path.items():
+            done, now, changed = edits(self.draft.data(path, wish.format), wish, before.get(path, ()))
+            for c in changed:
+                self.notes.append(
+                    Note(
+                        "warning",
+                        _("{file}: {key} was changed by hand since; it stays as it is.").format(
+                            file=self.paths.short(c.file), key=".".join(c.path)
+                        ),
+                    )
+                )
+            self.draft.edit(path, wish.format, done, claude_lock=wish.claude_lock)
+            if not wish.settings and done and form.get(path) == "own" and not self.draft.data(path, wish.format):
+                self.draft.replace(path, None)
+            if now:
+                owned[path] = owned_to_json(now)
+        for path, text in wishes.files.items():
+            if text is None and not self.draft.exists(path):
+                continue
+            self.draft.replace(path, text)
+        return owned
+
+    # Profiles.
+
+    def use(self, profile: Profile, client: ClientName) -> Use:
+        """Return *profile* as *client* is to use it; errors say what is missing."""
+        preset = self.load_preset(profile.provider)
+        if client not in profile.parts:
+            raise UsageError(
+                _("Profile '{name}' has no settings for {client}.").format(
+                    name=profile.name, client=CLIENTS[client].TITLE
+                ),
+                hint=_("Add them with: ccsetup init -n {name} -p {provider} -T {client} -k KEY").format(
+                    name=profile.name, provider=profile.provider, client=client
+                ),
+            )
+        endpoint = (
+            profiles.claude_endpoint(profile, preset)
+            if client == "claude-code"
+            else profiles.codex_endpoint(profile, preset)
+        )
+        return Use(profile, preset, endpoint, self.key(profile), self.paths.key_file(profile.name))
+
+    def key(self, profile: Profile) -> Optional[Secret]:
+        """Return the saved key of *profile*; None when it is in a variable of the user's."""
+        if profile.key_storage == "env":
+            return None
+        text = self.draft.text(self.paths.key_file(profile.name)).strip()
+        if not text:
+            raise CcsetupError(
+                _("The key of profile '{name}' is not where it was saved: {file}").format(
+                    name=profile.name, file=self.paths.short(self.paths.key_file(profile.name))
+                ),
+                hint=_("Give it again with: ccsetup init -n {name} -k KEY").format(name=profile.name),
+            )
+        return Secret(text)
+
+    def find(self, name: str) -> Profile:
+        """Return the profile called *name*; UsageError names those there are."""
+        if name in self.profiles:
+            return self.profiles[name]
+        known = ", ".join(self.profiles)
+        if not known:
+            raise CcsetupError(
+                _("There is no profile '{name}': none is saved yet.").format(name=profiles.printable(name)),
+                hint=_("Make one with: ccsetup init -p PROVIDER -k KEY"),
+            )
+        import difflib
+
+        near = difflib.get_close_matches(name, self.profiles, 1)
+        raise CcsetupError(
+            _("There is no profile '{name}'. Saved profiles: {known}").format(
+                name=profiles.printable(name), known=known
+            ),
+            hint=_("Did you mean: ccsetup config-switch {name}").format(name=near[0])
+            if near
+            else _("See them with: ccsetup config-switch --list"),
+        )
+
+
+def consequence(client: ClientName) -> str:
+    """Return what *client* does with a document that cannot be parsed (observed)."""
+    if client == "claude-code":
+        return _("Claude Code ignores the whole file as it is. Nothing was changed.")
+    return _("Codex does not start with the file as it is. Nothing was changed.")
+
+
+def check_strict(world: World, path: str, *, repair: bool) -> None:
+    """Refuse settings.json with a comment or a trailing comma, or remove these with *repair*.
+
+    Claude Code ignores such a file as a whole, silently with ``-p`` before 2.1.329.
+    """
+    from ccsetup.documents import jsondoc
+
+    text = world.draft.text(path)
+    if not text.strip("\ufeff \t\r\n"):
+        return
+    problem = jsondoc.strict_problem(text)
+    if problem is None:
+        return
+    world.draft.data(path, "json")  # what cannot be read at all is another error
+    if not repair:
+        raise CcsetupError(
+            _("{file}:{line}:{column}: {problem}. Claude Code ignores the whole file because of it.").format(
+                file=world.paths.short(path),
+                line=problem.line,
+                column=problem.column,
+                problem=problem.message.rstrip("."),
+            ),
+            hint=_("Run the same command with --repair to take comments and trailing commas out (undo brings them back)."),
+        )
+    world.draft.replace(path, jsondoc.strict(text))
+    world.notes.append(
+        Note("info", _("{file}: comments and trailing commas were taken out.").format(file=world.paths.short(path)))
+    )
+
+
+def merge(world: World, request: Request) -> Profile:
+    """Return the profile that *request* makes of the saved one of that name, if there is one.
+
+    A profile has one key.  So a change of provider, region or host that would leave another client of the
+    profile with the new key at the old address is refused.
+    """
+    profiles.check_name(request.name)
+    old = world.profiles.get(request.name)
+    if not request.provider:
+        if old is None:
+            raise world_without(world, request.name)
+        base_parts = {c: _overlay(old.parts.get(c, Part()), p) for c, p in request.parts.items()} or dict(old.parts)
+        provider, region = old.provider, request.region or old.region
+        if region != old.region:
+            base_parts = {**old.parts, **base_parts}
+    else:
+        base_parts = dict(request.parts)
+        provider, region = request.provider, request.region
+    preset = world.load_preset(provider)
+    found = preset.region(region)
+    if found is None:
+        profiles.region_of(Profile(request.name, provider, region, "inline", "", {}), preset)
+        raise AssertionError
+    region = found.id
+    parts: dict[ClientName, Part] = dict(base_parts)
+    if old is not None:
+        others = {c: p for c, p in old.parts.items() if c not in parts}
+        if (old.provider, old.region or preset_default(world, old)) != (provider, region):
+            if others:
+                other = next(iter(others))
+                raise UsageError(
+                    _(
+                        "Profile '{name}' is {provider} ({region}) and serves {client} too; "
+                        "one profile has one key, so it cannot be changed for one client alone."
+                    ).format(
+                        name=old.name,
+                        provider=old.provider,
+                        region=old.region or "-",
+                        client=CLIENTS[other].TITLE,
+                    ),
+                    hint=_("Change it for both with -T all, or choose another name with -n NAME."),
+                )
+        else:
+            parts = {**others, **parts}
+    storage: Any = request.key_storage or (old.key_storage if old else "") or "inline"
+    key_env = request.key_env
+    if storage in ("env", "dotenv") and not key_env:
+        key_env = (old.key_env if old else "") or variable(request.name, preset)
+    if storage in ("inline", "command"):
+        key_env = ""
+    profile = Profile(request.name, provider, region, storage, key_env, {c: parts[c] for c in CLIENT_NAMES if c in parts})
+    _check_one_host(world, old, profile, request)
+    return profile
+
+
+def preset_default(world: World, profile: Profile) -> str:
+    return world.load_preset(profile.provider).regions[0].id
+
+
+def world_without(world: World, name: str) -> CcsetupError:
+    try:
+        world.find(name)
+    except CcsetupError as e:
+        return e
+    raise AssertionError
+
+
+def _overlay(old: Part, new: Part) -> Part:
+    return old._replace(**{k: v for k, v in new._asdict().items() if v})
+
+
+def _check_one_host(world: World, old: Optional[Profile], profile: Profile, request: Request) -> None:
+    if old is None or request.key is None or not request.provider:
+        return
+    kept = [c for c in profile.parts if c not in request.parts]
+    urls = {profile.parts[c].url for c in profile.parts}
+    if not kept or not any(urls):
+        return
+    saved = world.draft.text(world.paths.key_file(old.name)).strip()
+    if saved == request.key.reveal():
+        return
+    hosts = {c: profiles.origin(world_url(world, profile, c)) for c in profile.parts}
+    for client in kept:
+        if any(hosts[client] != hosts[c] for c in request.parts):
+            raise UsageError(
+                _("Profile '{name}' has {client} at {host}; the new key would be sent there too.").format(
+                    name=profile.name, client=CLIENTS[client].TITLE, host=hosts[client]
+                ),
+                hint=_("Choose another name with -n NAME, or give the addresses of both with -T all."),
+            )
+
+
+def world_url(world: World, profile: Profile, client: ClientName) -> str:
+    preset = world.load_preset(profile.provider)
+    if client == "claude-code":
+        return profiles.claude_endpoint(profile, preset).base_url
+    return profiles.codex_endpoint(profile, preset).base_url
+
+
+def variable(name: str, preset: Preset) -> str:
+    """Return the variable that is to hold the key: a name that shells and Codex's .env reader take."""
+    import re
+
+    usual = preset.key_env
+    if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", usual) and not usual.upper().startswith("CODEX_"):
+        return usual
+    return "CCSETUP_" + re.sub(r"[^A-Za-z0-9]", "_", name).upper() + "_API_KEY"
+
+
+def init(world: World, requests: Sequence[Request], *, repair: bool = False) -> list[Switched]:
+    """Save the requested profiles, and make the clients use those that are to be active.
+
+    A profile that a client uses already is written there again, so that a new key reaches every file.
+    """
+    switched: list[Switched] = []
+    for request in requests:
+        profile = merge(world, request)
+        _save_key(world, profile, request.key)
+        old = world.profiles.get(profile.name)
+        if old != profile:
+            world.draft.edit(world.paths.profiles, "toml", (profiles.save(profile),))
+            if not world.draft.text(world.paths.profiles).startswith("#") and old is None and not world.profiles:
+                world.draft.replace(
+                    world.paths.profiles, profiles.HEADER + world.draft.text(world.paths.profiles)
+                )
+            world.profiles[profile.name] = profile
+        for client in CLIENT_NAMES:
+            if client not in profile.parts:
+                if old and client in old.parts:
+                    _forget_saved(world, old.name, client)
+                continue
+            active = client in request.activate or world.active(client) == profile.name
+            _apply(world, profile, client, activate=active, repair=repair)
+            if active:
+                switched.append(Switched(client, profile.name))
+    return switched
+
+
+def _save_key(world: World, profile: Profile, key: Optional[Secret]) -> None:
+    path = world.paths.key_file(profile.name)
+    if profile.key_storage == "env":
+        if world.draft.exists(path):
+            world.draft.replace(path, None)
+        return
+    if key is not None:
+        world.draft.replace(path, key.reveal())
+    else:
+        world.key(profile)
+    if profile.key_storage == "dotenv":
+        text = world.draft.text(world.paths.codex_dotenv)
+        secret = world.key(profile)
+        assert secret is not None
+        world.draft.replace(
+            world.paths.codex_dotenv, dotenv.set_value(text, profile.key_env, secret.reveal())
+        )
+
+
+def _apply(world: World, profile: Profile, client: ClientName, *, activate: bool, repair: bool) -> None:
+    module = CLIENTS[client]
+    use = world.use(profile, client)
+    if client == "claude-code" and activate:
+        check_strict(world, world.paths.claude_settings, repair=repair)
+    saved_paths = module.saved_paths(world.paths, profile.name, world.version(client))
+    files = world.files(client, saved_paths)
+    saved = module.saved(files, use)
+    if saved.documents or saved.files:
+        own = {p: "own" for p, _f in saved_paths}
+        owned = world.fulfil(saved, ("saved", profile.name, client), own)
+        world.record(("saved", profile.name, client), {"owned": owned})
+    if activate:
+        files = world.files(client, saved_paths)
+        owned = world.fulfil(module.use(files, use), ("clients", client), {})
+        world.record(("clients", client), {"profile": profile.name, "owned": owned})
+        world.notes.extend(module.notes(world.files(client), use))
+
+
+def _forget_saved(world: World, name: str, client: ClientName) -> None:
+    module = CLIENTS[client]
+    paths = module.saved_paths(world.paths, name, world.version(client))
+    whole: dict[str, Optional[str]] = {p: None for p, f in paths if not f}
+    world.fulfil(Wishes((), whole), ("saved", name, client), {p: "own" for p, _f in paths})
+    world.record(("saved", name, client), None)
+
+
+def switch(world: World, name: str, clients: Sequence[ClientName], *, repair: bool = False) -> list[Switched]:
+    """Make *clients* use the saved profile *name*; an empty list means every client that it has settings for."""
+    profile = world.find(name)
+    wanted = clients or [c for c in CLIENT_NAMES if c in profile.parts]
+    for client in wanted:
+        _apply(world, profile, client, activate=True, repair=repair)
+    return [Switched(c, name) for c in wanted]
+
+
+def official(world: World, clients: Sequence[ClientName], *, repair: bool = False) -> list[Switched]:
+    """Take every provider away from *clients* (empty: from both); their own logins are not touched."""
+    wanted = clients or CLIENT_NAMES
+    for client in wanted:
+        if client == "claude-code":
+            check_strict(world, world.paths.claude_settings, repair=repair)
+        module = CLIENTS[client]
+        files = world.files(client)
+        world.fulfil(module.official(files, world.owned("clients", client)), ("clients", client), {})
+        world.record(("clients", client), None)
+        world.notes.extend(module.notes(world.files(client), None))
+    return [Switched(c, "") for c in wanted]
+
+
+__all__ = ["KeyStorage", "Request", "Switched", "World", "init", "official", "switch"]

@@ -1,0 +1,1 @@
+"""The command line.  typer, rich and questionary are used here and nowhere else."""

@@ -1,0 +1,66 @@
+"""The command tree.  A command's module is imported when the command is run, or shown in ``--help``."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any, Optional
+
+import typer
+from typer.core import TyperGroup
+
+from ccsetup import __version__
+from ccsetup.i18n import _
+
+COMMANDS = {
+    "init": "init",
+    "config-switch": "config_switch",
+    "list": "list_",
+    "undo": "undo",
+}
+ALIASES = {"i": "init", "cs": "config-switch", "ls": "list"}
+
+
+class Commands(TyperGroup):
+    """Finds commands by name without importing the others."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        name = ALIASES.get(cmd_name, cmd_name)
+        if name not in COMMANDS:
+            return None
+        module = importlib.import_module("ccsetup.cli." + COMMANDS[name])
+        one = typer.Typer(rich_markup_mode=None, add_completion=False, pretty_exceptions_enable=False)
+        one.command(name, help=module.HELP, epilog=getattr(module, "EPILOG", None), no_args_is_help=False)(module.command)
+        return typer.main.get_command(one)
+
+
+app = typer.Typer(
+    cls=Commands,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(value: bool) -> None:
+    if value:
+        typer.echo(f"ccsetup {__version__}")
+        raise typer.Exit
+
+
+@app.callback(
+    invoke_without_command=True,
+    help=_("Point Claude Code and Codex at a model provider, and switch between providers."),
+    epilog=_("Exit codes: 0 done, 1 failed, 2 wrong usage, 3 a bug, 4 --check found changes, 5 done but a client needs you."),
+)
+def root(
+    ctx: typer.Context,
+    version: bool = typer.Option(
+        False, "--version", "-V", is_eager=True, callback=_version, help=_("Show the version and exit.")
+    ),
+    lang: Optional[str] = typer.Option(None, "--lang", metavar="LANG", help=_("Language of all texts: en or zh-CN.")),
+) -> None:
+    if ctx.invoked_subcommand is None:
+        typer.echo(ctx.get_help())

@@ -1,0 +1,145 @@
+"""What commands share: the world they look at, and how a draft is committed or shown."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Any, Callable, Optional, Sequence
+
+from ccsetup import actions, disk, paths, presets
+from ccsetup.actions import World
+from ccsetup.cli import _output
+from ccsetup.clients import CLIENTS
+from ccsetup.clients.base import Version
+from ccsetup.draft import Draft
+from ccsetup.errors import UsageError
+from ccsetup.i18n import _
+from ccsetup.model import CLIENT_NAMES, ClientName, Preset
+from ccsetup.paths import Paths
+from ccsetup.plan import FileChange, Note, Plan
+
+
+def parse_clients(values: Optional[Sequence[str]]) -> list[ClientName]:
+    """Return the clients that ``-T`` names, each once and in the program's order; [] for none given."""
+    out: set[ClientName] = set()
+    for value in values or ():
+        for word in value.split(","):
+            if word == "all":
+                out.update(CLIENT_NAMES)
+            elif word in ("claude-code", "cc"):
+                out.add("claude-code")
+            elif word in ("codex", "cx"):
+                out.add("codex")
+            else:
+                raise UsageError(
+                    _("Invalid client '{value}'. Valid clients: claude-code (cc), codex (cx), all").format(value=word)
+                )
+    return [c for c in CLIENT_NAMES if c in out]
+
+
+def parse_version(text: str) -> Version:
+    """Return ``0.169.0`` as numbers."""
+    import re
+
+    found = re.fullmatch(r"v?(\d{1,4})\.(\d{1,4})(?:\.(\d{1,6}))?(?:[-+].*)?", text.strip())
+    if not found:
+        raise UsageError(_("'{text}' is not a version such as 0.169.0.").format(text=text))
+    return int(found[1]), int(found[2]), int(found[3] or 0)
+
+
+class Context:
+    """One run of a command."""
+
+    def __init__(self, *, codex_version: str = "") -> None:
+        self.paths: Paths = paths.from_environ(os.environ)
+        self.notes: list[Note] = []
+        self.secrets: set[str] = set()
+        self.profile_names: list[str] = []
+        self._presets: dict[str, Preset] = {}
+        self._versions: dict[ClientName, Version] = {}
+        if codex_version:
+            self._versions["codex"] = parse_version(codex_version)
+
+    def preset(self, name: str) -> Preset:
+        if name not in self._presets:
+            self._presets[name] = presets.load(name, self.paths.user_presets)
+        return self._presets[name]
+
+    def version(self, client: ClientName) -> Version:
+        """Return the version of *client*: said by the user, installed, or the newest one known."""
+        if client not in self._versions:
+            found: Optional[Version] = None
+            if client == "codex":  # nothing that is written for Claude Code depends on its version
+                from ccsetup.clients import installed
+
+                found = installed.codex_version(self.paths.environ)
+            self._versions[client] = found or CLIENTS[client].NEWEST
+        return self._versions[client]
+
+    def world(self) -> World:
+        draft = Draft(lambda p: disk.snapshot([p])[p], self.paths.short)
+        return World(draft, self.paths, self.preset, self.version)
+
+    def run(self, command: str, act: Callable[[World], Any], *, dry: bool) -> tuple[Any, tuple[FileChange, ...]]:
+        """Let *act* fill a draft, and commit it unless *dry*; return what it returned and the changes."""
+        kept: dict[str, Any] = {}
+
+        def build() -> Plan:
+            world = self.world()
+            result = act(world)
+            kept["result"], kept["changes"], kept["notes"] = result, world.draft.changes(), world.notes
+            self._collect(world)
+            return Plan(command, kept["changes"])
+
+        if dry:
+            build()
+        else:
+            disk.transaction(build, self.paths.state_dir, now=time.time())
+        self.notes.extend(kept["notes"])
+        return kept["result"], kept["changes"]
+
+    def _collect(self, world: World) -> None:
+        for name in world.profiles:
+            path = world.paths.key_file(name)
+            if world.profiles[name].key_storage != "env" and world.draft.known(path):
+                self.secrets.add(world.draft.text(path).strip())
+
+    def finish(
+        self,
+        command: str,
+        result: dict[str, Any],
+        changes: Sequence[FileChange],
+        *,
+        as_json: bool,
+        dry: bool,
+        check: bool,
+        show: Callable[[], None],
+    ) -> int:
+        """Print the outcome and return the exit code."""
+        from ccsetup.cli import _run
+
+        result = {
+            **result,
+            "changed": bool(changes) and not dry,
+            "would_change": bool(changes) and dry,
+            "files": [self.paths.short(c.path) for c in changes],
+        }
+        if as_json:
+            if dry:
+                result["diff"] = _output.diff(changes, self.secrets, self.paths.short)
+            _output.print_json(command, result, self.notes)
+        elif dry:
+            text = _output.diff(changes, self.secrets, self.paths.short)
+            _output.line(text.rstrip("\n") if text else _("Nothing would change."))
+            _output.print_notes(self.notes)
+        else:
+            show()
+            _output.print_notes(self.notes)
+        if check and changes:
+            return _run.WOULD_CHANGE
+        if any(n.level == "blocked" for n in self.notes):
+            return _run.BLOCKED
+        return _run.OK
+
+
+__all__ = ["Context", "actions", "parse_clients"]

@@ -1,0 +1,145 @@
+"""What a command prints: text for people, one JSON object for programs."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import unicodedata
+from typing import Any, Iterable, Mapping, Optional, Sequence
+
+from ccsetup.i18n import _
+from ccsetup.plan import FileChange, Note
+
+SCHEMA = "ccsetup/1"
+"""Version of the JSON envelope; keys are only ever added to it."""
+
+
+def print_json(
+    command: str, result: Mapping[str, Any], notes: Iterable[Note], error: Optional[Mapping[str, Any]] = None
+) -> None:
+    """Print the envelope: schema, command, ok, result, notes, error."""
+    import json
+
+    body = {
+        "schema": SCHEMA,
+        "command": command,
+        "ok": error is None,
+        "result": result,
+        "notes": [n._asdict() for n in notes],
+        "error": error,
+    }
+    sys.stdout.write(json.dumps(body, ensure_ascii=False, indent=2) + "\n")
+
+
+def line(text: str = "") -> None:
+    sys.stdout.write(text + "\n")
+
+
+def print_notes(notes: Iterable[Note]) -> None:
+    """Print notes to standard error, each once."""
+    seen = set()
+    for note in notes:
+        if note.text in seen:
+            continue
+        seen.add(note.text)
+        label = {"info": _("Note"), "warning": _("Warning"), "blocked": _("Will not work yet")}[note.level]
+        colour = {"info": "36", "warning": "33", "blocked": "31"}[note.level]
+        sys.stderr.write(f"{paint(label, colour, sys.stderr)}: {note.text}\n")
+        if note.hint:
+            sys.stderr.write(f"  {note.hint}\n")
+
+
+def paint(text: str, code: str, stream: Any = None) -> str:
+    """Return *text* in a colour, where the stream is a terminal that shows colours."""
+    stream = stream or sys.stdout
+    if os.environ.get("NO_COLOR") or os.environ.get("TERM", "dumb") == "dumb" or not stream.isatty():
+        return text
+    return f"\033[{code}m{text}\033[0m"
+
+
+def width(text: str) -> int:
+    """Return how many terminal cells *text* takes."""
+    return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
+
+
+def columns(rows: Sequence[Sequence[str]], indent: str = "  ") -> str:
+    """Return *rows* as text with aligned columns."""
+    widths: list[int] = []
+    for row in rows:
+        for i, cell in enumerate(row):
+            if i == len(widths):
+                widths.append(0)
+            widths[i] = max(widths[i], width(cell))
+    out = []
+    for row in rows:
+        cells = [c + " " * (widths[i] - width(c)) for i, c in enumerate(row)]
+        out.append((indent + "  ".join(cells)).rstrip())
+    return "\n".join(out)
+
+
+_CREDENTIAL = re.compile(
+    r"""((?:token|api_?key|secret|password|authorization|bearer|credential)[\w.-]*["']?\s*[:=]\s*)(["'])(?!\2)(?:\\.|(?!\2).)*\2""",
+    re.I,
+)
+_KEY_LIKE = re.compile(r"\b(?:sk|ak|pk|key|xai|gsk|nvapi|AIza|fw|csk|tp|ms)[-_][A-Za-z0-9_.-]{12,}")
+_NOT_SECRET = re.compile(r"(?:env_key|key_env|key_storage|_MAX_[A-Z_]*TOKENS)", re.I)
+
+
+def mask(text: str, secrets: Iterable[str]) -> str:
+    """Return *text* without *secrets*, and without anything else that looks like a key."""
+    for secret in sorted(filter(None, secrets), key=len, reverse=True):
+        text = text.replace(secret, "***")
+        if len(secret) > 20:
+            text = text.replace(secret[-20:], "***")  # what Claude Code keeps of an approved key
+    lines = []
+    for one in text.split("\n"):
+        if not _NOT_SECRET.search(one):
+            one = _CREDENTIAL.sub(r"\1\2***\2", one)
+        lines.append(_KEY_LIKE.sub("***", one))
+    return "\n".join(lines)
+
+
+def diff(changes: Iterable[FileChange], secrets: Iterable[str], short: Any) -> str:
+    """Return a unified diff of *changes* with keys masked; files of keys are only named."""
+    secrets = list(secrets)
+    out = []
+    for change in changes:
+        name = short(change.path)
+        if os.sep + "keys" + os.sep in change.path and change.format == "":
+            out.append(_("{file}: the key (mode 0600)").format(file=name) + "\n")
+            continue
+        out.append(mask(_unified(change, name), secrets))
+    return "".join(out)
+
+
+def _unified(change: FileChange, name: str) -> str:
+    import difflib
+
+    before = (change.before or b"").decode("utf-8", "replace").splitlines(keepends=True)
+    after = (change.after or b"").decode("utf-8", "replace").splitlines(keepends=True)
+    # difflib is slow on long files: leave out what is the same at both ends, but for the context.
+    low = 0
+    while low < min(len(before), len(after)) and before[low] == after[low]:
+        low += 1
+    high = 0
+    while high < min(len(before), len(after)) - low and before[-1 - high] == after[-1 - high]:
+        high += 1
+    start, keep = max(0, low - 3), max(0, high - 3)
+    hunk = list(
+        difflib.unified_diff(
+            before[start : len(before) - keep],
+            after[start : len(after) - keep],
+            fromfile=name if change.before is not None else os.devnull,
+            tofile=name if change.after is not None else os.devnull,
+        )
+    )
+    head = re.compile(r"@@ -(\d+)(.*) \+(\d+)(.*)")
+    out = []
+    for one in hunk:
+        found = head.match(one)
+        if found and start:
+            one = f"@@ -{int(found[1]) + start}{found[2]} +{int(found[3]) + start}{found[4]}\n"
+        one = "".join(c if c in "\n\t" or c.isprintable() else "\ufffd" for c in one)
+        out.append(one if one.endswith("\n") else one + "\n" + "\\ " + _("No newline at end of file") + "\n")
+    return "".join(out)

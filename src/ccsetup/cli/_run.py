@@ -1,0 +1,101 @@
+"""The one place where errors become output and exit codes."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any, Sequence
+
+from ccsetup import i18n
+from ccsetup.errors import CcsetupError
+
+OK, FAILED, USAGE, BUG, WOULD_CHANGE, BLOCKED, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run the command line *argv* and return its exit code.  No traceback ever reaches the user."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")  # a terminal that cannot show a character shows '?'
+    try:
+        i18n.activate(i18n.choose(argv, os.environ))
+        code = _run(list(argv))
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        # The reader has gone (`ccsetup list | head -1`): say nothing, also when the interpreter flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return OK
+    except KeyboardInterrupt:
+        sys.stderr.write("\n")
+        return INTERRUPTED
+
+
+def _run(argv: list[str]) -> int:
+    import typer
+    from typer import _click as click
+
+    try:
+        from ccsetup.cli._app import app
+
+        result = typer.main.get_command(app)(argv, prog_name="ccsetup", standalone_mode=False)
+        return result if isinstance(result, int) else OK
+    except CcsetupError as e:
+        return report(argv, e.exit_code, e.message, e.hint)
+    except click.exceptions.UsageError as e:
+        usage = e.ctx.command_path if e.ctx else "ccsetup"
+        return report(argv, USAGE, e.format_message(), i18n._("See: {command} --help").format(command=usage))
+    except click.exceptions.Abort:
+        raise KeyboardInterrupt from None
+    except click.exceptions.ClickException as e:
+        return report(argv, FAILED, e.format_message(), "")
+    except (KeyboardInterrupt, BrokenPipeError):
+        raise
+    except Exception as e:
+        return _bug(argv, e)
+
+
+def report(argv: Sequence[str], code: int, message: str, hint: str) -> int:
+    """Print an error, as JSON where the user asked for JSON, and return *code*."""
+    if "--json" in argv:
+        from ccsetup.cli import _output
+
+        _output.print_json(_command(argv), {}, [], error={"message": message, "hint": hint, "exit_code": code})
+        return code
+    sys.stderr.write(i18n._("Error: {message}").format(message=message) + "\n")
+    if hint:
+        sys.stderr.write(hint + "\n")
+    return code
+
+
+def _command(argv: Sequence[str]) -> str:
+    return next((a for a in argv if not a.startswith("-")), "")
+
+
+def _bug(argv: Sequence[str], error: Exception) -> int:
+    """Write where the error happened (never a value, which might be a key) to a file, and say so."""
+    import traceback
+
+    lines = [f"ccsetup {sys.version.split()[0]} {type(error).__name__}\n"]
+    lines += [f"  {f.filename}:{f.lineno} {f.name}\n" for f in traceback.extract_tb(error.__traceback__)]
+    where = ""
+    try:
+        from ccsetup import paths
+
+        folder = paths.from_environ(os.environ).state_dir
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+        where = os.path.join(folder, "crash.log")
+        with open(os.open(where, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as f:
+            f.writelines(lines)
+    except (OSError, CcsetupError):
+        where = ""
+    message = i18n._("This is a bug in ccsetup ({kind}).").format(kind=type(error).__name__)
+    hint = (
+        i18n._("Please report it with the file {file}, which holds no key.").format(file=where)
+        if where
+        else "".join(lines)
+    )
+    return report(argv, BUG, message, hint)
+
+
+__all__ = ["Any", "main", "report"]

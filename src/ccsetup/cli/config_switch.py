@@ -1,0 +1,99 @@
+"""``ccsetup config-switch``: make the clients use another saved profile, or none."""
+
+from __future__ import annotations
+
+from typing import Optional
+
+import typer
+
+from ccsetup import actions
+from ccsetup.actions import Switched, World
+from ccsetup.cli import _output, list_
+from ccsetup.cli._context import Context, parse_clients
+from ccsetup.clients import CLIENTS
+from ccsetup.errors import UsageError
+from ccsetup.i18n import _
+
+HELP = _(
+    "Make Claude Code and Codex use the saved profile NAME. 'official' takes the provider away, so that the "
+    "client's own account is used again.\n\n"
+    "Without -T, every client that the profile has settings for is switched."
+)
+
+
+def complete(incomplete: str) -> list[str]:
+    try:
+        world = Context().world()
+    except Exception:
+        return []
+    return [n for n in (*world.profiles, "official") if n.startswith(incomplete)]
+
+
+def command(
+    name: Optional[str] = typer.Argument(None, metavar="[NAME]", help=_("A saved profile, or official."), autocompletion=complete),
+    code_type: Optional[list[str]] = typer.Option(
+        None, "-T", "--code-type", metavar="CLIENT", help=_("claude-code (cc), codex (cx) or all; repeatable.")
+    ),
+    list_profiles: bool = typer.Option(False, "-l", "--list", help=_("Show the saved profiles.")),
+    codex_version: Optional[str] = typer.Option(
+        None, "--codex-version", metavar="VERSION", help=_("Write for this version of Codex, not the installed one.")
+    ),
+    dry_run: bool = typer.Option(False, "--dry-run", help=_("Show what would change, with keys masked; write nothing.")),
+    check: bool = typer.Option(False, "--check", help=_("As --dry-run, and exit 4 when something would change.")),
+    repair: bool = typer.Option(
+        False, "--repair", help=_("Take comments out of settings.json, which Claude Code does not accept.")
+    ),
+    as_json: bool = typer.Option(False, "--json", help=_("Print one JSON object.")),
+    verbose: bool = typer.Option(False, "-v", "--verbose", help=_("Say more.")),
+    lang: Optional[str] = typer.Option(None, "--lang", metavar="LANG", help=_("Language of all texts: en or zh-CN.")),
+) -> int:
+    context = Context(codex_version=codex_version or "")
+    clients = parse_clients(code_type)
+    if list_profiles:
+        return list_.show("config-switch", context, clients, presets_too=False, as_json=as_json)
+    if name is None:
+        if not as_json:
+            list_.show("config-switch", context, clients, presets_too=False, as_json=False)
+        raise UsageError(
+            _("Which profile? The name is missing."), hint=_("Give one of the names above, or 'official'.")
+        )
+    if name == "official":
+        switched, changes = context.run(
+            "config-switch official", lambda w: actions.official(w, clients, repair=repair), dry=dry_run or check
+        )
+    else:
+
+        def act(world: World) -> list[Switched]:
+            return actions.switch(world, name, clients, repair=repair)
+
+        switched, changes = context.run(f"config-switch {name}", act, dry=dry_run or check)
+        if not (dry_run or check):
+            from ccsetup.cli import _worktree
+
+            context.notes.extend(_worktree.notes(context, changes))
+
+    def show() -> None:
+        mark = _output.paint(_("done"), "32") if changes else _("unchanged")
+        for s in switched:
+            client = CLIENTS[s.client].TITLE
+            text = (
+                _("{client} uses profile '{name}'.").format(client=client, name=s.profile)
+                if s.profile
+                else _("{client} uses its own account; no provider is set.").format(client=client)
+            )
+            _output.line(f"{mark}: {text}")
+        if changes:
+            if verbose:
+                for change in changes:
+                    _output.line("  " + _("wrote {file}").format(file=context.paths.short(change.path)))
+            _output.line(_("A session that is running keeps its model: start the client again."))
+
+    return context.finish(
+        "config-switch",
+        {"active": {s.client: s.profile for s in switched}},
+        changes,
+        as_json=as_json,
+        dry=dry_run or check,
+        check=check,
+        show=show,
+    )

@@ -1,0 +1,158 @@
+"""``ccsetup list``: saved profiles, which client uses which, and the providers that can be set up."""
+
+from __future__ import annotations
+
+from typing import Any, Optional, Sequence
+
+import typer
+
+from ccsetup import i18n, presets
+from ccsetup.actions import World
+from ccsetup.cli import _output
+from ccsetup.cli._context import Context, parse_clients
+from ccsetup.clients import CLIENTS
+from ccsetup.errors import CcsetupError
+from ccsetup.i18n import _
+from ccsetup.model import CLIENT_NAMES, ClientName
+from ccsetup.plan import Note
+
+HELP = _("Show the saved profiles, which one each client uses, and the providers that can be set up.")
+
+
+def command(
+    code_type: Optional[list[str]] = typer.Option(
+        None, "-T", "--code-type", metavar="CLIENT", help=_("Only this client: claude-code (cc) or codex (cx).")
+    ),
+    as_json: bool = typer.Option(False, "--json", help=_("Print one JSON object.")),
+    lang: Optional[str] = typer.Option(None, "--lang", metavar="LANG", help=_("Language of all texts: en or zh-CN.")),
+) -> int:
+    return show("list", Context(), parse_clients(code_type), presets_too=True, as_json=as_json)
+
+
+def show(
+    name: str, context: Context, clients: Sequence[ClientName], *, presets_too: bool, as_json: bool
+) -> int:
+    """Print profiles, and presets with *presets_too*; read everything, write nothing."""
+    world = context.world()
+    wanted = list(clients) or list(CLIENT_NAMES)
+    state = {c: _active(context, world, c) for c in wanted}
+    rows: list[dict[str, Any]] = []
+    for profile in world.profiles.values():
+        if not any(c in profile.parts for c in wanted):
+            continue
+        rows.append(
+            {
+                "name": profile.name,
+                "provider": profile.provider,
+                "region": profile.region,
+                "key_storage": profile.key_storage,
+                "clients": [c for c in CLIENT_NAMES if c in profile.parts],
+                "active": [c for c in wanted if state[c].get("profile") == profile.name],
+            }
+        )
+    result: dict[str, Any] = {"profiles": rows, "clients": state}
+    found: Any = []
+    if presets_too:
+        found, problems = presets.summaries(context.paths.user_presets)
+        for problem in problems:
+            context.notes.append(Note("warning", problem.message, problem.hint))
+        result["presets"] = [
+            {
+                "id": s.id,
+                "name": s.name,
+                "description": s.description.get(i18n.language, s.description.get("en", "")),
+                "regions": list(s.regions),
+                "clients": list(s.clients),
+                "user": s.user,
+            }
+            for s in found
+            if not clients or any(c in s.clients for c in clients)
+        ]
+    if as_json:
+        _output.print_json(name, result, context.notes)
+        return 0
+    _print_profiles(rows, state, wanted)
+    if presets_too:
+        _output.line()
+        _output.line(_("Providers (ccsetup init -p ID -k KEY):"))
+        _output.line(
+            _output.columns(
+                [
+                    [
+                        p["id"],
+                        " ".join({"claude-code": "claude", "codex": "codex"}[c] for c in p["clients"]) or "-",
+                        p["description"] or p["name"],
+                        _("regions: {ids}").format(ids=" ".join(p["regions"])) if len(p["regions"]) > 1 else "",
+                    ]
+                    for p in result["presets"]
+                ]
+            )
+        )
+    _output.print_notes(context.notes)
+    return 0
+
+
+def _print_profiles(rows: list[dict[str, Any]], state: dict[ClientName, dict[str, Any]], wanted: list[ClientName]) -> None:
+    for client in wanted:
+        info = state[client]
+        title = CLIENTS[client].TITLE
+        if info.get("error"):
+            text = _("cannot be read: {problem}").format(problem=info["error"])
+        elif info.get("profile") and info.get("changed"):
+            text = _("{profile}, changed by hand ({url})").format(profile=info["profile"], url=info["url"])
+        elif info.get("profile"):
+            text = f"{info['profile']}  {info['model']}  {info['url']}"
+        elif info.get("url"):
+            text = _("{url} (not set up by ccsetup)").format(url=info["url"])
+        else:
+            text = _("its own account (no provider set)")
+        _output.line(f"{title}: {text}")
+    _output.line()
+    if not rows:
+        _output.line(_("No profile is saved yet. Make one with: ccsetup init -p PROVIDER -k KEY"))
+        return
+    _output.line(_("Profiles (ccsetup config-switch NAME):"))
+    table = []
+    for row in rows:
+        used = ", ".join(CLIENTS[c].TITLE for c in row["active"])
+        table.append(
+            [
+                ("* " if used else "  ") + row["name"],
+                row["provider"] + (f" ({row['region']})" if row["region"] else ""),
+                " ".join({"claude-code": "claude", "codex": "codex"}[c] for c in row["clients"]),
+                _("used by {clients}").format(clients=used) if used else "",
+            ]
+        )
+    _output.line(_output.columns(table, indent=""))
+
+
+def _active(context: Context, world: World, client: ClientName) -> dict[str, Any]:
+    """Return what *client* uses by its own files, and which profile that is."""
+    module = CLIENTS[client]
+    try:
+        files = world.files(client)
+    except CcsetupError as e:
+        context.notes.append(Note("warning", e.message, e.hint))
+        return {"profile": "", "url": "", "model": "", "credential": "", "changed": False, "error": e.message}
+    now = module.current(files)
+    out: dict[str, Any] = {
+        "profile": "",
+        "url": now.base_url,
+        "model": now.model,
+        "credential": now.credential,
+        "changed": False,
+    }
+    recorded = world.active(client)
+    for name in sorted(world.profiles, key=lambda n: n != recorded):
+        profile = world.profiles[name]
+        if client not in profile.parts:
+            continue
+        try:
+            if now.base_url and module.matches(files, world.use(profile, client)):
+                out["profile"] = name
+                break
+        except CcsetupError as e:
+            context.notes.append(Note("warning", e.message, e.hint))
+    if not out["profile"] and now.base_url and recorded:
+        out["profile"], out["changed"] = recorded, True
+    return out

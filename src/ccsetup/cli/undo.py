@@ -1,0 +1,77 @@
+"""``ccsetup undo``: take the last change back."""
+
+from __future__ import annotations
+
+import time
+from typing import Optional
+
+import typer
+
+from ccsetup import disk
+from ccsetup.cli import _output
+from ccsetup.cli._context import Context
+from ccsetup.i18n import _
+from ccsetup.plan import Note, Plan
+
+HELP = _(
+    "Take the last change back, byte for byte where nothing else changed the files since. What you changed later "
+    "stays, and is said. An undo can be undone."
+)
+
+
+def command(
+    change: Optional[str] = typer.Argument(None, metavar="[ID]", help=_("A change from --list; the last one when not given.")),
+    list_changes: bool = typer.Option(False, "-l", "--list", help=_("Show the changes that can be taken back.")),
+    dry_run: bool = typer.Option(False, "--dry-run", help=_("Show what would change, with keys masked; write nothing.")),
+    as_json: bool = typer.Option(False, "--json", help=_("Print one JSON object.")),
+    lang: Optional[str] = typer.Option(None, "--lang", metavar="LANG", help=_("Language of all texts: en or zh-CN.")),
+) -> int:
+    context = Context()
+    state = context.paths.state_dir
+    if list_changes:
+        records = disk.history(state)
+        rows = [
+            {
+                "id": r.id,
+                "time": time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(r.time)),
+                "command": r.command,
+                "undone": bool(r.undone_by),
+                "files": [context.paths.short(p) for p in r.paths],
+            }
+            for r in records
+        ]
+        if as_json:
+            _output.print_json("undo", {"changes": rows}, [])
+        elif not rows:
+            _output.line(_("Nothing has been changed yet."))
+        else:
+            _output.line(
+                _output.columns(
+                    [
+                        [r["id"], r["time"], r["command"], _("taken back") if r["undone"] else "", " ".join(r["files"])]
+                        for r in rows
+                    ],
+                    indent="",
+                )
+            )
+        return 0
+    found = disk.undo(state, change)
+    if not dry_run:
+
+        def build() -> Plan:
+            nonlocal found
+            found = disk.undo(state, found.record.id)
+            return found.plan
+
+        disk.transaction(build, state, now=time.time(), undoes=found.record.id)
+    for note in found.notes:
+        context.notes.append(Note("warning", note.text))
+    changes = found.plan.changes
+
+    def show() -> None:
+        for one in changes:
+            _output.line(_("restored {file}").format(file=context.paths.short(one.path)))
+        if not changes:
+            _output.line(_("unchanged"))
+
+    return context.finish("undo", {}, changes, as_json=as_json, dry=dry_run, check=False, show=show)

@@ -1,0 +1,425 @@
+"""Codex CLI: ``config.toml``, its profile files and a model catalogue in CODEX_HOME.
+
+Every statement about the client was observed with releases 0.63 to 0.169.0 against a server on loopback.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from typing import Any, Mapping, Optional, cast
+
+from ccsetup.clients.base import Current, Files, Use, Version, Wishes
+from ccsetup.documents.edit import MISSING, KeyPath, lookup
+from ccsetup.errors import CcsetupError, UsageError
+from ccsetup.i18n import _
+from ccsetup.model import ClientName, CodexEndpoint
+from ccsetup.paths import Paths
+from ccsetup.plan import Note, Owned, Wish
+
+NAME: ClientName = "codex"
+TITLE = "Codex"
+NEWEST: Version = (0, 169, 0)
+
+CHAT_REMOVED: Version = (0, 95, 0)
+CATALOG: Version = (0, 105, 0)
+AUTH_COMMAND: Version = (0, 118, 0)
+PROFILE_FILES: Version = (0, 134, 0)
+AGENTS_TABLE: Version = (0, 145, 0)
+TUI_SERVER: Version = (0, 157, 0)
+
+RESERVED_IDS = frozenset(("openai", "ollama", "lmstudio", "amazon-bedrock", "gcp", "ollama-chat", "oss"))
+"""Ids that Codex keeps for itself; a table of that name stops it (0.116 and later)."""
+
+PROVIDER_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}\Z")
+
+
+def documents(paths: Paths) -> tuple[tuple[str, str], ...]:
+    return ((paths.codex_config, "toml"),)
+
+
+def provider_id(use: Use) -> str:
+    """Return the id below ``model_providers``: one per profile, because Codex files its history by it."""
+    return use.profile.parts["codex"].provider_id or "ccsetup-" + use.profile.name
+
+
+def check_provider_id(name: str) -> None:
+    """Raise UsageError when Codex would refuse *name* as a provider id."""
+    if name in RESERVED_IDS or not PROVIDER_ID.match(name):
+        raise UsageError(
+            _("'{name}' cannot be a provider id in Codex: it is reserved or has other characters.").format(name=name),
+            hint=_("Give another one with --provider-id, for example ccsetup-{name}.").format(
+                name=re.sub(r"[^A-Za-z0-9_-]", "-", name) or "x"
+            ),
+        )
+
+
+def catalog_name(profile: str) -> str:
+    return f"ccsetup-{profile}.models.json"
+
+
+def use(files: Files, use: Use) -> Wishes:
+    """Select the provider at the top of config.toml: Codex 0.134 and later has no other default."""
+    data = files.get(files.paths.codex_config)
+    want = _selection(files, use, data, explicit=False)
+    table = ("model_providers", provider_id(use))
+    provider = _provider(files, use)
+    if files.version < PROFILE_FILES:
+        # ``saved`` keeps the table in config.toml for as long as the profile exists.
+        return Wishes(
+            (
+                Wish(
+                    files.paths.codex_config,
+                    "toml",
+                    want,
+                    forced=frozenset((("model_provider",),)),
+                    keep_before=_keep_before(data, want, table),
+                ),
+            ),
+            {},
+        )
+    for key, value in provider.items():
+        want[(*table, key)] = value
+    return Wishes(
+        (
+            Wish(
+                files.paths.codex_config,
+                "toml",
+                want,
+                tables=(table,),
+                forced=frozenset((("model_provider",), *((*table, k) for k in CREDENTIAL_KEYS))),
+                keep_before=_keep_before(data, want, table),
+            ),
+        ),
+        {},
+    )
+
+
+CREDENTIAL_KEYS = ("experimental_bearer_token", "env_key", "env_key_instructions", "auth")
+
+
+def _provider(files: Files, use: Use) -> dict[str, Any]:
+    """Return the table ``[model_providers.<id>]``.
+
+    ``name`` must not be empty and never "OpenAI" or "Azure" (these switch on OpenAI-only compaction);
+    without ``base_url`` the key would go to api.openai.com.
+    """
+    endpoint = cast(CodexEndpoint, use.endpoint)
+    check_provider_id(provider_id(use))
+    if endpoint.wire == "chat" and files.version >= CHAT_REMOVED:
+        raise CcsetupError(
+            _("{provider} offers Codex only Chat Completions, and Codex {since} and later speak only Responses.").format(
+                provider=use.preset.name, since=dotted(CHAT_REMOVED)
+            )
+            + (" " + endpoint.reason if endpoint.reason else ""),
+            hint=_(
+                "Use this provider with Claude Code (-T claude-code) if it is listed for it, or put a translating relay "
+                "in front of it and give the relay's address with -u URL."
+            ),
+        )
+    table: dict[str, Any] = {
+        "name": f"{use.preset.name} (ccsetup)",
+        "base_url": endpoint.base_url,
+        "wire_api": endpoint.wire,
+        "experimental_bearer_token": MISSING,
+        "env_key": MISSING,
+        "env_key_instructions": MISSING,
+        "auth": MISSING,
+    }
+    storage = use.profile.key_storage
+    if storage == "inline":
+        assert use.key is not None
+        table["experimental_bearer_token"] = use.key
+    elif storage == "command":
+        if files.version < AUTH_COMMAND:
+            raise UsageError(
+                _("Codex {version} cannot read a key from a command; {since} and later can.").format(
+                    version=dotted(files.version), since=dotted(AUTH_COMMAND)
+                ),
+                hint=_("Use --key-storage inline or env, or update Codex."),
+            )
+        # Codex runs it in the workspace folder, so the path has to be absolute.
+        table["auth"] = {"command": "cat", "args": [use.key_file]}
+    else:
+        table["env_key"] = use.profile.key_env
+        table["env_key_instructions"] = (
+            _("Export {name} with the key of {provider}.").format(name=use.profile.key_env, provider=use.preset.name)
+            if storage == "env"
+            else _("The key belongs into {file} as {name}.").format(
+                file=files.paths.short(files.paths.codex_dotenv), name=use.profile.key_env
+            )
+        )
+    return table
+
+
+def _selection(files: Files, use: Use, data: Any, *, explicit: bool) -> dict[KeyPath, Any]:
+    """Return the top-level keys that select the provider.
+
+    With *explicit* every key that another profile may have set is given a value of its own: a profile file
+    lies over config.toml and cannot take a key away.
+    """
+    endpoint = cast(CodexEndpoint, use.endpoint)
+    want: dict[KeyPath, Any] = {
+        ("model",): endpoint.model,
+        ("model_provider",): provider_id(use),
+    }
+    if endpoint.catalog and files.version >= CATALOG:
+        want[("model_catalog_json",)] = catalog_name(use.profile.name)
+    elif endpoint.context_window and files.version < CATALOG:
+        want[("model_context_window",)] = endpoint.context_window
+    if not endpoint.catalog and not explicit:
+        want[("model_catalog_json",)] = MISSING  # another provider's catalogue would hide the bundled models
+    if endpoint.web_search:
+        want[("web_search",)] = endpoint.web_search
+    elif explicit:
+        want[("web_search",)] = "cached"
+    if files.version >= AGENTS_TABLE:
+        if not endpoint.extra_tools:
+            want[("agents", "enabled")] = False
+        elif explicit:
+            want[("agents", "enabled")] = True
+    elif not endpoint.extra_tools:
+        want[("features", "multi_agent")] = False
+    if not endpoint.extra_tools and files.version >= TUI_SERVER and not explicit:
+        # The terminal interface adds a namespace tool under this name unless it is switched off like this.
+        want[("mcp_servers", "codex_tui", "command")] = "true"
+        want[("mcp_servers", "codex_tui", "enabled")] = False
+    effort = lookup(data, ("model_reasoning_effort",))
+    if endpoint.efforts and effort is not MISSING and effort not in endpoint.efforts:
+        want[("model_reasoning_effort",)] = MISSING
+    if explicit and endpoint.default_effort:
+        want[("model_reasoning_effort",)] = endpoint.default_effort
+    return want
+
+
+def is_official(data: Any) -> bool:
+    provider = lookup(data, ("model_provider",))
+    return provider is MISSING or provider == "openai"
+
+
+def _keep_before(data: Any, want: Mapping[KeyPath, Any], table: KeyPath) -> frozenset[KeyPath]:
+    """Return the keys whose former values come back later: the user's own state, never another provider's."""
+    keep = {p for p in want if p[: len(table)] != table}
+    if not is_official(data):
+        keep -= {("model",), ("model_provider",), ("model_catalog_json",), ("model_context_window",)}
+    return frozenset(keep)
+
+
+def official(files: Files, owned: Mapping[str, tuple[Owned, ...]]) -> Wishes:
+    """Select no provider: Codex uses its own login (auth.json, which is not touched)."""
+    data = files.get(files.paths.codex_config)
+    mine = {o.path for o in owned.get(files.paths.codex_config, ())}
+    want: dict[KeyPath, Any] = {}
+    if not is_official(data) and ("model_provider",) not in mine:
+        want = {("model_provider",): MISSING, ("model",): MISSING}
+    return Wishes((Wish(files.paths.codex_config, "toml", want, forced=frozenset((("model_provider",),))),), {})
+
+
+def saved_paths(paths: Paths, profile: str, version: Version) -> tuple[tuple[str, str], ...]:
+    own = os.path.join(paths.codex_home, catalog_name(profile))
+    if version >= PROFILE_FILES:
+        return ((paths.codex_profile(profile), "toml"), (own, ""))
+    return ((own, ""),)
+
+
+def saved(files: Files, use: Use) -> Wishes:
+    """Write what ``codex --profile NAME`` needs, whichever profile is active, and the model catalogue.
+
+    0.134 and later lay ``NAME.config.toml`` over config.toml; before that the profile is a table in it.
+    """
+    endpoint = cast(CodexEndpoint, use.endpoint)
+    profile = use.profile.name
+    whole: dict[str, Optional[str]] = {}
+    catalog = os.path.join(files.paths.codex_home, catalog_name(profile))
+    whole[catalog] = catalog_text(use) if endpoint.catalog and files.version >= CATALOG else None
+    provider = ("model_providers", provider_id(use))
+    want = _selection(files, use, {}, explicit=files.version >= PROFILE_FILES)
+    tables: tuple[KeyPath, ...]
+    if files.version >= PROFILE_FILES:
+        path, tables = files.paths.codex_profile(profile), (provider,)
+    else:
+        path, tables = files.paths.codex_config, (("profiles", profile), provider)
+        want = {("profiles", profile, *p): v for p, v in want.items() if p in _OLD_PROFILE_KEYS}
+    for key, value in _provider(files, use).items():
+        want[(*provider, key)] = value
+    return Wishes(
+        (
+            Wish(
+                path,
+                "toml",
+                want,
+                tables=tables,
+                forced=frozenset((("model_provider",), *((*provider, k) for k in CREDENTIAL_KEYS))),
+            ),
+        ),
+        whole,
+    )
+
+
+_OLD_PROFILE_KEYS = frozenset((("model",), ("model_provider",), ("model_reasoning_effort",)))
+
+
+def catalog_text(use: Use) -> str:
+    """Return a model catalogue (JSON) for the profile's model and the preset's other models.
+
+    Without it Codex knows no window above 272 000 tokens for a model that is not OpenAI's.  The entry
+    has every field that a release from 0.105 to 0.169.0 demands, and loads in all of them.
+    """
+    endpoint = cast(CodexEndpoint, use.endpoint)
+    models = {endpoint.model: (endpoint.context_window, True)}
+    for m in use.preset.models:
+        models.setdefault(m.id, (m.context, False))
+    entries = []
+    for i, (slug, (context, _own)) in enumerate(models.items()):
+        known = use.preset.model(slug)
+        efforts = endpoint.efforts
+        entries.append(
+            {
+                "slug": slug,
+                "display_name": slug,
+                "description": f"{use.preset.name}",
+                "default_reasoning_level": endpoint.default_effort or (efforts[0] if efforts else None),
+                "supported_reasoning_levels": [{"effort": e, "description": e} for e in efforts],
+                "shell_type": "unified_exec",
+                "visibility": "list",
+                "supported_in_api": True,
+                "priority": i + 1,
+                "base_instructions": base_instructions(),
+                "upgrade": None,
+                "supports_reasoning_summaries": False,
+                "support_verbosity": False,
+                "default_verbosity": None,
+                "apply_patch_tool_type": None,
+                "truncation_policy": {"mode": "bytes", "limit": 10000},
+                "supports_parallel_tool_calls": True,
+                "context_window": context,
+                "auto_compact_token_limit": None,
+                "experimental_supported_tools": [],
+                "input_modalities": ["text", "image"] if known and known.vision else ["text"],
+            }
+        )
+    return json.dumps({"models": entries}, ensure_ascii=False, indent=2) + "\n"
+
+
+def base_instructions() -> str:
+    """Return the instructions that Codex itself gives a model it does not know (codex 0.169.0, Apache-2.0)."""
+    path = os.path.join(os.path.dirname(os.path.dirname(__file__)), "data", "codex_instructions.md")
+    with open(path, encoding="utf-8") as f:
+        return f.read()
+
+
+def current(files: Files) -> Current:
+    data = files.get(files.paths.codex_config)
+    name = lookup(data, ("model_provider",))
+    model = lookup(data, ("model",))
+    if is_official(data) or not isinstance(name, str):
+        return Current("", model if isinstance(model, str) else "", "")
+    table = lookup(data, ("model_providers", name))
+    table = table if isinstance(table, dict) else {}
+    credential = next((k for k in ("env_key", "experimental_bearer_token", "auth") if table.get(k)), "")
+    if credential == "env_key" and isinstance(table["env_key"], str):
+        credential = table["env_key"]
+    url = table.get("base_url", "")
+    return Current(url if isinstance(url, str) else "", model if isinstance(model, str) else "", credential)
+
+
+def matches(files: Files, use: Use) -> bool:
+    endpoint = cast(CodexEndpoint, use.endpoint)
+    data = files.get(files.paths.codex_config)
+    name = provider_id(use)
+    if lookup(data, ("model_provider",)) != name:
+        return False
+    table = lookup(data, ("model_providers", name))
+    if not isinstance(table, dict) or table.get("base_url") != endpoint.base_url:
+        return False
+    if use.profile.key_storage == "inline":
+        return use.key is not None and table.get("experimental_bearer_token") == use.key.reveal()
+    if use.profile.key_storage == "command":
+        return isinstance(table.get("auth"), dict)
+    return bool(table.get("env_key") == use.profile.key_env)
+
+
+def dotted(version: Version) -> str:
+    return ".".join(map(str, version))
+
+
+def notes(files: Files, use: Optional[Use]) -> tuple[Note, ...]:
+    """Tell what stops today's Codex from starting, and what wins over these settings."""
+    out: list[Note] = []
+    path = files.paths.codex_config
+    data = files.get(path)
+    text = files.text.get(path, "")
+
+    def at(key: KeyPath) -> str:
+        from ccsetup.documents import tomldoc
+
+        return f"{files.paths.short(path)}:{tomldoc.locate(text, key)}"
+
+    def blocked(where: KeyPath, text: str, hint: str) -> None:
+        out.append(Note("blocked", f"{at(where)}: {text}", hint))
+
+    providers = lookup(data, ("model_providers",))
+    for name, table in providers.items() if isinstance(providers, dict) else ():
+        here = ("model_providers", name)
+        if not isinstance(table, dict):
+            continue
+        wire = table.get("wire_api")
+        if wire == "chat" and files.version >= CHAT_REMOVED:
+            blocked(
+                (*here, "wire_api"),
+                _('wire_api = "chat" in provider \'{name}\' stops every codex command.').format(name=name),
+                _('Change it to wire_api = "responses", or remove the provider.'),
+            )
+        if not table.get("name") and name not in RESERVED_IDS:
+            blocked(
+                here,
+                _("provider '{name}' has no name, which stops every codex command.").format(name=name),
+                _('Add a line name = "{name}" to its table, or remove the table.').format(name=name),
+            )
+        if name in ("openai", "ollama", "lmstudio") and files.version >= (0, 116, 0):
+            blocked(
+                here,
+                _("'{name}' is a reserved provider id, which stops every codex command.").format(name=name),
+                _("Rename the table, for example to {name}-custom.").format(name=name),
+            )
+        if "temp_env_key" in table and not any(table.get(k) for k in ("env_key", "experimental_bearer_token", "auth")):
+            out.append(
+                Note(
+                    "warning",
+                    at((*here, "temp_env_key"))
+                    + ": "
+                    + _("Codex ignores temp_env_key, so provider '{name}' is used without a key.").format(name=name),
+                    _("Change it to env_key, or set the provider up with ccsetup init."),
+                )
+            )
+    if lookup(data, ("profile",)) is not MISSING and files.version >= PROFILE_FILES:
+        blocked(
+            ("profile",),
+            _("a top-level 'profile' stops every codex command since 0.134.0."),
+            _("Remove the line; ccsetup config-switch selects the profile instead."),
+        )
+    if use is not None and files.version >= PROFILE_FILES and lookup(data, ("profiles", use.profile.name)) is not MISSING:
+        out.append(
+            Note(
+                "warning",
+                at(("profiles", use.profile.name))
+                + ": "
+                + _("this table keeps 'codex --profile {name}' from starting.").format(name=use.profile.name),
+                _("Remove the table; {file} replaces it.").format(
+                    file=files.paths.short(files.paths.codex_profile(use.profile.name))
+                ),
+            )
+        )
+    for name in ("/etc/codex/managed_config.toml",):
+        if use is not None and os.path.isfile(name):
+            out.append(Note("warning", _("{file} is set by the administrator and wins.").format(file=name)))
+    if use is not None and use.profile.key_storage in ("env", "dotenv") and files.version >= TUI_SERVER:
+        out.append(
+            Note(
+                "info",
+                _("A Codex that runs in the background keeps the old key."),
+                _("Run: codex app-server daemon restart"),
+            )
+        )
+    return tuple(out)

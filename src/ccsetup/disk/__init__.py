@@ -1,0 +1,27 @@
+"""The only writer: reads files into a snapshot, carries a plan out as one transaction, takes it back again.
+
+A transaction is all or nothing, also when the process is killed: its journal record, which is the verified backup,
+is on the disk before the first file changes, and the next transaction takes an unfinished one back.
+
+It must not know what is in the files; only ``reverse`` looks inside, through ``documents``.
+"""
+
+from __future__ import annotations
+
+from ccsetup.disk.journal import Record, history, unfinished
+from ccsetup.disk.read import snapshot
+from ccsetup.disk.reverse import Note, UndoPlan, undo
+from ccsetup.disk.transact import Committed, commit, transaction
+
+__all__ = [
+    "Committed",
+    "Note",
+    "Record",
+    "UndoPlan",
+    "commit",
+    "history",
+    "snapshot",
+    "transaction",
+    "undo",
+    "unfinished",
+]

@@ -1,0 +1,152 @@
+"""Two locks: our own between processes, and the folder that Claude Code makes beside ~/.claude.json."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+import time
+from typing import Callable, Optional
+
+from ccsetup.disk.replace import make_folder, refused
+from ccsetup.errors import WriteError
+from ccsetup.i18n import _
+
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import fcntl
+
+WAIT = 10.0
+"""Seconds to wait for another ccsetup."""
+
+CLAUDE_WAIT = 1.5
+"""Seconds to wait for Claude Code, which itself waits for nobody: it wrote after 0.4 s while the lock was held."""
+
+CLAUDE_STALE = 10.0
+"""Seconds after which Claude Code takes a lock for abandoned (it touches the folder while it works)."""
+
+
+class StateLock:
+    """The lock of one state folder: at most one transaction at a time, freed by the kernel when its process dies."""
+
+    def __init__(self, state_dir: str, wait: float = WAIT) -> None:
+        self._state_dir = state_dir
+        self._wait = wait
+        self._fd = -1
+        self.held = False
+        """False inside the ``with``: this file system has no locks (NFS without lockd)."""
+
+    def __enter__(self) -> StateLock:
+        make_folder(self._state_dir)
+        path = os.path.join(self._state_dir, "lock")
+        try:
+            self._fd = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
+        except OSError as error:
+            raise refused(path, error) from None
+        try:
+            self._take()
+        except BaseException:
+            os.close(self._fd)
+            raise
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        os.close(self._fd)
+
+    def _take(self) -> None:
+        deadline = time.monotonic() + self._wait
+        while True:
+            try:
+                _try_lock(self._fd)
+                break
+            except OSError as error:
+                if error.errno in (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EINVAL):
+                    return
+                if error.errno not in (errno.EAGAIN, errno.EACCES, errno.EDEADLK, errno.EINTR):
+                    raise refused(os.path.join(self._state_dir, "lock"), error) from None
+            if time.monotonic() >= deadline:
+                raise WriteError(
+                    _("Another ccsetup (process {pid}) is still at work after {seconds} seconds.").format(
+                        pid=self._holder() or "?", seconds=round(self._wait)
+                    ),
+                    hint=_("Wait for it or end it, and run the command again."),
+                )
+            time.sleep(0.005)
+        self.held = True
+        try:
+            os.ftruncate(self._fd, 0)
+            os.write(self._fd, str(os.getpid()).encode())
+        except OSError:  # only for the message above; a full disk is reported by the journal
+            pass
+
+    def _holder(self) -> str:
+        try:
+            os.lseek(self._fd, 0, os.SEEK_SET)
+            return os.read(self._fd, 20).decode("ascii", "replace")
+        except OSError:
+            return ""
+
+
+class ClaudeLock:
+    """Claude Code's own lock, taken out of politeness: where it cannot be had, we go on without it.
+
+    Claude Code 2.1.329 makes ``<path>.lock`` beside the path as named, also when that is a symbolic link.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path + ".lock"
+        self.identity: Optional[tuple[int, int]] = None
+        """Device and inode while we hold it."""
+
+    def take(self, stop: Callable[[], bool]) -> None:
+        """Wait at most CLAUDE_WAIT; return earlier when *stop* says so."""
+        deadline = time.monotonic() + CLAUDE_WAIT
+        while not stop():
+            try:
+                os.mkdir(self.path)
+                self.identity = identity(self.path)
+                return
+            except FileExistsError:
+                pass
+            except OSError:  # the write that follows meets the same trouble, and reports it
+                return
+            try:
+                if time.time() - os.lstat(self.path).st_mtime > CLAUDE_STALE:
+                    os.rmdir(self.path)
+                    continue
+            except OSError:
+                pass
+            if time.monotonic() >= deadline:
+                return
+            time.sleep(0.01)
+
+    def release(self) -> None:
+        if self.identity is not None:
+            remove_lock(self.path, self.identity)
+            self.identity = None
+
+
+def identity(path: str) -> Optional[tuple[int, int]]:
+    """Return device and inode of *path* itself, or None."""
+    try:
+        status = os.lstat(path)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def remove_lock(path: str, ours: tuple[int, int]) -> None:
+    """Remove the lock folder *path* if it still is the one that we made: someone may have taken it over as stale."""
+    if identity(path) == ours:
+        try:
+            os.rmdir(path)
+        except OSError:
+            pass
+
+
+def _try_lock(fd: int) -> None:
+    if sys.platform == "win32":  # not tested
+        msvcrt.locking(fd, msvcrt.LK_NBLCK, 1)
+    else:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)

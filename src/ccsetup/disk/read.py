@@ -1,0 +1,121 @@
+"""Reads files without being caught by what may lie at their path: links, loops, pipes, devices, giants."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from typing import Iterable, NamedTuple, Optional
+
+from ccsetup.errors import CcsetupError
+from ccsetup.i18n import _
+
+LIMIT = 64 * 1024 * 1024
+"""Bytes.  ~/.claude.json grows to some megabytes; what is larger than this is not a settings file."""
+
+_MAX_LINKS = 40  # what Linux follows before it says ELOOP
+
+# O_NONBLOCK: opening a pipe that has no writer would wait for one.
+_READ = os.O_RDONLY
+for _flag in ("O_NONBLOCK", "O_CLOEXEC", "O_NOCTTY", "O_BINARY"):
+    _READ |= getattr(os, _flag, 0)
+
+
+class Found(NamedTuple):
+    """A regular file as it was when it was read."""
+
+    data: bytes
+    stat: os.stat_result
+
+
+def snapshot(paths: Iterable[str]) -> dict[str, Optional[bytes]]:
+    """Read every file of *paths*, following symbolic links; None where there is no file.
+
+    Raises CcsetupError, which names the path, for a file that cannot be read, is no regular file or exceeds LIMIT.
+    """
+    result: dict[str, Optional[bytes]] = {}
+    for path in paths:
+        found = read(path)
+        result[path] = None if found is None else found.data
+    return result
+
+
+def read(path: str) -> Optional[Found]:
+    """Return the file at *path*, or None where there is none.  Raises CcsetupError as ``snapshot`` does."""
+    try:
+        # Look before opening: opening a device or a tape can already have an effect.
+        kind = os.stat(path).st_mode
+        if not stat.S_ISREG(kind):
+            raise CcsetupError(_("{path} cannot be used: it is {kind}.").format(path=path, kind=_name(kind)))
+        fd = os.open(path, _READ)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise _unreadable(path, error) from None
+    try:
+        status = os.fstat(fd)
+        if not stat.S_ISREG(status.st_mode):
+            raise CcsetupError(_("{path} cannot be used: it is {kind}.").format(path=path, kind=_name(status.st_mode)))
+        # One byte more than expected, so that a file that grows meanwhile is noticed.
+        pieces: list[bytes] = []
+        size = 0
+        while size <= LIMIT and status.st_size <= LIMIT:
+            piece = os.read(fd, max(status.st_size - size, 0) + 1)
+            if not piece:
+                return Found(b"".join(pieces), status)
+            pieces.append(piece)
+            size += len(piece)
+    except OSError as error:
+        raise _unreadable(path, error) from None
+    finally:
+        os.close(fd)
+    raise CcsetupError(_("{path} cannot be used: it is larger than 64 MiB.").format(path=path))
+
+
+def resolve(path: str) -> str:
+    """Follow *path* from link to link and return the file that is meant, which need not exist.
+
+    By hand, because ``realpath`` does not tell a loop from a dangling link.  Raises OSError (ELOOP, EACCES ...).
+    """
+    for _hop in range(_MAX_LINKS):
+        try:
+            target = os.readlink(path)
+        except OSError as error:
+            if error.errno in (errno.EINVAL, errno.ENOENT):  # not a link; nothing there
+                return path
+            raise
+        path = os.path.join(os.path.dirname(path), target)
+    raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
+
+
+def reason(error: OSError) -> str:
+    """Return why the system refused, as the part of a sentence after a colon."""
+    texts = {
+        errno.ENOSPC: _("the disk is full"),
+        errno.EDQUOT: _("your disk quota is used up"),
+        errno.EFBIG: _("the file would exceed the size limit of this process"),
+        errno.EROFS: _("the file system is read-only"),
+        errno.EACCES: _("permission denied"),
+        errno.EPERM: _("the system does not permit it (the file may be immutable, see lsattr)"),
+        errno.EBUSY: _("it is in use, or it is mounted as a single file"),
+        errno.ELOOP: _("its symbolic links form a loop"),
+        errno.ENOTDIR: _("a part of the path is not a folder"),
+        errno.EIO: _("the disk reports an error"),
+        errno.EMFILE: _("this process has too many open files"),
+        errno.ENAMETOOLONG: _("the name is too long"),
+    }
+    return texts.get(error.errno or 0) or error.strerror or type(error).__name__
+
+
+def _unreadable(path: str, error: OSError) -> CcsetupError:
+    return CcsetupError(_("{path} cannot be read: {reason}.").format(path=path, reason=reason(error)))
+
+
+def _name(mode: int) -> str:
+    if stat.S_ISDIR(mode):
+        return _("a folder")
+    if stat.S_ISFIFO(mode):
+        return _("a pipe")
+    if stat.S_ISSOCK(mode):
+        return _("a socket")
+    return _("a device")

@@ -1,0 +1,351 @@
+"""Replaces one file so that any other program sees the old file or the new one, whole, and never anything else.
+
+The new text goes into a temporary file in the same folder, which then takes the name.  The old file stays beside it
+until the transaction is through, so that going back needs no disk space and loses nothing of it.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from typing import Optional
+
+from ccsetup.disk.read import Found, read, reason, resolve
+from ccsetup.errors import ChangedMeanwhile, WriteError
+from ccsetup.i18n import _
+from ccsetup.plan import FileChange
+
+_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+for _flag in ("O_NOFOLLOW", "O_CLOEXEC", "O_BINARY"):
+    _CREATE |= getattr(os, _flag, 0)
+
+# File systems without hard links, or where this file may not have one (fs.protected_hardlinks).
+_NO_LINK = (errno.EPERM, errno.EACCES, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV)
+
+_RENAME_EXCHANGE = 2  # linux/fs.h
+_AT_FDCWD = -100  # linux/fcntl.h
+
+
+class Step:
+    """One file of a transaction on its way from before to after, and back when something fails."""
+
+    __slots__ = ("change", "found", "mode", "old", "real", "temp", "theirs")
+
+    def __init__(self, change: FileChange, real: str, temp: str, mode: int, found: Optional[Found] = None) -> None:
+        self.change = change
+        self.real = real
+        """Where the symbolic links end."""
+        self.temp = temp
+        """The new file until it takes its place."""
+        self.old = temp + ".old"
+        """The old file until the transaction is through."""
+        self.mode = mode
+        """Permission bits of the old file; -1: there is none."""
+        self.found = found
+        self.theirs = ""
+        """A file that another program wrote between our last look and our replacement."""
+
+    def stage(self) -> None:
+        """Write the new file beside the old one, and see it safely on the disk."""
+        if self.change.after is None:
+            return
+        mode = 0o600 if self.found is None else self.mode
+        if self.change.private:
+            mode &= 0o700
+        write_new(self.temp, self.change.after, mode, self.found, self.real, private=self.change.private)
+
+    def swap(self) -> None:
+        """Let the new file take the place of the old one, if that is still what we read.
+
+        Raises ChangedMeanwhile, and OSError.  In both cases, ``back`` leaves the file as it has to be.
+        """
+        change = self.change
+        found = self.found
+        if found is None:
+            self._create()
+        elif change.after is None:
+            os.rename(self.real, self.old)
+            self._check_displaced(self.old)
+        elif change.claude_lock and _exchange(self.temp, self.real):
+            # What now has the temporary name is exactly what was overwritten.
+            self._check_displaced(self.temp)
+        else:
+            self._replace(found.stat)
+
+    def back(self) -> None:
+        """Undo what ``stage`` and ``swap`` did, in this process or a killed one; later changes by others stay."""
+        before = self.change.before
+        if _content(self.real) != self.change.after:
+            pass
+        elif self.theirs:
+            self._give_back()
+        else:
+            kept = next((name for name in (self.old, self.temp) if before is not None and _content(name) == before), "")
+            if kept:
+                os.replace(kept, self.real)
+            elif before is None:
+                _unlink(self.real)
+            else:
+                _unlink(self.temp)
+                write_new(self.temp, before, self.mode, read(self.real), self.real, private=False)
+                os.replace(self.temp, self.real)
+        self.settle()
+
+    def settle(self) -> None:
+        """Remove the temporary names."""
+        _unlink(self.temp)
+        _unlink(self.old)
+
+    def _create(self) -> None:
+        try:
+            os.link(self.temp, self.real)  # unlike a rename, it never overwrites
+        except FileExistsError:
+            raise changed(self.change.path) from None
+        except OSError as error:
+            if error.errno not in _NO_LINK:
+                raise
+            if os.path.lexists(self.real):
+                raise changed(self.change.path) from None
+            os.rename(self.temp, self.real)
+        else:
+            os.unlink(self.temp)
+
+    def _replace(self, then: os.stat_result) -> None:
+        try:
+            os.link(self.real, self.old)
+            linked = True
+        except FileNotFoundError:
+            raise changed(self.change.path) from None
+        except OSError as error:
+            if error.errno not in _NO_LINK:
+                raise
+            linked = False
+        if _version(os.lstat(self.real)) != _version(then):
+            raise changed(self.change.path)
+        _replace_file(self.temp, self.real)
+        if linked:
+            self._check_displaced(self.old)
+
+    def _give_back(self) -> None:
+        """Put the other program's file back where it was."""
+        if not (self.change.claude_lock and _exchange(self.theirs, self.real)):
+            os.replace(self.theirs, self.real)
+        elif _content(self.theirs) != self.change.after:  # it has written yet again: that is the file to keep
+            _exchange(self.theirs, self.real)
+
+    def _check_displaced(self, name: str) -> None:
+        """Make sure that *name*, the file that had to go, is the one that we read, and was not written to since."""
+        if _content(name) != self.change.before:
+            self.theirs = name
+            raise changed(self.change.path)
+
+
+def prepare(change: FileChange) -> Step:
+    """Compare the file with ``change.before`` and make sure that it may be replaced; changes nothing.
+
+    Raises ChangedMeanwhile, and WriteError for a file that is read-only, or has a second hard link.
+    """
+    try:
+        real = resolve(change.path)
+        found = read(real)
+        if (None if found is None else found.data) != change.before:
+            raise changed(change.path)
+        if found is not None:
+            _check_replaceable(change.path, real, found.stat)
+    except OSError as error:
+        raise refused(change.path, error) from None
+    folder, name = os.path.split(real)
+    # 50 characters: the whole name stays below 255 bytes in any script.
+    temp = os.path.join(folder, f".{name[:50]}.ccsetup-{os.getpid()}-{os.urandom(4).hex()}")
+    return Step(change, real, temp, -1 if found is None else found.stat.st_mode & 0o777, found)
+
+
+def _check_replaceable(path: str, real: str, status: os.stat_result) -> None:
+    if status.st_nlink > 1:
+        # Replacing would silently part the two names; writing in place could leave half a file.
+        raise WriteError(
+            _(
+                "{path} is not changed: the same file has another name (a hard link), and replacing would part them."
+            ).format(path=path),
+            hint=_("Make it a file of its own, cp -p FILE NEW && mv NEW FILE, or a symbolic link to the other."),
+        )
+    if not status.st_mode & 0o200:  # root could write it, but someone meant it to stay
+        raise WriteError(
+            _("{path} is not changed: it is marked read-only.").format(path=path),
+            hint=_("Allow it with chmod u+w FILE, and run the command again."),
+        )
+    if not os.access(real, os.W_OK):
+        # access() only says no; opening (nothing is written) says why.
+        os.close(os.open(real, os.O_WRONLY | getattr(os, "O_CLOEXEC", 0)))
+
+
+def write_new(path: str, data: bytes, mode: int, like: Optional[Found], source: str, *, private: bool) -> None:
+    """Create *path* holding *data*, with permission bits *mode*; owner and attributes as *like*, the file *source*.
+
+    It is 0600 from its first moment, whatever the umask, and has its final mode before it has contents.
+    Raises OSError; a half-written file is then left for the caller to remove.
+    """
+    fd = os.open(path, _CREATE, 0o600)
+    try:
+        if sys.platform != "win32":
+            if like is None:
+                _give_to_owner_of(os.path.dirname(path), fd)
+            else:
+                _adopt(fd, like.stat, source, private)
+            os.fchmod(fd, mode)
+        view = memoryview(data)
+        while view:
+            view = view[os.write(fd, view) :]
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def _adopt(fd: int, status: os.stat_result, source: str, private: bool) -> None:
+    """Give *fd* the owner and the extended attributes (so also the ACL) of *source*."""
+    new = os.fstat(fd)
+    if (new.st_uid, new.st_gid) != (status.st_uid, status.st_gid):
+        try:
+            os.fchown(fd, status.st_uid, status.st_gid)
+        except PermissionError:
+            # A private file gives its group nothing, so only another owner matters there.
+            if new.st_uid != status.st_uid or not private:
+                raise
+    if sys.platform != "linux":
+        return
+    try:
+        names = os.listxattr(source)
+    except OSError:
+        return
+    for name in names:
+        # An ACL on a private file would let others in (or, with its mask cleared, do nothing).
+        if name in ("security.ima", "security.evm") or (private and name == "system.posix_acl_access"):
+            continue
+        try:
+            os.setxattr(fd, name, os.getxattr(source, name))
+        except OSError as error:
+            if error.errno not in (errno.ENOTSUP, errno.EPERM, errno.EACCES, errno.ENODATA):
+                raise
+
+
+def make_folder(path: str) -> None:
+    """Make *path* a folder that only its owner can enter, with its parents.  Raises WriteError.
+
+    An existing folder of ours is closed to others: it holds keys.
+    """
+    try:
+        make_folders(missing_folders(path))
+        status = os.stat(path)
+        if sys.platform != "win32" and status.st_mode & 0o077 and status.st_uid == os.geteuid():
+            os.chmod(path, 0o700)
+    except OSError as error:
+        raise refused(path, error) from None
+
+
+def missing_folders(path: str) -> list[str]:
+    """Return the folders that have to be made for *path* to exist, outermost first."""
+    missing: list[str] = []
+    while path and not os.path.isdir(path) and path not in missing:
+        missing.insert(0, path)
+        path = os.path.dirname(path)
+    return missing
+
+
+def make_folders(paths: list[str]) -> None:
+    """Make the folders *paths*, 0700, and see their names on the disk.  Raises OSError."""
+    for path in paths:
+        try:
+            os.mkdir(path, 0o700)
+        except FileExistsError:
+            if not os.path.isdir(path):
+                raise
+            continue
+        _give_to_owner_of(os.path.dirname(path), path)
+        sync_folder(os.path.dirname(path))
+
+
+def _give_to_owner_of(folder: str, new: int | str) -> None:
+    """Under sudo, let a new file belong to the person in whose folder it is made."""
+    if sys.platform != "win32" and os.geteuid() == 0:
+        owner = os.stat(folder)
+        if owner.st_uid != 0:
+            os.chown(new, owner.st_uid, owner.st_gid)
+
+
+def sync_folder(path: str) -> None:
+    """See the names in *path* on the disk.  Raises OSError when the disk fails, not where this does not exist."""
+    if sys.platform == "win32":
+        return
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except (PermissionError, FileNotFoundError):
+        return
+    try:
+        os.fsync(fd)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS):
+            raise
+    finally:
+        os.close(fd)
+
+
+def changed(path: str) -> ChangedMeanwhile:
+    return ChangedMeanwhile(
+        _("{path} keeps being changed by another program.").format(path=path),
+        hint=_("Close the program that uses it, and run the command again."),
+    )
+
+
+def refused(path: str, error: OSError) -> WriteError:
+    return WriteError(
+        _("{path} cannot be written: {reason}. No file was changed.").format(path=path, reason=reason(error))
+    )
+
+
+def _version(status: os.stat_result) -> tuple[int, int, int, int]:
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def _content(path: str) -> Optional[bytes]:
+    found = read(path)
+    return None if found is None else found.data
+
+
+def _unlink(path: str) -> None:
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        pass
+
+
+def _replace_file(source: str, target: str) -> None:
+    if sys.platform == "win32":  # not tested: a virus scanner or an editor may hold the file for a moment
+        import time
+
+        for _attempt in range(10):
+            try:
+                os.replace(source, target)
+                return
+            except PermissionError:
+                time.sleep(0.05)
+    os.replace(source, target)
+
+
+def _exchange(one: str, other: str) -> bool:
+    """Exchange the names of two files at once; False where the system cannot."""
+    if sys.platform != "linux":
+        return False
+    import ctypes  # 2 ms, so only for the one file that is written by others all the time
+
+    libc = ctypes.CDLL(None, use_errno=True)
+    try:
+        renameat2 = libc.renameat2
+    except AttributeError:
+        return False
+    if renameat2(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE) == 0:
+        return True
+    code = ctypes.get_errno()
+    if code in (errno.ENOSYS, errno.EINVAL):
+        return False
+    raise OSError(code, os.strerror(code), other)

@@ -1,0 +1,169 @@
+"""Takes a transaction back, key by key where a file was changed since: a later value of the user's always wins.
+
+An older file is never copied over newer settings.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, Optional
+
+from ccsetup.disk.journal import Content, Record, contents, history
+from ccsetup.disk.read import snapshot
+from ccsetup.documents.edit import MISSING, Edit, KeyPath, Set, Unset, lookup
+from ccsetup.errors import CcsetupError, DocumentError
+from ccsetup.i18n import _
+from ccsetup.plan import FileChange, Plan
+
+
+class Note(NamedTuple):
+    """Something that stays as it is, and why.  Holds no value, which could be a key."""
+
+    path: str
+    key: KeyPath
+    """Empty: the whole file."""
+    line: int
+    """From 1; 0: not known."""
+    text: str
+
+
+class UndoPlan(NamedTuple):
+    """What undoing a record means now; nothing is done yet."""
+
+    record: Record
+    """Pass its id to ``transaction`` as *undoes*."""
+    plan: Plan
+    notes: tuple[Note, ...]
+
+
+def undo(state_dir: str, record_id: Optional[str] = None) -> UndoPlan:
+    """Plan to take *record_id* back; None: the newest transaction that is neither undone nor itself an undo.
+
+    Undoing an undo does the change again.  Raises CcsetupError when there is no such record, or it is undone already.
+    """
+    record = _target(history(state_dir), record_id)
+    files = contents(state_dir, record.id)
+    now = snapshot(file.change.path for file in files)
+    changes: list[FileChange] = []
+    notes: list[Note] = []
+    for file in files:
+        change = _take_back(file, now[file.change.path], notes)
+        if change is not None:
+            changes.append(change)
+    return UndoPlan(record, Plan(f"undo {record.id}", tuple(changes)), tuple(notes))
+
+
+def _target(records: list[Record], record_id: Optional[str]) -> Record:
+    if record_id is None:
+        for record in reversed(records):
+            if not record.undone_by and not record.undoes:
+                return record
+        raise CcsetupError(_("There is nothing to undo."))
+    wanted = record_id.lstrip("0")
+    for record in records:
+        if record.id == wanted:
+            if record.undone_by:
+                raise CcsetupError(
+                    _("Change {id} is undone already.").format(id=record.id),
+                    hint=_("To do it again: {command}").format(command=f"ccsetup undo {record.undone_by}"),
+                )
+            return record
+    raise CcsetupError(_("There is no change {id} in the history.").format(id=record_id), hint="ccsetup undo --list")
+
+
+def _take_back(file: Content, now: Optional[bytes], notes: list[Note]) -> Optional[FileChange]:
+    """Return how *file*, which holds *now*, goes back; None: it stays."""
+    change = file.change
+    if now == change.before:
+        return None
+    if now == change.after:
+        reverse = change._replace(before=now, after=change.before)
+        if not file.keys or change.before is None or change.after is None:
+            return reverse
+        edits, _kept = _edits(_document(change.format), change.before, change.after, change.after, file.keys)
+        return reverse._replace(edits=tuple(edits))
+    path = change.path
+    if now is None:
+        notes.append(Note(path, (), 0, _("{path} was deleted since, and stays so.").format(path=path)))
+        return None
+    if not file.keys or change.after is None:
+        notes.append(Note(path, (), 0, _("{path} was changed since, and stays as it is.").format(path=path)))
+        return None
+    document = _document(change.format)
+    try:
+        edits, kept = _edits(document, change.before or b"", change.after, now, file.keys)
+        text = document.decode(now)
+        after: Optional[bytes] = document.encode(document.apply(text, edits))
+    except DocumentError as error:
+        notes.append(
+            Note(path, (), error.line, _("{path} stays as it is: {reason}").format(path=path, reason=error.message))
+        )
+        return None
+    for key in kept:
+        notes.append(
+            Note(
+                path,
+                key,
+                document.locate(text, key),
+                _("{key} was changed since, and keeps its later value.").format(key=".".join(key)),
+            )
+        )
+    if not edits:
+        return None
+    if change.before is None and b"".join((after or b"").split()) in (b"", b"{}"):
+        after = None  # we made the file, and nothing is left in it
+    return change._replace(before=now, after=after, edits=tuple(edits))
+
+
+def _edits(
+    document: Any, before: bytes, after: bytes, now: bytes, keys: tuple[KeyPath, ...]
+) -> tuple[list[Edit], list[KeyPath]]:
+    """Return the edits that take *keys* from *now* back to *before*, and the key paths that keep a later value."""
+    old, new, current = (document.parse(document.decode(data)) for data in (before, after, now))
+    edits: list[Edit] = []
+    kept: list[KeyPath] = []
+    seen: list[KeyPath] = []
+    for key in sorted(keys, key=len):
+        if not any(key[: len(other)] == other for other in seen):  # a parent of it was handled as a whole
+            seen.append(key)
+            _merge(old, new, current, key, edits, kept)
+    return edits, kept
+
+
+def _merge(old: Any, new: Any, current: Any, key: KeyPath, edits: list[Edit], kept: list[KeyPath]) -> None:
+    was, ours, now = (lookup(data, key) for data in (old, new, current))
+    if _same(was, ours) or _same(now, was):
+        return
+    if _same(now, ours):
+        if was is not MISSING:
+            edits.append(Set(key, was))
+            return
+        prune = 0  # the parents that were made for this key
+        while prune < len(key) - 1 and lookup(old, key[: len(key) - 1 - prune]) is MISSING:
+            prune += 1
+        edits.append(Unset(key, prune))
+    elif isinstance(ours, dict) and isinstance(now, dict) and (was is MISSING or isinstance(was, dict)):
+        for name in dict.fromkeys([*ours, *(was if isinstance(was, dict) else ())]):
+            _merge(old, new, current, (*key, name), edits, kept)
+    else:
+        kept.append(key)
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Compare as documents do: 1, 1.0 and true are different values."""
+    if type(one) is not type(other):
+        return False
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(_same(value, other[key]) for key, value in one.items())
+    if isinstance(one, list):
+        return len(one) == len(other) and all(_same(a, b) for a, b in zip(one, other, strict=True))
+    return bool(one == other)
+
+
+def _document(format: str) -> Any:
+    if format == "toml":
+        from ccsetup.documents import tomldoc
+
+        return tomldoc
+    from ccsetup.documents import jsondoc
+
+    return jsondoc

@@ -1,0 +1,255 @@
+"""Carries a plan out: all of its files or none, one process at a time, and nothing that others wrote is lost."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from types import TracebackType
+from typing import Callable, NamedTuple, Optional
+
+from ccsetup.disk import journal
+from ccsetup.disk.lock import WAIT, ClaudeLock, StateLock
+from ccsetup.disk.read import read
+from ccsetup.disk.replace import Step, make_folders, missing_folders, prepare, refused, sync_folder
+from ccsetup.documents.edit import MISSING, Set, lookup
+from ccsetup.errors import CcsetupError, ChangedMeanwhile, WriteError
+from ccsetup.i18n import _
+from ccsetup.plan import FileChange, Plan
+
+ATTEMPTS = 10
+"""How often a plan is made anew because another program changed a file meanwhile."""
+
+LOOKS = 4
+LOOK_EVERY = 0.04
+"""Seconds.  Claude Code reads ~/.claude.json, and some 40 ms later writes all of it, with or without its lock."""
+
+
+class Committed(NamedTuple):
+    """What a transaction did."""
+
+    id: str
+    """The id of its record, or "" when there was nothing to change."""
+    plan: Plan
+    """The plan that was carried out."""
+
+
+def transaction(
+    build: Callable[[], Plan], state_dir: str, *, now: float, undoes: str = "", wait: float = WAIT
+) -> Committed:
+    """Call *build* and carry its plan out, both under the lock, so that no two runs lose each other's changes.
+
+    *build* takes a new snapshot each time: it is called again when another program has changed a file meanwhile.
+    It must not commit by itself.  *now* is the time for the record, in seconds since 1970; *undoes* the id of the
+    record that the plan takes back; *wait* how many seconds to wait for another ccsetup.
+    Raises WriteError; ChangedMeanwhile when ATTEMPTS were not enough; and what *build* raises.
+    """
+    with StateLock(state_dir, wait) as lock:
+        _recover(state_dir, lock)
+        for attempt in range(1, ATTEMPTS + 1):
+            plan = build()
+            try:
+                return Committed(_carry_out(plan, state_dir, now, undoes), plan)
+            except ChangedMeanwhile:
+                if attempt == ATTEMPTS:
+                    raise
+            time.sleep(0.01 * attempt)
+    raise AssertionError("unreachable")
+
+
+def commit(plan: Plan, state_dir: str, *, now: float, undoes: str = "", wait: float = WAIT) -> str:
+    """Carry *plan* out, and return the id of its record, or "" when there is nothing to change.
+
+    Raises ChangedMeanwhile when a file is not as ``before`` says: make a new plan, or use ``transaction``.
+    Raises WriteError otherwise.  In both cases every file is as it was.
+    """
+    if all(change.before == change.after for change in plan.changes):
+        return ""
+    with StateLock(state_dir, wait) as lock:
+        _recover(state_dir, lock)
+        return _carry_out(plan, state_dir, now, undoes)
+
+
+class Shield:
+    """Holds Ctrl-C, SIGTERM and SIGHUP back, so that they are answered between two steps and never inside one.
+
+    Without it, they raise (or end the process) at any place, also in the middle of going back.
+    """
+
+    def __enter__(self) -> Shield:
+        if sys.platform != "win32":
+            import signal
+
+            self._signals = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+            self._before = signal.pthread_sigmask(signal.SIG_BLOCK, self._signals)
+        return self
+
+    def __exit__(
+        self, kind: Optional[type[BaseException]], error: Optional[BaseException], trace: Optional[TracebackType]
+    ) -> None:
+        if sys.platform != "win32":
+            import signal
+
+            signal.pthread_sigmask(signal.SIG_SETMASK, self._before)  # delivers what was held back
+
+    def hit(self) -> bool:
+        """Tell whether a signal is being held back."""
+        if sys.platform == "win32":
+            return False
+        import signal
+
+        return bool(signal.sigpending() & self._signals)
+
+    def check(self) -> None:
+        """Raise KeyboardInterrupt when a signal is being held back; what follows is the way back."""
+        if self.hit():
+            raise KeyboardInterrupt
+
+
+def _recover(state_dir: str, lock: StateLock) -> None:
+    try:
+        with Shield():
+            journal.recover(state_dir, locked=lock.held)
+    except OSError as error:
+        raise refused(error.filename or state_dir, error) from None
+
+
+def _carry_out(plan: Plan, state_dir: str, now: float, undoes: str) -> str:
+    changes = [change for change in plan.changes if change.before != change.after]
+    if not changes:
+        return ""
+    locks = [ClaudeLock(change.path) for change in changes if change.claude_lock]
+    with Shield() as shield:
+        try:
+            for lock in locks:
+                lock.take(shield.hit)
+            shield.check()
+            steps = [prepare(change) for change in changes]
+            _check_distinct(steps)
+            made = _missing(steps)
+            entry = journal.begin(
+                state_dir,
+                steps,
+                made=made,
+                locks=[(lock.path, lock.identity) for lock in locks if lock.identity],
+                time=now,
+                command=plan.command,
+                undoes=undoes,
+            )
+            try:
+                _replace_all(steps, made, shield)
+                _finish(entry, state_dir)
+            except BaseException:
+                _roll_back(steps, made, entry)
+                raise
+            journal.prune(state_dir)
+        finally:
+            for lock in locks:
+                lock.release()
+    return str(entry.number)
+
+
+def _replace_all(steps: list[Step], made: list[str], shield: Shield) -> None:
+    # Everything that needs disk space comes first; then the files change in quick succession.
+    _for_each(steps[:1], lambda _step: make_folders(made))
+    for action in (Step.stage, Step.swap):
+        for step in steps:
+            _for_each([step], action)
+            shield.check()
+    _look_again([step for step in steps if step.change.claude_lock], shield)
+    _for_each(steps, Step.settle)
+    folders = {os.path.dirname(step.real): step for step in steps}
+    for folder, step in folders.items():
+        _for_each([step], lambda _step, folder=folder: sync_folder(folder))  # type: ignore[misc]
+    shield.check()
+
+
+def _for_each(steps: list[Step], action: Callable[[Step], None]) -> None:
+    for step in steps:
+        try:
+            action(step)
+        except OSError as error:
+            raise refused(step.change.path, error) from None
+
+
+def _finish(entry: journal.Entry, state_dir: str) -> None:
+    try:
+        entry.finish()
+    except OSError as error:
+        raise refused(state_dir, error) from None
+
+
+def _roll_back(steps: list[Step], made: list[str], entry: journal.Entry) -> None:
+    """Make every file what it was; raises WriteError when that fails, too (the next transaction tries again)."""
+    failed = ""
+    for step in reversed(steps):
+        try:
+            step.back()
+        except (OSError, CcsetupError):
+            failed = step.change.path
+    journal.clear(steps, made)
+    if failed:
+        entry.keep_pending()
+        raise WriteError(
+            _("{path} could not be written, and could not be put back either.").format(path=failed),
+            hint=_("The next ccsetup command that writes puts it back first."),
+        )
+    try:
+        entry.drop()
+    except OSError:  # still pending: the next transaction finds every file as it was, and drops it
+        entry.keep_pending()
+
+
+def _look_again(steps: list[Step], shield: Shield) -> None:
+    """Watch whether another program writes its older idea of a file over ours.  Raises ChangedMeanwhile if so."""
+    if not steps:
+        return
+    for look in range(1, LOOKS + 1):
+        time.sleep(LOOK_EVERY)
+        shield.check()
+        for step in steps:
+            found = read(step.real)
+            data = None if found is None else found.data
+            if data != step.change.after and not _still_there(step.change, data, last=look == LOOKS):
+                raise ChangedMeanwhile(
+                    _("{path} keeps being changed by another program.").format(path=step.change.path),
+                    hint=_("Close the program that uses it, and run the command again."),
+                )
+
+
+def _still_there(change: FileChange, data: Optional[bytes], *, last: bool) -> bool:
+    """Tell whether *data*, written by another program after us, still holds our edits."""
+    if data is None or change.format != "json":
+        return False
+    import json
+
+    try:
+        document = json.loads(data.decode("utf-8-sig"))
+    except ValueError:
+        return not last  # it may be in the middle of writing
+    for edit in change.edits:
+        value = lookup(document, edit.path)
+        if value != (edit.value if isinstance(edit, Set) else MISSING):
+            return False
+    return True
+
+
+def _check_distinct(steps: list[Step]) -> None:
+    seen: dict[str, str] = {}
+    for step in steps:
+        real = os.path.realpath(step.real)
+        if real in seen:
+            raise WriteError(
+                _("{one} and {other} are the same file, reached by symbolic links. No file was changed.").format(
+                    one=seen[real], other=step.change.path
+                )
+            )
+        seen[real] = step.change.path
+
+
+def _missing(steps: list[Step]) -> list[str]:
+    made: list[str] = []
+    for step in steps:
+        if step.change.after is not None:
+            made += [folder for folder in missing_folders(os.path.dirname(step.real)) if folder not in made]
+    return made

@@ -1,0 +1,44 @@
+"""What can go wrong, as one small family of exceptions.
+
+A message is one sentence for the user; ``hint`` is the next thing to type or to do.
+Neither may ever hold a key.  The command line turns these into text and exit codes in one place.
+"""
+
+from __future__ import annotations
+
+
+class CcsetupError(Exception):
+    """A failure that the user can understand and act on."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class UsageError(CcsetupError):
+    """The command line, or a file given on it, asks for something that makes no sense (exit 2)."""
+
+    exit_code = 2
+
+
+class DocumentError(CcsetupError):
+    """A document cannot be read or edited safely; nothing was changed.
+
+    ``line`` and ``column`` count from 1; 0 means that the place is not known.
+    """
+
+    def __init__(self, message: str, *, line: int = 0, column: int = 0, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.line = line
+        self.column = column
+
+
+class ChangedMeanwhile(CcsetupError):
+    """A file is not what it was when the plan was made: make the plan again from a new snapshot."""
+
+
+class WriteError(CcsetupError):
+    """The operating system refused a write; every file is as it was before."""

@@ -1,0 +1,79 @@
+"""API keys as they come in: cleaning, refusing what no provider takes, recognising families."""
+
+from __future__ import annotations
+
+import os
+from typing import BinaryIO, Mapping, Optional
+
+from ccsetup.errors import UsageError
+from ccsetup.i18n import _
+from ccsetup.model import KeyFamily, Preset, Secret
+
+MAX_BYTES = 16 * 1024
+
+
+def clean(text: str, source: str) -> Secret:
+    """Return the key in *text* without white space around it; UsageError, which never shows it, when it is none."""
+    key = text.strip("\ufeff \t\r\n")
+    if not key:
+        raise UsageError(_("The key from {source} is empty.").format(source=source))
+    for c in key:
+        if not "!" <= c <= "~":
+            what = _("a space") if c == " " else _("a line break") if c in "\r\n" else _("a character")
+            raise UsageError(
+                _("The key from {source} has {what} inside that no key has.").format(source=source, what=what),
+                hint=_("Copy the key again, without anything around it."),
+            )
+    if len(key) > MAX_BYTES:
+        raise UsageError(_("The key from {source} is too long to be a key.").format(source=source))
+    return Secret(key)
+
+
+def read(
+    value: Optional[str],
+    file: Optional[str],
+    variable: Optional[str],
+    environ: Mapping[str, str],
+    stdin: BinaryIO,
+) -> Optional[Secret]:
+    """Return the key that the options name, or the one in CCSETUP_API_KEY, or None.
+
+    *value* is ``-k`` ("-": standard input), *file* is ``--api-key-file``, *variable* is ``--api-key-env``.
+    """
+    given = [o for o, v in (("-k", value), ("--api-key-file", file), ("--api-key-env", variable)) if v is not None]
+    if len(given) > 1:
+        raise UsageError(_("{options} both name a key: give one of them.").format(options=" / ".join(given)))
+    if value is not None:
+        if value != "-":
+            return clean(value, "-k")
+        return clean(stdin.read(MAX_BYTES + 1024).decode("utf-8", "replace"), _("standard input"))
+    if file is not None:
+        return from_file(file, "--api-key-file")
+    if variable is not None:
+        return from_variable(variable, "--api-key-env", environ)
+    if environ.get("CCSETUP_API_KEY"):
+        return clean(environ["CCSETUP_API_KEY"], "CCSETUP_API_KEY")
+    return None
+
+
+def from_file(path: str, option: str) -> Secret:
+    try:
+        with open(os.path.expanduser(path), "rb") as f:
+            return clean(f.read(MAX_BYTES + 1024).decode("utf-8", "replace"), path)
+    except OSError as e:
+        raise UsageError(
+            _("{option}: {path} cannot be read: {reason}").format(option=option, path=path, reason=e.strerror)
+        ) from None
+
+
+def from_variable(name: str, option: str, environ: Mapping[str, str]) -> Secret:
+    if not environ.get(name):
+        raise UsageError(_("{option}: the variable {name} is not set.").format(option=option, name=name))
+    return clean(environ[name], name)
+
+
+def family(key: Secret, preset: Preset) -> Optional[KeyFamily]:
+    """Return the family of *preset* that *key* belongs to by its beginning; the longest prefix wins."""
+    text = key.reveal()
+    found = [f for f in preset.key_families if text.startswith(f.prefix)]
+    return max(found, key=lambda f: len(f.prefix)) if found else None

@@ -1,0 +1,110 @@
+"""Where everything lives.  The only reader of the environment."""
+
+from __future__ import annotations
+
+import os
+from typing import Mapping, NamedTuple
+
+from ccsetup.errors import UsageError
+from ccsetup.i18n import _
+
+
+class Paths(NamedTuple):
+    """Absolute paths, and the variables that were read with them."""
+
+    home: str
+    config_dir: str
+    """Our own: profiles.toml, keys/, presets/."""
+    state_dir: str
+    """Our own: state.json, journal/, lock."""
+    claude_dir: str
+    """Claude Code's folder: settings.json."""
+    claude_json: str
+    """Claude Code's ``.claude.json``."""
+    codex_home: str
+    cwd: str
+    environ: Mapping[str, str]
+
+    @property
+    def profiles(self) -> str:
+        return os.path.join(self.config_dir, "profiles.toml")
+
+    @property
+    def state(self) -> str:
+        return os.path.join(self.state_dir, "state.json")
+
+    @property
+    def user_presets(self) -> str:
+        return os.path.join(self.config_dir, "presets")
+
+    def key_file(self, profile: str) -> str:
+        return os.path.join(self.config_dir, "keys", profile)
+
+    @property
+    def claude_settings(self) -> str:
+        return os.path.join(self.claude_dir, "settings.json")
+
+    @property
+    def codex_config(self) -> str:
+        return os.path.join(self.codex_home, "config.toml")
+
+    def codex_profile(self, profile: str) -> str:
+        return os.path.join(self.codex_home, profile + ".config.toml")
+
+    @property
+    def codex_dotenv(self) -> str:
+        return os.path.join(self.codex_home, ".env")
+
+    def short(self, path: str) -> str:
+        """Return *path* as a person would write it: ``~/…`` below the home folder."""
+        if path.startswith(self.home + os.sep):
+            return "~" + path[len(self.home) :]
+        return path
+
+
+def from_environ(environ: Mapping[str, str]) -> Paths:
+    """Return the paths for *environ*; UsageError when there is no usable home folder.
+
+    CLAUDE_CONFIG_DIR moves both settings.json and .claude.json; CODEX_HOME moves Codex's folder; an empty
+    value counts as unset (observed with Claude Code 2.1.329 and Codex 0.169.0).
+    """
+    home = environ.get("HOME") or ""
+    if not home and os.name == "nt":
+        home = environ.get("USERPROFILE", "")
+    if not home or not os.path.isabs(home):
+        raise UsageError(
+            _("HOME is not an absolute path, so the settings of the clients cannot be found."),
+            hint=_("Set HOME to your home folder and run the command again."),
+        )
+    home = os.path.normpath(home)
+    if os.name == "posix" and os.uname().sysname != "Darwin":
+        # What platformdirs gives on Linux, without its 3 ms import.
+        config = _xdg(environ, "XDG_CONFIG_HOME", home, ".config")
+        state = _xdg(environ, "XDG_STATE_HOME", home, ".local/state")
+    else:
+        import platformdirs
+
+        config = platformdirs.user_config_dir("ccsetup", appauthor=False)
+        state = platformdirs.user_state_dir("ccsetup", appauthor=False)
+    claude = environ.get("CLAUDE_CONFIG_DIR") or ""
+    try:
+        cwd = os.getcwd()
+    except OSError:
+        cwd = home
+    return Paths(
+        home=home,
+        config_dir=config,
+        state_dir=state,
+        claude_dir=os.path.join(cwd, claude) if claude else os.path.join(home, ".claude"),
+        claude_json=os.path.join(cwd, claude or home, ".claude.json"),
+        codex_home=os.path.join(cwd, environ.get("CODEX_HOME") or os.path.join(home, ".codex")),
+        cwd=cwd,
+        environ=environ,
+    )
+
+
+def _xdg(environ: Mapping[str, str], variable: str, home: str, default: str) -> str:
+    base = environ.get(variable, "")
+    if not os.path.isabs(base):  # the specification says that a relative path is to be ignored
+        base = os.path.join(home, default)
+    return os.path.join(base, "ccsetup")

@@ -1,0 +1,326 @@
+"""The user's saved profiles: ``profiles.toml`` to values, and values to edits of it.
+
+The file holds no key: a profile's key is in a file of its own beside it (mode 0600), or in a variable.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Mapping, NamedTuple, Optional, cast
+
+from ccsetup import urls
+from ccsetup.documents import tomldoc
+from ccsetup.documents.edit import KeyPath, Set, Unset
+from ccsetup.errors import DocumentError, UsageError
+from ccsetup.i18n import _
+from ccsetup.model import (
+    CLIENT_NAMES,
+    Auth,
+    ClaudeEndpoint,
+    ClientName,
+    CodexEndpoint,
+    KeyStorage,
+    Preset,
+    Region,
+    Tiers,
+    Unsupported,
+)
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}\Z")
+"""Codex takes only such names for ``--profile`` (observed with 0.169.0)."""
+
+RESERVED = ("official", "relay", "all")
+
+UNKNOWN_CONTEXT = 200_000
+"""Tokens assumed for a model that nobody described: Claude Code 2.1.329 would assume a million and overrun."""
+
+HEADER = "# Profiles of ccsetup.  Keys are not in this file: each is in keys/NAME beside it, or in a variable.\n"
+
+
+class Part(NamedTuple):
+    """What a profile says for one client, beyond the preset.  Empty means: as the preset has it."""
+
+    url: str = ""
+    auth: str = ""
+    primary_model: str = ""
+    haiku_model: str = ""
+    sonnet_model: str = ""
+    opus_model: str = ""
+    fable_model: str = ""
+    subagent_model: str = ""
+    context_window: int = 0
+    provider_id: str = ""
+    """Codex only: the id below ``model_providers``; empty: ``ccsetup-<profile>``."""
+
+
+class Profile(NamedTuple):
+    name: str
+    provider: str
+    region: str
+    key_storage: KeyStorage
+    key_env: str
+    """For storage ``env`` and ``dotenv``: the variable that holds the key."""
+    parts: Mapping[ClientName, Part]
+
+    def setting(self) -> dict[str, Any]:
+        """Return the table below ``[profiles.NAME]``."""
+        out: dict[str, Any] = {"provider": self.provider}
+        if self.region:
+            out["region"] = self.region
+        out["key_storage"] = self.key_storage
+        if self.key_env:
+            out["key_env"] = self.key_env
+        for client in CLIENT_NAMES:
+            if client in self.parts:
+                out[client] = {k: v for k, v in self.parts[client]._asdict().items() if v}
+        return out
+
+
+def path(name: str) -> KeyPath:
+    return ("profiles", name)
+
+
+def save(profile: Profile) -> Set:
+    return Set(path(profile.name), profile.setting())
+
+
+def remove(name: str) -> Unset:
+    return Unset(path(name), prune=1)
+
+
+def check_name(name: str) -> None:
+    """Raise UsageError when *name* cannot be a profile's."""
+    if name in RESERVED:
+        raise UsageError(
+            _("'{name}' is not free as a profile name: it has a meaning of its own.").format(name=name),
+            hint=_("Choose another name with -n NAME."),
+        )
+    if not NAME.match(name):
+        raise UsageError(
+            _("'{name}' cannot be a profile name: use letters, digits, '-' and '_', at most 64.").format(
+                name=printable(name)
+            ),
+            hint=_("Choose another name with -n NAME."),
+        )
+
+
+def printable(text: str, limit: int = 80) -> str:
+    """Return *text* fit for a message: no control characters, not longer than *limit* characters."""
+    clean = "".join(c if c.isprintable() else "\ufffd" for c in text)
+    return clean if len(clean) <= limit else clean[: limit - 1] + "…"
+
+
+_TEXT_FIELDS = tuple(f for f in Part._fields if f != "context_window")
+
+
+def parse(text: str, file: str) -> dict[str, Profile]:
+    """Return the profiles in *text*, in the file's order; DocumentError says file, line and key."""
+    data = tomldoc.parse(text)
+    out: dict[str, Profile] = {}
+
+    def bad(where: KeyPath, problem: str) -> DocumentError:
+        line = tomldoc.locate(text, where)
+        return DocumentError(
+            _("{file}, line {line}: {key}: {problem}").format(
+                file=file, line=line, key=".".join(where), problem=problem
+            ),
+            line=line,
+            hint=_("Correct the line, or set the profile up again with ccsetup init."),
+        )
+
+    table = data.get("profiles", {})
+    if not isinstance(table, dict):
+        raise bad(("profiles",), _("this has to be a table"))
+    for name, body in table.items():
+        here = path(name)
+        if not NAME.match(name):
+            raise bad(here, _("not a usable profile name"))
+        if not isinstance(body, dict):
+            raise bad(here, _("this has to be a table"))
+        unknown = set(body) - {"provider", "region", "key_storage", "key_env", *CLIENT_NAMES}
+        if unknown:
+            raise bad((*here, min(unknown)), _("unknown key"))
+        for key in ("provider", "region", "key_storage", "key_env"):
+            if not isinstance(body.get(key, ""), str):
+                raise bad((*here, key), _("this has to be text in quotes"))
+        if not body.get("provider"):
+            raise bad(here, _("'provider' is missing"))
+        storage = body.get("key_storage", "inline")
+        if storage not in ("inline", "env", "dotenv", "command"):
+            raise bad((*here, "key_storage"), _("has to be inline, env, dotenv or command"))
+        parts: dict[ClientName, Part] = {}
+        for client in CLIENT_NAMES:
+            if client not in body:
+                continue
+            fields = body[client]
+            if not isinstance(fields, dict):
+                raise bad((*here, client), _("this has to be a table"))
+            for key, value in fields.items():
+                if key not in Part._fields:
+                    raise bad((*here, client, key), _("unknown key"))
+                wanted = str if key in _TEXT_FIELDS else int
+                if type(value) is not wanted:
+                    problem = (
+                        _("this has to be text in quotes") if wanted is str else _("this has to be a whole number")
+                    )
+                    raise bad((*here, client, key), problem)
+            parts[client] = Part(**fields)
+        out[name] = Profile(
+            name=name,
+            provider=body["provider"],
+            region=body.get("region", ""),
+            key_storage=cast(KeyStorage, storage),
+            key_env=body.get("key_env", ""),
+            parts=parts,
+        )
+    return out
+
+
+def region_of(profile: Profile, preset: Preset) -> Region:
+    """Return the region of *preset* that *profile* names; UsageError when the preset has no such region."""
+    region = preset.region(profile.region)
+    if region is None:
+        raise UsageError(
+            _("Provider '{provider}' has no region '{region}'. Valid regions: {valid}").format(
+                provider=preset.id, region=printable(profile.region), valid=", ".join(r.id for r in preset.regions)
+            ),
+            hint=_("Give one of them with --region."),
+        )
+    return region
+
+
+def claude_endpoint(profile: Profile, preset: Preset) -> ClaudeEndpoint:
+    """Return what Claude Code is to use: the preset's endpoint with the profile's own choices on top.
+
+    A tier for which the profile has no choice keeps the preset's model, except where the preset gives that
+    tier the same model as the primary one: then it follows the profile's primary model.
+    """
+    part = profile.parts["claude-code"]
+    region = region_of(profile, preset)
+    base = region.claude
+    if isinstance(base, Unsupported):
+        if not part.url:
+            raise UsageError(
+                _("{provider} has no endpoint that Claude Code can speak to: {reason}").format(
+                    provider=preset.name, reason=base.reason
+                ),
+                hint=_("Choose another provider, or give the address of a translating relay with -u URL."),
+            )
+        base = ClaudeEndpoint("", "auth_token", None, None, {})
+    url = claude_url(part.url or base.base_url)
+    if not url:
+        raise UsageError(
+            _("Provider '{provider}' needs a URL for Claude Code.").format(provider=preset.id),
+            hint=_("Give it with -u URL."),
+        )
+    default = base.models
+    primary = part.primary_model or (default.primary if default else "")
+    models: Optional[Tiers] = None
+    if primary:
+
+        def tier(own: str, preset_tier: str, follow: str) -> str:
+            if own:
+                return own
+            if not default or preset_tier == default.primary:
+                return follow
+            return preset_tier
+
+        d = default or Tiers("", "", "", "", "", "")
+        models = Tiers(
+            primary=primary,
+            haiku=tier(part.haiku_model, d.haiku, primary),
+            sonnet=tier(part.sonnet_model, d.sonnet, primary),
+            opus=tier(part.opus_model, d.opus, primary),
+            fable=tier(part.fable_model, d.fable, primary),
+            subagent=tier(part.subagent_model, d.subagent, primary),
+        )
+    elif not base.native_models:
+        raise UsageError(
+            _("Provider '{provider}' needs a model for Claude Code.").format(provider=preset.id),
+            hint=_("Give it with -M MODEL."),
+        )
+    return base._replace(
+        base_url=url,
+        auth=cast(Auth, part.auth or base.auth),
+        models=models,
+        context_window=part.context_window or _claude_context(preset, base, primary),
+    )
+
+
+def _claude_context(preset: Preset, base: ClaudeEndpoint, primary: str) -> Optional[int]:
+    if not primary or re.match(r"(?:anthropic/)?claude-", primary):
+        return None  # the client knows its own models
+    if base.models and primary == base.models.primary and base.context_window:
+        return base.context_window
+    known = preset.model(primary)
+    return known.context if known and known.context else UNKNOWN_CONTEXT
+
+
+def codex_endpoint(profile: Profile, preset: Preset) -> CodexEndpoint:
+    """Return what Codex is to use: the preset's endpoint with the profile's own choices on top."""
+    part = profile.parts["codex"]
+    region = region_of(profile, preset)
+    base = region.codex
+    if isinstance(base, Unsupported):
+        if not part.url:
+            raise UsageError(
+                _("{provider} has no endpoint that Codex can speak to: {reason}").format(
+                    provider=preset.name, reason=base.reason
+                ),
+                hint=_("Choose another provider, or give the address of a translating relay with -u URL."),
+            )
+        base = CodexEndpoint("", "responses", "", None, "disabled", False, True, (), "")
+    if part.url and base.wire == "chat" and origin(part.url) != origin(base.base_url):
+        # The user names another host: a relay in front of the provider. Codex speaks Responses to it.
+        base = base._replace(wire="responses")
+    url = codex_url(part.url or base.base_url)
+    if not url:
+        raise UsageError(
+            _("Provider '{provider}' needs a URL for Codex.").format(provider=preset.id),
+            hint=_("Give it with -u URL."),
+        )
+    model = part.primary_model or base.model
+    if not model:
+        raise UsageError(
+            _("Provider '{provider}' needs a model for Codex.").format(provider=preset.id),
+            hint=_("Give it with -M MODEL."),
+        )
+    known = preset.model(model)
+    context = part.context_window or (base.context_window if model == base.model else None)
+    return base._replace(
+        base_url=url,
+        model=model,
+        context_window=context or (known.context if known else None) or UNKNOWN_CONTEXT,
+    )
+
+
+def claude_url(url: str) -> str:
+    """Return *url* as Claude Code wants it: it appends ``/v1/messages`` itself (observed, all versions)."""
+    url = url.strip().rstrip("/")
+    return url.removesuffix("/messages").removesuffix("/v1").rstrip("/")
+
+
+def codex_url(url: str) -> str:
+    """Return *url* as Codex wants it: it appends ``/responses`` itself (observed with 0.169.0)."""
+    url = url.strip().rstrip("/")
+    for tail in ("/responses", "/chat/completions"):
+        url = url.removesuffix(tail)
+    return url.rstrip("/")
+
+
+def check_url(url: str, option: str) -> None:
+    """Raise UsageError when *url*, given by *option*, is no address a client can use."""
+    problem = urls.problem(url.strip())
+    if problem:
+        raise UsageError(
+            _("{option}: {problem}").format(option=option, problem=problem),
+            hint=_("Give an address such as https://host/path."),
+        )
+
+
+def origin(url: str) -> str:
+    """Return scheme, host and port of *url*."""
+    from urllib.parse import urlsplit
+
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.lower()}"

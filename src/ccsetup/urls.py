@@ -1,0 +1,51 @@
+"""What a base URL may look like.  Pure; asks no resolver."""
+
+from __future__ import annotations
+
+import re
+
+from ccsetup.i18n import _
+
+# A pattern, so that the JSON Schema of presets says the same as this module.  Plain http is for machines that are
+# near: loopback, private and link-local addresses, names without a dot, and the suffixes that never leave a site.
+_PRIVATE = (
+    r"(?:[A-Za-z0-9-]+\.)*(?:localhost|local|lan|internal|home\.arpa)"
+    r"|(?:127|10)\.\d{1,3}\.\d{1,3}\.\d{1,3}"
+    r"|(?:192\.168|169\.254|172\.(?:1[6-9]|2\d|3[01])|100\.(?:6[4-9]|[7-9]\d|1[01]\d|12[0-7]))\.\d{1,3}\.\d{1,3}"
+    r"|\[(?:::1|[fF][cCdD][0-9A-Fa-f:]+|[fF][eE][89abAB][0-9A-Fa-f:]+)\]"
+    r"|(?=[A-Za-z0-9-]*[G-Zg-z])(?!0[xX])[A-Za-z0-9-]+"
+)
+_PUBLIC = r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:]+\]"
+_REST = r"(?::\d{1,5})?(?:/[A-Za-z0-9._~!$&'()*+,;=:%-]*)*"
+PATTERN = rf"^(?:https://(?:{_PUBLIC})|http://(?:{_PRIVATE})){_REST}$"
+"""ECMA 262 and Python agree on this expression."""
+
+CLAUDE_PATTERN = r"^(?!.*/v1(?:/messages)?/*$)"
+"""Claude Code adds ``/v1/messages`` itself (observed with 2.0.76 to 2.1.329: a base that ends in /v1 gives /v1/v1)."""
+
+
+def problem(url: str, *, claude: bool = False) -> str:
+    """Return why *url* cannot be a base URL (of Claude Code, with *claude*), or "" when it can.
+
+    The text never repeats the URL, which might hold a key.
+    """
+    if re.search(r"\s", url):
+        return _("The URL holds white space.")
+    scheme, separator, rest = url.partition("://")
+    if not separator or scheme not in ("https", "http"):
+        return _("A URL begins with https:// (or http:// for a machine on your own network).")
+    host = re.split(r"[/?#]", rest, maxsplit=1)[0]
+    if "@" in host:
+        return _("The URL holds a user name or a password.")
+    if "?" in rest or "#" in rest:
+        return _("The URL holds a query (?) or a fragment (#); a base URL ends with its path.")
+    if not re.search(PATTERN, url):
+        if scheme == "http" and re.search(PATTERN, "https://" + rest):
+            return _("http:// would send the key in the clear over the internet; use https://.")
+        return _("This is not a URL that can be called.")
+    port = re.search(r":(\d+)$", host)
+    if port and not 0 < int(port.group(1)) < 65536:
+        return _("The port in the URL is not between 1 and 65535.")
+    if claude and not re.search(CLAUDE_PATTERN, url):
+        return _("Claude Code adds /v1/messages itself; remove /v1 from the end of the URL.")
+    return ""
