@@ -33,7 +33,7 @@ def compile_all(root: str) -> list[str]:
 
 
 def compile_presets(root: str) -> list[str]:
-    """Write ``_presets/<id>.json`` and ``_presets/index.json``; remove JSON of presets that are gone."""
+    """Write ``_presets/<id>.json`` and ``_presets/_index.json``; remove JSON of presets that are gone."""
     package = os.path.join(root, "src", "ccsetup")
     source = os.path.join(root, "presets")
     target = os.path.join(package, "_presets")
@@ -52,7 +52,7 @@ def compile_presets(root: str) -> list[str]:
                 plain[name[:-5]] = presetspec.parse(file.read(), path, expected_id=name[:-5], shipped=True)
     index = {preset_id: presets.index_entry(presets.build(data)) for preset_id, data in plain.items()}
     written = [_write_json(os.path.join(target, f"{preset_id}.json"), data) for preset_id, data in plain.items()]
-    written.append(_write_json(os.path.join(target, "index.json"), index))
+    written.append(_write_json(os.path.join(target, "_index.json"), index))
     for name in os.listdir(target):
         if os.path.join(target, name) not in written:
             os.unlink(os.path.join(target, name))

@@ -15,7 +15,7 @@ from ccsetup.documents.edit import Set, Unset, lookup
 from ccsetup.draft import Draft
 from ccsetup.errors import CcsetupError, UsageError
 from ccsetup.i18n import _
-from ccsetup.model import CLIENT_NAMES, ClientName, KeyStorage, Preset, Secret
+from ccsetup.model import CLIENT_NAMES, ClientName, Preset, Secret
 from ccsetup.paths import Paths
 from ccsetup.plan import Note, Owned, Wish, edits, owned_from_json, owned_to_json
 from ccsetup.profiles import Part, Profile
@@ -34,6 +34,18 @@ class Request(NamedTuple):
     """Empty: as the profile has it; ``inline`` for a new one."""
     key_env: str
     activate: frozenset[ClientName]
+    key_command: str = ""
+
+
+class Keys(NamedTuple):
+    """How keys are reached that lie outside our files; each has a real and a test form."""
+
+    program: tuple[str, ...]
+    """This program, for clients that ask it for a key."""
+    lookup: Callable[[str], Optional[Secret]]
+    """The keyring's key of a profile."""
+    run: Callable[[str], Secret]
+    """What a key command prints."""
 
 
 class Switched(NamedTuple):
@@ -52,11 +64,15 @@ class World:
         paths: Paths,
         load_preset: Callable[[str], Preset],
         versions: Callable[[ClientName], Version],
+        keys: Keys,
     ) -> None:
         self.draft = draft
         self.paths = paths
         self.load_preset = load_preset
         self.version = versions
+        self.keys = keys
+        self.keychain: dict[str, Optional[Secret]] = {}
+        """Keys that the keyring is to hold after this, by profile; None: it is to forget the key."""
         self.notes: list[Note] = []
         self.profiles = profiles.parse(draft.text(paths.profiles), paths.short(paths.profiles))
 
@@ -142,12 +158,32 @@ class World:
             if client == "claude-code"
             else profiles.codex_endpoint(profile, preset)
         )
-        return Use(profile, preset, endpoint, self.key(profile), self.paths.key_file(profile.name))
+        if profile.key_command:
+            reader: tuple[str, ...] = ("/bin/sh", "-c", profile.key_command)
+        elif profile.key_storage == "keyring":
+            reader = (*self.keys.program, "key", "get", profile.name)
+        else:
+            reader = ("cat", self.paths.key_file(profile.name))
+        key = self.key(profile) if profile.key_storage in ("inline", "dotenv") else None
+        if profile.key_storage == "command" and not profile.key_command:
+            self.key(profile)  # a client that is told to read a file should find it
+        return Use(profile, preset, endpoint, key, reader)
 
     def key(self, profile: Profile) -> Optional[Secret]:
-        """Return the saved key of *profile*; None when it is in a variable of the user's."""
+        """Return the key of *profile*, wherever it is; None when that is a variable which is not set here."""
         if profile.key_storage == "env":
-            return None
+            text = self.paths.environ.get(profile.key_env, "").strip()
+            return Secret(text) if text else None
+        if profile.key_command:
+            return self.keys.run(profile.key_command)
+        if profile.key_storage == "keyring":
+            found = self.keychain[profile.name] if profile.name in self.keychain else self.keys.lookup(profile.name)
+            if found is None:
+                raise CcsetupError(
+                    _("The keyring holds no key of profile '{name}'.").format(name=profile.name),
+                    hint=_("Give it again with: ccsetup key set {name}").format(name=profile.name),
+                )
+            return found
         text = self.draft.text(self.paths.key_file(profile.name)).strip()
         if not text:
             raise CcsetupError(
@@ -210,7 +246,9 @@ def check_strict(world: World, path: str, *, repair: bool) -> None:
                 column=problem.column,
                 problem=problem.message.rstrip("."),
             ),
-            hint=_("Run the same command with --repair to take comments and trailing commas out (undo brings them back)."),
+            hint=_(
+                "Run the same command with --repair to take comments and trailing commas out (undo brings them back)."
+            ),
         )
     world.draft.replace(path, jsondoc.strict(text))
     world.notes.append(
@@ -262,15 +300,40 @@ def merge(world: World, request: Request) -> Profile:
                 )
         else:
             parts = {**others, **parts}
+        _needs_own_key(world, old, request, provider, region)
     storage: Any = request.key_storage or (old.key_storage if old else "") or "inline"
     key_env = request.key_env
     if storage in ("env", "dotenv") and not key_env:
         key_env = (old.key_env if old else "") or variable(request.name, preset)
-    if storage in ("inline", "command"):
+    if storage in ("inline", "command", "keyring"):
         key_env = ""
-    profile = Profile(request.name, provider, region, storage, key_env, {c: parts[c] for c in CLIENT_NAMES if c in parts})
+    key_command = request.key_command or (old.key_command if old and request.key is None else "")
+    if key_command and storage not in ("inline", "command"):
+        raise UsageError(
+            _("A key command goes with --key-storage command or inline, not {storage}.").format(storage=storage)
+        )
+    ordered = {c: parts[c] for c in CLIENT_NAMES if c in parts}
+    profile = Profile(request.name, provider, region, storage, key_env, ordered, key_command)
     _check_one_host(world, old, profile, request)
     return profile
+
+
+def _needs_own_key(world: World, old: Profile, request: Request, provider: str, region: str) -> None:
+    """Refuse to send the saved key to another provider, region or host than the one it was given for."""
+    if request.key is not None or request.key_command or request.key_storage == "env" or old.key_storage == "env":
+        return
+    moved = (old.provider, old.region or preset_default(world, old)) != (provider, region)
+    for client, part in request.parts.items():
+        was = old.parts.get(client)
+        if part.url and was is not None and profiles.origin(part.url) != profiles.origin(world_url(world, old, client)):
+            moved = True
+    if moved:
+        raise UsageError(
+            _("Profile '{name}' has the key of another address, which is not sent to the new one.").format(
+                name=old.name
+            ),
+            hint=_("Give the key for the new address with -k KEY, or choose another name with -n NAME."),
+        )
 
 
 def preset_default(world: World, profile: Profile) -> str:
@@ -340,9 +403,7 @@ def init(world: World, requests: Sequence[Request], *, repair: bool = False) -> 
         if old != profile:
             world.draft.edit(world.paths.profiles, "toml", (profiles.save(profile),))
             if not world.draft.text(world.paths.profiles).startswith("#") and old is None and not world.profiles:
-                world.draft.replace(
-                    world.paths.profiles, profiles.HEADER + world.draft.text(world.paths.profiles)
-                )
+                world.draft.replace(world.paths.profiles, profiles.HEADER + world.draft.text(world.paths.profiles))
             world.profiles[profile.name] = profile
         for client in CLIENT_NAMES:
             if client not in profile.parts:
@@ -358,7 +419,20 @@ def init(world: World, requests: Sequence[Request], *, repair: bool = False) -> 
 
 def _save_key(world: World, profile: Profile, key: Optional[Secret]) -> None:
     path = world.paths.key_file(profile.name)
-    if profile.key_storage == "env":
+    old = world.profiles.get(profile.name)
+    if profile.key_storage == "keyring":
+        if key is None and old is not None and old.key_storage != "keyring":
+            key = world.key(old)
+        if key is not None:
+            if world.keys.lookup(profile.name) != key:
+                world.keychain[profile.name] = key
+        else:
+            world.key(profile)
+    elif old is not None and old.key_storage == "keyring":
+        if key is None and profile.key_storage != "env" and not profile.key_command:
+            key = world.key(old)
+        world.keychain[profile.name] = None
+    if profile.key_storage in ("env", "keyring") or profile.key_command:
         if world.draft.exists(path):
             world.draft.replace(path, None)
         return
@@ -370,9 +444,7 @@ def _save_key(world: World, profile: Profile, key: Optional[Secret]) -> None:
         text = world.draft.text(world.paths.codex_dotenv)
         secret = world.key(profile)
         assert secret is not None
-        world.draft.replace(
-            world.paths.codex_dotenv, dotenv.set_value(text, profile.key_env, secret.reveal())
-        )
+        world.draft.replace(world.paths.codex_dotenv, dotenv.set_value(text, profile.key_env, secret.reveal()))
 
 
 def _apply(world: World, profile: Profile, client: ClientName, *, activate: bool, repair: bool) -> None:
@@ -425,4 +497,21 @@ def official(world: World, clients: Sequence[ClientName], *, repair: bool = Fals
     return [Switched(c, "") for c in wanted]
 
 
-__all__ = ["KeyStorage", "Request", "Switched", "World", "init", "official", "switch"]
+def remove_key(world: World, name: str) -> list[Switched]:
+    """Take the key of profile *name* out of every file; clients that use the profile go back to their own account."""
+    profile = world.find(name)
+    using = [c for c in CLIENT_NAMES if world.active(c) == name]
+    switched = official(world, using) if using else []
+    for client in profile.parts:
+        _forget_saved(world, name, client)
+    if profile.key_storage == "keyring":
+        world.keychain[name] = None
+    if profile.key_storage == "dotenv":
+        text = world.draft.text(world.paths.codex_dotenv)
+        world.draft.replace(world.paths.codex_dotenv, dotenv.remove(text, profile.key_env) or None)
+    if world.draft.exists(world.paths.key_file(name)):
+        world.draft.replace(world.paths.key_file(name), None)
+    return switched
+
+
+__all__ = ["Keys", "Request", "Switched", "World", "init", "official", "remove_key", "switch"]

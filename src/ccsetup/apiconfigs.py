@@ -11,14 +11,16 @@ from ccsetup.errors import DocumentError, UsageError
 from ccsetup.i18n import _
 from ccsetup.profiles import printable
 
-FIELDS = {
+FIELDS: dict[str, type] = {
     "name": str,
     "provider": str,
     "type": str,
     "key": str,
     "keyEnv": str,
     "keyFile": str,
+    "keyCommand": str,
     "keyStorage": str,
+    "keyVariable": str,
     "url": str,
     "claudeUrl": str,
     "codexUrl": str,
@@ -53,7 +55,7 @@ def parse(text: str, source: str) -> list[Entry]:
 
     Raises UsageError or DocumentError; no message repeats a value that could be a key.
     """
-    data = _read(text, source)
+    data: Any = _read(text, source)
     if isinstance(data, dict) and set(data) == {"configs"}:
         data = data["configs"]
     if not isinstance(data, list):
@@ -106,7 +108,7 @@ def _entry(item: Any, place: str) -> Entry:
         wanted = FIELDS[name]
         if wanted is list and isinstance(value, str):
             value = [value]
-        if type(value) is not wanted or (wanted is list and not all(isinstance(v, str) for v in value)):
+        if type(value) is not wanted or (isinstance(value, list) and not all(isinstance(v, str) for v in value)):
             raise UsageError(
                 _("{place}: field '{field}' has to be {kind}.").format(
                     place=place,
@@ -147,8 +149,14 @@ def _canonical(key: Any) -> Optional[str]:
 
 def _nearest(key: str) -> str:
     import difflib
+    import re
 
-    near = difflib.get_close_matches(key, FIELDS, 1, cutoff=0.5)
+    # "modle" is nearer to the last word of "primaryModel" than to any whole name.
+    words = {name.lower(): name for name in FIELDS}
+    for name in reversed(FIELDS):
+        words[re.split(r"(?=[A-Z])", name)[-1].lower()] = name
+    words["model"] = "primaryModel"
+    near = difflib.get_close_matches(key.lower().replace("_", ""), words, 1, cutoff=0.6)
     if near:
-        return _("Did you mean '{field}'?").format(field=near[0])
+        return _("Did you mean '{field}'?").format(field=words[near[0]])
     return _("Known fields: {fields}").format(fields=", ".join(FIELDS))

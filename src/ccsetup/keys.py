@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import BinaryIO, Mapping, Optional
 
-from ccsetup.errors import UsageError
+from ccsetup.errors import CcsetupError, UsageError
 from ccsetup.i18n import _
 from ccsetup.model import KeyFamily, Preset, Secret
 
@@ -70,6 +70,30 @@ def from_variable(name: str, option: str, environ: Mapping[str, str]) -> Secret:
     if not environ.get(name):
         raise UsageError(_("{option}: the variable {name} is not set.").format(option=option, name=name))
     return clean(environ[name], name)
+
+
+def from_command(command: str) -> Secret:
+    """Return what the shell command *command* prints: ``op read …``, ``pass show …``, ``vault kv get …``.
+
+    It runs as the user would run it, for at most 30 seconds, and at most 16 kB of its output are read.
+    Raises CcsetupError, which shows nothing of the output.
+    """
+    import subprocess
+
+    try:
+        done = subprocess.run(["/bin/sh", "-c", command], stdout=subprocess.PIPE, timeout=30, check=False)
+    except (OSError, subprocess.SubprocessError) as e:
+        raise _command_failed(_("it did not end in time") if "Timeout" in type(e).__name__ else str(e)) from None
+    if done.returncode:
+        raise _command_failed(_("it ended with exit code {code}").format(code=done.returncode))
+    return clean(done.stdout[: MAX_BYTES + 1024].decode("utf-8", "replace"), _("the key command"))
+
+
+def _command_failed(reason: str) -> CcsetupError:
+    return CcsetupError(
+        _("The key command gave no key: {reason}.").format(reason=reason),
+        hint=_("Run the command by hand; it has to print the key and nothing else."),
+    )
 
 
 def family(key: Secret, preset: Preset) -> Optional[KeyFamily]:

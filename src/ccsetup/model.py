@@ -11,9 +11,10 @@ WireFormat = Literal["anthropic", "responses", "chat"]
 """Anthropic Messages, OpenAI Responses, OpenAI Chat Completions."""
 
 Auth = Literal["auth_token", "api_key"]
-"""How Claude Code sends the key: ``Authorization: Bearer`` (ANTHROPIC_AUTH_TOKEN) or ``x-api-key`` (ANTHROPIC_API_KEY)."""
+"""How Claude Code sends the key: ANTHROPIC_AUTH_TOKEN as a Bearer token, ANTHROPIC_API_KEY as ``x-api-key``."""
 
-KeyStorage = Literal["inline", "env", "dotenv", "command"]
+KeyStorage = Literal["inline", "env", "dotenv", "command", "keyring"]
+KEY_STORAGES: tuple[KeyStorage, ...] = ("inline", "command", "keyring", "env", "dotenv")
 
 
 class Secret:
@@ -87,7 +88,7 @@ class ClaudeEndpoint(NamedTuple):
     base_url: str
     auth: Auth
     models: Optional[Tiers]
-    """None: the user has to name a model (preset ``custom``), or the client's own defaults are right (``anthropic``)."""
+    """None: the user has to name one (preset ``custom``), or the client's own defaults are right (``anthropic``)."""
     context_window: Optional[int]
     env: Mapping[str, Fact]
     """Further variables for the ``env`` block of settings.json."""

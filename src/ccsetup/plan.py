@@ -121,7 +121,7 @@ def edits(
             before, prune = was.before, was.prune
         else:
             before = current if path in wish.keep_before else MISSING
-            prune = _missing_parents(data, path)
+            prune = max([_missing_parents(data, path), *(o.prune for o in mine.values() if o.path[:-1] == path[:-1])])
         if wanted is MISSING:
             if current is not MISSING:
                 out.append(Unset(path))
@@ -133,7 +133,7 @@ def edits(
             out.append(Set(path, plain))
         if path not in wish.free:
             now.append(Owned(path, digest(wanted), before, prune))
-    kept_tables = {t for t in wish.tables}
+    kept_tables = set(wish.tables)
     removed: set[KeyPath] = set()
     for path, was in mine.items():
         if path in wish.settings:
@@ -189,7 +189,11 @@ def owned_from_json(items: Any) -> tuple[Owned, ...]:
     """Read what ``owned_to_json`` wrote; an item that is not of that shape is dropped."""
     out = []
     for item in items if isinstance(items, list) else []:
-        if isinstance(item, dict) and isinstance(item.get("path"), list) and all(isinstance(p, str) for p in item["path"]):
+        if (
+            isinstance(item, dict)
+            and isinstance(item.get("path"), list)
+            and all(isinstance(p, str) for p in item["path"])
+        ):
             prune = item.get("prune", 0)
             out.append(
                 Owned(

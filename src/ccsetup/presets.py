@@ -34,6 +34,7 @@ from ccsetup.model import (
 
 _FIRST = ("302ai", "glm", "minimax", "kimi", "openrouter")
 _LAST = "custom"
+_ID = r"[a-z0-9-]{1,32}"
 _PACKAGE = os.path.dirname(os.path.abspath(__file__))
 _ENDINGS = (".yaml", ".yml")
 
@@ -60,8 +61,9 @@ BUILT_IN = _folders()
 
 def ids(user_dir: str = "", folders: Folders = BUILT_IN) -> list[str]:
     """Return the ids of all presets in the order of lists: well-known ones first, the user's own last."""
-    known = _built_in_ids(folders)
-    return known + sorted(set(_user_files(user_dir)) - set(known))
+    known = _built_in_ids(folders, None)
+    mine = {name for name in _user_files(user_dir) if re.fullmatch(_ID, name)}
+    return known + sorted(mine.difference(known))
 
 
 def load(preset_id: str, user_dir: str = "", folders: Folders = BUILT_IN) -> Preset:
@@ -71,7 +73,7 @@ def load(preset_id: str, user_dir: str = "", folders: Folders = BUILT_IN) -> Pre
     Raises UsageError for an unknown id, DocumentError for a file that breaks the rules.
     """
     # The pattern also keeps "../x" away from the disk.
-    if re.fullmatch(r"[a-z0-9-]{1,32}", preset_id):
+    if re.fullmatch(_ID, preset_id):
         path = _user_file(user_dir, preset_id)
         if path:
             return build(_read_yaml(path, preset_id))
@@ -93,7 +95,7 @@ def summaries(user_dir: str = "", folders: Folders = BUILT_IN) -> tuple[list[Pre
     found: list[PresetSummary] = []
     problems: list[CcsetupError] = []
     mine = _user_files(user_dir)
-    for preset_id in ids(user_dir, folders):
+    for preset_id in [*index, *sorted(set(mine).difference(index))]:
         if preset_id in mine:
             try:
                 if len(mine[preset_id]) > 1:
@@ -101,7 +103,7 @@ def summaries(user_dir: str = "", folders: Folders = BUILT_IN) -> tuple[list[Pre
                 found.append(summary(build(_read_yaml(mine[preset_id][0], preset_id)), user=True))
             except CcsetupError as error:
                 problems.append(error)
-        elif preset_id in index:
+        else:
             found.append(_summary(index[preset_id]))
     return found, problems
 
@@ -190,11 +192,12 @@ def _conditions(items: list[dict[str, Any]]) -> tuple[Condition, ...]:
     )
 
 
-def _built_in_ids(folders: Folders) -> list[str]:
+def _built_in_ids(folders: Folders, index: Optional[dict[str, Any]]) -> list[str]:
+    """Return the ids in order; *index* saves reading the compiled index again."""
     if folders.source and os.path.isdir(folders.source):
         found = {name[:-5] for name in os.listdir(folders.source) if name.endswith(".yaml")}
     else:
-        found = set(_read_index(folders))
+        found = set(_read_index(folders) if index is None else index)
     middle = sorted(found.difference(_FIRST, (_LAST,)))
     return [name for name in (*_FIRST, *middle, _LAST) if name in found]
 
@@ -212,10 +215,10 @@ def _built_in(preset_id: str, folders: Folders) -> Optional[dict[str, Any]]:
 
 def _index(folders: Folders) -> dict[str, Any]:
     """Return the compiled index, with fresh entries for YAML that is newer, in the order of ids."""
-    path = os.path.join(folders.compiled, "index.json")
+    path = os.path.join(folders.compiled, "_index.json")
     stored = _read_index(folders)
     index = {}
-    for preset_id in _built_in_ids(folders):
+    for preset_id in _built_in_ids(folders, stored):
         source = _newer_source(preset_id, path, folders)
         if source or preset_id not in stored:
             plain = _built_in(preset_id, folders)
@@ -227,7 +230,7 @@ def _index(folders: Folders) -> dict[str, Any]:
 
 
 def _read_index(folders: Folders) -> dict[str, Any]:
-    return _read_json(os.path.join(folders.compiled, "index.json")) or {}
+    return _read_json(os.path.join(folders.compiled, "_index.json")) or {}
 
 
 def _source(preset_id: str, folders: Folders) -> str:
@@ -316,4 +319,4 @@ def _nearest(word: str, known: list[str]) -> str:
     import difflib
 
     found = difflib.get_close_matches(word.lower(), known, n=1, cutoff=0.5)
-    return _("Did you mean '{word}'?").format(word=found[0]) if found else _("Run 'ccsetup providers' to see them all.")
+    return _("Did you mean '{word}'?").format(word=found[0]) if found else _("Run 'ccsetup list' to see them all.")

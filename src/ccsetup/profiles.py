@@ -15,6 +15,7 @@ from ccsetup.errors import DocumentError, UsageError
 from ccsetup.i18n import _
 from ccsetup.model import (
     CLIENT_NAMES,
+    KEY_STORAGES,
     Auth,
     ClaudeEndpoint,
     ClientName,
@@ -61,6 +62,8 @@ class Profile(NamedTuple):
     key_env: str
     """For storage ``env`` and ``dotenv``: the variable that holds the key."""
     parts: Mapping[ClientName, Part]
+    key_command: str = ""
+    """A shell command that prints the key (``op read …``); empty: the key is where *key_storage* says."""
 
     def setting(self) -> dict[str, Any]:
         """Return the table below ``[profiles.NAME]``."""
@@ -70,6 +73,8 @@ class Profile(NamedTuple):
         out["key_storage"] = self.key_storage
         if self.key_env:
             out["key_env"] = self.key_env
+        if self.key_command:
+            out["key_command"] = self.key_command
         for client in CLIENT_NAMES:
             if client in self.parts:
                 out[client] = {k: v for k, v in self.parts[client]._asdict().items() if v}
@@ -137,17 +142,17 @@ def parse(text: str, file: str) -> dict[str, Profile]:
             raise bad(here, _("not a usable profile name"))
         if not isinstance(body, dict):
             raise bad(here, _("this has to be a table"))
-        unknown = set(body) - {"provider", "region", "key_storage", "key_env", *CLIENT_NAMES}
+        unknown = set(body) - {"provider", "region", "key_storage", "key_env", "key_command", *CLIENT_NAMES}
         if unknown:
             raise bad((*here, min(unknown)), _("unknown key"))
-        for key in ("provider", "region", "key_storage", "key_env"):
+        for key in ("provider", "region", "key_storage", "key_env", "key_command"):
             if not isinstance(body.get(key, ""), str):
                 raise bad((*here, key), _("this has to be text in quotes"))
         if not body.get("provider"):
             raise bad(here, _("'provider' is missing"))
         storage = body.get("key_storage", "inline")
-        if storage not in ("inline", "env", "dotenv", "command"):
-            raise bad((*here, "key_storage"), _("has to be inline, env, dotenv or command"))
+        if storage not in KEY_STORAGES:
+            raise bad((*here, "key_storage"), _("has to be one of {valid}").format(valid=", ".join(KEY_STORAGES)))
         parts: dict[ClientName, Part] = {}
         for client in CLIENT_NAMES:
             if client not in body:
@@ -171,6 +176,7 @@ def parse(text: str, file: str) -> dict[str, Profile]:
             region=body.get("region", ""),
             key_storage=cast(KeyStorage, storage),
             key_env=body.get("key_env", ""),
+            key_command=body.get("key_command", ""),
             parts=parts,
         )
     return out

@@ -18,7 +18,7 @@ _PRIVATE = (
 _PUBLIC = r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:]+\]"
 _REST = r"(?::\d{1,5})?(?:/[A-Za-z0-9._~!$&'()*+,;=:%-]*)*"
 PATTERN = rf"^(?:https://(?:{_PUBLIC})|http://(?:{_PRIVATE})){_REST}$"
-"""ECMA 262 and Python agree on this expression."""
+"""For ``search``; ECMA 262 and Python agree on it, but for a line feed at the very end, which Python lets pass."""
 
 CLAUDE_PATTERN = r"^(?!.*/v1(?:/messages)?/*$)"
 """Claude Code adds ``/v1/messages`` itself (observed with 2.0.76 to 2.1.329: a base that ends in /v1 gives /v1/v1)."""

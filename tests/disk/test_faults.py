@@ -186,7 +186,7 @@ def test_interrupted_at_any_call(strace: list[str], calls: list[tuple[str, int]]
         assert disk_driver.leftovers(str(home)) == [], call
 
 
-@pytest.mark.parametrize("error", ["ENOSPC", "EIO"])
+@pytest.mark.parametrize("error", ["ENOSPC", "EIO", "EINTR"])
 def test_refused_at_any_call(strace: list[str], calls: list[tuple[str, int]], tmp_path: Path, error: str) -> None:
     """A refused system call means one sentence that names a file and nothing changed, or that all was done."""
     for index, call in enumerate(calls[:: 1 if error == "ENOSPC" else 3]):

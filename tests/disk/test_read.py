@@ -41,7 +41,8 @@ def test_refused(tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> 
     elif kind == "pipe":
         os.mkfifo(path)
     elif kind == "socket":
-        socket.socket(socket.AF_UNIX).bind("settings.json")
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind("settings.json")
     elif kind == "device":
         path.symlink_to("/dev/zero")
     elif kind == "loop":

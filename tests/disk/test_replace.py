@@ -145,7 +145,7 @@ def test_link_loop(state: str, tmp_path: Path) -> None:
     """A loop of links that appeared since the snapshot is refused by name."""
     (tmp_path / "one").symlink_to("two")
     (tmp_path / "two").symlink_to("one")
-    with pytest.raises(CcsetupError, match="one.*loop"):
+    with pytest.raises(CcsetupError, match=r"one.*loop"):
         disk.commit(Plan("x", (FileChange(str(tmp_path / "one"), None, KEY),)), state, now=1.0)
 
 
@@ -232,9 +232,8 @@ class Unprivileged:
         self.folder = folder
 
     def run(self, *args: object) -> subprocess.CompletedProcess[str]:
-        as_user = {"user": 65534, "group": 65534, "extra_groups": []} if os.geteuid() == 0 else {}
-        command = [*DRIVER, *map(str, args)]
-        return subprocess.run(command, capture_output=True, text=True, cwd="/", **as_user)  # type: ignore[call-overload,no-any-return]
+        environment = {**os.environ, "DROP_TO_UID": "65534"} if os.geteuid() == 0 else None
+        return subprocess.run([*DRIVER, *map(str, args)], capture_output=True, text=True, env=environment)
 
 
 @pytest.fixture
@@ -263,7 +262,7 @@ def test_read_only_folder(unprivileged: Unprivileged) -> None:
     path.parent.chmod(0o700)
     assert os.listdir(path.parent) == ["file"]
     assert unprivileged.run("put", state, path, "new").returncode == 0
-    assert os.listdir(state / "journal") == ["000001.json", "000002.json"] or len(os.listdir(state / "journal")) == 2
+    assert sorted(os.listdir(state / "journal")) == ["000001.json", "000002.json"]
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs files of two users")
@@ -275,8 +274,7 @@ def test_owned_by_another_user(unprivileged: Unprivileged) -> None:
         path.chmod(bits)
         result = unprivileged.run("put", unprivileged.folder / "state", path, "new")
         assert result.returncode == 1
-        assert str(path) in result.stderr
-        assert "Traceback" not in result.stderr
+        assert result.stderr == f"{path} is not changed: it belongs to another user.\n"
         assert path.read_bytes() == b"old"
         assert disk_driver.leftovers(str(unprivileged.folder)) == []
 
@@ -290,10 +288,11 @@ def test_immutable_file(state: str, tmp_path: Path) -> None:
     if subprocess.run(["chattr", "+i", paths[1]], capture_output=True).returncode:
         pytest.skip("this file system cannot make files immutable")
     try:
-        with pytest.raises(WriteError, match=r"two.*immutable"):
+        with pytest.raises(WriteError, match=r"two.*not permit") as caught:
             disk.commit(Plan("x", tuple(FileChange(str(path), b"old", b"new") for path in paths)), state, now=1.0)
     finally:
         subprocess.run(["chattr", "-i", paths[1]], check=True)
+    assert "immutable" in caught.value.hint
     assert [path.read_bytes() for path in paths] == [b"old", b"old"]
     assert disk_driver.leftovers(str(tmp_path)) == []
 

@@ -5,6 +5,8 @@
     disk_driver.py add STATE FILE NAME     set one key of a JSON file; with ``lock`` at the end, as ~/.claude.json
     disk_driver.py remove STATE FILE       delete FILE
 
+DROP_TO_UID in the environment: first become that user (all modules are loaded by then, and need not be readable to it).
+
 Exit 0 done, 1 refused (the message on stderr), 130 interrupted.
 """
 
@@ -109,6 +111,10 @@ def main(command: str, first: str, *rest: str) -> None:
 
 
 if __name__ == "__main__":
+    if uid := int(os.environ.get("DROP_TO_UID", "0")):
+        os.setgroups([])
+        os.setgid(uid)
+        os.setuid(uid)
     try:
         main(*sys.argv[1:])
     except CcsetupError as error:

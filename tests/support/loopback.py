@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -65,22 +66,25 @@ class Response(NamedTuple):
     status: int = 200
     headers: tuple[tuple[str, str], ...] = ()
     body: Union[bytes, Iterable[bytes]] = b""
+    raw: bool = False
+    """``body`` is everything that is sent, status line and headers included; then the connection closes."""
 
 
 Answer = Callable[[Request], Response]
 
 
 class Server:
-    """Serves *answer* on a free port of 127.0.0.1 between ``__enter__`` and ``__exit__``.
+    """Serves *answer* on a free port of 127.0.0.1 between ``__enter__`` and ``__exit__``; with *tls*, as https.
 
     *answer* runs in a thread for each connection.  An exception in it becomes a status 500
     and is raised again by ``__exit__``: a bug in a test's scenario must not look like a provider's failure.
     """
 
-    def __init__(self, answer: Answer) -> None:
+    def __init__(self, answer: Answer, tls: Optional[ssl.SSLContext] = None) -> None:
         self.closing = threading.Event()
         """Set when the server stops."""
         self._answer = answer
+        self._tls = tls
         self._bugs: list[BaseException] = []
         self._sockets: set[socket.socket] = set()
         self._lock = threading.Lock()
@@ -96,7 +100,7 @@ class Server:
     @property
     def origin(self) -> str:
         """For example ``http://127.0.0.1:45885``."""
-        return f"http://127.0.0.1:{self.port}"
+        return f"{'https' if self._tls else 'http'}://127.0.0.1:{self.port}"
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -126,6 +130,10 @@ class Server:
             disable_nagle_algorithm = True
 
             def setup(self) -> None:
+                if server._tls is not None:  # here and not in accept(): a slow handshake holds up one thread only
+                    self.request.settimeout(20)
+                    self.request = server._tls.wrap_socket(self.request, server_side=True)
+                    self.request.settimeout(None)
                 super().setup()
                 with server._lock:
                     server._sockets.add(self.connection)
@@ -174,6 +182,12 @@ class Server:
                 return self.rfile.read(int(self.headers.get("content-length", "0")))
 
             def _send(self, response: Response) -> None:
+                if response.raw:
+                    self.close_connection = True
+                    with contextlib.suppress(Disconnect):
+                        for chunk in [response.body] if isinstance(response.body, bytes) else response.body:
+                            self.wfile.write(chunk)
+                    return
                 self.send_response(response.status)
                 for name, value in response.headers:
                     self.send_header(name, value)

@@ -41,7 +41,7 @@ require("readline").createInterface({ input: process.stdin }).on("line", (line) 
   while (scanner.scan() !== SyntaxKind.EOF) {
     const kind = scanner.getToken();
     if (kind === SyntaxKind.LineCommentTrivia || kind === SyntaxKind.BlockCommentTrivia) {
-      comments.push(scanner.getTokenValue());
+      comments.push(text.substr(scanner.getTokenOffset(), scanner.getTokenLength()));
     }
   }
   const answer = errors.length || !tree ? { ok: false } : { ok: true, tree: plain(tree, text), comments };

@@ -23,7 +23,8 @@ from support.loopback import Disconnect, Request, Response, Server
 
 __all__ = ["Call", "Disconnect", "Kind", "Provider", "Response", "Scenario", "Scheme", "error", "json_response"]
 
-Kind = Literal["messages", "count_tokens", "responses", "chat", "models", "probe", "unknown"]
+Kind = Literal["messages", "count_tokens", "responses", "chat", "models", "check", "probe", "unknown"]
+"""``check``: a provider's own endpoint for keys and balances (``vendors.py``)."""
 Scheme = Literal["bearer", "x-api-key", "any"]
 """``any``: either header or both, as long as every one of them holds the key."""
 

@@ -6,21 +6,25 @@ import importlib
 from typing import Any, Optional
 
 import typer
-from typer.core import TyperGroup
 
 from ccsetup import __version__
+from ccsetup.cli import _parser
 from ccsetup.i18n import _
 
 COMMANDS = {
-    "init": "init",
-    "config-switch": "config_switch",
-    "list": "list_",
-    "undo": "undo",
+    "init": ("init", _("Set a provider up and make a client use it.")),
+    "config-switch": ("config_switch", _("Make the clients use another profile, or none.")),
+    "list": ("list_", _("Show profiles, what each client uses, and providers.")),
+    "test": ("test", _("Tell whether an endpoint and a key work, and why not.")),
+    "key": ("key", _("Show, change and remove the keys of profiles.")),
+    "undo": ("undo", _("Take the last change back.")),
 }
+"""Module and one line of help by command; the module is imported when the command runs."""
+
 ALIASES = {"i": "init", "cs": "config-switch", "ls": "list"}
 
 
-class Commands(TyperGroup):
+class Commands(_parser.Group):
     """Finds commands by name without importing the others."""
 
     def list_commands(self, ctx: Any) -> list[str]:
@@ -30,10 +34,25 @@ class Commands(TyperGroup):
         name = ALIASES.get(cmd_name, cmd_name)
         if name not in COMMANDS:
             return None
-        module = importlib.import_module("ccsetup.cli." + COMMANDS[name])
+        module = importlib.import_module("ccsetup.cli." + COMMANDS[name][0])
+        if hasattr(module, "app"):
+            return typer.main.get_command(module.app)
         one = typer.Typer(rich_markup_mode=None, add_completion=False, pretty_exceptions_enable=False)
-        one.command(name, help=module.HELP, epilog=getattr(module, "EPILOG", None), no_args_is_help=False)(module.command)
+        one.command(name, cls=_parser.Command, help=module.HELP, epilog=getattr(module, "EPILOG", None))(module.command)
         return typer.main.get_command(one)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        with formatter.section(_("Commands")):
+            formatter.write_dl([(name, text) for name, (_module, text) in COMMANDS.items()])
+
+    def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
+        from typer._click.shell_completion import CompletionItem
+
+        if incomplete.startswith("-"):
+            return super().shell_complete(ctx, incomplete)
+        return [
+            CompletionItem(name, help=text) for name, (_module, text) in COMMANDS.items() if name.startswith(incomplete)
+        ]
 
 
 app = typer.Typer(
@@ -53,7 +72,9 @@ def _version(value: bool) -> None:
 @app.callback(
     invoke_without_command=True,
     help=_("Point Claude Code and Codex at a model provider, and switch between providers."),
-    epilog=_("Exit codes: 0 done, 1 failed, 2 wrong usage, 3 a bug, 4 --check found changes, 5 done but a client needs you."),
+    epilog=_(
+        "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 a bug, 4 --check found changes, 5 done but a client needs you."
+    ),
 )
 def root(
     ctx: typer.Context,

@@ -3,38 +3,21 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from typing import Any, Callable, Optional, Sequence
 
-from ccsetup import actions, disk, paths, presets
-from ccsetup.actions import World
+from ccsetup import disk, keys, paths, presets
+from ccsetup.actions import Keys, World
 from ccsetup.cli import _output
 from ccsetup.clients import CLIENTS
 from ccsetup.clients.base import Version
 from ccsetup.draft import Draft
 from ccsetup.errors import UsageError
 from ccsetup.i18n import _
-from ccsetup.model import CLIENT_NAMES, ClientName, Preset
+from ccsetup.model import ClientName, Preset, Secret
 from ccsetup.paths import Paths
 from ccsetup.plan import FileChange, Note, Plan
-
-
-def parse_clients(values: Optional[Sequence[str]]) -> list[ClientName]:
-    """Return the clients that ``-T`` names, each once and in the program's order; [] for none given."""
-    out: set[ClientName] = set()
-    for value in values or ():
-        for word in value.split(","):
-            if word == "all":
-                out.update(CLIENT_NAMES)
-            elif word in ("claude-code", "cc"):
-                out.add("claude-code")
-            elif word in ("codex", "cx"):
-                out.add("codex")
-            else:
-                raise UsageError(
-                    _("Invalid client '{value}'. Valid clients: claude-code (cc), codex (cx), all").format(value=word)
-                )
-    return [c for c in CLIENT_NAMES if c in out]
 
 
 def parse_version(text: str) -> Version:
@@ -47,6 +30,21 @@ def parse_version(text: str) -> Version:
     return int(found[1]), int(found[2]), int(found[3] or 0)
 
 
+def program() -> tuple[str, ...]:
+    """Return how a client is to run this program: an absolute path, because it runs it in any folder."""
+    own = os.path.abspath(sys.argv[0])
+    if os.path.basename(own) == "ccsetup" and os.access(own, os.X_OK):
+        return (own,)
+    return (sys.executable, "-m", "ccsetup")
+
+
+def lookup(name: str) -> Optional[Secret]:
+    """Return the keyring's key of profile *name*."""
+    from ccsetup import keychain
+
+    return keychain.get(name)
+
+
 class Context:
     """One run of a command."""
 
@@ -54,7 +52,6 @@ class Context:
         self.paths: Paths = paths.from_environ(os.environ)
         self.notes: list[Note] = []
         self.secrets: set[str] = set()
-        self.profile_names: list[str] = []
         self._presets: dict[str, Preset] = {}
         self._versions: dict[ClientName, Version] = {}
         if codex_version:
@@ -78,7 +75,7 @@ class Context:
 
     def world(self) -> World:
         draft = Draft(lambda p: disk.snapshot([p])[p], self.paths.short)
-        return World(draft, self.paths, self.preset, self.version)
+        return World(draft, self.paths, self.preset, self.version, Keys(program(), lookup, keys.from_command))
 
     def run(self, command: str, act: Callable[[World], Any], *, dry: bool) -> tuple[Any, tuple[FileChange, ...]]:
         """Let *act* fill a draft, and commit it unless *dry*; return what it returned and the changes."""
@@ -89,6 +86,8 @@ class Context:
             result = act(world)
             kept["result"], kept["changes"], kept["notes"] = result, world.draft.changes(), world.notes
             self._collect(world)
+            if not dry:
+                self._keychain(world)
             return Plan(command, kept["changes"])
 
         if dry:
@@ -97,6 +96,23 @@ class Context:
             disk.transaction(build, self.paths.state_dir, now=time.time())
         self.notes.extend(kept["notes"])
         return kept["result"], kept["changes"]
+
+    def _keychain(self, world: World) -> None:
+        """Bring the keyring up to date, before the files that point at it."""
+        if world.keychain:
+            from ccsetup import keychain
+
+            for name, key in world.keychain.items():
+                if key is None:
+                    keychain.remove(name)
+                else:
+                    keychain.put(name, key)
+            kept = ", ".join(world.keychain)
+            self.notes.append(Note("info", _("The keyring was changed for: {names}.").format(names=kept)))
+
+    def names(self, changes: Sequence[FileChange]) -> list[str]:
+        """Return the changed files for people: without our own record of what we wrote."""
+        return [self.paths.short(c.path) for c in changes if c.path != self.paths.state]
 
     def _collect(self, world: World) -> None:
         for name in world.profiles:
@@ -122,7 +138,7 @@ class Context:
             **result,
             "changed": bool(changes) and not dry,
             "would_change": bool(changes) and dry,
-            "files": [self.paths.short(c.path) for c in changes],
+            "files": self.names(changes),
         }
         if as_json:
             if dry:
@@ -142,4 +158,4 @@ class Context:
         return _run.OK
 
 
-__all__ = ["Context", "actions", "parse_clients"]
+__all__ = ["Context"]

@@ -38,6 +38,7 @@ def line(text: str = "") -> None:
 
 def print_notes(notes: Iterable[Note]) -> None:
     """Print notes to standard error, each once."""
+    sys.stdout.flush()  # notes come after what was done, also where both end in one file
     seen = set()
     for note in notes:
         if note.text in seen:
@@ -106,6 +107,8 @@ def diff(changes: Iterable[FileChange], secrets: Iterable[str], short: Any) -> s
     out = []
     for change in changes:
         name = short(change.path)
+        if change.path.endswith(os.sep + os.path.join("ccsetup", "state.json")):
+            continue  # our own record of what we wrote: it says nothing new
         if os.sep + "keys" + os.sep in change.path and change.format == "":
             out.append(_("{file}: the key (mode 0600)").format(file=name) + "\n")
             continue

@@ -42,10 +42,16 @@ def _run(argv: list[str]) -> int:
         return result if isinstance(result, int) else OK
     except CcsetupError as e:
         return report(argv, e.exit_code, e.message, e.hint)
+    except click.exceptions.NoArgsIsHelpError as e:
+        sys.stdout.write(e.format_message() + "\n")
+        return USAGE
     except click.exceptions.UsageError as e:
+        from ccsetup.cli import _parser
+
         usage = e.ctx.command_path if e.ctx else "ccsetup"
-        return report(argv, USAGE, e.format_message(), i18n._("See: {command} --help").format(command=usage))
-    except click.exceptions.Abort:
+        hint = i18n._("See: {command} --help").format(command=usage)
+        return report(argv, USAGE, _parser.problem(e.format_message()), hint)
+    except typer.Abort:
         raise KeyboardInterrupt from None
     except click.exceptions.ClickException as e:
         return report(argv, FAILED, e.format_message(), "")

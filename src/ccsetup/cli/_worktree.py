@@ -25,9 +25,9 @@ def notes(context: Context, changes: Iterable[FileChange]) -> list[Note]:
             out.append(
                 Note(
                     "warning",
-                    _("{file} lies in the git work tree {tree}, which does not ignore it: the key could be committed.").format(
-                        file=context.paths.short(change.path), tree=context.paths.short(top)
-                    ),
+                    _(
+                        "{file} lies in the git work tree {tree}, which does not ignore it: the key could be committed."
+                    ).format(file=context.paths.short(change.path), tree=context.paths.short(top)),
                     _("Keep the key out of it with: --key-storage command"),
                 )
             )

@@ -9,8 +9,9 @@ import typer
 from ccsetup import actions
 from ccsetup.actions import Switched, World
 from ccsetup.cli import _output, list_
-from ccsetup.cli._context import Context, parse_clients
+from ccsetup.cli._context import Context
 from ccsetup.clients import CLIENTS
+from ccsetup.entries import clients_named
 from ccsetup.errors import UsageError
 from ccsetup.i18n import _
 
@@ -30,7 +31,9 @@ def complete(incomplete: str) -> list[str]:
 
 
 def command(
-    name: Optional[str] = typer.Argument(None, metavar="[NAME]", help=_("A saved profile, or official."), autocompletion=complete),
+    name: Optional[str] = typer.Argument(
+        None, metavar="[NAME]", help=_("A saved profile, or official."), autocompletion=complete
+    ),
     code_type: Optional[list[str]] = typer.Option(
         None, "-T", "--code-type", metavar="CLIENT", help=_("claude-code (cc), codex (cx) or all; repeatable.")
     ),
@@ -38,7 +41,9 @@ def command(
     codex_version: Optional[str] = typer.Option(
         None, "--codex-version", metavar="VERSION", help=_("Write for this version of Codex, not the installed one.")
     ),
-    dry_run: bool = typer.Option(False, "--dry-run", help=_("Show what would change, with keys masked; write nothing.")),
+    dry_run: bool = typer.Option(
+        False, "--dry-run", help=_("Show what would change, with keys masked; write nothing.")
+    ),
     check: bool = typer.Option(False, "--check", help=_("As --dry-run, and exit 4 when something would change.")),
     repair: bool = typer.Option(
         False, "--repair", help=_("Take comments out of settings.json, which Claude Code does not accept.")
@@ -48,7 +53,7 @@ def command(
     lang: Optional[str] = typer.Option(None, "--lang", metavar="LANG", help=_("Language of all texts: en or zh-CN.")),
 ) -> int:
     context = Context(codex_version=codex_version or "")
-    clients = parse_clients(code_type)
+    clients = clients_named(code_type)
     if list_profiles:
         return list_.show("config-switch", context, clients, presets_too=False, as_json=as_json)
     if name is None:
@@ -84,8 +89,8 @@ def command(
             _output.line(f"{mark}: {text}")
         if changes:
             if verbose:
-                for change in changes:
-                    _output.line("  " + _("wrote {file}").format(file=context.paths.short(change.path)))
+                for file in context.names(changes):
+                    _output.line("  " + _("wrote {file}").format(file=file))
             _output.line(_("A session that is running keeps its model: start the client again."))
 
     return context.finish(

@@ -9,8 +9,9 @@ import typer
 from ccsetup import i18n, presets
 from ccsetup.actions import World
 from ccsetup.cli import _output
-from ccsetup.cli._context import Context, parse_clients
+from ccsetup.cli._context import Context
 from ccsetup.clients import CLIENTS
+from ccsetup.entries import clients_named
 from ccsetup.errors import CcsetupError
 from ccsetup.i18n import _
 from ccsetup.model import CLIENT_NAMES, ClientName
@@ -26,12 +27,10 @@ def command(
     as_json: bool = typer.Option(False, "--json", help=_("Print one JSON object.")),
     lang: Optional[str] = typer.Option(None, "--lang", metavar="LANG", help=_("Language of all texts: en or zh-CN.")),
 ) -> int:
-    return show("list", Context(), parse_clients(code_type), presets_too=True, as_json=as_json)
+    return show("list", Context(), clients_named(code_type), presets_too=True, as_json=as_json)
 
 
-def show(
-    name: str, context: Context, clients: Sequence[ClientName], *, presets_too: bool, as_json: bool
-) -> int:
+def show(name: str, context: Context, clients: Sequence[ClientName], *, presets_too: bool, as_json: bool) -> int:
     """Print profiles, and presets with *presets_too*; read everything, write nothing."""
     world = context.world()
     wanted = list(clients) or list(CLIENT_NAMES)
@@ -92,7 +91,9 @@ def show(
     return 0
 
 
-def _print_profiles(rows: list[dict[str, Any]], state: dict[ClientName, dict[str, Any]], wanted: list[ClientName]) -> None:
+def _print_profiles(
+    rows: list[dict[str, Any]], state: dict[ClientName, dict[str, Any]], wanted: list[ClientName]
+) -> None:
     for client in wanted:
         info = state[client]
         title = CLIENTS[client].TITLE

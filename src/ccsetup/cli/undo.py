@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Optional
+from typing import Any, Optional
 
 import typer
 
@@ -20,9 +20,13 @@ HELP = _(
 
 
 def command(
-    change: Optional[str] = typer.Argument(None, metavar="[ID]", help=_("A change from --list; the last one when not given.")),
+    change: Optional[str] = typer.Argument(
+        None, metavar="[ID]", help=_("A change from --list; the last one when not given.")
+    ),
     list_changes: bool = typer.Option(False, "-l", "--list", help=_("Show the changes that can be taken back.")),
-    dry_run: bool = typer.Option(False, "--dry-run", help=_("Show what would change, with keys masked; write nothing.")),
+    dry_run: bool = typer.Option(
+        False, "--dry-run", help=_("Show what would change, with keys masked; write nothing.")
+    ),
     as_json: bool = typer.Option(False, "--json", help=_("Print one JSON object.")),
     lang: Optional[str] = typer.Option(None, "--lang", metavar="LANG", help=_("Language of all texts: en or zh-CN.")),
 ) -> int:
@@ -30,13 +34,13 @@ def command(
     state = context.paths.state_dir
     if list_changes:
         records = disk.history(state)
-        rows = [
+        rows: list[dict[str, Any]] = [
             {
                 "id": r.id,
                 "time": time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(r.time)),
                 "command": r.command,
                 "undone": bool(r.undone_by),
-                "files": [context.paths.short(p) for p in r.paths],
+                "files": [context.paths.short(p) for p in r.paths if p != context.paths.state],
             }
             for r in records
         ]
@@ -69,8 +73,8 @@ def command(
     changes = found.plan.changes
 
     def show() -> None:
-        for one in changes:
-            _output.line(_("restored {file}").format(file=context.paths.short(one.path)))
+        for file in context.names(changes):
+            _output.line(_("restored {file}").format(file=file))
         if not changes:
             _output.line(_("unchanged"))
 

@@ -23,9 +23,9 @@ class Use(NamedTuple):
     preset: Preset
     endpoint: Union[ClaudeEndpoint, CodexEndpoint]
     key: Optional[Secret]
-    """None when the key is in a variable of the user's (storage ``env``)."""
-    key_file: str
-    """Our file with the key, for storage ``command``."""
+    """None where no file of the client is to hold it (storages ``env``, ``command``, ``keyring``)."""
+    reader: tuple[str, ...]
+    """Program and arguments that print the key, for storages ``command`` and ``keyring``."""
 
 
 class Current(NamedTuple):

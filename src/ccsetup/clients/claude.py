@@ -69,7 +69,11 @@ def helper_command(use: Use) -> str:
     """Return the ``apiKeyHelper`` line, which Claude Code runs with /bin/sh."""
     if use.profile.key_storage == "env":
         return f'printf %s "${{{use.profile.key_env}}}"'
-    return "cat '" + use.key_file.replace("'", "'\\''") + "'"
+    if use.profile.key_command:
+        return use.profile.key_command
+    import shlex
+
+    return shlex.join(use.reader)
 
 
 def use(files: Files, use: Use) -> Wishes:

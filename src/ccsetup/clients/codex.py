@@ -28,6 +28,8 @@ AUTH_COMMAND: Version = (0, 118, 0)
 PROFILE_FILES: Version = (0, 134, 0)
 AGENTS_TABLE: Version = (0, 145, 0)
 TUI_SERVER: Version = (0, 157, 0)
+MAX_EFFORT: Version = (0, 160, 0)
+"""0.133.0 does not start with an effort ``max`` in a catalogue; 0.160.0 does.  Between them: not tried."""
 
 RESERVED_IDS = frozenset(("openai", "ollama", "lmstudio", "amazon-bedrock", "gcp", "ollama-chat", "oss"))
 """Ids that Codex keeps for itself; a table of that name stops it (0.116 and later)."""
@@ -109,13 +111,13 @@ def _provider(files: Files, use: Use) -> dict[str, Any]:
     check_provider_id(provider_id(use))
     if endpoint.wire == "chat" and files.version >= CHAT_REMOVED:
         raise CcsetupError(
-            _("{provider} offers Codex only Chat Completions, and Codex {since} and later speak only Responses.").format(
-                provider=use.preset.name, since=dotted(CHAT_REMOVED)
-            )
+            _(
+                "{provider} offers Codex only Chat Completions, and Codex {since} and later speak only Responses."
+            ).format(provider=use.preset.name, since=dotted(CHAT_REMOVED))
             + (" " + endpoint.reason if endpoint.reason else ""),
             hint=_(
-                "Use this provider with Claude Code (-T claude-code) if it is listed for it, or put a translating relay "
-                "in front of it and give the relay's address with -u URL."
+                "Use this provider with Claude Code (-T claude-code) if it is listed for it, or put a relay "
+                "that translates in front of it and give the relay's address with -u URL."
             ),
         )
     table: dict[str, Any] = {
@@ -131,7 +133,7 @@ def _provider(files: Files, use: Use) -> dict[str, Any]:
     if storage == "inline":
         assert use.key is not None
         table["experimental_bearer_token"] = use.key
-    elif storage == "command":
+    elif storage in ("command", "keyring"):
         if files.version < AUTH_COMMAND:
             raise UsageError(
                 _("Codex {version} cannot read a key from a command; {since} and later can.").format(
@@ -139,8 +141,8 @@ def _provider(files: Files, use: Use) -> dict[str, Any]:
                 ),
                 hint=_("Use --key-storage inline or env, or update Codex."),
             )
-        # Codex runs it in the workspace folder, so the path has to be absolute.
-        table["auth"] = {"command": "cat", "args": [use.key_file]}
+        # Codex runs it in the workspace folder, so paths in it have to be absolute.
+        table["auth"] = {"command": use.reader[0], "args": list(use.reader[1:])}
     else:
         table["env_key"] = use.profile.key_env
         table["env_key_instructions"] = (
@@ -186,9 +188,10 @@ def _selection(files: Files, use: Use, data: Any, *, explicit: bool) -> dict[Key
         want[("mcp_servers", "codex_tui", "command")] = "true"
         want[("mcp_servers", "codex_tui", "enabled")] = False
     effort = lookup(data, ("model_reasoning_effort",))
-    if endpoint.efforts and effort is not MISSING and effort not in endpoint.efforts:
-        want[("model_reasoning_effort",)] = MISSING
-    if explicit and endpoint.default_effort:
+    known = efforts(endpoint, files.version)
+    if known and effort is not MISSING and effort not in known:
+        want[("model_reasoning_effort",)] = MISSING  # the provider would answer 400
+    if explicit and endpoint.default_effort in known:
         want[("model_reasoning_effort",)] = endpoint.default_effort
     return want
 
@@ -232,9 +235,9 @@ def saved(files: Files, use: Use) -> Wishes:
     profile = use.profile.name
     whole: dict[str, Optional[str]] = {}
     catalog = os.path.join(files.paths.codex_home, catalog_name(profile))
-    whole[catalog] = catalog_text(use) if endpoint.catalog and files.version >= CATALOG else None
+    whole[catalog] = catalog_text(use, files.version) if endpoint.catalog and files.version >= CATALOG else None
     provider = ("model_providers", provider_id(use))
-    want = _selection(files, use, {}, explicit=files.version >= PROFILE_FILES)
+    want = _selection(files, use, {}, explicit=True)
     tables: tuple[KeyPath, ...]
     if files.version >= PROFILE_FILES:
         path, tables = files.paths.codex_profile(profile), (provider,)
@@ -257,10 +260,25 @@ def saved(files: Files, use: Use) -> Wishes:
     )
 
 
-_OLD_PROFILE_KEYS = frozenset((("model",), ("model_provider",), ("model_reasoning_effort",)))
+_OLD_PROFILE_KEYS = frozenset(
+    (
+        ("model",),
+        ("model_provider",),
+        ("model_reasoning_effort",),
+        ("model_catalog_json",),
+        ("web_search",),
+        ("features", "multi_agent"),
+    )
+)
+"""What ``[profiles.NAME]`` takes (observed with 0.133.0, where the last two leave out what the provider refuses)."""
 
 
-def catalog_text(use: Use) -> str:
+def efforts(endpoint: CodexEndpoint, version: Version) -> tuple[str, ...]:
+    """Return the reasoning efforts that the provider takes and Codex *version* knows."""
+    return tuple(e for e in endpoint.efforts if e != "max" or version >= MAX_EFFORT)
+
+
+def catalog_text(use: Use, version: Version) -> str:
     """Return a model catalogue (JSON) for the profile's model and the preset's other models.
 
     Without it Codex knows no window above 272 000 tokens for a model that is not OpenAI's.  The entry
@@ -271,23 +289,24 @@ def catalog_text(use: Use) -> str:
     for m in use.preset.models:
         models.setdefault(m.id, (m.context, False))
     entries = []
+    levels = efforts(endpoint, version)
+    default = endpoint.default_effort if endpoint.default_effort in levels else (levels[-1] if levels else None)
     for i, (slug, (context, _own)) in enumerate(models.items()):
         known = use.preset.model(slug)
-        efforts = endpoint.efforts
         entries.append(
             {
                 "slug": slug,
                 "display_name": slug,
-                "description": f"{use.preset.name}",
-                "default_reasoning_level": endpoint.default_effort or (efforts[0] if efforts else None),
-                "supported_reasoning_levels": [{"effort": e, "description": e} for e in efforts],
+                "description": use.preset.name,
+                "default_reasoning_level": default,
+                "supported_reasoning_levels": [{"effort": e, "description": e} for e in levels],
                 "shell_type": "unified_exec",
                 "visibility": "list",
                 "supported_in_api": True,
                 "priority": i + 1,
                 "base_instructions": base_instructions(),
                 "upgrade": None,
-                "supports_reasoning_summaries": False,
+                "supports_reasoning_summaries": bool(levels),
                 "support_verbosity": False,
                 "default_verbosity": None,
                 "apply_patch_tool_type": None,
@@ -335,7 +354,7 @@ def matches(files: Files, use: Use) -> bool:
         return False
     if use.profile.key_storage == "inline":
         return use.key is not None and table.get("experimental_bearer_token") == use.key.reveal()
-    if use.profile.key_storage == "command":
+    if use.profile.key_storage in ("command", "keyring"):
         return isinstance(table.get("auth"), dict)
     return bool(table.get("env_key") == use.profile.key_env)
 
@@ -368,7 +387,7 @@ def notes(files: Files, use: Optional[Use]) -> tuple[Note, ...]:
         if wire == "chat" and files.version >= CHAT_REMOVED:
             blocked(
                 (*here, "wire_api"),
-                _('wire_api = "chat" in provider \'{name}\' stops every codex command.').format(name=name),
+                _("wire_api = \"chat\" in provider '{name}' stops every codex command.").format(name=name),
                 _('Change it to wire_api = "responses", or remove the provider.'),
             )
         if not table.get("name") and name not in RESERVED_IDS:
@@ -399,7 +418,11 @@ def notes(files: Files, use: Optional[Use]) -> tuple[Note, ...]:
             _("a top-level 'profile' stops every codex command since 0.134.0."),
             _("Remove the line; ccsetup config-switch selects the profile instead."),
         )
-    if use is not None and files.version >= PROFILE_FILES and lookup(data, ("profiles", use.profile.name)) is not MISSING:
+    if (
+        use is not None
+        and files.version >= PROFILE_FILES
+        and lookup(data, ("profiles", use.profile.name)) is not MISSING
+    ):
         out.append(
             Note(
                 "warning",
@@ -414,7 +437,7 @@ def notes(files: Files, use: Optional[Use]) -> tuple[Note, ...]:
     for name in ("/etc/codex/managed_config.toml",):
         if use is not None and os.path.isfile(name):
             out.append(Note("warning", _("{file} is set by the administrator and wins.").format(file=name)))
-    if use is not None and use.profile.key_storage in ("env", "dotenv") and files.version >= TUI_SERVER:
+    if use is not None and use.profile.key_storage != "inline" and files.version >= TUI_SERVER:
         out.append(
             Note(
                 "info",

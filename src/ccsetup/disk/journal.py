@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from typing import Any, NamedTuple, Optional
 
 from ccsetup.disk.lock import remove_lock
-from ccsetup.disk.read import read
+from ccsetup.disk.read import read, reason
 from ccsetup.disk.replace import Step, make_folder, refused, sync_folder, write_new
 from ccsetup.documents.edit import KeyPath
 from ccsetup.errors import CcsetupError, WriteError
@@ -202,10 +203,12 @@ def recover(state_dir: str, *, locked: bool) -> None:
         for step in steps:
             try:
                 step.back()
+            except CcsetupError:  # there is something else than a file now
+                step.settle()
             except OSError as error:
                 raise WriteError(
                     _("{path} cannot be put back after an interrupted change: {reason}.").format(
-                        path=step.change.path, reason=error.strerror
+                        path=step.change.path, reason=reason(error)
                     ),
                     hint=_("The change is recorded in {record}.").format(record=path),
                 ) from None
@@ -307,6 +310,8 @@ def _bytes(text: Optional[str]) -> Optional[bytes]:
 
 
 def _alive(pid: int) -> bool:
+    if sys.platform == "win32":  # where os.kill(pid, 0) sends Ctrl-C
+        return True
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -8,7 +8,7 @@ import sys
 import time
 from typing import Callable, Optional
 
-from ccsetup.disk.replace import make_folder, refused
+from ccsetup.disk.replace import give_to_owner_of, make_folder, refused
 from ccsetup.errors import WriteError
 from ccsetup.i18n import _
 
@@ -42,6 +42,7 @@ class StateLock:
         path = os.path.join(self._state_dir, "lock")
         try:
             self._fd = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
+            give_to_owner_of(self._state_dir, self._fd)
         except OSError as error:
             raise refused(path, error) from None
         try:

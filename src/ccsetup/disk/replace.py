@@ -170,6 +170,8 @@ def _check_replaceable(path: str, real: str, status: os.stat_result) -> None:
             ).format(path=path),
             hint=_("Make it a file of its own, cp -p FILE NEW && mv NEW FILE, or a symbolic link to the other."),
         )
+    if sys.platform != "win32" and os.geteuid() not in (0, status.st_uid):
+        raise WriteError(_("{path} is not changed: it belongs to another user.").format(path=path))
     if not status.st_mode & 0o200:  # root could write it, but someone meant it to stay
         raise WriteError(
             _("{path} is not changed: it is marked read-only.").format(path=path),
@@ -190,7 +192,7 @@ def write_new(path: str, data: bytes, mode: int, like: Optional[Found], source: 
     try:
         if sys.platform != "win32":
             if like is None:
-                _give_to_owner_of(os.path.dirname(path), fd)
+                give_to_owner_of(os.path.dirname(path), fd)
             else:
                 _adopt(fd, like.stat, source, private)
             os.fchmod(fd, mode)
@@ -261,12 +263,12 @@ def make_folders(paths: list[str]) -> None:
             if not os.path.isdir(path):
                 raise
             continue
-        _give_to_owner_of(os.path.dirname(path), path)
+        give_to_owner_of(os.path.dirname(path), path)
         sync_folder(os.path.dirname(path))
 
 
-def _give_to_owner_of(folder: str, new: int | str) -> None:
-    """Under sudo, let a new file belong to the person in whose folder it is made."""
+def give_to_owner_of(folder: str, new: int | str) -> None:
+    """Under sudo, let a new file (a path or a descriptor) belong to the person in whose *folder* it is made."""
     if sys.platform != "win32" and os.geteuid() == 0:
         owner = os.stat(folder)
         if owner.st_uid != 0:
@@ -299,7 +301,8 @@ def changed(path: str) -> ChangedMeanwhile:
 
 def refused(path: str, error: OSError) -> WriteError:
     return WriteError(
-        _("{path} cannot be written: {reason}. No file was changed.").format(path=path, reason=reason(error))
+        _("{path} cannot be written: {reason}. No file was changed.").format(path=path, reason=reason(error)),
+        hint=_("The file may be immutable; lsattr shows it.") if error.errno == errno.EPERM else "",
     )
 
 
@@ -338,14 +341,13 @@ def _exchange(one: str, other: str) -> bool:
         return False
     import ctypes  # 2 ms, so only for the one file that is written by others all the time
 
-    libc = ctypes.CDLL(None, use_errno=True)
     try:
-        renameat2 = libc.renameat2
-    except AttributeError:
+        renameat2 = ctypes.CDLL(None, use_errno=True).renameat2
+    except (OSError, AttributeError):  # no dynamic libc; a libc without it
         return False
     if renameat2(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE) == 0:
         return True
     code = ctypes.get_errno()
-    if code in (errno.ENOSYS, errno.EINVAL):
+    if code in (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP):
         return False
     raise OSError(code, os.strerror(code), other)

@@ -79,7 +79,10 @@ def _take_back(file: Content, now: Optional[bytes], notes: list[Note]) -> Option
         reverse = change._replace(before=now, after=change.before)
         if not file.keys or change.before is None or change.after is None:
             return reverse
-        edits, _kept = _edits(_document(change.format), change.before, change.after, change.after, file.keys)
+        try:
+            edits, _kept = _edits(_document(change.format), change.before, change.after, change.after, file.keys)
+        except DocumentError:  # it was broken before; then the bytes go back, and a redo knows the whole file only
+            return reverse
         return reverse._replace(edits=tuple(edits))
     path = change.path
     if now is None:

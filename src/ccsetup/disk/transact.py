@@ -11,7 +11,7 @@ from typing import Callable, NamedTuple, Optional
 from ccsetup.disk import journal
 from ccsetup.disk.lock import WAIT, ClaudeLock, StateLock
 from ccsetup.disk.read import read
-from ccsetup.disk.replace import Step, make_folders, missing_folders, prepare, refused, sync_folder
+from ccsetup.disk.replace import Step, changed, make_folders, missing_folders, prepare, refused, sync_folder
 from ccsetup.documents.edit import MISSING, Set, lookup
 from ccsetup.errors import CcsetupError, ChangedMeanwhile, WriteError
 from ccsetup.i18n import _
@@ -80,7 +80,9 @@ class Shield:
         if sys.platform != "win32":
             import signal
 
-            self._signals = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+            wanted = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+            # A signal that is ignored (nohup) would be kept, too, once it is blocked.
+            self._signals = {number for number in wanted if signal.getsignal(number) != signal.SIG_IGN}
             self._before = signal.pthread_sigmask(signal.SIG_BLOCK, self._signals)
         return self
 
@@ -211,10 +213,7 @@ def _look_again(steps: list[Step], shield: Shield) -> None:
             found = read(step.real)
             data = None if found is None else found.data
             if data != step.change.after and not _still_there(step.change, data, last=look == LOOKS):
-                raise ChangedMeanwhile(
-                    _("{path} keeps being changed by another program.").format(path=step.change.path),
-                    hint=_("Close the program that uses it, and run the command again."),
-                )
+                raise changed(step.change.path)
 
 
 def _still_there(change: FileChange, data: Optional[bytes], *, last: bool) -> bool:

@@ -21,7 +21,7 @@ def set_value(text: str, name: str, value: str) -> str:
         )
     bom = "\ufeff" if text.startswith("\ufeff") else ""
     lines = text[len(bom) :].splitlines(keepends=True)
-    mine = re.compile(r"[ \t]*(?:export[ \t]+)?" + re.escape(name) + r"[ \t]*=")
+    mine = _line_of(name)
     at = [i for i, line in enumerate(lines) if mine.match(line)]
     end = "\r\n" if lines and lines[0].endswith("\r\n") else "\n"
     new = f"{name}='{value}'"
@@ -37,3 +37,13 @@ def set_value(text: str, name: str, value: str) -> str:
         lines.append(new + end)
     # Codex loses the first line of a file that begins with a byte order mark, so the mark goes.
     return "".join(lines)
+
+
+def remove(text: str, name: str) -> str:
+    """Return *text* without the lines that set *name*."""
+    mine = _line_of(name)
+    return "".join(line for line in text.splitlines(keepends=True) if not mine.match(line))
+
+
+def _line_of(name: str) -> re.Pattern[str]:
+    return re.compile(r"[ \t]*(?:export[ \t]+)?" + re.escape(name) + r"[ \t]*=")

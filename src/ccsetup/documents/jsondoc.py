@@ -761,9 +761,12 @@ def _prove(tree: _Tree, resolved: Sequence[Edit], after: str, edits: Sequence[Ed
     """Raise DocumentError unless *after* means *tree* with the edits done, and doing them again changes nothing."""
     try:
         document = _read(after)
-        again = _plan(document, edits)[1]
     except DocumentError:
         raise _internal() from None
+    try:
+        again = _plan(document, edits)[1]
+    except DocumentError:  # one edit sets an object where a later one sets something else
+        raise DocumentError(_("The edits contradict one another, so nothing was changed.")) from None
     expected = _Expected(tree if isinstance(tree, tuple) else ())
     for edit in resolved:
         expected.perform(edit)

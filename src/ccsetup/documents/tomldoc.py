@@ -92,6 +92,10 @@ def apply(text: str, edits: Sequence[Edit]) -> str:
     """
     bom, body = (BOM, text[1:]) if text.startswith(BOM) else ("", text)
     data = _load(body, str.encode)
+    eol = "\r\n" if "\r\n" in body else "\n"
+    unended = body != "" and not body.endswith("\n")
+    if unended:
+        body += eol  # every line has its end while we work
     try:
         expected, splices = _plan(body, data, edits)
         if not splices:
@@ -99,14 +103,17 @@ def apply(text: str, edits: Sequence[Edit]) -> str:
         after = _spliced(body, splices)
         try:
             result = _load(after, str.encode)
-            again = _plan(after, result, edits)[1]
         except DocumentError:
             raise _internal() from None
+        try:
+            again = _plan(after, result, edits)[1]
+        except DocumentError:  # one edit sets a table where a later one sets something else
+            raise DocumentError(_("The edits contradict one another, so nothing was changed.")) from None
         if again or not _same(result, expected):
             raise _internal()
     except RecursionError:
         raise _too_deep() from None
-    return bom + after
+    return bom + (after.removesuffix(eol) if unended else after)
 
 
 # Reading
@@ -464,6 +471,10 @@ class _Writer:
                 self.remove(here)
             elif isinstance(before, dict) and isinstance(after, dict):
                 self.compare(before, after, here)
+                if before and not after and not self.source.is_explicit(here):
+                    self.add(here, after)  # its last key goes, and nothing else says that it exists
+            elif _same(before, after):
+                continue
             elif self.inline_owner(here) is not None:
                 self.edit_inline(here, after)
             elif not isinstance(after, dict) and (index := self.source.key(here)) is not None:
@@ -560,7 +571,7 @@ class _Writer:
         """Add ``[path]`` after the last of its relatives, or at the end."""
         source = self.source
         position = self.end_of_text()
-        for size in range(len(path) - 1, 0, -1):
+        for size in range(len(path), 0, -1):
             related = [index for index in source.below(path[:size]) if len(source.statements[index].base) >= size]
             if related:
                 position = source.after_comments(source.statements[related[-1]].end)
@@ -594,13 +605,6 @@ class _Writer:
         for index, value in self.values.items():
             out.append((source.statements[index].value, source.statements[index].value_end, value))
         cuts = _merged(self.cuts())
-        unended = bool(text) and not text.endswith("\n")
-        if cuts and cuts[-1][1] == len(text) and unended:
-            # The line before is now the last one, and has to do without a line end as well.
-            start = cuts[-1][0]
-            start -= 2 if text[:start].endswith("\r\n") else 1 if text[:start].endswith("\n") else 0
-            cuts[-1] = (start, len(text))
-            cuts = _merged(cuts)
         additions: dict[int, str] = {}
         first_header = next((item.start for item in source.statements if item.kind != "key"), -1)
         # Lines first: at one place they belong to what stands above.
@@ -612,13 +616,10 @@ class _Writer:
                 lines = lines[len(eol) :]
             additions[position] = additions.get(position, "") + lines
         top_added = [position for position, is_table, _lines in self.added if not is_table and position <= first_header]
-        if top_added and not source.own_end(-1):
+        if top_added and not source.own_end(-1) and len(self.removed) < len(source.statements):
             # A blank line between the first top-level keys and what follows; ``cuts`` takes it back.
             additions[top_added[-1]] = additions[top_added[-1]] + eol
         for position, lines in additions.items():
-            everything_goes = bool(cuts) and cuts[0] == (0, len(text))
-            if position == len(text) and unended and not everything_goes:
-                lines = eol + lines[: -len(eol)]
             out.append((position, position, lines))
         out += [(start, end, "") for start, end in cuts]
         return out
@@ -654,7 +655,7 @@ class _Writer:
             above = text.rfind("\n", 0, max(start - 1, 0)) + 1
             if start and _BLANK_LINE.fullmatch(text, above, start):
                 start = above
-            elif not text[:start].strip() and end < len(text):
+            elif not text[:start].strip() and text[end:].strip():
                 end = _BLANK_LINE.match(text, end).end() if _BLANK_LINE.match(text, end) else end  # type: ignore[union-attr]
             yield start, end
         top = range(source.own_end(-1))

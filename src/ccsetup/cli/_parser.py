@@ -1,0 +1,68 @@
+"""The option parser's own texts in the user's language: typer 0.28 has them in English only.
+
+``tests/cli/test_parser.py`` provokes each of them, so that a new release of typer is noticed.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from typer.core import TyperCommand, TyperGroup
+
+from ccsetup.i18n import _
+
+
+class _Help:
+    """Mixed into command classes: the words around the options."""
+
+    def format_usage(self, ctx: Any, formatter: Any) -> None:
+        pieces = self.collect_usage_pieces(ctx)  # type: ignore[attr-defined]
+        formatter.write_usage(ctx.command_path, " ".join(pieces), prefix=_("Usage:") + " ")
+
+    def get_params(self, ctx: Any) -> Any:
+        params = super().get_params(ctx)  # type: ignore[misc]
+        texts = {
+            "help": _("Show this message and exit."),
+            "install_completion": _("Install completion for the current shell."),
+            "show_completion": _("Show completion for the current shell, to copy it or customize the installation."),
+        }
+        for param in params:
+            if param.name in texts:
+                param.help = texts[param.name]
+        return params
+
+
+class Command(_Help, TyperCommand):
+    pass
+
+
+class Group(_Help, TyperGroup):
+    pass
+
+
+def problem(message: str) -> str:
+    """Return the parser's *message*, one sentence, in the user's language."""
+    texts = (
+        (r"Invalid value for (?P<option>.+?): (?P<problem>.+)", _("Invalid value for {option}: {problem}")),
+        (r"No such command '(?P<name>.*)'\.", _("No such command '{name}'.")),
+        (
+            r"No such option: (?P<name>.*?) \(Possible options: (?P<names>.*)\)",
+            _("No such option: {name} (did you mean {names}?)"),
+        ),
+        (r"No such option: (?P<name>.*)", _("No such option: {name}")),
+        (r"Option '(?P<name>.*)' requires an argument\.", _("Option '{name}' requires a value.")),
+        (r"Option '(?P<name>.*)' does not take a value\.", _("Option '{name}' does not take a value.")),
+        (r"Got unexpected extra argument\(s\) \((?P<values>.*)\)", _("Unexpected argument: {values}")),
+        (r"Missing (?:argument|option|parameter) (?P<name>.*)\.", _("Missing: {name}")),
+        (r"(?P<value>.*) is not a valid (?:int|integer)(?: range)?\.", _("{value} is not a whole number.")),
+        (r"(?P<value>.*) is not in the range (?P<range>.*)\.", _("{value} is not in the range {range}.")),
+    )
+    for pattern, text in texts:
+        found = re.fullmatch(pattern, message, re.S)
+        if found:
+            parts = found.groupdict()
+            if "problem" in parts:
+                parts["problem"] = problem(parts["problem"])
+            return text.format(**parts)
+    return message

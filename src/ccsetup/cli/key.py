@@ -1,0 +1,289 @@
+"""``ccsetup key``: the keys of saved profiles."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any, Optional
+
+import typer
+
+from ccsetup import actions, keys, presets
+from ccsetup.actions import Request, Switched, World
+from ccsetup.cli import _output, _parser
+from ccsetup.cli._context import Context
+from ccsetup.clients import CLIENTS
+from ccsetup.errors import CcsetupError, UsageError
+from ccsetup.i18n import _
+from ccsetup.model import CLIENT_NAMES, Secret
+from ccsetup.plan import Note
+from ccsetup.profiles import Profile
+
+HELP = _("Show, read, change and remove the keys of saved profiles.")
+
+app = typer.Typer(
+    cls=_parser.Group,
+    rich_markup_mode=None,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    no_args_is_help=True,
+    help=HELP,
+)
+
+_KEY = typer.Option(None, "-k", "--api-key", metavar="KEY", help=_("The key; - reads it from standard input."))
+_FILE = typer.Option(None, "--api-key-file", metavar="PATH", help=_("Read the key from a file."))
+_VARIABLE = typer.Option(
+    None, "--api-key-env", metavar="NAME", help=_("Read the key from a variable; also CCSETUP_API_KEY.")
+)
+_JSON = typer.Option(False, "--json", help=_("Print one JSON object."))
+_LANG = typer.Option(None, "--lang", metavar="LANG", help=_("Language of all texts: en or zh-CN."))
+_NAME = typer.Argument(..., metavar="NAME", help=_("A saved profile."))
+
+
+@app.command(
+    "list",
+    cls=_parser.Command,
+    help=_("Show for each profile what kind of key it has, its last four characters, and its use."),
+)
+def list_(as_json: bool = _JSON, lang: Optional[str] = _LANG) -> int:
+    context = Context()
+    world = context.world()
+    families = presets.key_families()
+    rows: list[dict[str, Any]] = []
+    for profile in world.profiles.values():
+        key, problem = _try(world, profile)
+        text = key.reveal() if key else ""
+        family = next((f.name for _id, f in families if text.startswith(f.prefix)), "") if text else ""
+        rows.append(
+            {
+                "name": profile.name,
+                "provider": profile.provider,
+                "key_storage": profile.key_storage,
+                "family": family,
+                "last4": text[-4:] if len(text) >= 12 else "",
+                "known": bool(key),
+                "command": bool(profile.key_command),
+                "problem": problem,
+                "clients": [c for c in CLIENT_NAMES if world.active(c) == profile.name],
+            }
+        )
+    if as_json:
+        _output.print_json("key list", {"keys": rows}, context.notes)
+    elif not rows:
+        _output.line(_("No profile is saved yet. Make one with: ccsetup init -p PROVIDER -k KEY"))
+    else:
+        _output.line(
+            _output.columns(
+                [
+                    [
+                        r["name"],
+                        r["family"] or r["provider"],
+                        _shown(r),
+                        r["key_storage"],
+                        ", ".join(CLIENTS[c].TITLE for c in r["clients"]),
+                    ]
+                    for r in rows
+                ],
+                indent="",
+            )
+        )
+        _output.print_notes(Note("warning", r["problem"]) for r in rows if r["problem"])
+    return 0
+
+
+def _shown(row: dict[str, Any]) -> str:
+    if row["last4"]:
+        return "…" + str(row["last4"])
+    return "***" if row["known"] else _("from a command") if row["command"] else _("no key")
+
+
+def _try(world: World, profile: Profile) -> tuple[Optional[Secret], str]:
+    if profile.key_command:
+        return None, ""  # it is not run for a list: it may ask for a password
+    try:
+        return world.key(profile), ""
+    except CcsetupError as e:
+        return None, e.message
+
+
+@app.command(
+    "get",
+    cls=_parser.Command,
+    help=_("Print the key of a profile, for programs; not to a terminal unless --reveal is given."),
+)
+def get(
+    name: str = _NAME,
+    reveal: bool = typer.Option(False, "--reveal", help=_("Print it to a terminal too.")),
+    lang: Optional[str] = _LANG,
+) -> int:
+    world = Context().world()
+    profile = world.find(name)
+    if sys.stdout.isatty() and not reveal:
+        raise UsageError(
+            _("The key is not printed to a terminal, where others may see it."), hint=_("Add --reveal to see it.")
+        )
+    key = world.key(profile)
+    if key is None:
+        raise CcsetupError(
+            _("The key of profile '{name}' is in the variable {variable}, which is not set here.").format(
+                name=name, variable=profile.key_env
+            )
+        )
+    sys.stdout.write(key.reveal() + ("\n" if sys.stdout.isatty() else ""))
+    return 0
+
+
+@app.command(
+    "set", cls=_parser.Command, help=_("Give a profile another key; it reaches every file that holds the old one.")
+)
+def set_(
+    name: str = _NAME,
+    key: Optional[str] = _KEY,
+    key_file: Optional[str] = _FILE,
+    key_env: Optional[str] = _VARIABLE,
+    as_json: bool = _JSON,
+    lang: Optional[str] = _LANG,
+) -> int:
+    return _change("key set", name, key, key_file, key_env, as_json, restart=False)
+
+
+@app.command(
+    "rotate",
+    cls=_parser.Command,
+    help=_("As set, and restart the Codex that runs in the background, which may keep the old key."),
+)
+def rotate(
+    name: str = _NAME,
+    key: Optional[str] = _KEY,
+    key_file: Optional[str] = _FILE,
+    key_env: Optional[str] = _VARIABLE,
+    restart: bool = typer.Option(False, "--restart-codex", help=_("Restart it without asking.")),
+    as_json: bool = _JSON,
+    lang: Optional[str] = _LANG,
+) -> int:
+    return _change("key rotate", name, key, key_file, key_env, as_json, restart=True, restart_now=restart)
+
+
+def _change(
+    command: str,
+    name: str,
+    key: Optional[str],
+    key_file: Optional[str],
+    key_env: Optional[str],
+    as_json: bool,
+    *,
+    restart: bool,
+    restart_now: bool = False,
+) -> int:
+    context = Context()
+    secret = keys.read(key, key_file, key_env, os.environ, sys.stdin.buffer)
+    if secret is None:
+        if not sys.stdin.isatty() or as_json:
+            raise UsageError(
+                _("The key is missing: give it with -k KEY, --api-key-file, --api-key-env or CCSETUP_API_KEY."),
+                hint=_("-k - reads it from standard input, so that no other user of this machine can see it."),
+            )
+        import getpass
+
+        try:
+            secret = keys.clean(getpass.getpass(_("New key for {name}: ").format(name=name)), _("the terminal"))
+        except EOFError:
+            raise KeyboardInterrupt from None
+    context.secrets.add(secret.reveal())
+    found: list[Profile] = []
+
+    def act(world: World) -> list[Switched]:
+        profile = world.find(name)
+        found[:] = [profile]
+        if profile.key_storage == "env":
+            raise UsageError(
+                _("Profile '{name}' takes its key from the variable {variable}: change it there.").format(
+                    name=name, variable=profile.key_env
+                )
+            )
+        request = Request(name, "", "", {}, secret, "", "", frozenset())
+        return actions.init(world, [request])
+
+    switched, changes = context.run(f"{command} {name}", act, dry=False)
+    stale = bool(found) and "codex" in found[0].parts and found[0].key_storage != "inline"
+    if restart and stale and changes:
+        _restart_codex(context, ask=not restart_now and sys.stdin.isatty() and not as_json, now=restart_now)
+
+    def show() -> None:
+        mark = _output.paint(_("done"), "32") if changes else _("unchanged")
+        _output.line(f"{mark}: " + _("profile '{name}' has the new key.").format(name=name))
+        for file in context.names(changes):
+            _output.line("  " + _("wrote {file}").format(file=file))
+
+    return context.finish(
+        command,
+        {"profile": name, "active": {s.client: s.profile for s in switched}},
+        changes,
+        as_json=as_json,
+        dry=False,
+        check=False,
+        show=show,
+    )
+
+
+def _restart_codex(context: Context, *, ask: bool, now: bool) -> None:
+    """Restart Codex's background process, which keeps the keys it started with (observed with 0.157 and later)."""
+    import subprocess
+
+    if ask:
+        answer = input(_("Restart the Codex that runs in the background? [Y/n] "))
+        now = answer.strip().lower() in ("", "y", "yes")
+    if not now:
+        return
+    try:
+        done = subprocess.run(
+            ["codex", "app-server", "daemon", "restart"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            timeout=30,
+            check=False,
+        )
+        ok = done.returncode == 0
+    except (OSError, subprocess.SubprocessError):
+        ok = False
+    text = _("Codex was restarted.") if ok else _("Codex could not be restarted.")
+    context.notes.append(Note("info" if ok else "warning", text, "" if ok else "codex app-server daemon restart"))
+
+
+@app.command(
+    "rm",
+    cls=_parser.Command,
+    help=_("Remove a profile's key from everywhere; clients that use it go back to their own account."),
+)
+def rm(
+    name: str = _NAME,
+    yes: bool = typer.Option(False, "-y", "--yes", help=_("Do not ask.")),
+    as_json: bool = _JSON,
+    lang: Optional[str] = _LANG,
+) -> int:
+    context = Context()
+    profile = context.world().find(name)
+    if not yes:
+        if not sys.stdin.isatty() or as_json:
+            raise UsageError(_("Removing a key needs --yes where nobody can be asked."))
+        if input(_("Remove the key of '{name}'? [y/N] ").format(name=name)).strip().lower() not in ("y", "yes"):
+            return 1
+    switched, changes = context.run(f"key rm {name}", lambda w: actions.remove_key(w, profile.name), dry=False)
+
+    def show() -> None:
+        mark = _output.paint(_("done"), "32") if changes else _("unchanged")
+        _output.line(f"{mark}: " + _("profile '{name}' has no key any more.").format(name=name))
+        for s in switched:
+            _output.line("  " + _("{client} uses its own account.").format(client=CLIENTS[s.client].TITLE))
+        _output.line(_("The backups of undo still hold it; revoke the key at the provider if it leaked."))
+
+    return context.finish(
+        "key rm",
+        {"profile": name, "active": {s.client: s.profile for s in switched}},
+        changes,
+        as_json=as_json,
+        dry=False,
+        check=False,
+        show=show,
+    )

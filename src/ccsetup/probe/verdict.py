@@ -1,0 +1,210 @@
+"""The fixed words for what a test found, their exit codes, and the values that a report is made of.
+
+Pure.  Every text in here that came from the network went through ``clean``.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Iterable, Literal, Mapping, NamedTuple, Optional, Sequence
+
+from ccsetup.model import Secret
+
+Layer = Literal["resolve", "reach", "key", "wire", "model", "deep", "client"]
+LAYERS: tuple[Layer, ...] = ("resolve", "reach", "key", "wire", "model", "deep", "client")
+
+Verdict = Literal[
+    "ok",
+    "config",
+    "unreachable",
+    "tls",
+    "key",
+    "quota",
+    "forbidden",
+    "wire",
+    "model",
+    "degraded",
+    "server",
+    "timeout",
+    "unknown",
+    "skipped",
+]
+"""``unknown`` (nothing free tells) and ``skipped`` are for steps only, never for a whole target."""
+
+EXIT: Mapping[str, int] = {
+    "ok": 0,
+    "config": 10,
+    "unreachable": 11,
+    "tls": 12,
+    "key": 13,
+    "quota": 14,
+    "forbidden": 15,
+    "wire": 16,
+    "model": 17,
+    "degraded": 18,
+    "server": 19,
+    "timeout": 20,
+}
+
+SEVERITY: tuple[Verdict, ...] = (
+    "config",
+    "unreachable",
+    "tls",
+    "timeout",
+    "server",
+    "key",
+    "forbidden",
+    "quota",
+    "wire",
+    "model",
+    "degraded",
+    "ok",
+)
+"""Worst first: the earlier a fault stops the client, the worse."""
+
+DOCS = "docs/reference/verdicts.md"
+
+
+def worst(verdicts: Iterable[str]) -> Verdict:
+    """Return the worst of *verdicts*; ``ok`` for none, and for steps that say nothing."""
+    found = set(verdicts)
+    return next((v for v in SEVERITY if v in found), "ok")
+
+
+class Evidence(NamedTuple):
+    """What was asked, and what came back."""
+
+    url: str
+    status: int = 0
+    """0: no answer."""
+    message: str = ""
+    """The provider's own words, cleaned."""
+
+
+class Step(NamedTuple):
+    """What one layer found."""
+
+    layer: Layer
+    verdict: Verdict
+    seconds: float
+    summary: str
+    hint: str = ""
+    evidence: Optional[Evidence] = None
+    details: tuple[str, ...] = ()
+    timings: Mapping[str, float] = {}
+    """Seconds by name: dns, tcp, proxy, tls, first_byte, first_event."""
+
+    @property
+    def docs(self) -> str:
+        """Return the page of this verdict, or "" where there is nothing to do."""
+        return f"{DOCS}#{self.verdict}" if self.verdict in EXIT and self.verdict != "ok" else ""
+
+    def json(self) -> dict[str, Any]:
+        out = self._asdict()
+        out["seconds"] = round(self.seconds, 4)
+        out["docs"] = self.docs
+        out["evidence"] = self.evidence._asdict() if self.evidence else None
+        out["details"] = list(self.details)
+        out["timings"] = {k: round(v, 4) for k, v in self.timings.items()}
+        return out
+
+
+class Usage(NamedTuple):
+    """Tokens of the answers of one run, and what they cost; ``None``: not told, or no price known."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost: Optional[float] = None
+    currency: str = "USD"
+
+
+class Report(NamedTuple):
+    """What a test of one target found."""
+
+    label: str
+    client: str
+    steps: tuple[Step, ...]
+    seconds: float
+    about: Mapping[str, Any]
+    """Facts of the target for JSON: profile, provider, region, wire, base_url, settings.  Without keys."""
+    estimate: Optional[float] = None
+    """What the deep test was expected to cost, in ``usage.currency``."""
+    usage: Optional[Usage] = None
+    speed: Mapping[str, float] = {}
+    """Of a measured answer: first_event (seconds), tokens_per_second."""
+
+    @property
+    def verdict(self) -> Verdict:
+        return worst(s.verdict for s in self.steps)
+
+    @property
+    def certain(self) -> bool:
+        """Tell whether every layer that was asked for has an answer."""
+        return not any(s.verdict == "unknown" for s in self.steps)
+
+    def json(self) -> dict[str, Any]:
+        return {
+            "label": self.label,
+            "client": self.client,
+            **self.about,
+            "verdict": self.verdict,
+            "certain": self.certain,
+            "seconds": round(self.seconds, 4),
+            "steps": [s.json() for s in self.steps],
+            "estimate": self.estimate,
+            "usage": self.usage._asdict() if self.usage else None,
+            "speed": {k: round(v, 4) for k, v in self.speed.items()},
+        }
+
+
+_KEY_LIKE = re.compile(r"\b(?:sk|ak|pk|key|xai|gsk|nvapi|AIza|fw|csk|tp|ms)[-_][A-Za-z0-9_.-]{12,}")
+_BEARER = re.compile(r"\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{8,}", re.I)
+_ENOUGH = 8
+"""Characters of a key that must not be shown together; shorter keys are hidden only where they stand whole."""
+
+
+def mask(text: str, secrets: Iterable[Secret]) -> str:
+    """Return *text* without *secrets*: whole, encoded, or a beginning or an end of them that a provider quotes."""
+    for secret in sorted({s.reveal() for s in secrets if s}, key=len, reverse=True):
+        for form in _forms(secret):
+            text = text.replace(form, "***")
+        if len(secret) >= 2 * _ENOUGH:
+            text = _mask_part(text, secret)
+    return _BEARER.sub(r"\1 ***", _KEY_LIKE.sub("***", text))
+
+
+def _forms(secret: str) -> Sequence[str]:
+    from base64 import b64encode
+    from urllib.parse import quote
+
+    return (secret, quote(secret, safe=""), b64encode(secret.encode("utf-8", "surrogatepass")).decode("ascii"))
+
+
+def _mask_part(text: str, secret: str) -> str:
+    head, tail = secret[:_ENOUGH], secret[-_ENOUGH:]
+    at = text.find(head)
+    while at >= 0:
+        end = at
+        while end < len(text) and end - at < len(secret) and text[end] == secret[end - at]:
+            end += 1
+        text = text[:at] + "***" + text[end:]
+        at = text.find(head, at + 3)
+    at = text.rfind(tail)
+    while at >= 0:
+        start, end = at, at + _ENOUGH
+        while start > 0 and end - start < len(secret) and text[start - 1] == secret[len(secret) - (end - start) - 1]:
+            start -= 1
+        text = text[:start] + "***" + text[end:]
+        at = text.rfind(tail, 0, start)
+    return text
+
+
+def clean(text: str, secrets: Iterable[Secret] = (), limit: int = 300) -> str:
+    """Return *text* from the network fit for a terminal: one line, no control characters, no key, cut."""
+    text = text[: 20 * limit]  # masking is slower than cutting; a key at the cut is cut as well
+    text = re.sub(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|.)", "", text)
+    # Masked both before and after invisible characters go: a provider may put them inside what it quotes.
+    text = mask(text, secrets)
+    text = re.sub(r"\s+", " ", text)
+    text = mask("".join(c for c in text if c.isprintable()), secrets).strip()
+    return text if len(text) <= limit else text[: limit - 1] + "…"

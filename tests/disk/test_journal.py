@@ -1,0 +1,230 @@
+"""The journal: what it keeps, for how long, and what becomes of a damaged one."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ccsetup import disk
+from ccsetup.disk import journal
+from ccsetup.errors import CcsetupError, WriteError
+from ccsetup.plan import FileChange, Plan
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> str:
+    return str(tmp_path / "state")
+
+
+def put(state: str, path: Path, after: bytes | None, *, now: float = 1.0) -> str:
+    change = FileChange(str(path), disk.snapshot([str(path)])[str(path)], after)
+    return disk.commit(Plan(f"put {now}", (change,)), state, now=now)
+
+
+def records(state: str) -> list[str]:
+    return sorted(os.listdir(os.path.join(state, "journal")))
+
+
+def interrupted(state: str, path: Path, after: bytes | None) -> Path:
+    """Commit and then make it look as if the process had been killed at the very end; returns the record."""
+    number = put(state, path, after)
+    done = Path(state, "journal", f"{int(number):06d}.json")
+    return done.rename(done.with_suffix(".pending"))
+
+
+def recover(state: str) -> None:
+    disk.transaction(lambda: Plan("look", ()), state, now=9.0)
+
+
+def test_history(state: str, tmp_path: Path) -> None:
+    """Every transaction is listed with its time, its command and the paths that it changed, oldest first."""
+    assert disk.history(state) == []
+    put(state, tmp_path / "a", b"1", now=5.0)
+    put(state, tmp_path / "a", b"2", now=4.0)
+    assert disk.history(state) == [
+        disk.Record("1", 5.0, "put 5.0", (str(tmp_path / "a"),)),
+        disk.Record("2", 4.0, "put 4.0", (str(tmp_path / "a"),)),
+    ]
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.binary(), st.binary())
+def test_any_bytes(tmp_path_factory: pytest.TempPathFactory, before: bytes, after: bytes) -> None:
+    """Whatever bytes a file holds, the record gives them back."""
+    folder = tmp_path_factory.mktemp("any")
+    (folder / "file").write_bytes(before)
+    if put(str(folder / "state"), folder / "file", after):
+        (content,) = journal.contents(str(folder / "state"), "1")
+        assert (content.change.before, content.change.after) == (before, after)
+
+
+def test_odd_name(state: str, tmp_path: Path) -> None:
+    """A path that is no UTF-8, and one with the longest name there can be, go through journal and undo."""
+    for path in (Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff\n\x1b")), tmp_path / ("é" * 127)):
+        put(state, path, b"x")
+        put(state, path, b"y")
+        undo = disk.undo(state)
+        disk.transaction(lambda undo=undo: undo.plan, state, now=1.0, undoes=undo.record.id)  # type: ignore[misc]
+        assert path.read_bytes() == b"x"
+
+
+def test_twenty_records(state: str, tmp_path: Path) -> None:
+    """Only the twenty newest records stay, and numbers are never given twice."""
+    for n in range(25):
+        put(state, tmp_path / "file", b"%d" % n)
+    assert records(state) == [f"{n:06d}.json" for n in range(6, 26)]
+    assert [record.id for record in disk.history(state)] == [str(n) for n in range(6, 26)]
+
+
+def test_total_size(state: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Old records go when all exceed the limit; the newest stays, however large it is."""
+    monkeypatch.setattr(journal, "MAX_BYTES", 10_000)
+    for n in range(4):
+        put(state, tmp_path / "file", b"%d" % n * 4000)
+    assert records(state) == ["000004.json"]
+    put(state, tmp_path / "file", b"5" * 20_000)
+    assert records(state) == ["000005.json"]
+
+
+def test_backup_is_verified(state: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the disk gives back something else than was written to the journal, no file is touched."""
+    (tmp_path / "file").write_bytes(b"old")
+    real = journal.read
+
+    def damaged(path: str) -> Any:
+        found = real(path)
+        return found and found._replace(data=found.data.replace(b"old", b"\0\0\0"))
+
+    monkeypatch.setattr(journal, "read", damaged)
+    with pytest.raises(WriteError, match="does not hold what was written"):
+        put(state, tmp_path / "file", b"new")
+    assert (tmp_path / "file").read_bytes() == b"old"
+    assert records(state) == []
+
+
+def test_unfinished_is_taken_back(state: str, tmp_path: Path) -> None:
+    """An unfinished change goes back to the bytes and the mode from before, and its record is dropped."""
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+    path.chmod(0o644)
+    interrupted(state, path, b"new")
+    assert [record.command for record in disk.unfinished(state)] == ["put 1.0"]
+    recover(state)
+    assert (path.read_bytes(), path.stat().st_mode & 0o777) == (b"old", 0o644)
+    assert records(state) == []
+
+
+def test_unfinished_new_and_deleted_files(state: str, tmp_path: Path) -> None:
+    """An unfinished new file goes, an unfinished deletion brings the file back."""
+    new, gone = tmp_path / "new", tmp_path / "gone"
+    gone.write_bytes(b"old")
+    interrupted(state, new, b"new")
+    recover(state)
+    interrupted(state, gone, None)
+    recover(state)
+    assert not new.exists()
+    assert gone.read_bytes() == b"old"
+
+
+def test_unfinished_but_changed_since(state: str, tmp_path: Path) -> None:
+    """What was written to a file after the interrupted change stays."""
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+    interrupted(state, path, b"new")
+    path.write_bytes(b"newer")
+    recover(state)
+    assert path.read_bytes() == b"newer"
+    assert records(state) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a file immutable")
+def test_unfinished_cannot_be_taken_back(state: str, tmp_path: Path) -> None:
+    """When a file cannot be put back, the command ends before it does anything, and the record stays."""
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+    pending = interrupted(state, path, b"new")
+    if subprocess.run(["chattr", "+i", path], capture_output=True).returncode:
+        pytest.skip("this file system cannot make files immutable")
+    try:
+        with pytest.raises(WriteError, match="cannot be put back") as caught:
+            put(state, tmp_path / "other", b"x")
+    finally:
+        subprocess.run(["chattr", "-i", path], check=True)
+    assert str(pending) in caught.value.hint
+    assert not (tmp_path / "other").exists()
+    recover(state)
+    assert path.read_bytes() == b"old"
+
+
+@pytest.mark.parametrize("how", ["cut", "nul", "empty", "foreign", "future", "wrong types"])
+def test_damaged_records(state: str, tmp_path: Path, how: str) -> None:
+    """A damaged record, finished or not, is never acted on, is set aside, and stops nothing."""
+    path = tmp_path / "file"
+    put(state, path, b"1")
+    put(state, path, b"2")
+    pending = interrupted(state, path, b"3")
+    for file in (Path(state, "journal", "000002.json"), pending):
+        data = file.read_bytes()
+        file.write_bytes(
+            {
+                "cut": data[:50],
+                "nul": b"\0" * len(data),
+                "empty": b"",
+                "foreign": b"[1]",
+                "future": data.replace(b'"version": 1', b'"version": 2'),
+                "wrong types": data.replace(b'"files": [{', b'"files": [1, {'),
+            }[how]
+        )
+    put(state, path, b"4")
+    assert [record.id for record in disk.history(state)] == ["1", "4"]
+    assert records(state) == ["000001.json", "000002.json", "000003.damaged", "000004.json"]
+    with pytest.raises(CcsetupError, match="no change 2"):
+        disk.undo(state, "2")
+    undo = disk.undo(state)
+    assert undo.plan.changes[0].after == b"3"
+
+
+def test_foreign_files_in_the_journal(state: str, tmp_path: Path) -> None:
+    """Files that are not ours are left alone."""
+    put(state, tmp_path / "file", b"1")
+    for name in ("notes.txt", "x.json", ".json", "000001.json~"):
+        Path(state, "journal", name).write_text("mine")
+    put(state, tmp_path / "file", b"2")
+    assert len(disk.history(state)) == 2
+    assert Path(state, "journal", "x.json").read_text() == "mine"
+
+
+def test_no_key_in_a_listing(state: str, tmp_path: Path) -> None:
+    """What a list can show holds none of the contents."""
+    put(state, tmp_path / "file", b'{"key": "sk-SECRET"}')
+    assert "SECRET" not in repr(disk.history(state)) + repr(disk.undo(state)) + repr(journal.contents(state, "1"))
+    assert "SECRET" in json.dumps(json.loads(Path(state, "journal", "000001.json").read_text()))
+
+
+def test_unfinished_but_something_else_now(state: str, tmp_path: Path) -> None:
+    """When a folder took the place of the file, recovery leaves it and goes on."""
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+    interrupted(state, path, b"new")
+    path.unlink()
+    path.mkdir()
+    recover(state)
+    assert path.is_dir()
+    assert records(state) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_sudo_leaves_the_state_to_its_owner(tmp_path: Path) -> None:
+    """After a run under sudo, state folder, journal and lock belong to the person in whose home they are."""
+    home = tmp_path / "theirs"
+    home.mkdir()
+    os.chown(home, 12345, 12345)
+    put(str(home / "state"), home / "file", b"x")
+    assert {path.stat().st_uid for path in home.rglob("*")} == {12345}

@@ -1,0 +1,95 @@
+"""What a base URL may look like."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from ccsetup import urls
+
+GOOD = [
+    "https://api.z.ai/api/anthropic",
+    "https://api.kimi.com/coding/",
+    "https://api.moonshot.cn/v1",
+    "https://gateway.example:8443",
+    "https://127.0.0.1:8443/x",
+    "https://[2001:db8::1]/v1",
+    "https://console.example/ark/region:ark+cn-beijing",
+    "http://localhost:11434",
+    "http://LOCALHOST:11434",
+    "http://127.0.0.1:1234/v1",
+    "http://10.0.0.5/v1",
+    "http://192.168.1.9:8000",
+    "http://172.31.0.2",
+    "http://100.64.0.7",
+    "http://[::1]:8080",
+    "http://[fd00::5]/v1",
+    "http://gpu-box:8000/v1",
+    "http://box.local",
+    "http://host.docker.internal:4000",
+]
+
+BAD = {
+    "": "begins with https://",
+    "api.z.ai": "begins with https://",
+    "ftp://api.z.ai": "begins with https://",
+    "file:///etc/passwd": "begins with https://",
+    "HTTPS://api.z.ai": "begins with https://",
+    "https://": "not a URL",
+    "https:///v1": "not a URL",
+    "https://-x.example": "not a URL",
+    "https://a.example:port": "not a URL",
+    "https://a.example:0": "port",
+    "https://a.example:70000": "port",
+    "https://a.example/\\v1": "not a URL",
+    "https://a.example/ü": "not a URL",
+    'https://a.example/"x': "not a URL",
+    "https://me@a.example": "user name",
+    "https://me:secret@a.example/v1": "user name",
+    "https://a.example/v1?key=secret": "query",
+    "https://a.example/v1#x": "query",
+    "https://a.example?@b.example": "query",
+    "https://a.example /v1": "white space",
+    "https://a.example/v1\n": "white space",
+    " https://a.example": "white space",
+    "http://a.example": "in the clear",
+    "http://8.8.8.8": "in the clear",
+    "http://172.32.0.1": "in the clear",
+    "http://127.0.0.1.evil.example": "in the clear",
+    "http://localhost.evil.example": "in the clear",
+    "http://evillocal.example": "in the clear",
+    "http://134744072": "in the clear",
+    "http://0x08080808": "in the clear",
+    "http://[2001:db8::1]": "in the clear",
+}
+
+
+@pytest.mark.parametrize("url", GOOD)
+def test_good_urls_pass(url: str) -> None:
+    """HTTPS anywhere, and HTTP to machines that are near, is fine."""
+    assert urls.problem(url) == ""
+
+
+@pytest.mark.parametrize("url", BAD)
+def test_bad_urls_are_named_and_not_repeated(url: str) -> None:
+    """The problem is named; the URL, which might hold a key, is not repeated."""
+    problem = urls.problem(url)
+    assert BAD[url] in problem
+    assert "secret" not in problem
+
+
+@pytest.mark.parametrize("url", ["https://a.example/v1", "https://a.example/api/v1/", "https://a.example/v1/messages"])
+def test_claude_code_adds_v1_itself(url: str) -> None:
+    """A base URL for Claude Code must not end in /v1; for Codex it may."""
+    assert "/v1" in urls.problem(url, claude=True)
+    assert urls.problem(url) == ""
+    assert (
+        urls.problem("https://a.example/v1/x", claude=True) == urls.problem("https://a.example/av1", claude=True) == ""
+    )
+
+
+@pytest.mark.parametrize("url", GOOD + [url for url, text in BAD.items() if text != "port" and "\n" not in url])
+def test_the_pattern_for_schemas_agrees(url: str) -> None:
+    """The pattern in the JSON Schema accepts what the function accepts; it cannot know ports."""
+    assert bool(re.search(urls.PATTERN, url)) == (url in GOOD)

@@ -1,0 +1,141 @@
+"""Install what the checks need, and run every check: ``python3 tools/check.py``.
+
+Wants git, Python 3.11 or later with pip, and Node 20 with npm; everything else goes into ``.venv`` and
+``.cache`` of this checkout.  A second run installs nothing.  Knows only the standard library.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import time
+from typing import Callable, NamedTuple
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+VENV = os.path.join(ROOT, ".venv")
+PYTHON = os.path.join(VENV, "bin", "python")
+LOCK = os.path.join(ROOT, "requirements", "dev.lock")
+
+
+class Step(NamedTuple):
+    """One thing to do; ``run`` returns whether it succeeded."""
+
+    name: str
+    run: Callable[[], bool]
+
+
+def call(*argv: str, **environment: str) -> bool:
+    """Run a command in the checkout with its output shown; tell whether it succeeded."""
+    sys.stdout.flush()
+    return subprocess.run(argv, cwd=ROOT, env={**os.environ, **environment}, check=False).returncode == 0
+
+
+def tool(name: str, *argv: str) -> bool:
+    return call(os.path.join(VENV, "bin", name), *argv)
+
+
+def environment() -> bool:
+    """Make ``.venv`` hold exactly what the lock names, and ccsetup itself in place."""
+    if not os.path.exists(PYTHON) and not call(sys.executable, "-m", "venv", VENV):
+        return False
+    stamp = os.path.join(VENV, ".locked")
+    digest = _digest(LOCK, os.path.join(ROOT, "pyproject.toml"), os.path.join(ROOT, "hatch_build.py"))
+    if not os.path.exists(stamp) or _read(stamp) != digest:
+        quiet = ("-q", "--disable-pip-version-check")
+        if not call(PYTHON, "-m", "pip", "install", *quiet, "--require-hashes", "-r", LOCK):
+            return False
+        if not call(PYTHON, "-m", "pip", "install", *quiet, "--no-deps", "--no-build-isolation", "-e", ROOT):
+            return False
+        with open(stamp, "w", encoding="utf-8") as file:
+            file.write(digest)
+    return call(PYTHON, "tools/compile.py", "--quiet")
+
+
+def clients() -> bool:
+    """Install the pinned Claude Code and Codex, and jsonc-parser, below ``.cache``."""
+    return call(PYTHON, "tests/support/client_install.py") and call(PYTHON, "tests/support/oracle.py")
+
+
+def strace() -> bool:
+    """Install strace where that is possible; without it the fault tests say that they are skipped."""
+    if shutil.which("strace"):
+        return True
+    if os.geteuid() == 0 and shutil.which("apt-get"):
+        quiet = {"DEBIAN_FRONTEND": "noninteractive"}
+        call("apt-get", "-qq", "update", **quiet)
+        if call("apt-get", "-qq", "install", "-y", "--no-install-recommends", "strace", **quiet):
+            return True
+    print("strace is not installed: the fault tests will be skipped (apt-get install strace)")
+    return True
+
+
+def pytest(options: argparse.Namespace) -> bool:
+    argv = ["-m", "pytest", "-n", str(max(2, min(os.cpu_count() or 2, 8)))]
+    if options.fast:
+        argv += ["-m", "not clients"]
+    return call(PYTHON, *argv, CCSETUP_TEST_CLIENTS="" if options.fast else "1")
+
+
+def steps(options: argparse.Namespace) -> tuple[list[Step], list[Step]]:
+    """Return what prepares the checks, and the checks."""
+    prepare = [Step("environment", environment)]
+    if options.only in (None, "tests"):
+        prepare.append(Step("strace", strace))
+        if not options.fast:
+            prepare.append(Step("clients", clients))
+    checks = [
+        Step("lint", lambda: tool("ruff", "check", ".")),
+        Step("types", lambda: tool("mypy")),
+        Step("imports", lambda: tool("lint-imports", "--no-cache")),
+        Step("docs", lambda: call(PYTHON, "tools/docs.py", "--check")),
+        Step("translations", lambda: call(PYTHON, "tools/i18n.py", "check")),
+        Step("tests", lambda: pytest(options)),
+    ]
+    return prepare, [s for s in checks if options.only in (None, s.name)]
+
+
+def main() -> None:
+    """Run the steps in order; a preparation that fails ends it, a check that fails does not."""
+    parser = argparse.ArgumentParser(description="Install what the checks need, and run every check.")
+    parser.add_argument("--fast", action="store_true", help="leave the real Claude Code and Codex out")
+    parser.add_argument(
+        "--only", choices=["lint", "types", "imports", "docs", "translations", "tests"], help="run this check alone"
+    )
+    options = parser.parse_args()
+    if sys.version_info < (3, 11):  # noqa: UP036 - this file has to say so itself
+        sys.exit("ccsetup needs Python 3.11 or later")
+    prepare, checks = steps(options)
+    start = time.monotonic()
+    failed = []
+    for step in [*prepare, *checks]:
+        print(f"== {step.name}", flush=True)
+        began = time.monotonic()
+        done = step.run()
+        print(f"{'ok    ' if done else 'FAILED'} {step.name:<14}{time.monotonic() - began:7.1f} s", flush=True)
+        if not done:
+            failed.append(step.name)
+            if step in prepare:
+                break
+    print(f"{'FAILED: ' + ', '.join(failed) if failed else 'All checks passed'} ({time.monotonic() - start:.0f} s)")
+    sys.exit(1 if failed else 0)
+
+
+def _digest(*paths: str) -> str:
+    found = hashlib.sha256()
+    for path in paths:
+        with open(path, "rb") as file:
+            found.update(file.read())
+    return found.hexdigest()
+
+
+def _read(path: str) -> str:
+    with open(path, encoding="utf-8") as file:
+        return file.read()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,168 @@
+"""Write what the documentation takes from the program: ``python tools/docs.py``; ``--check`` only compares.
+
+* ``docs/reference/cli.md`` is made of every command's ``--help``, ``docs/reference/providers.md`` of the presets.
+* In every other page a block marked ``console`` is a session: its ``$`` lines are run, in order and in one empty
+  home per page, and their output is put below them.  A block marked ``sh`` is shown and not run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import glob
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from typing import Any, Iterator
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+DOCS = os.path.join(ROOT, "docs")
+REFERENCE = os.path.join(DOCS, "reference")
+GENERATED = "<!-- Written by tools/docs.py; do not edit. -->\n\n"
+
+sys.path.insert(0, os.path.join(ROOT, "src"))
+
+
+def environment(home: str) -> dict[str, str]:
+    """Return the environment of the examples: an empty home, no installed client, English, 100 columns."""
+    return {
+        "HOME": home,
+        "PATH": os.path.dirname(sys.executable) + ":/usr/bin:/bin",
+        "LANG": "C.UTF-8",
+        "TZ": "UTC",
+        "COLUMNS": "100",
+    }
+
+
+def run(argv: list[str], home: str) -> str:
+    """Return what *argv* prints."""
+    done = subprocess.run(
+        argv, env=environment(home), cwd=home, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+    )
+    return done.stdout + done.stderr
+
+
+def cli_page() -> str:
+    """Return docs/reference/cli.md."""
+    from ccsetup.cli._app import ALIASES, COMMANDS
+
+    out = [GENERATED, "# Command line\n\nWhat `ccsetup --help` and every command's `--help` print.\n"]
+    short = {name: alias for alias, name in ALIASES.items()}
+    with tempfile.TemporaryDirectory() as home:
+        for name in ("", *COMMANDS):
+            argv = ["ccsetup", name] if name else ["ccsetup"]
+            text = run([sys.executable, "-m", *argv, "--help"], home)
+            out.append(f"\n## {' '.join(argv)}\n\n")
+            if name in short:
+                out.append(f"Short: `ccsetup {short[name]}`.\n\n")
+            out.append(f"```text\n{text.rstrip()}\n```\n")
+    return "".join(out)
+
+
+def providers_page() -> str:
+    """Return docs/reference/providers.md."""
+    from ccsetup import presets
+
+    found, _problems = presets.summaries("")
+    out = [
+        GENERATED,
+        "# Providers\n\nThe presets that come with ccsetup: what `ccsetup init -p ID` writes where you choose nothing"
+        " else.\nThe values come from the vendors' pages and public code, each with its source and date in"
+        " `presets/ID.yaml`.\n**None of these addresses was called with a key by this project.** `ccsetup test`"
+        " asks a provider with yours.\n\n| ID | Provider | Claude Code | Codex |\n|---|---|---|---|\n",
+    ]
+    for summary in found:
+        marks = [f"[yes](#{summary.id})" if c in summary.clients else "no" for c in ("claude-code", "codex")]
+        out.append(f"| `{summary.id}` | {summary.name} | {marks[0]} | {marks[1]} |\n")
+    for summary in found:
+        out.append(_provider(presets.load(summary.id, "")))
+    return "".join(out)
+
+
+def _provider(preset: Any) -> str:
+    out = [f"\n## {preset.id}\n\n{preset.name}: {preset.description['en']}.\n"]
+    if preset.website:
+        out.append(f"Site: <{preset.website}>.\n")
+    if not preset.key_required:
+        out.append("A key is not needed.\n")
+    rows = []
+    for region in preset.regions:
+        for client, title in (("claude", "Claude Code"), ("codex", "Codex")):
+            endpoint = getattr(region, client)
+            model = window = ""
+            if not hasattr(endpoint, "base_url"):
+                address = f"not possible: {endpoint.reason}"
+            elif client == "codex" and endpoint.wire == "chat":
+                address = f"`{endpoint.base_url}` speaks Chat Completions only. {endpoint.reason}"
+            else:
+                address = f"`{endpoint.base_url}`" if endpoint.base_url else "your own"
+                model = endpoint.models.primary if client == "claude" and endpoint.models else ""
+                model = endpoint.model if client == "codex" else model
+                window = f"{endpoint.context_window:,}" if endpoint.context_window else ""
+            rows.append(f"| `{region.id}` {region.name} | {title} | {address} | {model} | {window} |\n")
+    out.append("\n| Region | Client | Address | Model | Window |\n|---|---|---|---|---|\n")
+    return "".join(out + rows)
+
+
+SESSION = re.compile(r"^```console\n(.*?)^```$", re.M | re.S)
+
+
+def sessions(text: str) -> str:
+    """Return the page *text* with the output of its ``console`` blocks as it is today."""
+    if not SESSION.search(text):
+        return text
+    with tempfile.TemporaryDirectory() as home:
+
+        def block(found: re.Match[str]) -> str:
+            out = ["```console\n"]
+            for command in re.findall(r"^\$ (.*(?:\\\n.*)*)$", found[1], re.M):
+                printed = run(["/bin/sh", "-c", command], home)
+                printed = printed.replace(home, "/home/you")
+                printed = re.sub(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\+0000", "2026-11-20T12:00:00+0000", printed)
+                out.append(f"$ {command}\n{printed.rstrip()}\n" if printed.strip() else f"$ {command}\n")
+            return "".join(out) + "```"
+
+        return SESSION.sub(block, text)
+
+
+def pages() -> Iterator[tuple[str, str]]:
+    """Yield every page that takes something from the program, as (path, text of today)."""
+    yield os.path.join(REFERENCE, "cli.md"), cli_page()
+    yield os.path.join(REFERENCE, "providers.md"), providers_page()
+    top = [os.path.join(ROOT, name) for name in ("README.md", "README.zh-CN.md")]
+    for path in sorted([*top, *glob.glob(os.path.join(DOCS, "**", "*.md"), recursive=True)]):
+        if os.path.exists(path) and os.path.basename(path) not in ("cli.md", "providers.md"):
+            yield path, sessions(_read(path))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 when a page is out of date")
+    check = parser.parse_args().check
+    stale = False
+    for path, text in pages():
+        before = _read(path) if os.path.exists(path) else ""
+        if before == text:
+            continue
+        stale = True
+        print(("out of date: " if check else "wrote ") + os.path.relpath(path, ROOT))
+        if check:
+            import difflib
+
+            sys.stdout.writelines(list(difflib.unified_diff(before.splitlines(True), text.splitlines(True)))[:20])
+            continue
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+    if check and stale:
+        sys.exit("Run: .venv/bin/python tools/docs.py")
+
+
+def _read(path: str) -> str:
+    with open(path, encoding="utf-8") as file:
+        return file.read()
+
+
+if __name__ == "__main__":
+    main()
