@@ -28,10 +28,11 @@ class Step(NamedTuple):
     run: Callable[[], bool]
 
 
-def call(*argv: str, **environment: str) -> bool:
-    """Run a command in the checkout with its output shown; tell whether it succeeded."""
+def call(*argv: str, shown: bool = True, **environment: str) -> bool:
+    """Run a command in the checkout; tell whether it succeeded.  Errors are shown in any case."""
     sys.stdout.flush()
-    return subprocess.run(argv, cwd=ROOT, env={**os.environ, **environment}, check=False).returncode == 0
+    out = None if shown else subprocess.DEVNULL
+    return subprocess.run(argv, cwd=ROOT, env={**os.environ, **environment}, stdout=out, check=False).returncode == 0
 
 
 def tool(name: str, *argv: str) -> bool:
@@ -52,7 +53,7 @@ def environment() -> bool:
             return False
         with open(stamp, "w", encoding="utf-8") as file:
             file.write(digest)
-    return call(PYTHON, "tools/compile.py", "--quiet")
+    return call(PYTHON, "tools/compile.py", shown=False)
 
 
 def clients() -> bool:

@@ -1,8 +1,10 @@
 """Write what the documentation takes from the program: ``python tools/docs.py``; ``--check`` only compares.
 
-* ``docs/reference/cli.md`` is made of every command's ``--help``, ``docs/reference/providers.md`` of the presets.
+* ``docs/reference/cli.md`` is made of every command's ``--help``, ``providers.md`` of the presets, and
+  ``preset-format.md`` of the table that checks presets.
 * In every other page a block marked ``console`` is a session: its ``$`` lines are run, in order and in one empty
-  home per page, and their output is put below them.  A block marked ``sh`` is shown and not run.
+  home per page, and their output is put below them.  A block whose first line is a comment with a path
+  (``# ~/.config/...``) is put into that file first.  A block marked ``sh`` is shown and not run.
 """
 
 from __future__ import annotations
@@ -36,9 +38,11 @@ def environment(home: str) -> dict[str, str]:
 
 
 def run(argv: list[str], home: str) -> str:
-    """Return what *argv* prints."""
+    """Return what *argv* prints in a folder of its own below *home*."""
+    work = os.path.join(home, "project")
+    os.makedirs(work, exist_ok=True)
     done = subprocess.run(
-        argv, env=environment(home), cwd=home, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+        argv, env=environment(home), cwd=work, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
     )
     return done.stdout + done.stderr
 
@@ -105,18 +109,74 @@ def _provider(preset: Any) -> str:
     return "".join(out + rows)
 
 
-SESSION = re.compile(r"^```console\n(.*?)^```$", re.M | re.S)
+def format_page() -> str:
+    """Return docs/reference/preset-format.md."""
+    from ccsetup import presetspec
+
+    out = [
+        GENERATED,
+        "# Preset format\n\nA preset is a YAML file `ID.yaml`: ours are in `presets/`, yours in"
+        " `~/.config/ccsetup/presets/`. Unknown keys, wrong types, bad URLs, anchors and tags are errors with file,"
+        " line and column.\n[preset.schema.json](preset.schema.json) is the same as a JSON Schema, for editors."
+        " A worked example is in [Add a preset of your own](../how-to/own-preset.md).\n",
+    ]
+    _block("The file", presetspec.PRESET, out, {})
+    return "".join(out)
+
+
+def _block(path: str, block: Any, out: list[str], seen: dict[int, str]) -> None:
+    inner = []
+    out.append(f"\n## {path}\n\n{block.title}.\n\n| Key | Value | Meaning |\n|---|---|---|\n")
+    for name, key in block.keys.items():
+        kind, form, below = key.kind, _form(key.kind), key.kind
+        while hasattr(below, "item"):
+            below = below.item
+        for part in (below.first, below.second) if hasattr(below, "first") else (below,):
+            if hasattr(part, "keys"):
+                place = name if path == "The file" else f"{path}.{name}"
+                place += ".NAME" if hasattr(kind, "names") else ""
+                place += " (unsupported)" if part is getattr(below, "first", None) else ""
+                if id(part) in seen:
+                    form += f", as in `{seen[id(part)]}`"
+                else:
+                    seen[id(part)] = place
+                    inner.append((place, part))
+        need = " **Required.**" if key.required else ""
+        out.append(f"| `{name}` | {form} | {key.what}.{need} |\n")
+    for place, part in inner:
+        _block(place, part, out, seen)
+
+
+def _form(kind: Any) -> str:
+    name = type(kind).__name__
+    if name == "Text":
+        return " or ".join(f"`{v}`" for v in kind.one_of) or ("URL" if kind.url else "text")
+    if name == "Many":
+        return "list of " + _form(kind.item)
+    words = {"Number": "number", "Flag": "true or false", "Scalar": "text, number, true or false"}
+    return words.get(name, "mapping")
+
+
+SESSION = re.compile(r"^```(console|yaml|toml|json)\n(.*?)^```$", re.M | re.S)
 
 
 def sessions(text: str) -> str:
     """Return the page *text* with the output of its ``console`` blocks as it is today."""
-    if not SESSION.search(text):
+    if "```console" not in text:
         return text
     with tempfile.TemporaryDirectory() as home:
 
         def block(found: re.Match[str]) -> str:
+            if found[1] != "console":
+                named = re.match(r"(?:#|//) ~/(\S+)\n", found[2])
+                if named:
+                    path = os.path.join(home, named[1])
+                    os.makedirs(os.path.dirname(path), exist_ok=True)
+                    with open(path, "w", encoding="utf-8") as file:
+                        file.write(found[2])
+                return found[0]
             out = ["```console\n"]
-            for command in re.findall(r"^\$ (.*(?:\\\n.*)*)$", found[1], re.M):
+            for command in re.findall(r"^\$ (.*(?:\\\n.*)*)$", found[2], re.M):
                 printed = run(["/bin/sh", "-c", command], home)
                 printed = printed.replace(home, "/home/you")
                 printed = re.sub(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\+0000", "2026-11-20T12:00:00+0000", printed)
@@ -130,9 +190,10 @@ def pages() -> Iterator[tuple[str, str]]:
     """Yield every page that takes something from the program, as (path, text of today)."""
     yield os.path.join(REFERENCE, "cli.md"), cli_page()
     yield os.path.join(REFERENCE, "providers.md"), providers_page()
+    yield os.path.join(REFERENCE, "preset-format.md"), format_page()
     top = [os.path.join(ROOT, name) for name in ("README.md", "README.zh-CN.md")]
     for path in sorted([*top, *glob.glob(os.path.join(DOCS, "**", "*.md"), recursive=True)]):
-        if os.path.exists(path) and os.path.basename(path) not in ("cli.md", "providers.md"):
+        if os.path.exists(path) and not _read(path).startswith(GENERATED):
             yield path, sessions(_read(path))
 
 
@@ -143,6 +204,8 @@ def main() -> None:
     stale = False
     for path, text in pages():
         before = _read(path) if os.path.exists(path) else ""
+        if "This is a bug in ccsetup" in text and "This is a bug in ccsetup" not in before:
+            sys.exit(f"a command in {os.path.relpath(path, ROOT)} ends in a bug: nothing was written")
         if before == text:
             continue
         stale = True

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import argparse
 import datetime
+import glob
 import os
 import re
 import string
 import sys
 from typing import Iterator
 
+import yaml
 from babel.messages import Catalog, Message
 from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po, write_po
@@ -37,7 +39,28 @@ def extract() -> Catalog:
         catalog.add(message, locations=[(file.replace(os.sep, "/"), 1)], auto_comments=comments, context=context)
     for text in TYPER:
         catalog.add(text, locations=[("typer", 1)])
+    for file, text in preset_texts():
+        catalog.add(text, locations=[(file, 1)])
     return catalog
+
+
+def preset_texts() -> Iterator[tuple[str, str]]:
+    """Yield what presets say to users: why a client cannot use a provider, what keys are called, why none is checked."""
+    for file in sorted(glob.glob(os.path.join(ROOT, "presets", "*.yaml"))):
+        with open(file, encoding="utf-8") as opened:
+            preset = yaml.safe_load(opened)
+        name = os.path.basename(file)
+        for family in preset["key"].get("families", ()):
+            yield name, family["name"]
+        for region in preset["regions"]:
+            for text in (
+                region.get("claude-code", {}).get("unsupported"),
+                region.get("codex", {}).get("unsupported"),
+                region.get("codex", {}).get("reason"),
+                region.get("verify_note"),
+            ):
+                if text:
+                    yield name, text
 
 
 def path(language: str) -> str:
@@ -62,8 +85,8 @@ def update(language: str) -> None:
         last_translator="The ccsetup authors",
         language_team="",
         header_comment="# Translations of ccsetup.\n# Kept in step with the sources by tools/i18n.py.\n#",
-        creation_date=datetime.datetime(2026, 11, 20, tzinfo=datetime.timezone.utc),
-        revision_date=datetime.datetime(2026, 11, 20, tzinfo=datetime.timezone.utc),
+        creation_date=datetime.datetime(2026, 11, 20, tzinfo=datetime.UTC),
+        revision_date=datetime.datetime(2026, 11, 20, tzinfo=datetime.UTC),
         fuzzy=False,
     )
     for message in extract():

@@ -190,7 +190,7 @@ class World:
                 _("The key of profile '{name}' is not where it was saved: {file}").format(
                     name=profile.name, file=self.paths.short(self.paths.key_file(profile.name))
                 ),
-                hint=_("Give it again with: ccsetup init -n {name} -k KEY").format(name=profile.name),
+                hint=_("Give it again with: ccsetup key set {name}").format(name=profile.name),
             )
         return Secret(text)
 
@@ -231,6 +231,7 @@ def check_strict(world: World, path: str, *, repair: bool) -> None:
     """
     from ccsetup.documents import jsondoc
 
+    world.draft.consequence.setdefault(path, consequence("claude-code"))
     text = world.draft.text(path)
     if not text.strip("\ufeff \t\r\n"):
         return
@@ -430,8 +431,10 @@ def _save_key(world: World, profile: Profile, key: Optional[Secret]) -> None:
             world.key(profile)
     elif old is not None and old.key_storage == "keyring":
         if key is None and profile.key_storage != "env" and not profile.key_command:
-            key = world.key(old)
-        world.keychain[profile.name] = None
+            key = world.key(old)  # the keyring keeps its copy, so that undo finds it again
+    if old is not None and old.key_storage == "dotenv" and (profile.key_storage, profile.key_env) != ("dotenv", old.key_env):
+        left = dotenv.remove(world.draft.text(world.paths.codex_dotenv), old.key_env)
+        world.draft.replace(world.paths.codex_dotenv, left or None)
     if profile.key_storage in ("env", "keyring") or profile.key_command:
         if world.draft.exists(path):
             world.draft.replace(path, None)
@@ -463,6 +466,16 @@ def _apply(world: World, profile: Profile, client: ClientName, *, activate: bool
         files = world.files(client, saved_paths)
         owned = world.fulfil(module.use(files, use), ("clients", client), {})
         world.record(("clients", client), {"profile": profile.name, "owned": owned})
+        if profile.key_storage == "env":
+            world.notes.append(
+                Note(
+                    "info" if world.paths.environ.get(profile.key_env) else "warning",
+                    _("The key is read from the variable {name}, which has to be set where the client starts.").format(
+                        name=profile.key_env
+                    ),
+                    _("Run: export {name}=KEY").format(name=profile.key_env),
+                )
+            )
         world.notes.extend(module.notes(world.files(client), use))
 
 

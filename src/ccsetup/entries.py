@@ -8,7 +8,7 @@ from ccsetup import keys, profiles
 from ccsetup.actions import Request, World
 from ccsetup.apiconfigs import Entry
 from ccsetup.clients import CLIENTS
-from ccsetup.errors import UsageError
+from ccsetup.errors import Incomplete, UsageError
 from ccsetup.i18n import _
 from ccsetup.model import CLIENT_NAMES, KEY_STORAGES, ClientName, Preset, Secret
 from ccsetup.plan import Note
@@ -116,7 +116,7 @@ def _checked(world: World, entry: Entry, common: Options) -> Request:
         key = keys.from_file(entry.text("keyFile"), "keyFile")
     if not provider:
         if not name:
-            raise UsageError(
+            raise Incomplete(
                 _("Nothing says which provider to set up: -p PROVIDER and -k KEY are missing."),
                 hint=_("For example: ccsetup init -p glm -k KEY (providers: ccsetup list)"),
             )
@@ -155,7 +155,7 @@ def _checked(world: World, entry: Entry, common: Options) -> Request:
     if key is None and storage != "env" and not key_command and not preset.key_required and preset.default_key:
         key = Secret(preset.default_key)
     if key is None and storage != "env" and not key_command and not (name in world.profiles and _has_key(world, name)):
-        raise UsageError(
+        raise Incomplete(
             _('Config "{name}" requires API key').format(name=name)
             if entry.place
             else _("The key is missing: give it with -k KEY, --api-key-file, --api-key-env or CCSETUP_API_KEY."),
@@ -200,7 +200,7 @@ def _region_for_key(world: World, preset: Preset, region: str, key: Secret) -> s
             )
         )
         return found.region
-    elif found.region and region and found.region != region:
+    elif found.region and region and region.split("-")[0] != found.region.split("-")[0]:
         world.notes.append(
             Note(
                 "warning",

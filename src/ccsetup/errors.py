@@ -24,6 +24,10 @@ class UsageError(CcsetupError):
     exit_code = 2
 
 
+class Incomplete(UsageError):
+    """Something is missing that a person at a terminal can be asked for."""
+
+
 class DocumentError(CcsetupError):
     """A document cannot be read or edited safely; nothing was changed.
 

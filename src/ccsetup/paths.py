@@ -14,7 +14,7 @@ class Paths(NamedTuple):
 
     home: str
     config_dir: str
-    """Our own: profiles.toml, keys/, presets/."""
+    """Our own: profiles.toml, settings.toml, keys/, presets/."""
     state_dir: str
     """Our own: state.json, journal/, lock."""
     claude_dir: str
@@ -28,6 +28,11 @@ class Paths(NamedTuple):
     @property
     def profiles(self) -> str:
         return os.path.join(self.config_dir, "profiles.toml")
+
+    @property
+    def settings(self) -> str:
+        """What the user had us remember: the language."""
+        return os.path.join(self.config_dir, "settings.toml")
 
     @property
     def state(self) -> str:

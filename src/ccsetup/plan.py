@@ -119,6 +119,8 @@ def edits(
         was = mine.get(path)
         if was is not None:
             before, prune = was.before, was.prune
+            if was.value is MISSING and current is not MISSING and path in wish.keep_before:
+                before = current  # it was set anew since we took it away
         else:
             before = current if path in wish.keep_before else MISSING
             prune = max([_missing_parents(data, path), *(o.prune for o in mine.values() if o.path[:-1] == path[:-1])])

@@ -11,7 +11,7 @@ from typing import Any, Mapping, NamedTuple, Optional, cast
 from ccsetup import urls
 from ccsetup.documents import tomldoc
 from ccsetup.documents.edit import KeyPath, Set, Unset
-from ccsetup.errors import DocumentError, UsageError
+from ccsetup.errors import CcsetupError, DocumentError, Incomplete, UsageError
 from ccsetup.i18n import _
 from ccsetup.model import (
     CLIENT_NAMES,
@@ -206,7 +206,7 @@ def claude_endpoint(profile: Profile, preset: Preset) -> ClaudeEndpoint:
     base = region.claude
     if isinstance(base, Unsupported):
         if not part.url:
-            raise UsageError(
+            raise CcsetupError(
                 _("{provider} has no endpoint that Claude Code can speak to: {reason}").format(
                     provider=preset.name, reason=base.reason
                 ),
@@ -215,7 +215,7 @@ def claude_endpoint(profile: Profile, preset: Preset) -> ClaudeEndpoint:
         base = ClaudeEndpoint("", "auth_token", None, None, {})
     url = claude_url(part.url or base.base_url)
     if not url:
-        raise UsageError(
+        raise Incomplete(
             _("Provider '{provider}' needs a URL for Claude Code.").format(provider=preset.id),
             hint=_("Give it with -u URL."),
         )
@@ -241,7 +241,7 @@ def claude_endpoint(profile: Profile, preset: Preset) -> ClaudeEndpoint:
             subagent=tier(part.subagent_model, d.subagent, primary),
         )
     elif not base.native_models:
-        raise UsageError(
+        raise Incomplete(
             _("Provider '{provider}' needs a model for Claude Code.").format(provider=preset.id),
             hint=_("Give it with -M MODEL."),
         )
@@ -269,7 +269,7 @@ def codex_endpoint(profile: Profile, preset: Preset) -> CodexEndpoint:
     base = region.codex
     if isinstance(base, Unsupported):
         if not part.url:
-            raise UsageError(
+            raise CcsetupError(
                 _("{provider} has no endpoint that Codex can speak to: {reason}").format(
                     provider=preset.name, reason=base.reason
                 ),
@@ -281,13 +281,13 @@ def codex_endpoint(profile: Profile, preset: Preset) -> CodexEndpoint:
         base = base._replace(wire="responses")
     url = codex_url(part.url or base.base_url)
     if not url:
-        raise UsageError(
+        raise Incomplete(
             _("Provider '{provider}' needs a URL for Codex.").format(provider=preset.id),
             hint=_("Give it with -u URL."),
         )
     model = part.primary_model or base.model
     if not model:
-        raise UsageError(
+        raise Incomplete(
             _("Provider '{provider}' needs a model for Codex.").format(provider=preset.id),
             hint=_("Give it with -M MODEL."),
         )

@@ -16,6 +16,7 @@ import pytest
 from support import disk_driver
 
 from ccsetup import disk
+from ccsetup.disk.replace import Step
 from ccsetup.errors import CcsetupError, ChangedMeanwhile, WriteError
 from ccsetup.plan import FileChange, Plan
 
@@ -357,8 +358,6 @@ def test_changed_between_look_and_replacement(state: str, tmp_path: Path, monkey
                 else:
                     path.write_bytes(b"THEIRS")
 
-            from ccsetup.disk.replace import Step
-
             swap = Step.swap
 
             def meddled(self: Step, swap=swap, meddle=meddle) -> None:  # type: ignore[no-untyped-def]
@@ -373,3 +372,54 @@ def test_changed_between_look_and_replacement(state: str, tmp_path: Path, monkey
                 monkeypatch.setattr(Step, "swap", swap)
             assert (path.read_bytes() if path.exists() else None) == (None if theirs == "deleted" else b"THEIRS")
             assert disk_driver.leftovers(str(tmp_path)) == []
+
+
+def test_no_hard_links_here(state: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a file system without hard links all works the same, and going back restores bytes, mode and attributes."""
+    one, two = tmp_path / "one", tmp_path / "two"
+
+    def no_link(*_args: object, **_options: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", no_link)
+    put(state, one, b"1")
+    put(state, one, b"2")
+    assert one.read_bytes() == b"2"
+    one.chmod(0o640)
+    settle = Step.settle
+
+    def full(self: Step) -> None:
+        settle(self)
+        monkeypatch.setattr(Step, "settle", settle)
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Step, "settle", full)
+    changes = (FileChange(str(one), b"2", b"3", private=False), FileChange(str(two), None, b"3"))
+    with pytest.raises(WriteError, match="disk is full"):
+        disk.commit(Plan("x", changes), state, now=1.0)
+    assert (one.read_bytes(), mode(one), two.exists()) == (b"2", 0o640, False)
+    assert disk_driver.leftovers(str(tmp_path)) == []
+
+
+@pytest.mark.parametrize("lock", [False, True])
+def test_killed_before_theirs_was_given_back(state: str, tmp_path: Path, lock: bool) -> None:
+    """When we are killed right after displacing what another program wrote, recovery gives that back."""
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+    code = (
+        f"import sys, os; sys.path[:0] = {sys.path!r}\n"
+        "from ccsetup import disk; from ccsetup.disk.replace import Step; from ccsetup.plan import *\n"
+        f"swap, check, path = Step.swap, Step._check_displaced, {str(path)!r}\n"
+        "def meddled(self):\n"
+        "    stat = os.stat(path)\n"
+        "    with open(path, 'wb') as file: file.write(b'HIS')\n"
+        "    os.utime(path, ns=(stat.st_mtime_ns,) * 2)\n"
+        "    swap(self)\n"
+        "Step.swap, Step._check_displaced = meddled, lambda *_: os.kill(os.getpid(), 9)\n"
+        f"disk.commit(Plan('x', (FileChange(path, b'old', b'new', claude_lock={lock}),)), {state!r}, now=1.0)\n"
+    )
+    assert subprocess.run([sys.executable, "-c", code]).returncode == -9
+    assert path.read_bytes() == b"new"
+    disk.transaction(lambda: Plan("x", ()), state, now=1.0)
+    assert path.read_bytes() == b"HIS"
+    assert disk_driver.leftovers(str(tmp_path)) == []

@@ -135,9 +135,13 @@ GOLDEN: dict[str, tuple[str, list[Edit], str]] = {
     "no value at all": ("", [A], '{\n  "env": {\n    "A": "x"\n  }\n}\n'),
     "only a comment": ("// c", [Set(("a",), 1)], '// c\n{\n  "a": 1\n}\n'),
     "a byte order mark stays first": ("\ufeff{}", [Set(("a",), 1)], '\ufeff{\n  "a": 1\n}'),
-    "later edits see earlier ones": ('{"a": 1}', [Set(("b",), 1), Unset(("b",)), Set(("a",), 2), Set(("a",), 1)], '{"a": 1}'),
+    "later edits see earlier ones": (
+        '{"a": 1}',
+        [Set(("b",), 1), Unset(("b",)), Set(("a",), 2), Set(("a",), 1)],
+        '{"a": 1}',
+    ),
     "text is written as it is": ("{}", [Set(("é\n",), "🙂\u2028\ud800")], '{\n  "é\\n": "🙂\u2028\\ud800"\n}'),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", GOLDEN)
@@ -149,13 +153,30 @@ def test_golden(case: str) -> None:
 
 
 EQUAL = [
-    ("1.50", 1.5), ("1E+2", 100.0), ("-0", 0), ('"\\u0041"', "A"), ("true", True), ("null", None),
-    ("[1, 2.0]", [1, 2.0]), ('{"b": 1, "a": []}', {"a": [], "b": 1}), ("12345678901234567890123", 12345678901234567890123),
-]  # fmt: skip
+    ("1.50", 1.5),
+    ("1E+2", 100.0),
+    ("-0", 0),
+    ('"\\u0041"', "A"),
+    ("true", True),
+    ("null", None),
+    ("[1, 2.0]", [1, 2.0]),
+    ('{"b": 1, "a": []}', {"a": [], "b": 1}),
+    ("12345678901234567890123", 12345678901234567890123),
+]
 DIFFERENT = [
-    ("1", True), ("1", 1.0), ("1.0", 1), ('"1"', 1), ("1", "1"), ("0", False), ("null", False), ("{}", []), ("[]", {}),
-    ("[1]", [True]), ("[1]", [1.0]), ('""', None),
-]  # fmt: skip
+    ("1", True),
+    ("1", 1.0),
+    ("1.0", 1),
+    ('"1"', 1),
+    ("1", "1"),
+    ("0", False),
+    ("null", False),
+    ("{}", []),
+    ("[]", {}),
+    ("[1]", [True]),
+    ("[1]", [1.0]),
+    ('""', None),
+]
 
 
 @pytest.mark.parametrize(("source", "value"), EQUAL)
@@ -175,9 +196,16 @@ def test_a_value_of_another_type_is_written(source: str, value: Any) -> None:
 
 @pytest.mark.parametrize(
     "edit",
-    [Set(("a", "b"), 1), Set(("l", "0"), 1), Set(("x",), float("nan")), Set(("x",), {1: 2}), Set(("x",), object()), Set((), {})],
+    [
+        Set(("a", "b"), 1),
+        Set(("l", "0"), 1),
+        Set(("x",), float("nan")),
+        Set(("x",), {1: 2}),
+        Set(("x",), object()),
+        Set((), {}),
+    ],
     ids=str,
-)  # fmt: skip
+)
 def test_what_cannot_be_done_is_refused(edit: Edit) -> None:
     """A path through something else than an object, and a value that JSON has not, raise DocumentError."""
     with pytest.raises(DocumentError):
@@ -198,7 +226,13 @@ def test_a_refusal_names_the_line() -> None:
 def test_corpus_set_then_unset_gives_the_original_bytes(path: Path) -> None:
     """New keys on every level, set and taken back, leave no trace; setting only inserts."""
     text = text_of(path)
-    edits: list[Edit] = [A, B, Set(("new",), {"x": [1, {"y": {}}], "z": {}}), Set(("p", "q", "r"), 1.5), Set(("s",), [])]
+    edits: list[Edit] = [
+        A,
+        B,
+        Set(("new",), {"x": [1, {"y": {}}], "z": {}}),
+        Set(("p", "q", "r"), 1.5),
+        Set(("s",), []),
+    ]
     edits = [edit for edit in edits if lookup(jsondoc.parse(text), edit.path) is MISSING]
     after = jsondoc.apply(text, edits)
     for edit in edits:
@@ -258,10 +292,16 @@ def test_bytes_that_are_not_utf8_are_refused(path: Path) -> None:
     with pytest.raises(DocumentError) as caught:
         jsondoc.decode(path.read_bytes())
     expected = {
-        "bytes-utf8": "not valid UTF-8", "bytes-latin1": "not valid UTF-8", "bytes-overlong": "not valid UTF-8",
-        "bytes-surrogate-bytes": "not valid UTF-8", "bytes-utf16le": "UTF-16", "bytes-utf16be-no-bom": "UTF-16",
-        "bytes-utf32": "UTF-16 or UTF-32", "bytes-nul": "NUL", "bytes-all-nul": "lost power",
-    }  # fmt: skip
+        "bytes-utf8": "not valid UTF-8",
+        "bytes-latin1": "not valid UTF-8",
+        "bytes-overlong": "not valid UTF-8",
+        "bytes-surrogate-bytes": "not valid UTF-8",
+        "bytes-utf16le": "UTF-16",
+        "bytes-utf16be-no-bom": "UTF-16",
+        "bytes-utf32": "UTF-16 or UTF-32",
+        "bytes-nul": "NUL",
+        "bytes-all-nul": "lost power",
+    }
     assert expected[path.stem] in caught.value.message
     if path.stem == "bytes-utf8":
         assert (caught.value.line, caught.value.column) == (2, 9)
@@ -284,7 +324,8 @@ def test_a_shallow_stack_is_a_refusal() -> None:
                 jsondoc.parse(text)
                 jsondoc.locate(text, ("a",))
             except DocumentError as error:
-                assert "nested too deeply" in error.message
+                if "nested too deeply" not in error.message:
+                    raise
 
 
 # Places
@@ -292,8 +333,17 @@ def test_a_shallow_stack_is_a_refusal() -> None:
 
 @pytest.mark.parametrize(
     ("path", "line"),
-    [(("a",), 2), (("env",), 4), (("env", "A"), 5), (("env", "B"), 7), (("env", "C"), 0), (("x",), 0), (("a", "b"), 0), ((), 0)],
-)  # fmt: skip
+    [
+        (("a",), 2),
+        (("env",), 4),
+        (("env", "A"), 5),
+        (("env", "B"), 7),
+        (("env", "C"), 0),
+        (("x",), 0),
+        (("a", "b"), 0),
+        ((), 0),
+    ],
+)
 @pytest.mark.parametrize("eol", ["\n", "\r\n", "\r"])
 def test_locate(path: KeyPath, line: int, eol: str) -> None:
     """The line of a key is the one that an editor shows; of duplicates it is the one that counts."""
@@ -305,12 +355,19 @@ def test_locate(path: KeyPath, line: int, eol: str) -> None:
 @pytest.mark.parametrize(
     ("text", "place"),
     [
-        ("{}", None), ("", None), ("\ufeff{}\r\n", None), ('{"a": 1, "a": "// no"}', None),
-        ('{\n  "a": 1, // c\n}', (2, 9, "a trailing comma")), ('{\n  "a": 1,\n  /* c */}', (2, 9, "a trailing comma")),
-        ('{\n "a": 1 // c\n,}', (2, 9, "a comment")), ('{"a": [1,\n]}', (1, 9, "a trailing comma")), ("/**/{}", (1, 1, "a comment")), ("{", (1, 2, "not JSON")),
+        ("{}", None),
+        ("", None),
+        ("\ufeff{}\r\n", None),
+        ('{"a": 1, "a": "// no"}', None),
+        ('{\n  "a": 1, // c\n}', (2, 9, "a trailing comma")),
+        ('{\n  "a": 1,\n  /* c */}', (2, 9, "a trailing comma")),
+        ('{\n "a": 1 // c\n,}', (2, 9, "a comment")),
+        ('{"a": [1,\n]}', (1, 9, "a trailing comma")),
+        ("/**/{}", (1, 1, "a comment")),
+        ("{", (1, 2, "not JSON")),
         ("// c", (1, 1, "a comment")),
     ],
-)  # fmt: skip
+)
 def test_strict_problem(text: str, place: Optional[tuple[int, int, str]]) -> None:
     """The first comment or trailing comma is found and named, because Claude Code ignores such a file."""
     problem = jsondoc.strict_problem(text)
@@ -338,11 +395,45 @@ def test_strict_problem_agrees_with_python(path: Path) -> None:
 
 KEYS = st.sampled_from(["a", "b", "c", "env", "é", "__proto__", "", "a.b", 'q"'])
 GAPS = st.sampled_from(
-    ["", "", "", " ", "\n", "\n  ", "\r\n\t", " /* c */ ", " // c\n", "\n  // d\n  ", "/*\n*/", "/*,*/", "  \n", "\r", "// }\r\n"]
-)  # fmt: skip
+    [
+        "",
+        "",
+        "",
+        " ",
+        "\n",
+        "\n  ",
+        "\r\n\t",
+        " /* c */ ",
+        " // c\n",
+        "\n  // d\n  ",
+        "/*\n*/",
+        "/*,*/",
+        "  \n",
+        "\r",
+        "// }\r\n",
+    ]
+)
 SCALARS = st.sampled_from(
-    ["1", "1.0", "-0", "1e5", "12345678901234567890", "1e400", "true", "false", "null", '""', '"x"', '"//"', '"/*"', '"\\u0041\\n"', '",}"', '"\\\\"', '"\\""']
-)  # fmt: skip
+    [
+        "1",
+        "1.0",
+        "-0",
+        "1e5",
+        "12345678901234567890",
+        "1e400",
+        "true",
+        "false",
+        "null",
+        '""',
+        '"x"',
+        '"//"',
+        '"/*"',
+        '"\\u0041\\n"',
+        '",}"',
+        '"\\\\"',
+        '"\\""',
+    ]
+)
 VALUES = st.recursive(
     st.sampled_from([None, True, False, 0, 1, -1, 1.0, 1.5, 1e300, "", "x", "1", 'q"\\\n', "é🙂\u2028", 10**25]),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=3),
@@ -370,7 +461,9 @@ def objects(draw: st.DrawFn, depth: int = 3) -> str:
         if depth and kind >= 3:
             value = draw(objects(depth=depth - 1))
         elif depth and kind == 2:
-            inner = [draw(objects(depth=0)) if draw(st.booleans()) else draw(SCALARS) for _ in range(draw(st.integers(0, 2)))]
+            inner = [
+                draw(objects(depth=0)) if draw(st.booleans()) else draw(SCALARS) for _ in range(draw(st.integers(0, 2)))
+            ]
             value = "[" + ",".join(space() + item + space() for item in inner) + "]"
         else:
             value = draw(SCALARS)
@@ -423,9 +516,11 @@ def equal(tree: Any, value: Any) -> bool:
     if tree[0] == "array" and isinstance(value, list):
         return len(tree[1]) == len(value) and all(map(equal, tree[1], value))
     if tree[0] == "object" and isinstance(value, dict):
-        return {key for key, _item in tree[1]} == set(value) and len(tree[1]) == len(value) and all(
-            equal(item, value[key]) for key, item in tree[1]
-        )  # fmt: skip
+        return (
+            {key for key, _item in tree[1]} == set(value)
+            and len(tree[1]) == len(value)
+            and all(equal(item, value[key]) for key, item in tree[1])
+        )
     return as_tree(value) == tree
 
 
@@ -485,7 +580,8 @@ def check_against(oracle: Oracle, text: str, edits: list[Edit]) -> None:
     try:
         after = jsondoc.apply(text, edits)
     except DocumentError as error:
-        assert "contradict" in error.message
+        if "contradict" not in error.message:
+            raise
         return
     reading = oracle.read(after.removeprefix("\ufeff"))
     assert reading is not None
@@ -516,7 +612,8 @@ def test_random_edits_with_pruning_are_stable(text: str, edits: list[Edit]) -> N
     try:
         after = jsondoc.apply(text, edits)
     except DocumentError as error:
-        assert REFUSAL.search(error.message)
+        if not REFUSAL.search(error.message):
+            raise
         return
     assert jsondoc.apply(after, edits) == after
 
@@ -534,7 +631,8 @@ def test_random_set_then_unset_restores_every_byte(text: str, edits: list[Edit],
     try:
         after = jsondoc.apply(text, new)
     except DocumentError as error:
-        assert REFUSAL.search(error.message)
+        if not REFUSAL.search(error.message):
+            raise
         return
     assert is_subsequence(text, after)
     steps = data.draw(st.permutations(undo(text, new)))
@@ -545,7 +643,10 @@ def test_random_set_then_unset_restores_every_byte(text: str, edits: list[Edit],
 
 
 @quick
-@given(text=documents(), damage=st.lists(st.tuples(st.integers(0, 200), st.sampled_from(list('{}[],:"/*\\ \n1a'))), max_size=3))
+@given(
+    text=documents(),
+    damage=st.lists(st.tuples(st.integers(0, 200), st.sampled_from(list('{}[],:"/*\\ \n1a'))), max_size=3),
+)
 def test_damaged_documents_are_refused_as_jsonc_parser_does(
     oracle: Oracle, text: str, damage: list[tuple[int, str]]
 ) -> None:

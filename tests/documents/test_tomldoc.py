@@ -60,7 +60,7 @@ PROVIDER_TEXT = (
 GOLDEN: dict[str, tuple[str, list[Edit], str]] = {
     "an empty document": ("", [Set(("model",), "m"), PROVIDER], f'model = "m"\n\n{PROVIDER_TEXT}'),
     "a key goes after the last one at the top": (
-        'a = 1 # one\n# about b\nb = 2\n\n[t]\n',
+        "a = 1 # one\n# about b\nb = 2\n\n[t]\n",
         [Set(("c",), 3)],
         "a = 1 # one\n# about b\nb = 2\nc = 3\n\n[t]\n",
     ),
@@ -81,9 +81,17 @@ GOLDEN: dict[str, tuple[str, list[Edit], str]] = {
         "a = 1\r\n\r\n[t]\r\nx = 1\r\n# end\r\n\r\n[u]\r\nv = true\r\n",
     ),
     "no final newline stays so": ("a = 1", [Set(("b",), 2), Set(("t", "x"), 1)], "a = 1\nb = 2\n\n[t]\nx = 1"),
-    "a key in an indented table": ("[t]\n  x = 1 # c\n\n[u]\n", [Set(("t", "y"), 2)], "[t]\n  x = 1 # c\n  y = 2\n\n[u]\n"),
+    "a key in an indented table": (
+        "[t]\n  x = 1 # c\n\n[u]\n",
+        [Set(("t", "y"), 2)],
+        "[t]\n  x = 1 # c\n  y = 2\n\n[u]\n",
+    ),
     "only the value is replaced": ('a  =  "x"   # note\n', [Set(("a",), "y")], 'a  =  "y"   # note\n'),
-    "a multi-line value is replaced": ("a = [\n  1, # one\n  2,\n] # c\nb = 1\n", [Set(("a",), [3])], "a = [3] # c\nb = 1\n"),
+    "a multi-line value is replaced": (
+        "a = [\n  1, # one\n  2,\n] # c\nb = 1\n",
+        [Set(("a",), [3])],
+        "a = [3] # c\nb = 1\n",
+    ),
     "a removed table leaves the next one's comment": (
         "[a]\nx = 1\n\n# about b\n[b]\n# in b\ny = 1\n\n# about c\n[c]\nz = 1\n",
         [Unset(("b",))],
@@ -104,11 +112,15 @@ GOLDEN: dict[str, tuple[str, list[Edit], str]] = {
         "p.a.x = 1\np.b.x = 2\np.c.x = 3\np.c.y.z = 4\n\n[t]\n",
     ),
     "inside an inline table": (
-        'p = { a = { x = 1 } } # c\n',
+        "p = { a = { x = 1 } } # c\n",
         [Set(("p", "b"), {"y": [1]}), Set(("p", "a", "x"), 2), Set(("p", "a", "z"), 3)],
         "p = { a = { x = 2, z = 3 }, b = {y = [1]} } # c\n",
     ),
-    "out of an inline table": ("p = {a = 1, b = {c = 2}, d = 3}\n", [Unset(("p", "b", "c"), 1)], "p = {a = 1, d = 3}\n"),
+    "out of an inline table": (
+        "p = {a = 1, b = {c = 2}, d = 3}\n",
+        [Unset(("p", "b", "c"), 1)],
+        "p = {a = 1, d = 3}\n",
+    ),
     "a table is made to hold exactly these keys": (
         "[p]\n# one\na = 1 # beside\nb = 2\n\n[p.s]\nx = 1\ny = 2\n\n[q]\n",
         [Set(("p",), {"a": 1, "c": 3, "s": {"x": 5}})],
@@ -122,11 +134,15 @@ GOLDEN: dict[str, tuple[str, list[Edit], str]] = {
     ),
     "a key of a table that has only sub-tables": (
         "[p.a]\nx = 1\n\n[q]\n",
-        [Set(("p", "k"), 1)],
-        "[p.a]\nx = 1\n\n[p]\nk = 1\n\n[q]\n",
+        [Set(("p", "k"), 1), Set(("p", "l"), 2)],
+        "[p.a]\nx = 1\n\n[p]\nk = 1\nl = 2\n\n[q]\n",
     ),
-    "later edits see earlier ones": ("a = 1\n", [Set(("b",), 1), Unset(("b",)), Set(("a",), 2), Set(("a",), 1)], "a = 1\n"),
-}  # fmt: skip
+    "later edits see earlier ones": (
+        "a = 1\n",
+        [Set(("b",), 1), Unset(("b",)), Set(("a",), 2), Set(("a",), 1)],
+        "a = 1\n",
+    ),
+}
 
 
 @pytest.mark.parametrize("case", GOLDEN)
@@ -138,10 +154,28 @@ def test_golden(case: str) -> None:
 
 
 EQUAL = [
-    ("0x10", 16), ("1_000", 1000), ("1.50", 1.5), ("1e3", 1000.0), ("inf", float("inf")), ("nan", float("nan")),
-    ("'''\nx'''", "x"), ('"\\u0041"', "A"), ("[\n1,\n]", [1]), ("{b = 1, a.c = 2}", {"a": {"c": 2}, "b": 1}),
-]  # fmt: skip
-DIFFERENT = [("1", True), ("1", 1.0), ("1.0", 1), ('"1"', 1), ("1", "1"), ("false", 0), ("{}", []), ("[]", {}), ("[1]", [True])]
+    ("0x10", 16),
+    ("1_000", 1000),
+    ("1.50", 1.5),
+    ("1e3", 1000.0),
+    ("inf", float("inf")),
+    ("nan", float("nan")),
+    ("'''\nx'''", "x"),
+    ('"\\u0041"', "A"),
+    ("[\n1,\n]", [1]),
+    ("{b = 1, a.c = 2}", {"a": {"c": 2}, "b": 1}),
+]
+DIFFERENT = [
+    ("1", True),
+    ("1", 1.0),
+    ("1.0", 1),
+    ('"1"', 1),
+    ("1", "1"),
+    ("false", 0),
+    ("{}", []),
+    ("[]", {}),
+    ("[1]", [True]),
+]
 
 
 @pytest.mark.parametrize(("source", "value"), EQUAL)
@@ -162,11 +196,19 @@ def test_a_value_of_another_type_is_written(source: str, value: Any) -> None:
 @pytest.mark.parametrize(
     ("path", "value"),
     [
-        (("a", "b"), 1), (("l", "x"), 1), (("t", "x", "y"), 1), (("x",), None), (("x",), {"y": None}), (("x",), {1: 2}),
-        (("x",), 2**63), (("x",), "\ud800"), (("x",), object()), ((), {}),
+        (("a", "b"), 1),
+        (("l", "x"), 1),
+        (("t", "x", "y"), 1),
+        (("x",), None),
+        (("x",), {"y": None}),
+        (("x",), {1: 2}),
+        (("x",), 2**63),
+        (("x",), "\ud800"),
+        (("x",), object()),
+        ((), {}),
     ],
     ids=repr,
-)  # fmt: skip
+)
 def test_what_cannot_be_done_is_refused(path: KeyPath, value: Any) -> None:
     """A path through something else than a table, and a value that TOML has not, raise DocumentError."""
     with pytest.raises(DocumentError):
@@ -181,16 +223,40 @@ def test_a_refusal_names_the_line(path: KeyPath, line: int) -> None:
     assert (caught.value.line, "is not a table" in caught.value.message) == (line, True)
 
 
-HOSTILE = ['"', "'", '"""', "'''", "\\", "\n", "\r\n", "\0", "\x1b[31m", "\x7f", "\x85", "]]", "#", "a\tb", "\u202e", "é🙂", " ", "", "a.b", "${x}"]
+HOSTILE = [
+    '"',
+    "'",
+    '"""',
+    "'''",
+    "\\",
+    "\n",
+    "\r\n",
+    "\0",
+    "\x1b[31m",
+    "\x7f",
+    "\x85",
+    "]]",
+    "#",
+    "a\tb",
+    "\u202e",
+    "é🙂",
+    " ",
+    "",
+    "a.b",
+    "${x}",
+]
 
 
 @pytest.mark.parametrize("value", HOSTILE, ids=repr)
 def test_hostile_text_stays_one_value(value: str) -> None:
-    """Whatever the text holds, as value, key, table name and inline, it is read back as exactly that and nothing more."""
+    """Whatever the text holds, as value, key, table name and inline, it is read back as exactly that."""
     for edit in (
-        Set(("v",), value), Set((value,), 1), Set(("t", value), {"k": value}), Set(("l",), [value, {value: value}]),
+        Set(("v",), value),
+        Set((value,), 1),
+        Set(("t", value), {"k": value}),
+        Set(("l",), [value, {value: value}]),
         Set(("i", value), {"x": value}),
-    ):  # fmt: skip
+    ):
         after = tomldoc.apply("i = {}\n[z]\n", [edit])
         expected = {"i": {}, "z": {}}
         assert tomldoc.parse(after) == model(expected, [edit])
@@ -205,11 +271,22 @@ def test_corpus_set_then_unset_gives_the_original_bytes(path: Path) -> None:
     """New keys on every level, set and taken back, leave no trace; setting only inserts."""
     text = text_of(path)
     edits: list[Edit] = [
-        Set(("new",), "x"), PROVIDER, Set(("features", "new"), False), Set(("p", "q", "r"), 1.5), Set(("s",), []),
-        Set(("features", "sub", "new"), 1), Set(("w",), {}), Set(("tui", "new"), {"a": {"b": 1}}), Set(("l",), [{"a": 1}, []]),
-    ]  # fmt: skip
+        Set(("new",), "x"),
+        PROVIDER,
+        Set(("features", "new"), False),
+        Set(("p", "q", "r"), 1.5),
+        Set(("s",), []),
+        Set(("features", "sub", "new"), 1),
+        Set(("w",), {}),
+        Set(("tui", "new"), {"a": {"b": 1}}),
+        Set(("l",), [{"a": 1}, []]),
+    ]
     data = tomldoc.parse(text)
-    edits = [e for e in edits if all(isinstance(lookup(data, e.path[:n]), (dict, type(MISSING))) for n in range(1, len(e.path)))]
+    edits = [
+        e
+        for e in edits
+        if all(isinstance(lookup(data, e.path[:n]), (dict, type(MISSING))) for n in range(1, len(e.path)))
+    ]
     after = tomldoc.apply(text, edits)
     assert same(without_empty(tomldoc.parse(after)), without_empty(model(data, edits)))
     assert tomldoc.apply(after, edits) == after
@@ -239,9 +316,7 @@ def test_corpus_every_key_can_be_replaced_and_removed(path: Path) -> None:
 def test_corpus_noop(path: Path) -> None:
     """Setting all that is there, and removing what is not there, changes no byte."""
     text = text_of(path)
-    edits: list[Edit] = [
-        Set((key,), value) for key, value in tomldoc.parse(text).items() if writable(value)
-    ]
+    edits: list[Edit] = [Set((key,), value) for key, value in tomldoc.parse(text).items() if writable(value)]
     assert tomldoc.apply(text, [*edits, Unset(("missing",), 3), Unset(("features", "missing"), 3)]) == text
     assert tomldoc.apply(text, []) == text
 
@@ -259,11 +334,16 @@ def test_corpus_with_other_line_ends(path: Path) -> None:
 def test_bad_files_are_refused(path: Path) -> None:
     """What is not TOML 1.0 is neither parsed nor edited, and the place is named."""
     text = text_of(path)
-    for action in (tomldoc.parse, lambda text: tomldoc.apply(text, [Set(("a",), 1)]), lambda text: tomldoc.apply(text, [])):
+    for action in (
+        tomldoc.parse,
+        lambda text: tomldoc.apply(text, [Set(("a",), 1)]),
+        lambda text: tomldoc.apply(text, []),
+    ):
         try:
             action(text)
         except DocumentError as error:
-            assert error.line >= 1 or path.stem in ("bad-deep", "bad-huge-number")
+            if error.line < 1 and path.stem not in ("bad-deep", "bad-huge-number"):
+                raise
         else:
             # TOML 1.1, which tomllib reads from Python 3.15 on
             assert path.stem in ("bad-inline-newline", "bad-inline-trailing-comma", "bad-bad-escape")
@@ -280,23 +360,38 @@ def test_bytes_that_are_not_utf8_are_refused(path: Path) -> None:
 def test_a_shallow_stack_is_a_refusal(depth: int) -> None:
     """A document that is nested too deeply for Python never becomes a RecursionError."""
     for text in (
-        "a = " + "[" * depth + "]" * depth + "\n", "a = " + "{a = " * depth + "1" + "}" * depth + "\n",
-        ".".join("a" * depth) + " = 1\n", "[" + ".".join("a" * depth) + "]\n",
-    ):  # fmt: skip
+        "a = " + "[" * depth + "]" * depth + "\n",
+        "a = " + "{a = " * depth + "1" + "}" * depth + "\n",
+        ".".join("a" * depth) + " = 1\n",
+        "[" + ".".join("a" * depth) + "]\n",
+    ):
         try:
             after = tomldoc.apply(text, [Set(("n",), 1), Set(("t", "x"), 1)])
             assert tomldoc.apply(after, [Unset(("n",)), Unset(("t", "x"), 1)]) == text
         except DocumentError as error:
-            assert "nested too deeply" in error.message
+            if "nested too deeply" not in error.message:
+                raise
 
 
 @pytest.mark.parametrize(
     ("path", "line"),
     [
-        (("a",), 1), (("t",), 5), (("t", "y"), 7), (("u",), 8), (("u", "v"), 8), (("u", "v", "w"), 9), (("i",), 3),
-        (("i", "j"), 3), (("d",), 4), (("d", "e"), 4), (("x",), 0), (("a", "b"), 0), ((), 0), (("h",), 10),
+        (("a",), 1),
+        (("t",), 5),
+        (("t", "y"), 7),
+        (("u",), 8),
+        (("u", "v"), 8),
+        (("u", "v", "w"), 9),
+        (("i",), 3),
+        (("i", "j"), 3),
+        (("d",), 4),
+        (("d", "e"), 4),
+        (("x",), 0),
+        (("a", "b"), 0),
+        ((), 0),
+        (("h",), 10),
     ],
-)  # fmt: skip
+)
 @pytest.mark.parametrize("eol", ["\n", "\r\n"])
 def test_locate(path: KeyPath, line: int, eol: str) -> None:
     """The line of a key or table is the one that an editor shows; 0 means that it is not there."""
@@ -309,10 +404,31 @@ def test_locate(path: KeyPath, line: int, eol: str) -> None:
 
 KEYS = st.sampled_from(["a", "b", "c", "d-e", "x.y", "é", "", 'q"', "\\"])
 VALUES = st.recursive(
-    st.sampled_from([True, False, 0, 1, -5, 1.0, 1.5, 1e300, float("inf"), "", "x", "1", 'q"\\\n', "é🙂", "#", "'''", '"""', "\x00\x7f\r\n"]),
+    st.sampled_from(
+        [
+            True,
+            False,
+            0,
+            1,
+            -5,
+            1.0,
+            1.5,
+            1e300,
+            float("inf"),
+            "",
+            "x",
+            "1",
+            'q"\\\n',
+            "é🙂",
+            "#",
+            "'''",
+            '"""',
+            "\x00\x7f\r\n",
+        ]
+    ),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=3),
     max_leaves=5,
-)  # fmt: skip
+)
 PATHS = st.lists(KEYS, min_size=1, max_size=3).map(tuple)
 EDITS = st.lists(st.builds(Set, PATHS, VALUES) | st.builds(Unset, PATHS, st.integers(0, 3)), min_size=1, max_size=5)
 
@@ -376,7 +492,8 @@ def check(text: str, edits: list[Edit]) -> None:
     try:
         after = tomldoc.apply(text, edits)
     except DocumentError as error:
-        assert "contradict" in error.message
+        if "contradict" not in error.message:
+            raise
         return
     plain = after.removeprefix("\ufeff")
     assert same(without_empty(tomllib.loads(plain)), without_empty(expected))
@@ -388,6 +505,17 @@ def check(text: str, edits: list[Edit]) -> None:
     assert same(without_empty(by_tomlkit), without_empty(expected)) or not same(
         without_empty(tomlkit.parse(text.removeprefix("\ufeff")).unwrap()), without_empty(tomldoc.parse(text))
     )
+
+
+def has_spare_header(text: str) -> bool:
+    """Tell whether a header without keys stands below its own sub-tables: the one exception of the promise."""
+    statements = tomldoc._scan(text)
+    for index, item in enumerate(statements):
+        has_keys = index + 1 < len(statements) and statements[index + 1].kind == "key"
+        above = (other.path[: len(item.path)] for other in statements[:index])
+        if item.kind == "table" and not has_keys and item.path in above:
+            return True
+    return False
 
 
 @st.composite
@@ -413,16 +541,35 @@ def documents(draw: st.DrawFn) -> str:
         if kind <= 2:
             return draw(
                 st.sampled_from(
-                    ["1", "0x1F", "1.50", "true", '"x"', "'#'", '"\\"]"', '"""a\n[x]\n"""', "'''\n# no\n'''", "1979-05-27 07:32:00",
-                     "nan", '""', "''", '""""q\\""""', "07:32:00", "-inf", '"}"']
+                    [
+                        "1",
+                        "0x1F",
+                        "1.50",
+                        "true",
+                        '"x"',
+                        "'#'",
+                        '"\\"]"',
+                        '"""a\n[x]\n"""',
+                        "'''\n# no\n'''",
+                        "1979-05-27 07:32:00",
+                        "nan",
+                        '""',
+                        "''",
+                        '""""q\\""""',
+                        "07:32:00",
+                        "-inf",
+                        '"}"',
+                    ]
                 )
-            )  # fmt: skip
+            )
         if kind == 3:
             gap = draw(st.sampled_from(["", " ", "\n  ", " # c ] }\n"]))
             items = [gap + value(depth - 1) + gap for _ in range(draw(st.integers(0, 2)))]
             return "[" + ",".join(items) + ("," if items and draw(st.booleans()) else "") + "]"
         gap = draw(st.sampled_from(["", " "]))
-        return "{" + ",".join(f"{gap}{dotted(2)} = {value(depth - 1)}{gap}" for _ in range(draw(st.integers(0, 2)))) + "}"
+        return (
+            "{" + ",".join(f"{gap}{dotted(2)} = {value(depth - 1)}{gap}" for _ in range(draw(st.integers(0, 2)))) + "}"
+        )
 
     lines = []
     for _ in range(draw(st.integers(0, 9))):
@@ -460,7 +607,8 @@ def test_random_edits_with_pruning_are_stable(text: str, edits: list[Edit]) -> N
     try:
         after = tomldoc.apply(text, edits)
     except DocumentError as error:
-        assert REFUSAL.search(error.message)
+        if not REFUSAL.search(error.message):
+            raise
         return
     assert tomldoc.apply(after, edits) == after
     assert same(without_empty(tomldoc.parse(after)), without_empty(model(tomldoc.parse(text), edits)))
@@ -476,11 +624,12 @@ def test_random_set_then_unset_restores_every_byte(text: str, edits: list[Edit],
             edit.path[: len(other.path)] != other.path and other.path[: len(edit.path)] != edit.path for other in new
         ):
             new.append(edit)
-    assume(new)
+    assume(new and not has_spare_header(text))
     try:
         after = tomldoc.apply(text, new)
     except DocumentError as error:
-        assert REFUSAL.search(error.message)
+        if not REFUSAL.search(error.message):
+            raise
         return
     assert is_subsequence(text, after)
     steps = data.draw(st.permutations(undo(text, new)))

@@ -5,6 +5,8 @@ Knows nothing of the clients: see ``clients.py`` for these.
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import shlex
@@ -116,3 +118,18 @@ def modes(home: Path) -> dict[str, int]:
         for p in sorted(home.rglob("*"))
         if not p.is_symlink()
     }
+
+
+def main(*argv: str, stdin: bytes = b"") -> Result:
+    """Run ``ccsetup *argv`` in this process, with the test's HOME and working folder; ten times faster than ``run``."""
+    from ccsetup.cli import _run
+
+    out, err = io.StringIO(), io.StringIO()
+    before = sys.stdin
+    sys.stdin = io.TextIOWrapper(io.BytesIO(stdin))
+    try:
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            rc = _run.main(list(argv))
+    finally:
+        sys.stdin = before
+    return Result(rc, out.getvalue(), err.getvalue(), argv)

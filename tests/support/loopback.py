@@ -102,6 +102,10 @@ class Server:
         """For example ``http://127.0.0.1:45885``."""
         return f"{'https' if self._tls else 'http'}://127.0.0.1:{self.port}"
 
+    def discard(self) -> None:
+        """Free the port of a server that was never entered."""
+        self._http.server_close()
+
     def __enter__(self) -> Self:
         self._thread.start()
         return self
@@ -110,6 +114,8 @@ class Server:
         self, kind: Optional[type[BaseException]], error: Optional[BaseException], trace: Optional[TracebackType]
     ) -> None:
         self.closing.set()
+        with contextlib.suppress(OSError):
+            self._http.socket.shutdown(socket.SHUT_RDWR)  # wakes the thread, which looks up only every 0.05 s otherwise
         self._http.shutdown()
         self._thread.join()
         with self._lock:
@@ -143,6 +149,8 @@ class Server:
                     server._sockets.discard(self.connection)
                 with contextlib.suppress(OSError):
                     super().finish()
+                if server._tls is not None:  # the server closes the socket below, which gave its descriptor away
+                    self.request.close()
 
             def handle(self) -> None:
                 with contextlib.suppress(OSError):  # the client went away

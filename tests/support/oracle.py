@@ -54,7 +54,8 @@ class Reading(NamedTuple):
     """What jsonc-parser sees in a text."""
 
     tree: Any
-    """["object", [[key, tree], ...]], ["array", [...]], ["number", source text], ["string" | "boolean" | "null", value]"""
+    """["object", [[key, tree], ...]], ["array", [...]], ["number", source text], or
+    ["string" | "boolean" | "null", value]."""
     comments: list[str]
 
 
@@ -67,10 +68,22 @@ def install() -> None:
         raise RuntimeError("node and npm are not installed")
     _FOLDER.mkdir(parents=True, exist_ok=True)
     done = subprocess.run(
-        [npm, "install", "--prefix", str(_FOLDER), "--ignore-scripts", "--no-audit", "--no-fund", "--no-save",
-         f"jsonc-parser@{VERSION}"],
-        env=_ENVIRONMENT, capture_output=True, text=True, timeout=120,
-    )  # fmt: skip
+        [
+            npm,
+            "install",
+            "--prefix",
+            str(_FOLDER),
+            "--ignore-scripts",
+            "--no-audit",
+            "--no-fund",
+            "--no-save",
+            f"jsonc-parser@{VERSION}",
+        ],
+        env=_ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
     if done.returncode:
         raise RuntimeError(f"npm install jsonc-parser@{VERSION} failed: {done.stderr.strip()[-300:]}")
 
@@ -86,14 +99,16 @@ class Oracle:
         return self
 
     def __exit__(self, *_exception: object) -> None:
-        assert self._process.stdin and self._process.stdout
+        assert self._process.stdin
+        assert self._process.stdout
         self._process.stdin.close()
         self._process.wait(10)
         self._process.stdout.close()
 
     def read(self, text: str) -> Optional[Reading]:
         """Return what *text*, without byte order mark, says; None when it is refused."""
-        assert self._process.stdin and self._process.stdout
+        assert self._process.stdin
+        assert self._process.stdout
         self._process.stdin.write(json.dumps(text).encode() + b"\n")
         self._process.stdin.flush()
         answer = json.loads(self._process.stdout.readline())

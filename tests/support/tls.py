@@ -37,10 +37,12 @@ def context(kind: str = "good", ca: str = "private") -> ssl.SSLContext:
     if kind == "self-signed":
         _load_self_signed(server)
         return server
-    now = datetime.datetime.now(datetime.timezone.utc)
+    now = datetime.datetime.now(datetime.UTC)
     names = ("elsewhere.example",) if kind == "wrong-host" else NAMES
     past: Optional[datetime.datetime] = now - datetime.timedelta(days=2) if kind == "expired" else None
-    authority(ca).issue_cert(*names, not_before=now - datetime.timedelta(days=40), not_after=past).configure_cert(server)
+    authority(ca).issue_cert(*names, not_before=now - datetime.timedelta(days=40), not_after=past).configure_cert(
+        server
+    )
     return server
 
 
@@ -71,7 +73,7 @@ def _load_self_signed(server: ssl.SSLContext) -> None:
 
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    now = datetime.datetime.now(datetime.timezone.utc)
+    now = datetime.datetime.now(datetime.UTC)
     certificate = (
         x509.CertificateBuilder()
         .subject_name(name)
@@ -81,9 +83,7 @@ def _load_self_signed(server: ssl.SSLContext) -> None:
         .not_valid_before(now - datetime.timedelta(days=1))
         .not_valid_after(now + datetime.timedelta(days=1))
         .add_extension(
-            x509.SubjectAlternativeName(
-                [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
-            ),
+            x509.SubjectAlternativeName([x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]),
             critical=False,
         )
         .sign(key, hashes.SHA256())

@@ -68,7 +68,7 @@ def problem(kind: str, body: Any) -> str:
             if not isinstance(message, dict) or message.get("role") not in ("user", "assistant", "system"):
                 return f"messages.{number}.role: Unexpected role"
         if body["messages"][0]["role"] != "user":
-            return "messages: first message must use the \"user\" role"
+            return 'messages: first message must use the "user" role'
         for number, tool in enumerate(body.get("tools") or []):
             if "type" not in tool or tool["type"] == "custom":
                 if not isinstance(tool.get("input_schema"), dict):

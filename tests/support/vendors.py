@@ -26,6 +26,8 @@ class Vendor:
     """Path of a key check to how the key is sent there (``bearer``, ``raw``, ``x-api-key``)."""
     public: ClassVar[tuple[str, ...]] = ()
     """Paths that answer without a key."""
+    open: ClassVar[bool] = False
+    """Any key is good, and none as well."""
 
     def check(self, path: str, state: State, key: str) -> Response:
         """Answer a key check."""
@@ -62,7 +64,7 @@ class Vendor:
 class Glm(Vendor):
     id = "glm"
     prefix = ""
-    checks = {"/api/monitor/usage/quota/limit": "raw"}
+    checks: ClassVar[dict[str, str]] = {"/api/monitor/usage/quota/limit": "raw"}
 
     def check(self, path: str, state: State, key: str) -> Response:
         if state == "bad":  # HTTP 200
@@ -101,7 +103,7 @@ class MiniMax(Vendor):
 
     id = "minimax"
     prefix = "sk-api-"
-    checks = {"/account/query_balance": "bearer", "/v1/token_plan/remains": "bearer"}
+    checks: ClassVar[dict[str, str]] = {"/account/query_balance": "bearer", "/v1/token_plan/remains": "bearer"}
 
     def check(self, path: str, state: State, key: str) -> Response:
         plan = path.endswith("remains")
@@ -128,7 +130,7 @@ class MiniMax(Vendor):
 
 class Kimi(Vendor):
     id = "kimi"
-    checks = {"/v1/users/me/balance": "bearer", "/coding/v1/usages": "bearer"}
+    checks: ClassVar[dict[str, str]] = {"/v1/users/me/balance": "bearer", "/coding/v1/usages": "bearer"}
 
     def check(self, path: str, state: State, key: str) -> Response:
         if state == "bad":
@@ -154,13 +156,15 @@ class Kimi(Vendor):
 
     def bad_model(self, call: Call, model: str) -> Response:
         if call.prefix.startswith("/coding"):  # 401 for a model, although the key is good
-            return self._error(401, "Model not supported by your plan, please set model id as k3", "authentication_error")
+            return self._error(
+                401, "Model not supported by your plan, please set model id as k3", "authentication_error"
+            )
         return self._error(404, f"Not found the model {model} or Permission denied", "resource_not_found_error")
 
 
 class DeepSeek(Vendor):
     id = "deepseek"
-    checks = {"/user/balance": "bearer"}
+    checks: ClassVar[dict[str, str]] = {"/user/balance": "bearer"}
 
     def check(self, path: str, state: State, key: str) -> Response:
         if state == "bad":
@@ -185,7 +189,7 @@ class DeepSeek(Vendor):
 class OpenRouter(Vendor):
     id = "openrouter"
     prefix = "sk-or-v1-"
-    checks = {"/api/v1/key": "bearer", "/api/v1/credits": "bearer"}
+    checks: ClassVar[dict[str, str]] = {"/api/v1/key": "bearer", "/api/v1/credits": "bearer"}
     public = ("/api/v1/models",)
 
     def check(self, path: str, state: State, key: str) -> Response:
@@ -212,7 +216,7 @@ class OpenRouter(Vendor):
 
 class SiliconFlow(Vendor):
     id = "siliconflow"
-    checks = {"/v1/user/info": "bearer"}
+    checks: ClassVar[dict[str, str]] = {"/v1/user/info": "bearer"}
 
     def check(self, path: str, state: State, key: str) -> Response:
         if state == "bad":
@@ -227,13 +231,15 @@ class SiliconFlow(Vendor):
         return json_response("Invalid token", 401)
 
     def bad_model(self, call: Call, model: str) -> Response:
-        return json_response({"code": 20012, "message": "Model does not exist. Please check it carefully.", "data": None}, 400)
+        return json_response(
+            {"code": 20012, "message": "Model does not exist. Please check it carefully.", "data": None}, 400
+        )
 
 
 class XAi(Vendor):
     id = "xai"
     prefix = "xai-"
-    checks = {"/v1/api-key": "bearer"}
+    checks: ClassVar[dict[str, str]] = {"/v1/api-key": "bearer"}
 
     def check(self, path: str, state: State, key: str) -> Response:
         if state == "bad":
@@ -252,7 +258,7 @@ class XAi(Vendor):
 class StepFun(Vendor):
     id = "stepfun"
     prefix = ""
-    checks = {"/v1/accounts": "bearer"}
+    checks: ClassVar[dict[str, str]] = {"/v1/accounts": "bearer"}
 
     def check(self, path: str, state: State, key: str) -> Response:
         if state == "bad":
@@ -264,7 +270,7 @@ class StepFun(Vendor):
 
 class Ai302(Vendor):
     id = "302ai"
-    checks = {"/dashboard/balance": "bearer"}
+    checks: ClassVar[dict[str, str]] = {"/dashboard/balance": "bearer"}
 
     def check(self, path: str, state: State, key: str) -> Response:
         if state == "bad":
@@ -306,13 +312,33 @@ class Public(Vendor):
     public = ("/v1/models", "/public/v1/models")
 
 
+class Local(Public):
+    """A server on the user's own machine."""
+
+    open = True
+
+
 def _named(name: str, base: type[Vendor]) -> Vendor:
-    return type(name, (base,), {"id": name})()
+    made: Vendor = type(name, (base,), {"id": name})()
+    return made
 
 
-_ODD = (Glm(), MiniMax(), Kimi(), DeepSeek(), OpenRouter(), SiliconFlow(), XAi(), StepFun(), Ai302(), Anthropic(), OpenAi())
-_PUBLIC = ("modelscope", "nvidia", "cerebras", "ollama", "vllm", "lmstudio", "llamacpp")
-VENDORS: dict[str, Vendor] = {v.id: v for v in _ODD} | {name: _named(name, Public) for name in _PUBLIC}
+_ODD = (
+    Glm(),
+    MiniMax(),
+    Kimi(),
+    DeepSeek(),
+    OpenRouter(),
+    SiliconFlow(),
+    XAi(),
+    StepFun(),
+    Ai302(),
+    Anthropic(),
+    OpenAi(),
+)
+VENDORS: dict[str, Vendor] = {v.id: v for v in _ODD}
+VENDORS |= {name: _named(name, Public) for name in ("modelscope", "nvidia", "cerebras")}
+VENDORS |= {name: _named(name, Local) for name in ("ollama", "vllm", "lmstudio", "llamacpp")}
 
 
 def vendor(preset_id: str) -> Vendor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from typing import Any, Optional
 
 import typer
@@ -84,4 +85,8 @@ def root(
     lang: Optional[str] = typer.Option(None, "--lang", metavar="LANG", help=_("Language of all texts: en or zh-CN.")),
 ) -> None:
     if ctx.invoked_subcommand is None:
+        if all(s is not None and s.isatty() for s in (sys.stdin, sys.stdout)):
+            from ccsetup.cli.wizard import menu
+
+            raise typer.Exit(menu.show())
         typer.echo(ctx.get_help())

@@ -52,6 +52,7 @@ class Context:
         self.paths: Paths = paths.from_environ(os.environ)
         self.notes: list[Note] = []
         self.secrets: set[str] = set()
+        self.keyring_changed = False
         self._presets: dict[str, Preset] = {}
         self._versions: dict[ClientName, Version] = {}
         if codex_version:
@@ -65,12 +66,10 @@ class Context:
     def version(self, client: ClientName) -> Version:
         """Return the version of *client*: said by the user, installed, or the newest one known."""
         if client not in self._versions:
-            found: Optional[Version] = None
-            if client == "codex":  # nothing that is written for Claude Code depends on its version
-                from ccsetup.clients import installed
+            from ccsetup.clients import installed
 
-                found = installed.codex_version(self.paths.environ)
-            self._versions[client] = found or CLIENTS[client].NEWEST
+            ask = installed.codex_version if client == "codex" else installed.claude_version
+            self._versions[client] = ask(self.paths.environ) or CLIENTS[client].NEWEST
         return self._versions[client]
 
     def world(self) -> World:
@@ -86,6 +85,7 @@ class Context:
             result = act(world)
             kept["result"], kept["changes"], kept["notes"] = result, world.draft.changes(), world.notes
             self._collect(world)
+            self.keyring_changed = bool(world.keychain)
             if not dry:
                 self._keychain(world)
             return Plan(command, kept["changes"])
@@ -134,10 +134,11 @@ class Context:
         """Print the outcome and return the exit code."""
         from ccsetup.cli import _run
 
+        something = bool(changes) or self.keyring_changed
         result = {
             **result,
-            "changed": bool(changes) and not dry,
-            "would_change": bool(changes) and dry,
+            "changed": something and not dry,
+            "would_change": something and dry,
             "files": self.names(changes),
         }
         if as_json:
@@ -146,12 +147,14 @@ class Context:
             _output.print_json(command, result, self.notes)
         elif dry:
             text = _output.diff(changes, self.secrets, self.paths.short)
+            if self.keyring_changed:
+                text += _("The key in the keyring would change.")
             _output.line(text.rstrip("\n") if text else _("Nothing would change."))
             _output.print_notes(self.notes)
         else:
             show()
             _output.print_notes(self.notes)
-        if check and changes:
+        if check and something:
             return _run.WOULD_CHANGE
         if any(n.level == "blocked" for n in self.notes):
             return _run.BLOCKED

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Optional
 
 import typer
@@ -20,6 +21,11 @@ HELP = _(
     "client's own account is used again.\n\n"
     "Without -T, every client that the profile has settings for is switched."
 )
+
+
+def _asks(context: Context) -> bool:
+    """Tell whether there are profiles to choose from, and a person at a terminal who can choose."""
+    return all(s is not None and s.isatty() for s in (sys.stdin, sys.stdout)) and bool(context.world().profiles)
 
 
 def complete(incomplete: str) -> list[str]:
@@ -56,6 +62,10 @@ def command(
     clients = clients_named(code_type)
     if list_profiles:
         return list_.show("config-switch", context, clients, presets_too=False, as_json=as_json)
+    if name is None and not as_json and _asks(context):
+        from ccsetup.cli.wizard import menu
+
+        name = menu.pick(context, clients)
     if name is None:
         if not as_json:
             list_.show("config-switch", context, clients, presets_too=False, as_json=False)

@@ -16,14 +16,15 @@ from ccsetup.cli._context import Context
 from ccsetup.clients import CLIENTS
 from ccsetup.entries import Options, clients_named
 from ccsetup.entries import requests as as_requests
-from ccsetup.errors import UsageError
+from ccsetup.errors import Incomplete, UsageError
 from ccsetup.i18n import _
 from ccsetup.model import CLIENT_NAMES, KEY_STORAGES
 from ccsetup.plan import Note
 
 HELP = _(
     "Save a provider as a profile and make Claude Code (or Codex, with -T codex) use it.\n\n"
-    "With -p and -k nothing is asked. Run it again with a new key to change the key everywhere."
+    "At a terminal it asks for what is missing; with -p and -k nothing is asked. Run it again with a new key to "
+    "change the key everywhere."
 )
 EPILOG = _("Example: ccsetup init -p glm -k KEY -T all")
 
@@ -189,6 +190,12 @@ def command(
             )
         ]
 
+    if not (skip_prompt or as_json or many) and _asks(context, entries, common):
+        from ccsetup.cli import wizard
+
+        extra = wizard.Extra(dry=dry_run or check, check=check, verbose=verbose, codex_version=codex_version or "")
+        return wizard.run(context, entries[0].fields, common, repair=repair, extra=extra)
+
     names: list[str] = []
 
     def act(world: World) -> list[Switched]:
@@ -204,8 +211,8 @@ def command(
 
         context.notes.extend(_worktree.notes(context, changes))
 
-    def show() -> None:
-        _show(context, names, switched, bool(changes), verbose, context.names(changes))
+    def outcome() -> None:
+        show(context, names, switched, bool(changes), verbose, context.names(changes))
 
     return context.finish(
         "init",
@@ -214,8 +221,24 @@ def command(
         as_json=as_json,
         dry=dry,
         check=check,
-        show=show,
+        show=outcome,
     )
+
+
+def _asks(context: Context, entries: list[Entry], common: Options) -> bool:
+    """Tell whether something is missing, and there is a person at a terminal who can be asked for it."""
+    if not all(s is not None and s.isatty() for s in (sys.stdin, sys.stdout)):
+        return False
+    world = context.world()
+    try:
+        for request in as_requests(world, entries, common):
+            profile = actions.merge(world, request)
+            preset = world.load_preset(profile.provider)
+            for client in profile.parts:
+                (profiles.claude_endpoint if client == "claude-code" else profiles.codex_endpoint)(profile, preset)
+    except Incomplete:
+        return True
+    return False
 
 
 def _keyring_or_file(context: Context) -> str:
@@ -252,9 +275,17 @@ def _entries(text: Optional[str], file: Optional[str]) -> list[Entry]:
         ) from None
 
 
-def _show(
-    context: Context, names: list[str], switched: list[Switched], changed: bool, verbose: bool, files: list[str]
+def show(
+    context: Context,
+    names: list[str],
+    switched: list[Switched],
+    changed: bool,
+    verbose: bool,
+    files: list[str],
+    *,
+    hints: bool = True,
 ) -> None:
+    """Tell what was done, and with *hints* how to go on."""
     mark = _output.paint(_("done"), "32") if changed else _("unchanged")
     active = {s.client for s in switched}
     for s in switched:
@@ -268,6 +299,8 @@ def _show(
         if verbose:
             for file in files:
                 _output.line("  " + _("wrote {file}").format(file=file))
+        if not hints:
+            return
         programs = {"claude-code": "claude", "codex": "codex"}
         if active:
             _output.line(

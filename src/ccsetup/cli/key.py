@@ -206,11 +206,11 @@ def _change(
 
     switched, changes = context.run(f"{command} {name}", act, dry=False)
     stale = bool(found) and "codex" in found[0].parts and found[0].key_storage != "inline"
-    if restart and stale and changes:
+    if restart and stale and (changes or context.keyring_changed):
         _restart_codex(context, ask=not restart_now and sys.stdin.isatty() and not as_json, now=restart_now)
 
     def show() -> None:
-        mark = _output.paint(_("done"), "32") if changes else _("unchanged")
+        mark = _output.paint(_("done"), "32") if changes or context.keyring_changed else _("unchanged")
         _output.line(f"{mark}: " + _("profile '{name}' has the new key.").format(name=name))
         for file in context.names(changes):
             _output.line("  " + _("wrote {file}").format(file=file))

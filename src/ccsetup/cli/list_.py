@@ -34,7 +34,7 @@ def show(name: str, context: Context, clients: Sequence[ClientName], *, presets_
     """Print profiles, and presets with *presets_too*; read everything, write nothing."""
     world = context.world()
     wanted = list(clients) or list(CLIENT_NAMES)
-    state = {c: _active(context, world, c) for c in wanted}
+    state = {c: active(context, world, c) for c in wanted}
     rows: list[dict[str, Any]] = []
     for profile in world.profiles.values():
         if not any(c in profile.parts for c in wanted):
@@ -127,7 +127,7 @@ def _print_profiles(
     _output.line(_output.columns(table, indent=""))
 
 
-def _active(context: Context, world: World, client: ClientName) -> dict[str, Any]:
+def active(context: Context, world: World, client: ClientName) -> dict[str, Any]:
     """Return what *client* uses by its own files, and which profile that is."""
     module = CLIENTS[client]
     try:

@@ -21,6 +21,9 @@ NAME: ClientName = "claude-code"
 TITLE = "Claude Code"
 NEWEST: Version = (2, 1, 329)
 
+BLANK_TOKEN: Version = (2, 1, 0)
+"""From here on an empty ANTHROPIC_AUTH_TOKEN counts as none.  2.0.76 is older, 2.1.197 newer; between: not tried."""
+
 BASE_URL = "ANTHROPIC_BASE_URL"
 AUTH_TOKEN = "ANTHROPIC_AUTH_TOKEN"  # noqa: S105 - the variable's name
 API_KEY = "ANTHROPIC_API_KEY"
@@ -48,6 +51,7 @@ OTHER_BACKENDS = (
 """Each sends Claude Code somewhere else, whatever the base URL says."""
 
 ONBOARDED: KeyPath = ("hasCompletedOnboarding",)
+CONSOLE_KEY: KeyPath = ("primaryApiKey",)
 APPROVED: KeyPath = ("customApiKeyResponses", "approved")
 REJECTED: KeyPath = ("customApiKeyResponses", "rejected")
 
@@ -95,7 +99,8 @@ def use(files: Files, use: Use) -> Wishes:
         assert use.key is not None
         mine, other = (AUTH_TOKEN, API_KEY) if endpoint.auth == "auth_token" else (API_KEY, AUTH_TOKEN)
         want[env(mine)] = use.key
-        want[env(other)] = ""
+        # Before 2.1 an empty token is sent as well, as "Authorization: Bearer" (observed with 2.0.76).
+        want[env(other)] = MISSING if other == AUTH_TOKEN and files.version < BLANK_TOKEN else ""
         want[HELPER] = MISSING
     else:
         want[env(AUTH_TOKEN)] = ""
@@ -113,8 +118,8 @@ def use(files: Files, use: Use) -> Wishes:
     for name, fact in endpoint.env.items():
         want[env(name)] = fact.value
     for name in OTHER_BACKENDS:
-        if lookup(data, env(name)) not in (MISSING, ""):
-            want[env(name)] = MISSING
+        if lookup(data, env(name)) != "":
+            want[env(name)] = MISSING  # wanted also where it is gone already: else the next run would put it back
     settings = Wish(
         files.paths.claude_settings,
         "json",
@@ -150,7 +155,8 @@ def _claude_json(files: Files, use: Use, endpoint: ClaudeEndpoint) -> Wish:
     is not used, and a logged-in user's own token goes to the provider instead.
     """
     data = files.get(files.paths.claude_json)
-    want: dict[KeyPath, Any] = {ONBOARDED: True}
+    # A key from a login at Anthropic's console is sent beside ours, to any address (observed with 2.1.329).
+    want: dict[KeyPath, Any] = {ONBOARDED: True, CONSOLE_KEY: MISSING}
     if endpoint.auth == "api_key" and use.key is not None and use.profile.key_storage == "inline":
         suffix = key_suffix(use.key.reveal())
         approved, rejected = lookup(data, APPROVED), lookup(data, REJECTED)
@@ -164,7 +170,7 @@ def _claude_json(files: Files, use: Use, endpoint: ClaudeEndpoint) -> Wish:
         files.paths.claude_json,
         "json",
         want,
-        keep_before=frozenset((ONBOARDED,)),
+        keep_before=frozenset((ONBOARDED, CONSOLE_KEY)),
         free=frozenset((APPROVED, REJECTED)),
         claude_lock=True,
     )
@@ -232,6 +238,16 @@ def notes(files: Files, use: Optional[Use]) -> tuple[Note, ...]:
                     _("Run: unset {name}").format(name=name),
                 )
             )
+    if use and environ.get(AUTH_TOKEN) and isinstance(set_by_us, dict) and AUTH_TOKEN not in set_by_us:
+        out.append(
+            Note(
+                "warning",
+                _("{name} is set in this shell: Claude Code sends it to {provider} too.").format(
+                    name=AUTH_TOKEN, provider=use.preset.name
+                ),
+                _("Run: unset {name}").format(name=AUTH_TOKEN),
+            )
+        )
     if use and isinstance(set_by_us, dict) and set_by_us.get("ANTHROPIC_CUSTOM_HEADERS"):
         out.append(
             Note(

@@ -189,8 +189,9 @@ def _selection(files: Files, use: Use, data: Any, *, explicit: bool) -> dict[Key
         want[("mcp_servers", "codex_tui", "enabled")] = False
     effort = lookup(data, ("model_reasoning_effort",))
     known = efforts(endpoint, files.version)
-    if known and effort is not MISSING and effort not in known:
-        want[("model_reasoning_effort",)] = MISSING  # the provider would answer 400
+    if known and effort not in known:
+        # The provider would answer 400.  Wanted also where it is gone already: else the next run would put it back.
+        want[("model_reasoning_effort",)] = MISSING
     if explicit and endpoint.default_effort in known:
         want[("model_reasoning_effort",)] = endpoint.default_effort
     return want

@@ -8,6 +8,9 @@ from typing import Mapping, Optional
 
 from ccsetup.clients.base import Version
 
+LIMIT = 10.0
+"""Seconds for ``--version``, which takes a tenth of one."""
+
 
 def codex_version(environ: Mapping[str, str]) -> Optional[Version]:
     """Return the version of the ``codex`` on PATH, or None.
@@ -15,10 +18,28 @@ def codex_version(environ: Mapping[str, str]) -> Optional[Version]:
     An npm install is recognised by the package.json beside it, which costs no process; any other is asked
     with ``codex --version`` (75 ms).
     """
-    program = _which("codex", environ.get("PATH", ""))
-    if not program:
+    return _version("codex", '"@openai/codex"', environ)
+
+
+def claude_version(environ: Mapping[str, str]) -> Optional[Version]:
+    """Return the version of the ``claude`` on PATH, or None.
+
+    The installer of the vendor puts the program into a file called by its version, npm puts a package.json
+    beside it (both observed with 2.1.329); any other is asked with ``claude --version`` (100 ms).
+    """
+    return _version("claude", '"@anthropic-ai/claude-code"', environ)
+
+
+def _version(program: str, package: str, environ: Mapping[str, str]) -> Optional[Version]:
+    path = _which(program, environ.get("PATH", ""))
+    if not path:
         return None
-    folder = os.path.dirname(os.path.realpath(program))
+    real = os.path.realpath(path)
+    if os.path.basename(os.path.dirname(real)) == "versions":
+        found = _numbers(os.path.basename(real))
+        if found:
+            return found
+    folder = os.path.dirname(real)
     for _level in range(3):
         try:
             with open(os.path.join(folder, "package.json"), encoding="utf-8") as f:
@@ -26,20 +47,24 @@ def codex_version(environ: Mapping[str, str]) -> Optional[Version]:
         except (OSError, ValueError):
             folder = os.path.dirname(folder)
             continue
-        if '"@openai/codex"' in text:
-            found = re.search(r'"version"\s*:\s*"(\d+)\.(\d+)\.(\d+)', text)
-            if found:
-                return int(found[1]), int(found[2]), int(found[3])
+        if package in text:
+            said = re.search(r'"version"\s*:\s*"([^"]*)', text)
+            if said and _numbers(said[1]):
+                return _numbers(said[1])
         break
     import subprocess
 
     try:
         done = subprocess.run(
-            [program, "--version"], capture_output=True, text=True, timeout=10, check=False, stdin=subprocess.DEVNULL
+            [path, "--version"], capture_output=True, text=True, timeout=LIMIT, check=False, stdin=subprocess.DEVNULL
         )
     except (OSError, subprocess.SubprocessError, ValueError):
         return None
-    found = re.search(r"(\d+)\.(\d+)\.(\d+)", done.stdout)
+    return _numbers(done.stdout)
+
+
+def _numbers(text: str) -> Optional[Version]:
+    found = re.search(r"(\d+)\.(\d+)\.(\d+)", text)
     return (int(found[1]), int(found[2]), int(found[3])) if found else None
 
 

@@ -30,7 +30,7 @@ _AT_FDCWD = -100  # linux/fcntl.h
 class Step:
     """One file of a transaction on its way from before to after, and back when something fails."""
 
-    __slots__ = ("change", "found", "mode", "old", "real", "temp", "theirs")
+    __slots__ = ("again", "change", "found", "mode", "old", "real", "temp")
 
     def __init__(self, change: FileChange, real: str, temp: str, mode: int, found: Optional[Found] = None) -> None:
         self.change = change
@@ -40,11 +40,11 @@ class Step:
         """The new file until it takes its place."""
         self.old = temp + ".old"
         """The old file until the transaction is through."""
+        self.again = temp + ".back"
+        """The old file written once more, where it could not be kept."""
         self.mode = mode
         """Permission bits of the old file; -1: there is none."""
         self.found = found
-        self.theirs = ""
-        """A file that another program wrote between our last look and our replacement."""
 
     def stage(self) -> None:
         """Write the new file beside the old one, and see it safely on the disk."""
@@ -75,27 +75,24 @@ class Step:
 
     def back(self) -> None:
         """Undo what ``stage`` and ``swap`` did, in this process or a killed one; later changes by others stay."""
-        before = self.change.before
-        if _content(self.real) != self.change.after:
-            pass
-        elif self.theirs:
-            self._give_back()
-        else:
-            kept = next((name for name in (self.old, self.temp) if before is not None and _content(name) == before), "")
-            if kept:
-                os.replace(kept, self.real)
-            elif before is None:
+        change = self.change
+        if _content(self.real) == change.after:
+            # What had to go: the old file, or what another program wrote in the last moment.
+            displaced = [name for name in (self.old, self.temp) if _content(name) not in (None, change.after)]
+            if displaced:
+                self._give_back(displaced[0])
+            elif change.before is None:
                 _unlink(self.real)
             else:
-                _unlink(self.temp)
-                write_new(self.temp, before, self.mode, read(self.real), self.real, private=False)
-                os.replace(self.temp, self.real)
+                _unlink(self.again)
+                write_new(self.again, change.before, self.mode, read(self.real), self.real, private=False)
+                os.replace(self.again, self.real)
         self.settle()
 
     def settle(self) -> None:
         """Remove the temporary names."""
-        _unlink(self.temp)
-        _unlink(self.old)
+        for name in (self.temp, self.old, self.again):
+            _unlink(name)
 
     def _create(self) -> None:
         try:
@@ -127,17 +124,15 @@ class Step:
         if linked:
             self._check_displaced(self.old)
 
-    def _give_back(self) -> None:
-        """Put the other program's file back where it was."""
-        if not (self.change.claude_lock and _exchange(self.theirs, self.real)):
-            os.replace(self.theirs, self.real)
-        elif _content(self.theirs) != self.change.after:  # it has written yet again: that is the file to keep
-            _exchange(self.theirs, self.real)
+    def _give_back(self, displaced: str) -> None:
+        if not (self.change.claude_lock and _exchange(displaced, self.real)):
+            os.replace(displaced, self.real)
+        elif _content(displaced) != self.change.after:  # someone has just written again: keep that one
+            _exchange(displaced, self.real)
 
     def _check_displaced(self, name: str) -> None:
         """Make sure that *name*, the file that had to go, is the one that we read, and was not written to since."""
         if _content(name) != self.change.before:
-            self.theirs = name
             raise changed(self.change.path)
 
 

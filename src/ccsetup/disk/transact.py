@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
-from types import TracebackType
-from typing import Callable, NamedTuple, Optional
+from types import FrameType, TracebackType
+from typing import Any, Callable, NamedTuple, Optional
 
 from ccsetup.disk import journal
 from ccsetup.disk.lock import WAIT, ClaudeLock, StateLock
@@ -73,39 +72,51 @@ def commit(plan: Plan, state_dir: str, *, now: float, undoes: str = "", wait: fl
 class Shield:
     """Holds Ctrl-C, SIGTERM and SIGHUP back, so that they are answered between two steps and never inside one.
 
-    Without it, they raise (or end the process) at any place, also in the middle of going back.
+    Without it, they raise (or end the process) at any place, also in the middle of going back.  By handlers rather
+    than by blocking: a blocked signal is delivered to another thread, and then raises here all the same.
+    Outside the main thread it does nothing, for no signal raises there.
     """
 
     def __enter__(self) -> Shield:
-        if sys.platform != "win32":
-            import signal
+        import signal
 
-            wanted = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-            # A signal that is ignored (nohup) would be kept, too, once it is blocked.
-            self._signals = {number for number in wanted if signal.getsignal(number) != signal.SIG_IGN}
-            self._before = signal.pthread_sigmask(signal.SIG_BLOCK, self._signals)
+        self._caught: list[int] = []
+        self._before: dict[int, Any] = {}
+        for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+            if not hasattr(signal, name):  # Windows has no SIGHUP
+                continue
+            number: int = getattr(signal, name)
+            before = signal.getsignal(number)
+            if before in (None, signal.SIG_IGN):  # not Python's; ignored (nohup)
+                continue
+            try:
+                signal.signal(number, self._catch)
+            except ValueError:  # not the main thread
+                break
+            self._before[number] = before
         return self
 
     def __exit__(
         self, kind: Optional[type[BaseException]], error: Optional[BaseException], trace: Optional[TracebackType]
     ) -> None:
-        if sys.platform != "win32":
-            import signal
+        import signal
 
-            signal.pthread_sigmask(signal.SIG_SETMASK, self._before)  # delivers what was held back
+        for number, before in self._before.items():
+            signal.signal(number, before)
+        for number in dict.fromkeys(self._caught):
+            signal.raise_signal(number)
 
     def hit(self) -> bool:
         """Tell whether a signal is being held back."""
-        if sys.platform == "win32":
-            return False
-        import signal
-
-        return bool(signal.sigpending() & self._signals)
+        return bool(self._caught)
 
     def check(self) -> None:
         """Raise KeyboardInterrupt when a signal is being held back; what follows is the way back."""
-        if self.hit():
+        if self._caught:
             raise KeyboardInterrupt
+
+    def _catch(self, number: int, _frame: Optional[FrameType]) -> None:
+        self._caught.append(number)
 
 
 def _recover(state_dir: str, lock: StateLock) -> None:

@@ -5,8 +5,8 @@ finds every value at its place in the original text.  The edits are collected on
 touch (``_Object``), written as splices of the text, and proved by parsing the text before and after (``_prove``).
 
 ``apply`` keeps one more promise: what was set where nothing was, and is then unset (with ``prune`` for the parents
-that came with it), gives the bytes of before.  Exceptions: a document without any value (it becomes ``{}``), and a
-space or line end that stood inside an empty object together with a comment may end up on the other side of it.
+that came with it), gives the bytes of before.  Exception: a document without any value becomes ``{}``, because
+nothing tells it from an empty object afterwards.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ccsetup.documents.encoding import BOM, check_size, decode, encode, place
 from ccsetup.errors import DocumentError
 from ccsetup.i18n import _
 
-__all__ = ["apply", "decode", "encode", "locate", "parse", "strict_problem"]
+__all__ = ["apply", "decode", "encode", "locate", "parse", "strict", "strict_problem"]
 
 # A parsed document that forgets nothing: an object is a tuple of (key, value) pairs in order and with duplicates,
 # an array a list, a number the bytes of its text.  These types are made and compared in C, and none equals another.
@@ -74,6 +74,31 @@ def strict_problem(text: str) -> Optional[DocumentError]:
         return None
     line, column = place(document.text, position)
     return DocumentError(message, line=line, column=column)
+
+
+def strict(text: str) -> str:
+    """Return *text* without comments and trailing commas; lines that held only comments go, the rest stays.
+
+    Raises DocumentError when the text is not JSON even so.
+    """
+    document = _read(text)
+    if document.comment < 0 and document.trailing < 0:
+        return text
+    out = []
+    position = 0
+    for found in [*_LINE_END.finditer(document.text), None]:
+        end = found.start() if found else len(document.text)
+        after = found.end() if found else end
+        line = document.plain[position:end]
+        if line == document.text[position:end]:
+            out.append(document.text[position:after])
+        elif line.strip(" \t"):
+            out.append(line.rstrip(" \t") + document.text[end:after])
+        position = after
+    result = "".join(out)
+    if not document.empty and _read(result).tree != document.tree:
+        raise _internal()
+    return document.bom + result
 
 
 def locate(text: str, path: KeyPath) -> int:

@@ -6,7 +6,8 @@ tomlkit renders new values and nothing else: as a writer of whole documents it l
 The result is parsed again and has to be the planned data, and a second run has to find nothing to do.
 
 ``apply`` keeps one more promise: what was set where nothing was, and is then unset (with ``prune`` for the parents
-that came with it), gives the bytes of before.
+that came with it), gives the bytes of before.  Exception: a header without keys that stands below its own sub-tables
+is taken for one of ours, and goes with the last key that is unset in it.
 """
 
 from __future__ import annotations
@@ -460,6 +461,8 @@ class _Writer:
         """Position, whether they are tables, and whole lines."""
         self.values: dict[int, str] = {}
         """By index of an assignment: its new value."""
+        self.headerless: dict[KeyPath, _Data] = {}
+        """New keys of tables that exist without a header of their own, because of their sub-tables."""
 
     def compare(self, old: _Data, new: _Data, path: KeyPath) -> None:
         for key, before in old.items():
@@ -532,7 +535,7 @@ class _Writer:
         elif header is not None:
             self.add_lines(source.own_end(header) - 1, path, value)
         else:
-            self.add_table(parent, {path[-1]: value})
+            self.headerless.setdefault(parent, {})[path[-1]] = value
 
     def add_lines(self, index: int, path: KeyPath, value: Any) -> None:
         """Add assignments after the statement *index*, under the same header."""
@@ -599,14 +602,22 @@ class _Writer:
     def splices(self) -> list[_Splice]:
         source, text, eol = self.source, self.source.text, self.source.eol
         out: list[_Splice] = []
+        for path, table in self.headerless.items():
+            self.add_table(path, table)
         if not (self.values or self.removed or self.added):
             return out
         self.remove_spare_headers()
         for index, value in self.values.items():
             out.append((source.statements[index].value, source.statements[index].value_end, value))
         cuts = _merged(self.cuts())
+        if not source.own_end(-1) and len(self.removed) < len(source.statements):
+            # A blank line between the first top-level keys and what follows; ``cuts`` takes it back.
+            for number in range(len(self.added) - 1, -1, -1):
+                position, is_table, lines = self.added[number]
+                if not is_table and position <= source.statements[0].start:
+                    self.added[number] = (position, False, lines + eol)
+                    break
         additions: dict[int, str] = {}
-        first_header = next((item.start for item in source.statements if item.kind != "key"), -1)
         # Lines first: at one place they belong to what stands above.
         for position, is_table, lines in sorted(self.added, key=lambda item: item[1]):
             for start, end in cuts:
@@ -615,10 +626,6 @@ class _Writer:
             if is_table and not additions.get(position) and not text[:position].strip():
                 lines = lines[len(eol) :]
             additions[position] = additions.get(position, "") + lines
-        top_added = [position for position, is_table, _lines in self.added if not is_table and position <= first_header]
-        if top_added and not source.own_end(-1) and len(self.removed) < len(source.statements):
-            # A blank line between the first top-level keys and what follows; ``cuts`` takes it back.
-            additions[top_added[-1]] = additions[top_added[-1]] + eol
         for position, lines in additions.items():
             out.append((position, position, lines))
         out += [(start, end, "") for start, end in cuts]

@@ -1,0 +1,335 @@
+"""The wizard: ``ccsetup init`` for a person at a terminal.
+
+Looks first (``look``, ``found``), asks only what is unknown (``questions``, put by ``prompts``), shows the plan, and
+hands over to the very code that ``init`` runs.  Nothing outside this package imports it before a person is to be asked.
+"""
+
+from __future__ import annotations
+
+import shlex
+import signal
+import sys
+from typing import Any, Iterator, Mapping, Optional, Sequence
+
+from ccsetup import actions, keys, presets
+from ccsetup.actions import World
+from ccsetup.apiconfigs import Entry
+from ccsetup.cli import _output
+from ccsetup.cli._context import Context
+from ccsetup.cli.wizard import look, prompts, questions
+from ccsetup.cli.wizard.prompts import GoBack, Option, Prompter, can_ask, complain, say
+from ccsetup.cli.wizard.questions import Answers, Ask, Choose, Facts, Settled
+from ccsetup.entries import Options, requests
+from ccsetup.errors import CcsetupError, UsageError
+from ccsetup.i18n import _, ngettext
+from ccsetup.model import CLIENT_NAMES, Model, Preset, Region, Secret
+from ccsetup.plan import FileChange, Note
+
+MOST = 40
+"""A new file with more lines is shown by its beginning; a model catalogue has hundreds."""
+
+OPTIONS = {
+    "provider": "-p", "name": "-n", "region": "--region", "url": "-u", "claudeUrl": "--claude-url",
+    "codexUrl": "--codex-url", "type": "-t", "primaryModel": "-M", "fastModel": "-F", "defaultHaikuModel": "-H",
+    "defaultSonnetModel": "-S", "defaultOpusModel": "-O", "defaultFableModel": "--fable-model",
+    "subagentModel": "--subagent-model", "contextWindow": "--context-window", "providerId": "--provider-id",
+}  # fmt: skip
+"""The option of ``init`` for each field of an entry."""
+
+
+class Extra:
+    """Options of ``init`` that are passed through: ``--dry-run``, ``--check``, ``--verbose``, ``--codex-version``."""
+
+    def __init__(
+        self, *, dry: bool = False, check: bool = False, verbose: bool = False, codex_version: str = ""
+    ) -> None:
+        self.dry = dry
+        self.check = check
+        self.verbose = verbose
+        self.codex_version = codex_version
+
+
+def run(context: Context, fields: Mapping[str, Any], options: Options, *, repair: bool, extra: Extra) -> int:
+    """Ask what *fields* and *options* leave open, show the plan, and carry it out; return the exit code.
+
+    Raises KeyboardInterrupt when the person stops before anything was written.
+    """
+    _end_on_signals()
+    seen = look.around(context)
+    prompter = prompts.for_terminal(context.paths.environ)
+    for one in look.screen(seen, context, min(prompts.columns(), 100) - 1):
+        say(one)
+    facts = _facts(context, seen)
+    wizard = _Wizard(context, prompter, facts, extra)
+    return wizard.run(Answers(fields, options, repair))
+
+
+def _end_on_signals() -> None:
+    """Let SIGTERM and SIGHUP unwind the prompts, so that the terminal is left as it was."""
+
+    def end(number: int, _frame: Any) -> None:
+        raise SystemExit(128 + number)
+
+    for name in ("SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), end)
+
+
+def _facts(context: Context, seen: look.Seen) -> Facts:
+    world = context.world()
+
+    def has_key(name: str) -> bool:
+        profile = world.profiles[name]
+        if profile.key_storage == "keyring" or profile.key_command:
+            return True
+        try:
+            return profile.key_storage != "env" and bool(world.key(profile))
+        except CcsetupError:
+            return False
+
+    def keyring() -> bool:
+        from ccsetup import keychain
+
+        return not keychain.problem()
+
+    def live_models(preset: Preset, region: Region, answers: Answers) -> list[Model]:
+        from ccsetup.cli.wizard import models
+
+        key = answers.options.secret or Secret(preset.default_key)
+        return models.live(preset, region, answers, key)
+
+    return Facts(
+        seen,
+        context.preset,
+        world.profiles,
+        context.paths.environ,
+        presets.key_families(),
+        has_key,
+        keyring,
+        live_models,
+    )
+
+
+class _Wizard:
+    """One run."""
+
+    def __init__(self, context: Context, prompter: Prompter, facts: Facts, extra: Extra) -> None:
+        self.context = context
+        self.prompter = prompter
+        self.facts = facts
+        self.extra = extra
+        self.history: list[Answers] = []
+        self.given: dict[str, str] = {}
+        """What was answered before going back, by question: the next default."""
+
+    def run(self, answers: Answers) -> int:
+        while True:
+            try:
+                answers = self._ask_all(answers)
+                changes = self._plan(answers)
+                if changes and not self.extra.dry:
+                    self._confirm(len(changes))
+                break
+            except GoBack:
+                answers = self.history.pop()
+            except UsageError as e:
+                # Two answers that do not go together: another answer may.
+                if not self.history:
+                    raise
+                complain(f"{e.message} {e.hint}".strip())
+                answers = self.history.pop()
+        if self.extra.dry:
+            self._farewell(answers, written=False)
+            return self._exit_code(check=self.extra.check, changes=bool(changes))
+        return self._carry_out(answers)
+
+    def _ask_all(self, answers: Answers) -> Answers:
+        while True:
+            step = questions.next_step(self.facts, answers)
+            if step is None:
+                return answers
+            if isinstance(step, Settled):
+                if step.text:
+                    (complain if step.warning else say)(step.text)
+                answers = step.answers
+                continue
+            try:
+                value = self._put(step)
+            except GoBack:
+                answers = self.history.pop()
+                continue
+            before, answers = answers, step.apply(value)
+            self.history.append(before)
+            if not (isinstance(step, Ask) and step.secret):
+                self.given[step.id] = value
+
+    def _put(self, step: Choose | Ask) -> str:
+        back = bool(self.history)
+        default = self.given.get(step.id, step.default)
+        if isinstance(step, Choose):
+            if step.note:
+                say(step.note)
+            return self.prompter.choose(step.message, step.options, default=default, search=step.search, back=back)
+        if step.secret:
+            return self.prompter.secret(step.message, note=step.note, check=step.check, back=back)
+        return self.prompter.text(step.message, default=default, note=step.note, check=step.check, back=back)
+
+    def _act(self, answers: Answers, world: World) -> tuple[list[str], list[actions.Switched]]:
+        """The same as ``ccsetup init`` does with the same options."""
+        wanted = requests(world, [Entry(answers.fields, "")], answers.options)
+        self.context.secrets.update(r.key.reveal() for r in wanted if r.key)
+        return [r.name for r in wanted], actions.init(world, wanted, repair=answers.repair)
+
+    def _plan(self, answers: Answers) -> tuple[FileChange, ...]:
+        """Show what would become of each file."""
+        self.context.notes.clear()
+        _done, changes = self.context.run("init", lambda world: self._act(answers, world), dry=True)
+        # The clients' own settings come last: that is what is on the screen when the question is.
+        paths = self.context.paths
+        order = [paths.claude_json, paths.claude_settings, paths.codex_config]
+        shown = [c for c in changes if c.path != paths.state]
+        shown.sort(key=lambda c: order.index(c.path) if c.path in order else -1)
+        say()
+        if not shown:
+            say(_("Everything is set up like this already; nothing would change."))
+            return ()
+        say(
+            ngettext("The plan: {n} file changes.", "The plan: {n} files change.", len(shown)).format(n=len(shown))
+            + " "
+            + _("Keys are shown as ***.")
+        )
+        for change in shown:
+            what = _("new") if change.before is None else _("goes") if change.after is None else _("changes")
+            say(f"  {self.context.paths.short(change.path)} ({what})")
+        say()
+        for text in _diffs(shown, self.context):
+            say(text)
+        _output.print_notes(self.context.notes)
+        return tuple(shown)
+
+    def _confirm(self, number: int) -> None:
+        options = [Option("yes", _("Yes, write")), Option("no", _("No, leave everything as it is"))]
+        message = ngettext("Write this {n} file?", "Write these {n} files?", number).format(n=number)
+        answer = self.prompter.choose(message, options, default="yes", back=bool(self.history))
+        if answer == "no":
+            raise KeyboardInterrupt
+
+    def _carry_out(self, answers: Answers) -> int:
+        from ccsetup.cli import _worktree, init
+
+        told = {n.text for n in self.context.notes}
+        blocked = any(n.level == "blocked" for n in self.context.notes)
+        self.context.notes.clear()
+        (names, switched), changes = self.context.run("init", lambda world: self._act(answers, world), dry=False)
+        self.context.notes.extend(_worktree.notes(self.context, changes))
+        files = self.context.names(changes)
+        init.show(self.context, names, switched, bool(changes), self.extra.verbose, files, hints=False)
+        _output.print_notes(n for n in self.context.notes if n.text not in told)
+        try:
+            self._offer_test(answers, names)
+        finally:
+            self._farewell(answers, written=bool(changes))
+        if blocked:
+            self.context.notes.append(Note("blocked", ""))
+        return self._exit_code(check=False, changes=bool(changes))
+
+    def _exit_code(self, *, check: bool, changes: bool) -> int:
+        from ccsetup.cli import _run
+
+        if check and changes:
+            return _run.WOULD_CHANGE
+        return _run.BLOCKED if any(n.level == "blocked" for n in self.context.notes) else _run.OK
+
+    def _offer_test(self, answers: Answers, names: Sequence[str]) -> None:
+        variable = answers.options.storage_env
+        if answers.options.storage == "env" and variable and not self.context.paths.environ.get(variable):
+            say(_("Now let your shell export the key: export {variable}=...").format(variable=variable))
+            return
+        if not names or not has_command("test"):
+            return
+        options = [Option("yes", _("Yes"), "ccsetup test " + names[0]), Option("no", _("No"))]
+        if self.prompter.choose(_("Ask the provider whether it works?"), options, default="yes", back=False) == "yes":
+            run_command(["test", names[0]])
+
+    def _farewell(self, answers: Answers, *, written: bool) -> None:
+        clients = questions.clients_of(self.facts, answers) or ["claude-code"]
+        programs = [{"claude-code": "claude", "codex": "codex"}[c] for c in CLIENT_NAMES if c in clients]
+        say()
+        if written and answers.options.activate:
+            say(_("Start it with: {program}").format(program=_(" or ").join(programs)))
+        if written:
+            say(_("Take it back with: ccsetup undo"))
+        line = command_line(answers, self.extra)
+        say(
+            _("The same without questions, with the key on standard input:")
+            if answers.options.secret
+            else _("The same without questions:")
+        )
+        say("  " + line)
+
+
+def _diffs(changes: Sequence[FileChange], context: Context) -> Iterator[str]:
+    """Return the diff of each file in colour, of a long new file its beginning."""
+    for change in changes:
+        lines = _output.diff([change], context.secrets, context.paths.short).rstrip("\n").split("\n")
+        if change.before is None and len(lines) > MOST:
+            rest = len(lines) - 6
+            lines = lines[:6]
+            lines.append(
+                ngettext(
+                    "... {n} more line (all with --dry-run)", "... {n} more lines (all with --dry-run)", rest
+                ).format(n=rest)
+            )
+        colours = {"+": "32", "-": "31", "@": "36"}
+        yield "\n".join(_output.paint(one, colours[one[0]]) if one[:1] in colours else one for one in lines)
+
+
+def command_line(answers: Answers, extra: Optional[Extra] = None) -> str:
+    """Return the command that does the same without a question; a key is read from standard input."""
+    words = ["ccsetup", "init", "-s"]
+    for field, option in OPTIONS.items():
+        if answers.fields.get(field):
+            words += [option, str(answers.fields[field])]
+    clients = answers.options.clients
+    if clients and clients != ["claude-code"]:
+        words += ["-T", "all" if len(clients) == len(CLIENT_NAMES) else clients[0]]
+    elif clients and not answers.field("provider"):
+        words += ["-T", clients[0]]
+    options = answers.options
+    if options.storage:
+        words += ["--key-storage", options.storage]
+    if options.storage_env:
+        words += ["--key-env-name", options.storage_env]
+    if options.key_command:
+        words += ["--api-key-command", options.key_command]
+    if not options.activate:
+        words.append("--no-activate")
+    if answers.repair:
+        words.append("--repair")
+    if extra and extra.codex_version:
+        words += ["--codex-version", extra.codex_version]
+    if options.secret:
+        words += ["-k", "-"]
+    return shlex.join(words)
+
+
+def has_command(name: str) -> bool:
+    """Tell whether the command called *name* is part of this installation."""
+    import importlib.util
+
+    from ccsetup.cli._app import COMMANDS
+
+    return name in COMMANDS and importlib.util.find_spec("ccsetup.cli." + COMMANDS[name][0]) is not None
+
+
+def run_command(argv: Sequence[str]) -> int:
+    """Run another command of ours in this process."""
+    import typer
+
+    from ccsetup.cli._app import app
+
+    result = typer.main.get_command(app)(list(argv), prog_name="ccsetup", standalone_mode=False)
+    return result if isinstance(result, int) else 0
+
+
+__all__ = ["Extra", "can_ask", "command_line", "keys", "run", "sys"]

@@ -1,0 +1,285 @@
+"""Keys that are on this machine already: in a variable, in a client's settings, in the store of another tool.
+
+Everything is read only, and what cannot be read is passed over: these files are not ours.  A key is offered
+for a provider only when it was in use at one of that provider's own addresses, or its variable names the provider.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import Any, Iterable, Iterator, Mapping, NamedTuple, Optional, Sequence
+from urllib.parse import urlsplit
+
+from ccsetup import keys
+from ccsetup.actions import World
+from ccsetup.documents.edit import lookup
+from ccsetup.errors import CcsetupError
+from ccsetup.i18n import _
+from ccsetup.model import ClaudeEndpoint, CodexEndpoint, Preset, Secret
+from ccsetup.paths import Paths
+
+MAX_BYTES = 1 << 20
+
+
+class Found(NamedTuple):
+    """A key, and where it was."""
+
+    key: Secret
+    place: str
+    """For people: a variable, a client, another tool."""
+    url: str = ""
+    """The address that it is used with there, or ""."""
+    variable: str = ""
+    """The variable of the environment that holds it, or the name it has in a file of variables."""
+    provider: str = ""
+    """For a profile of ours: its provider and region."""
+    region: str = ""
+
+
+def tail(key: Secret) -> str:
+    """Return what may be shown of *key*: its last four characters, of a short one nothing."""
+    text = key.reveal()
+    return "..." + text[-4:] if len(text) >= 12 else "***"
+
+
+def everywhere(world: World) -> list[Found]:
+    """Return every key that can be found, the likeliest first."""
+    paths = world.paths
+    out: list[Found] = []
+    for places in (
+        _profiles(world), _claude(world, paths), _codex(world, paths),
+        _zcf(paths), _ccjk(paths), _cc_switch(paths), _ccs(paths), _ccm(paths),
+    ):  # fmt: skip
+        try:
+            out.extend(places)
+        except (CcsetupError, OSError, ValueError, RecursionError):
+            continue
+    return out
+
+
+def fitting(found: Iterable[Found], preset: Preset, environ: Mapping[str, str]) -> list[tuple[Found, str]]:
+    """Return the keys that belong to *preset*, each once, with the region that they are for ("" not known)."""
+    out: list[tuple[Found, str]] = []
+    if preset.key_env and environ.get(preset.key_env):
+        key = _key(environ[preset.key_env])
+        if key:
+            out.append((Found(key, f"${preset.key_env}", variable=preset.key_env), ""))
+    names = {preset.key_env, re.sub(r"[^A-Za-z0-9]", "_", preset.id).upper() + "_API_KEY"}
+    for one in found:
+        if one.provider:
+            if one.provider == preset.id and preset.id != "custom":
+                out.append((one, one.region))
+        elif one.url:
+            region = region_of(preset, one.url)
+            if region is not None:
+                out.append((one, region))
+        elif one.variable in names:
+            out.append((one, ""))
+    unique: dict[str, tuple[Found, str]] = {}
+    for one, region in out:
+        text = one.key.reveal()
+        if text in unique:
+            first, known = unique[text]
+            place = first.place if one.place in first.place else f"{first.place}, {one.place}"
+            unique[text] = (first._replace(place=place), known or region)
+        else:
+            unique[text] = (one, region)
+    return list(unique.values())
+
+
+def region_of(preset: Preset, url: str) -> Optional[str]:
+    """Return the region of *preset* that *url* belongs to, "" when several share its host, None when none does."""
+    host = urlsplit(url).netloc.lower()
+    if not host:
+        return None
+    regions: dict[str, int] = {}
+    for region in preset.regions:
+        for address in addresses(region):
+            if urlsplit(address).netloc.lower() == host:
+                same = _common(address.rstrip("/") + "/", url.rstrip("/") + "/")
+                regions[region.id] = max(same, regions.get(region.id, 0))
+    if not regions:
+        return None
+    best = max(regions.values())
+    likely = [r for r, same in regions.items() if same == best]
+    return likely[0] if len(likely) == 1 else ""
+
+
+def _common(one: str, other: str) -> int:
+    """Return how many characters *one* and *other* begin alike."""
+    return next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
+
+
+def addresses(region: Any) -> list[str]:
+    """Return the base URLs of *region* that are not empty."""
+    both = [e.base_url for e in (region.claude, region.codex) if isinstance(e, (ClaudeEndpoint, CodexEndpoint))]
+    return [a for a in (*both, region.chat_url) if a]
+
+
+def _key(text: Any) -> Optional[Secret]:
+    if not isinstance(text, str) or not text.strip():
+        return None
+    try:
+        return keys.clean(text, "-")
+    except CcsetupError:
+        return None
+
+
+def _profiles(world: World) -> Iterator[Found]:
+    """Keys of our own profiles that can be read without asking a keyring or running a command."""
+    for profile in world.profiles.values():
+        if profile.key_storage not in ("inline", "command", "dotenv") or profile.key_command:
+            continue
+        try:
+            key = world.key(profile)
+        except CcsetupError:
+            continue
+        if key:
+            place = _("profile '{name}'").format(name=profile.name)
+            urls = [p.url for p in profile.parts.values() if p.url]
+            if urls:  # an address of the user's own: only for that address
+                yield Found(key, place, urls[0])
+            else:
+                yield Found(key, place, provider=profile.provider, region=profile.region)
+
+
+def _claude(world: World, paths: Paths) -> Iterator[Found]:
+    data = world.draft.data(paths.claude_settings, "json")
+    yield from _anthropic_variables(lookup(data, ("env",)), "Claude Code")
+
+
+def _codex(world: World, paths: Paths) -> Iterator[Found]:
+    data = world.draft.data(paths.codex_config, "toml")
+    tables = lookup(data, ("model_providers",))
+    active = lookup(data, ("model_provider",))
+    url = ""
+    for name, table in tables.items() if isinstance(tables, dict) else ():
+        if not isinstance(table, dict) or not isinstance(table.get("base_url"), str):
+            continue
+        if name == active and table.get("requires_openai_auth") is True:
+            url = table["base_url"]
+        key = _key(table.get("experimental_bearer_token"))
+        if key:
+            yield Found(key, "Codex", table["base_url"])
+        variable = table.get("env_key")
+        if isinstance(variable, str):
+            key = _key(paths.environ.get(variable))
+            if key:
+                yield Found(key, f"${variable}", table["base_url"], variable)
+    import json
+
+    login = json.loads(_text(os.path.join(paths.codex_home, "auth.json")) or "{}")
+    key = _key(login.get("OPENAI_API_KEY")) if isinstance(login, dict) else None
+    if key:
+        yield Found(key, "Codex (auth.json)", url or "https://api.openai.com/v1")
+
+
+def _zcf(paths: Paths) -> Iterator[Found]:
+    """``~/.ufomiao/zcf/config.toml``: a table per profile with authType, apiKey, baseUrl (zcf 3.7)."""
+    import tomllib
+
+    yield from _walk(tomllib.loads(_text(os.path.join(paths.home, ".ufomiao", "zcf", "config.toml"))), "zcf")
+
+
+def _ccjk(paths: Paths) -> Iterator[Found]:
+    yield from _json_files(os.path.join(paths.home, ".ccjk", "profiles"), "ccjk")
+
+
+def _ccs(paths: Paths) -> Iterator[Found]:
+    """``~/.ccs/*.json``: settings of Claude Code, one file per profile (ccs 7)."""
+    yield from _json_files(os.path.join(paths.home, ".ccs"), "ccs")
+
+
+def _ccm(paths: Paths) -> Iterator[Found]:
+    """``~/.ccm_config``: shell variables such as GLM_API_KEY (ccm 2)."""
+    for line in _text(os.path.join(paths.home, ".ccm_config")).splitlines():
+        said = re.fullmatch(r"\s*(?:export\s+)?([A-Z][A-Z0-9_]*_API_KEY)=(['\"]?)([^'\"#\s]*)\2\s*(?:#.*)?", line)
+        key = _key(said[3]) if said else None
+        if said and key:
+            yield Found(key, "ccm", variable=said[1])
+
+
+def _cc_switch(paths: Paths) -> Iterator[Found]:
+    """``~/.cc-switch/cc-switch.db``: a row per provider with the client's settings as JSON (cc-switch 3.20)."""
+    path = os.path.join(paths.home, ".cc-switch", "cc-switch.db")
+    if not os.path.isfile(path) or os.path.getsize(path) > 256 * MAX_BYTES:
+        return
+    import json
+    import sqlite3
+    import tomllib
+    from urllib.parse import quote
+
+    try:
+        # immutable: SQLite makes no file beside the other tool's, and takes no lock; at worst a row is old.
+        store = sqlite3.connect(f"file:{quote(path)}?mode=ro&immutable=1", uri=True, timeout=1)
+        try:
+            rows = store.execute("SELECT app_type, settings_config FROM providers LIMIT 200").fetchall()
+        finally:
+            store.close()
+    except sqlite3.Error:
+        return
+    for app, text in rows:
+        try:
+            settings = json.loads(text)
+            if app == "codex" and isinstance(settings, dict):
+                key = _key(lookup(settings, ("auth", "OPENAI_API_KEY")))
+                config = tomllib.loads(settings.get("config") or "")
+                tables = config.get("model_providers")
+                urls = [t.get("base_url") for t in tables.values()] if isinstance(tables, dict) else []
+                if key and urls and isinstance(urls[0], str):
+                    yield Found(key, "cc-switch", urls[0])
+            else:
+                yield from _walk(settings, "cc-switch")
+        except (ValueError, TypeError, AttributeError):
+            continue
+
+
+def _json_files(folder: str, tool: str) -> Iterator[Found]:
+    import json
+
+    try:
+        names = sorted(os.listdir(folder))[:100]
+    except OSError:
+        return
+    for name in names:
+        if name.endswith(".json"):
+            try:
+                yield from _walk(json.loads(_text(os.path.join(folder, name))), tool)
+            except (OSError, ValueError):
+                continue
+
+
+def _walk(data: Any, tool: str, depth: int = 0) -> Iterator[Found]:
+    """Return the keys in *data*: tables with a key and an address beside it, or with Claude Code's variables."""
+    if depth > 6 or not isinstance(data, dict):
+        return
+    key = next((k for k in map(data.get, ("apiKey", "api_key", "authToken", "auth_token")) if _key(k)), None)
+    url = next((u for u in map(data.get, ("baseUrl", "baseURL", "base_url", "url")) if isinstance(u, str)), "")
+    secret = _key(key)
+    if secret and url:
+        yield Found(secret, tool, url)
+    yield from _anthropic_variables(data.get("env"), tool)
+    for value in data.values():
+        yield from _walk(value, tool, depth + 1)
+
+
+def _anthropic_variables(env: Any, place: str) -> Iterator[Found]:
+    if not isinstance(env, dict):
+        return
+    url = env.get("ANTHROPIC_BASE_URL") or "https://api.anthropic.com"
+    for name in ("ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_API_KEY"):
+        key = _key(env.get(name))
+        if key and isinstance(url, str):
+            yield Found(key, place, url)
+
+
+def _text(path: str) -> str:
+    """Return a regular file's text, "" where there is none or it is no such file."""
+    if not os.path.isfile(path) or os.path.getsize(path) > MAX_BYTES:
+        return ""
+    with open(path, encoding="utf-8-sig", errors="replace") as f:
+        return f.read(MAX_BYTES)
+
+
+__all__: Sequence[str] = ["Found", "addresses", "everywhere", "fitting", "region_of", "tail"]

@@ -1,0 +1,109 @@
+"""Bare ``ccsetup`` at a terminal: what there is, and what one can do next.  And the picker of profiles."""
+
+from __future__ import annotations
+
+from typing import Any, Sequence
+
+from ccsetup import disk, i18n
+from ccsetup.actions import World
+from ccsetup.cli import list_
+from ccsetup.cli._context import Context
+from ccsetup.cli.wizard import has_command, look, prompts, run_command
+from ccsetup.cli.wizard.prompts import Option, Prompter, say
+from ccsetup.clients import CLIENTS
+from ccsetup.documents.edit import Set
+from ccsetup.i18n import _
+from ccsetup.model import CLIENT_NAMES, ClientName
+
+LANGUAGES = {"en": "English", "zh_CN": "简体中文"}
+
+
+def show() -> int:
+    """Show the screen and the menu, and run what is chosen; return its exit code."""
+    context = Context()
+    prompter = prompts.for_terminal(context.paths.environ)
+    while True:
+        seen = look.around(context)
+        for one in look.screen(seen, context, min(prompts.columns(), 100) - 1):
+            say(one)
+        options = _options(context, seen)
+        default = "config-switch" if len(seen.profiles) > 1 else options[0].value
+        chosen = prompter.choose(_("What next?"), options, default=default, back=False)
+        if chosen == "language":
+            _language(context, prompter)
+            continue
+        if chosen == "quit":
+            return 0
+        if chosen == "key":
+            name = _profile(context, prompter, [])
+            return run_command(["key", "set", name])
+        return run_command(["--help"] if chosen == "help" else [chosen])
+
+
+def _options(context: Context, seen: look.Seen) -> list[Option]:
+    out = [Option("init", _("Set a provider up"), "ccsetup init")]
+    if seen.profiles:
+        out.append(Option("config-switch", _("Switch to another profile"), "ccsetup config-switch"))
+    if has_command("test") and any(c.url for c in seen.clients):
+        out.append(Option("test", _("Test what the clients use"), "ccsetup test"))
+    if seen.profiles:
+        out.append(Option("key", _("Change a key"), "ccsetup key set"))
+    out.append(Option("list", _("Show profiles and providers"), "ccsetup list"))
+    if any(not r.undone_by for r in disk.history(context.paths.state_dir)):
+        out.append(Option("undo", _("Take the last change back"), "ccsetup undo"))
+    others = [name for code, name in LANGUAGES.items() if code != i18n.language]
+    out.append(Option("language", _("Language"), " / ".join(others)))
+    out.append(Option("help", _("Show all commands"), "ccsetup --help"))
+    out.append(Option("quit", _("Quit")))
+    return out
+
+
+def _language(context: Context, prompter: Prompter) -> None:
+    """Ask for the language, and remember it in settings.toml."""
+    options = [Option(code, name) for code, name in LANGUAGES.items()]
+    chosen = prompter.choose(_("Language"), options, default=i18n.language, back=False)
+    remember(context, chosen)
+    i18n.activate(chosen)
+
+
+def remember(context: Context, language: str) -> None:
+    """Write *language*, an entry of i18n.LANGUAGES, to settings.toml."""
+
+    def act(world: World) -> None:
+        world.draft.edit(context.paths.settings, "toml", (Set(("language",), language.replace("_", "-")),))
+
+    context.run("language", act, dry=False)
+
+
+def pick(context: Context, clients: Sequence[ClientName]) -> str:
+    """Ask for one of the saved profiles, the current ones marked; return its name, or ``official``."""
+    prompter = prompts.for_terminal(context.paths.environ)
+    name = _profile(context, prompter, clients, official=True)
+    words = ["ccsetup config-switch", name, *(f"-T {c}" for c in clients)]
+    say(_("Next time: {command}").format(command=" ".join(words)))
+    return name
+
+
+def _profile(context: Context, prompter: Prompter, clients: Sequence[ClientName], *, official: bool = False) -> str:
+    world = context.world()
+    wanted = list(clients) or list(CLIENT_NAMES)
+    state: dict[ClientName, dict[str, Any]] = {c: list_.active(context, world, c) for c in wanted}
+    options = []
+    for profile in world.profiles.values():
+        if not any(c in profile.parts for c in wanted):
+            continue
+        users = [c for c in wanted if state[c]["profile"] == profile.name and not state[c]["changed"]]
+        mark = "* " if users else "  "
+        serves = " ".join({"claude-code": "claude", "codex": "codex"}[c] for c in CLIENT_NAMES if c in profile.parts)
+        what = profile.provider + (f" ({profile.region})" if profile.region else "")
+        used = _("used by {clients}").format(clients=", ".join(CLIENTS[c].TITLE for c in users)) if users else ""
+        options.append(Option(profile.name, mark + profile.name, "  ".join(t for t in (serves, what, used) if t)))
+    if official:
+        free = [c for c in wanted if not state[c]["url"] and not state[c].get("error")]
+        used = _("used by {clients}").format(clients=", ".join(CLIENTS[c].TITLE for c in free)) if free else ""
+        what = _("the client's own account, no provider")
+        options.append(
+            Option("official", ("* " if free else "  ") + "official", "  ".join(t for t in (what, used) if t))
+        )
+    current = next((o.value for o in options if o.label.startswith("*")), "")
+    return prompter.choose(_("Which profile?"), options, default=current, back=False)

@@ -1,0 +1,543 @@
+"""How questions are put: lists and fields on a capable terminal, numbered lines anywhere else.
+
+Ctrl-C, Ctrl-D and the end of input raise KeyboardInterrupt everywhere; ``<`` raises GoBack.
+prompt_toolkit, which takes 0.1 s to import, is imported when a question is put on a capable terminal.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any, Callable, Mapping, NamedTuple, Optional, Protocol, Sequence
+
+from ccsetup.cli import _output
+from ccsetup.i18n import _
+
+BACK = "<"
+"""What a person types to go back; no key, address, model or name is this."""
+
+ROWS = 12
+"""How long a list may get before it scrolls: the screen above it stays in sight on 24 lines."""
+
+
+class GoBack(Exception):
+    """The person wants the previous question again."""
+
+
+class Option(NamedTuple):
+    """One thing to choose."""
+
+    value: str
+    label: str
+    detail: str = ""
+    disabled: str = ""
+    """Why it cannot be chosen; it is shown all the same, so that nobody looks for it in vain."""
+
+
+Check = Callable[[str], str]
+"""Takes an answer and returns what is wrong with it, one sentence, or ""."""
+
+
+class Prompter(Protocol):
+    """Puts questions.  *back* offers to go back; *default* is what Enter chooses."""
+
+    def choose(
+        self, message: str, options: Sequence[Option], *, default: str = "", search: bool = False, back: bool = True
+    ) -> str:
+        """Return the value of the chosen option."""
+        ...
+
+    def text(
+        self, message: str, *, default: str = "", note: str = "", check: Optional[Check] = None, back: bool = True
+    ) -> str:
+        """Return a line of text, without white space around it."""
+        ...
+
+    def secret(self, message: str, *, note: str = "", check: Optional[Check] = None, back: bool = True) -> str:
+        """Return a line that is not shown while it is typed; every line of a paste, when it has several."""
+        ...
+
+
+def can_ask() -> bool:
+    """Tell whether there is a person to ask: both ends are a terminal."""
+    return all(s is not None and not s.closed and s.isatty() for s in (sys.stdin, sys.stdout))
+
+
+def for_terminal(environ: Mapping[str, str]) -> Prompter:
+    """Return what suits the terminal: lists that need cursor movement, or plain lines.
+
+    CCSETUP_PLAIN=1 asks for plain lines, which suit a screen reader.
+    """
+    encoding = (getattr(sys.stdout, "encoding", "") or "").lower().replace("-", "").replace("_", "")
+    size = _size()
+    if (
+        environ.get("CCSETUP_PLAIN", "") not in ("", "0")
+        or environ.get("TERM", "") in ("", "dumb", "unknown")
+        or encoding != "utf8"
+        or size.columns < 30
+        or size.lines < 8
+    ):
+        return Plain()
+    return Screen(colour=not environ.get("NO_COLOR"))
+
+
+def say(text: str = "") -> None:
+    """Print a line, or several."""
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def answered(message: str, answer: str) -> None:
+    """Leave a question and its answer on the screen."""
+    say(f"{_output.paint('?', '36')} {message} {_output.paint(answer, '1;36')}")
+
+
+def masked(secret: str) -> str:
+    """Return what may be shown of what was typed: its last four characters, of a short one nothing."""
+    text = secret.strip()
+    return "********" + (text[-4:] if len(text) >= 12 else "")
+
+
+def complain(text: str) -> None:
+    say(_output.paint(f"! {text}", "33"))
+
+
+def matching(options: Sequence[Option], typed: str) -> list[Option]:
+    """Return the options that fit *typed*, the best first: value, start of the value, of a word, anywhere."""
+    typed = typed.strip().lower()
+    if not typed:
+        return list(options)
+
+    def rank(option: Option) -> int:
+        value, label = option.value.lower(), option.label.lower()
+        words = f"{label} {option.detail}".lower()
+        if typed in (value, label):
+            return 0
+        if value.startswith(typed) or label.startswith(typed):
+            return 1
+        if any(w.lstrip("(").startswith(typed) for w in words.split()):
+            return 2
+        return 3 if typed in words else 9
+
+    return sorted((o for o in options if rank(o) < 9), key=lambda o: (bool(o.disabled), rank(o)))
+
+
+def cut(text: str, cells: int) -> str:
+    """Return *text* in at most *cells* terminal cells."""
+    if _output.width(text) <= cells:
+        return text
+    out, used = "", 0
+    for c in text:
+        wide = _output.width(c)
+        if used + wide > cells - 2:
+            break
+        out, used = out + c, used + wide
+    return out.rstrip() + ".."
+
+
+def _size() -> os.terminal_size:
+    """Return the size of the terminal; 80 x 24 where it does not say (a serial line says 0 x 0)."""
+    try:
+        size = os.get_terminal_size(sys.stdout.fileno())
+    except (OSError, ValueError):
+        return os.terminal_size((80, 24))
+    return os.terminal_size((size.columns or 80, size.lines or 24))
+
+
+def columns() -> int:
+    return _size().columns
+
+
+def _rest_of_paste() -> str:
+    """Return, and take away, what is waiting at the terminal: the further lines of a paste that ended a question.
+
+    Left there, they would answer the next questions, and show what may be a key.
+    """
+    try:
+        import select
+        import termios
+
+        fd = sys.stdin.fileno()
+        before = termios.tcgetattr(fd)
+    except (ImportError, OSError, ValueError):
+        return ""
+    except Exception as e:  # termios.error is no OSError
+        if type(e).__module__ != "termios":
+            raise
+        return ""
+    rest = b""
+    try:
+        quiet = termios.tcgetattr(fd)
+        quiet[3] &= ~(termios.ECHO | termios.ICANON)
+        quiet[6][termios.VMIN], quiet[6][termios.VTIME] = 1, 0
+        termios.tcsetattr(fd, termios.TCSANOW, quiet)
+        while select.select([fd], [], [], 0.03)[0] and len(rest) < 1 << 20:
+            data = os.read(fd, 4096)
+            if not data:
+                break
+            rest += data
+    finally:
+        termios.tcsetattr(fd, termios.TCSANOW, before)
+    return rest.decode("utf-8", "replace")
+
+
+class Plain:
+    """Numbered lines: for a terminal without cursor movement, another encoding, a screen reader."""
+
+    def choose(
+        self, message: str, options: Sequence[Option], *, default: str = "", search: bool = False, back: bool = True
+    ) -> str:
+        able = [o for o in options if not o.disabled]
+        first = next((o for o in able if o.value == default), able[0])
+        shown = list(options)
+        while True:
+            say(message)
+            for option in shown:
+                number = f"{able.index(option) + 1}. " if option in able else "-  "
+                tail = f" ({option.disabled})" if option.disabled else ""
+                say(f"  {number}{option.label}{': ' + option.detail if option.detail else ''}{tail}")
+            answer = self._line(_("Number or name"), f"{able.index(first) + 1}", back)
+            if not answer:
+                answered(message, first.label)
+                return first.value
+            if answer.isdecimal() and 1 <= int(answer) <= len(able):
+                answered(message, able[int(answer) - 1].label)
+                return able[int(answer) - 1].value
+            found = [o for o in matching(options, answer) if not o.disabled]
+            exact = [o for o in found if answer.lower() in (o.value.lower(), o.label.lower())]
+            if len(exact or found) == 1:
+                answered(message, (exact or found)[0].label)
+                return (exact or found)[0].value
+            if found:
+                shown = found
+                say(_("Several fit:"))
+            else:
+                refused = next((o for o in matching(options, answer) if o.disabled), None)
+                shown = list(options)
+                complain(
+                    _("{name} cannot be chosen: {reason}.").format(name=refused.label, reason=refused.disabled)
+                    if refused
+                    else _("That is none of them.")
+                )
+
+    def text(
+        self, message: str, *, default: str = "", note: str = "", check: Optional[Check] = None, back: bool = True
+    ) -> str:
+        while True:
+            if note:
+                say(note)
+            answer = self._line(message, default, back) or default
+            problem = check(answer) if check else ""
+            if not problem:
+                return answer
+            complain(problem)
+
+    def secret(self, message: str, *, note: str = "", check: Optional[Check] = None, back: bool = True) -> str:
+        while True:
+            if note:
+                say(note)
+            answer = self._hidden(self._prompt(message, "", back))
+            if answer.strip() == BACK and back:
+                raise GoBack
+            problem = check(answer) if check else ""
+            if not problem:
+                answered(message, masked(answer))
+                return answer
+            complain(problem)
+
+    def _prompt(self, message: str, default: str, back: bool) -> str:
+        hint = f" [{default}]" if default else ""
+        return f"{message}{hint}{_(', < to go back') if back else ''}: "
+
+    def _line(self, message: str, default: str, back: bool) -> str:
+        if hasattr(sys.stdin, "reconfigure"):
+            sys.stdin.reconfigure(errors="replace")
+        try:
+            answer = input(self._prompt(message, default, back)).strip()
+        except EOFError:
+            raise KeyboardInterrupt from None
+        if answer == BACK and back:
+            raise GoBack
+        return answer
+
+    def _hidden(self, prompt: str) -> str:
+        import termios
+
+        fd = sys.stdin.fileno()
+        before = termios.tcgetattr(fd)
+        silent = termios.tcgetattr(fd)
+        silent[3] &= ~termios.ECHO
+        sys.stdout.write(prompt)
+        sys.stdout.flush()
+        try:
+            termios.tcsetattr(fd, termios.TCSADRAIN, silent)
+            line = sys.stdin.readline()
+            rest = _rest_of_paste() if line else ""
+        finally:
+            termios.tcsetattr(fd, termios.TCSADRAIN, before)
+            say()
+        if not line:
+            raise KeyboardInterrupt
+        return line + rest
+
+
+class Screen:
+    """Lists to move in and fields to edit, with prompt_toolkit and questionary."""
+
+    def __init__(self, *, colour: bool) -> None:
+        self._colour = colour
+
+    def choose(
+        self, message: str, options: Sequence[Option], *, default: str = "", search: bool = False, back: bool = True
+    ) -> str:
+        entries = [*options, Option(BACK, _("Back"))] if back else list(options)
+        chosen = _List(message, entries, default, search).ask(self._look())
+        if chosen.value == BACK and back:
+            raise GoBack
+        answered(message, chosen.label)
+        return chosen.value
+
+    def text(
+        self, message: str, *, default: str = "", note: str = "", check: Optional[Check] = None, back: bool = True
+    ) -> str:
+        import questionary
+
+        while True:
+            if note:
+                say(note)
+            question = questionary.text(
+                message, default, instruction=_("(< goes back)") if back else None, qmark="?", **self._field()
+            )
+            answer = self._run(question).strip()
+            if answer == BACK and back:
+                raise GoBack
+            problem = check(answer or default) if check else ""
+            if not problem:
+                answered(message, answer or default)
+                return answer or default
+            complain(problem)
+            default = answer or default
+
+    def secret(self, message: str, *, note: str = "", check: Optional[Check] = None, back: bool = True) -> str:
+        import questionary
+        from prompt_toolkit.input.typeahead import get_typeahead
+
+        while True:
+            if note:
+                say(note)
+            question = questionary.password(message + (_(" (< goes back)") if back else ""), qmark="?", **self._field())
+            answer = self._run(question)
+            pressed = get_typeahead(question.application.input)
+            rest = "".join(p.data for p in pressed) + _rest_of_paste()
+            if rest.strip():
+                answer += "\n" + rest
+            if answer.strip() == BACK and back:
+                raise GoBack
+            problem = check(answer) if check else ""
+            if not problem:
+                answered(message, masked(answer))
+                return answer
+            complain(problem)
+
+    def _run(self, question: Any) -> str:
+        try:
+            return str(question.unsafe_ask())
+        except EOFError:
+            raise KeyboardInterrupt from None
+
+    def _look(self) -> dict[str, Any]:
+        """Return what every prompt gets: a style without an opinion on the terminal's background."""
+        from prompt_toolkit.output import ColorDepth
+        from prompt_toolkit.styles import Style
+
+        style = Style(
+            [
+                ("qmark", "ansicyan"),
+                ("question", "bold"),
+                ("pointer", "ansicyan bold"),
+                ("highlighted", "ansicyan bold"),
+                ("answer", "ansicyan"),
+                ("instruction", ""),
+                ("detail", ""),
+                ("disabled", "ansigray"),
+                ("typed", "bold"),
+                ("none", "ansired"),
+            ]
+        )
+        return {"style": style, "color_depth": None if self._colour else ColorDepth.DEPTH_1_BIT}
+
+    def _field(self) -> dict[str, Any]:
+        return {**self._look(), "erase_when_done": True}
+
+
+class _List:
+    """A list with a pointer; typing searches it.  Redrawn by prompt_toolkit, also when the terminal is resized."""
+
+    def __init__(self, message: str, options: Sequence[Option], default: str, search: bool) -> None:
+        self.message = message
+        self.options = options
+        self.search = search
+        self.typed = ""
+        self.shown = list(options)
+        self.at = 0
+        able = [i for i, o in enumerate(options) if not o.disabled]
+        self.at = next((i for i in able if options[i].value == default), able[0])
+
+    def ask(self, look: dict[str, Any]) -> Option:
+        from prompt_toolkit.application import Application
+        from prompt_toolkit.filters import Condition
+        from prompt_toolkit.layout import ConditionalContainer, HSplit, Layout, Window
+        from prompt_toolkit.layout.controls import FormattedTextControl
+        from prompt_toolkit.layout.dimension import Dimension
+
+        def rows() -> Any:
+            most = max(1, min(ROWS, _size().lines - 4, len(self.shown)))
+            return Dimension(min=1, max=most, preferred=most)
+
+        head = Window(FormattedTextControl(self._head), wrap_lines=True, dont_extend_height=True)
+        body = Window(FormattedTextControl(self._body, show_cursor=False), height=rows, dont_extend_height=True)
+        foot = Window(FormattedTextControl(self._foot), wrap_lines=True, dont_extend_height=True)
+        room = Condition(lambda: bool(self._foot()) and _size().lines >= 10)
+        app: Application[Option] = Application(
+            layout=Layout(HSplit([head, body, ConditionalContainer(foot, room)])),
+            key_bindings=self._keys(),
+            erase_when_done=True,
+            **look,
+        )
+        app.ttimeoutlen = 0.1  # Esc alone is an answer here; a terminal sends the rest of a sequence at once
+        try:
+            return app.run()
+        except EOFError:
+            raise KeyboardInterrupt from None
+
+    def _head(self) -> Any:
+        hint = _("(arrows, Enter; type to search)") if self.search else _("(arrows, Enter)")
+        typed = [("class:typed" if self._found() else "class:none", f" {self.typed}")] if self.typed else []
+        return [("class:qmark", "?"), ("class:question", f" {self.message} "), ("class:instruction", hint), *typed]
+
+    def _found(self) -> bool:
+        return any(o.value != BACK for o in self.shown)
+
+    def _body(self) -> Any:
+        wide = columns() - 1
+        column = max(_output.width(o.label) for o in self.options if o.detail or o.disabled) if self._details() else 0
+        column = min(column, wide // 2)
+        out: list[tuple[str, str]] = []
+        for i, option in enumerate(self.shown):
+            here = i == self.at
+            out.append(("[SetCursorPosition]", "") if here else ("", ""))
+            out.append(("class:pointer", " > ") if here else ("", "   "))
+            text = option.label
+            tail = option.disabled or option.detail
+            if tail:
+                text = cut(text, column) if column else text
+                text += " " * (column - _output.width(text)) + "  " + tail
+            style = "class:highlighted" if here else "class:disabled" if option.disabled else ""
+            out.append((style, cut(text, wide - 3)))
+            out.append(("", "\n"))
+        return out[:-1]
+
+    def _details(self) -> bool:
+        return any(o.detail or o.disabled for o in self.options)
+
+    def _foot(self) -> Any:
+        """Return the details of the pointed option in full, where its row had to be cut, and how many there are."""
+        if not self.shown:
+            return []
+        option = self.shown[self.at]
+        tail = option.disabled or option.detail
+        column = max((_output.width(o.label) for o in self.options if o.detail or o.disabled), default=0)
+        column = min(column, (columns() - 1) // 2)
+        wide = columns() - 6 - column
+        text = tail if _output.width(tail) > wide or _output.width(option.label) > column > 0 else ""
+        if text and _output.width(option.label) > column:
+            text = f"{option.label}: {text}"
+        count = len(self.shown)
+        if count > max(1, min(ROWS, _size().lines - 4)):
+            more = f"({self.at + 1}/{count})"
+            text = f"{more} {text}" if text else more
+        return [("class:instruction", "   " + text)] if text else []
+
+    def _keys(self) -> Any:
+        from prompt_toolkit.key_binding import KeyBindings
+        from prompt_toolkit.keys import Keys
+
+        keys = KeyBindings()
+
+        @keys.add("c-c", eager=True)
+        @keys.add("<sigint>")
+        @keys.add("c-d", eager=True)
+        def _stop(event: Any) -> None:
+            event.app.exit(exception=KeyboardInterrupt)
+
+        @keys.add("escape")
+        def _escape(event: Any) -> None:
+            if self.typed:
+                self._type("")
+            elif self.options[-1].value == BACK:
+                event.app.exit(result=self.options[-1])
+
+        @keys.add("enter", eager=True)
+        @keys.add("c-j", eager=True)
+        def _choose(event: Any) -> None:
+            if self.shown and not self.shown[self.at].disabled and (self._found() or not self.typed):
+                event.app.exit(result=self.shown[self.at])
+
+        def moves(key: str, step: int, *, around: bool) -> None:
+            @keys.add(key, eager=True)
+            def _go(event: Any) -> None:
+                self._move(step, around=around)
+
+        for key, step in (("up", -1), ("c-p", -1), ("s-tab", -1), ("down", 1), ("c-n", 1), ("tab", 1)):
+            moves(key, step, around=True)
+        for key, step in (("pageup", -ROWS), ("pagedown", ROWS), ("home", -9999), ("end", 9999)):
+            moves(key, step, around=False)
+
+        @keys.add("backspace", eager=True)
+        def _shorter(event: Any) -> None:
+            self._type(self.typed[:-1])
+
+        @keys.add(Keys.BracketedPaste)
+        def _paste(event: Any) -> None:
+            if self.search:
+                self._type(self.typed + event.data.split("\n")[0].strip())
+
+        @keys.add(Keys.Any)
+        def _any(event: Any) -> None:
+            typed = event.data
+            if typed == BACK and self.options[-1].value == BACK and not self.typed:
+                event.app.exit(result=self.options[-1])
+            elif len(typed) == 1 and typed.isprintable():
+                if self.search:
+                    self._type(self.typed + typed)
+                else:
+                    self._jump(typed)
+
+        return keys
+
+    def _move(self, step: int, *, around: bool) -> None:
+        able = [i for i, o in enumerate(self.shown) if not o.disabled]
+        if not able:
+            return
+        if not around:
+            wanted = min(max(self.at + step, able[0]), able[-1])
+            self.at = min(able, key=lambda i: abs(i - wanted))
+            return
+        later = [i for i in able if i > self.at] if step > 0 else [i for i in reversed(able) if i < self.at]
+        self.at = later[0] if later else able[0] if step > 0 else able[-1]
+
+    def _jump(self, typed: str) -> None:
+        """Go to the option that is called by a number, or begins with a letter."""
+        able = [i for i, o in enumerate(self.shown) if not o.disabled]
+        if typed.isdecimal() and 1 <= int(typed) <= len(able):
+            self.at = able[int(typed) - 1]
+            return
+        names = [i for i in able if self.shown[i].label.lower().startswith(typed.lower())]
+        if names:
+            self.at = next((i for i in names if i > self.at), names[0])
+
+    def _type(self, typed: str) -> None:
+        self.typed = typed
+        last = [self.options[-1]] if self.options[-1].value == BACK else []
+        self.shown = matching(self.options[: len(self.options) - len(last)], typed) + last
+        self.at = next((i for i, o in enumerate(self.shown) if not o.disabled), 0)

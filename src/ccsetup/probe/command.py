@@ -1,0 +1,74 @@
+"""Runs a command of the user's that prints a key: bounded in time and output, in a process group of its own."""
+
+from __future__ import annotations
+
+import os
+from typing import Mapping, NamedTuple, Sequence
+
+from ccsetup.i18n import _
+from ccsetup.probe.verdict import clean
+
+MAX_BYTES = 64 << 10
+
+
+class Done(NamedTuple):
+    output: str
+    """What it printed; may be a key."""
+    problem: str
+    """Why there is no use in it, for people; "" when there is none.  Never holds output."""
+
+
+def run(argv: Sequence[str], *, cwd: str, environ: Mapping[str, str], seconds: float) -> Done:
+    """Run *argv* and return what it printed to standard output."""
+    import select
+    import signal
+    import subprocess
+    import time
+
+    try:
+        child = subprocess.Popen(
+            list(argv),
+            cwd=cwd,
+            env=dict(environ),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+    except (OSError, ValueError) as e:
+        return Done("", clean(getattr(e, "strerror", None) or _("it cannot be started")))
+    assert child.stdout is not None
+    end = time.monotonic() + seconds
+    data = b""
+    problem = ""
+    pipe = child.stdout.fileno()
+    try:
+        while True:
+            left = end - time.monotonic()
+            if left <= 0 or not select.select([pipe], [], [], left)[0]:
+                problem = _("it did not end within {seconds} seconds").format(seconds=round(seconds))
+                break
+            piece = os.read(pipe, 4096)
+            if not piece:
+                break
+            data += piece
+            if len(data) > MAX_BYTES:
+                problem = _("it prints without end")
+                break
+        if not problem:
+            try:
+                code = child.wait(max(0.1, end - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                problem = _("it did not end within {seconds} seconds").format(seconds=round(seconds))
+            else:
+                if code:
+                    problem = _("it exited with {code}").format(code=code)
+    finally:
+        if child.poll() is None:
+            try:
+                os.killpg(child.pid, signal.SIGKILL)
+            except OSError:
+                pass
+            child.wait()
+        child.stdout.close()
+    return Done(data.decode("utf-8", "replace"), problem)

@@ -1,0 +1,138 @@
+"""The requests that a test sends: the address, headers and body of each.  Pure.
+
+Headers are those of Claude Code 2.1.329 and Codex 0.169.0, as far as a provider may look at them.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Mapping, NamedTuple, Sequence
+
+from ccsetup import __version__
+from ccsetup.model import KeyCheck, Secret, WireFormat
+from ccsetup.probe.target import Target
+
+BETAS = (
+    "claude-code-20250219,interleaved-thinking-2025-05-14,context-management-2025-06-27,"
+    "prompt-caching-scope-2026-01-05,effort-2025-11-24"
+)
+VERSION = "2023-06-01"
+_AGENTS: Mapping[str, str] = {
+    "claude-code": "claude-cli/2.1.329 (external, sdk-cli)",
+    "codex": "codex_exec/0.169.0",
+}
+
+
+class Request(NamedTuple):
+    method: str
+    url: str
+    headers: tuple[tuple[str, str], ...]
+    """Hold the key."""
+    body: bytes
+
+    def __repr__(self) -> str:
+        return f"Request({self.method} {self.url})"
+
+
+def inference_url(target: Target, wire: WireFormat) -> str:
+    """Return where *target*'s client sends a request; with another *wire*, where that protocol would be."""
+    base = target.base_url.rstrip("/")
+    if wire == "anthropic":
+        return f"{base}/v1/messages?beta=true"
+    path = "/responses" if wire == "responses" else "/chat/completions"
+    if target.wire == "anthropic":
+        base += "/v1"
+    return base + path + _query(target)
+
+
+def models_url(target: Target) -> str:
+    base = target.base_url.rstrip("/")
+    return f"{base}/v1/models?limit=1000" if target.wire == "anthropic" else f"{base}/models{_query(target)}"
+
+
+def inference(target: Target, wire: WireFormat, body: Mapping[str, Any]) -> Request:
+    """Return a POST of *body* as the client would send it."""
+    data = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+    headers = [
+        *_headers(target, "text/event-stream" if body.get("stream") and wire != "anthropic" else "application/json"),
+        ("content-type", "application/json"),
+    ]
+    return Request("POST", inference_url(target, wire), tuple(headers), data)
+
+
+def models(target: Target) -> Request:
+    return Request("GET", models_url(target), _headers(target, "application/json"), b"")
+
+
+def key_check(target: Target, check: KeyCheck, key: Secret) -> Request:
+    """Return the preset's free request."""
+    text = key.reveal()
+    name, value = {
+        "bearer": ("authorization", "Bearer " + text),
+        "raw": ("authorization", text),
+        "x-api-key": ("x-api-key", text),
+    }[check.auth]
+    headers = [("accept", "application/json"), ("accept-encoding", "identity"), ("user-agent", _agent(target))]
+    if check.auth == "x-api-key":
+        headers.append(("anthropic-version", VERSION))
+    return Request("GET", check.url, (*headers, (name, value)), b"")
+
+
+def minimal(wire: WireFormat, model: str, text: str = "hi", *, max_tokens: int = 1) -> dict[str, Any]:
+    """Return the smallest request; with an empty *model* it is refused before it costs anything."""
+    if wire == "anthropic":
+        return {
+            "model": model,
+            "max_tokens": max_tokens,
+            "messages": [{"role": "user", "content": text}],
+            "stream": True,
+        }
+    if wire == "responses":
+        return {
+            "model": model,
+            "input": [{"type": "message", "role": "user", "content": [{"type": "input_text", "text": text}]}],
+            "max_output_tokens": max(16, max_tokens),  # OpenAI takes no less
+            "stream": True,
+            "store": False,
+        }
+    return {"model": model, "messages": [{"role": "user", "content": text}], "max_tokens": max_tokens, "stream": True}
+
+
+def _headers(target: Target, accept: str) -> tuple[tuple[str, str], ...]:
+    headers: list[tuple[str, str]] = [
+        ("accept", accept),
+        ("accept-encoding", "identity"),
+        ("user-agent", _agent(target)),
+    ]
+    if target.wire == "anthropic":
+        betas = ",".join(b for b in (BETAS if target.extra.get("betas", True) else "claude-code-20250219", target.extra.get("more_betas", "")) if b)
+        headers += [
+            ("anthropic-version", VERSION),
+            ("anthropic-beta", betas),
+            ("anthropic-dangerous-direct-browser-access", "true"),
+            ("x-app", "cli"),
+        ]
+    else:
+        headers += [("originator", "codex_exec")]
+    taken = {c.header for c in target.credentials}
+    headers += [(n.lower(), v) for n, v in target.headers.items() if n.lower() not in taken]
+    headers += [(c.header, c.value()) for c in target.credentials]
+    return tuple(headers)
+
+
+def _agent(target: Target) -> str:
+    return f"{_AGENTS[target.client]} ccsetup/{__version__}"
+
+
+def _query(target: Target) -> str:
+    if not target.query:
+        return ""
+    from urllib.parse import quote
+
+    # %20, as Codex writes a space.
+    return "?" + "&".join(f"{quote(k, safe='')}={quote(v, safe='')}" for k, v in target.query.items())
+
+
+def total(parts: Sequence[str]) -> int:
+    """Return a rough number of tokens in *parts*."""
+    return sum(len(p) for p in parts) // 4 + 1

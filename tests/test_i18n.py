@@ -1,0 +1,85 @@
+"""The choice of language, and the catalogues."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ccsetup import i18n
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.mark.parametrize(
+    ("argv", "environ", "language"),
+    [
+        ([], {}, "en"),
+        ([], {"LANG": "zh_CN.UTF-8"}, "zh_CN"),
+        ([], {"LANG": "C.UTF-8"}, "en"),
+        ([], {"LANG": "de_DE.UTF-8"}, "en"),
+        ([], {"LC_ALL": "en_US.UTF-8", "LANG": "zh_CN.UTF-8"}, "en"),
+        ([], {"LANGUAGE": "zh_CN:en", "LC_ALL": "en_US.UTF-8"}, "zh_CN"),
+        ([], {"CCSETUP_LANG": "en", "LANG": "zh_CN.UTF-8"}, "en"),
+        (["--lang", "zh-CN", "list"], {"LANG": "en_US.UTF-8"}, "zh_CN"),
+        (["list", "--lang=zh"], {}, "zh_CN"),
+        (["list", "--", "--lang=zh"], {}, "en"),
+        (["list", "--lang"], {}, "en"),
+    ],
+)
+def test_choose(argv: list[str], environ: dict[str, str], language: str) -> None:
+    """The option wins over CCSETUP_LANG, which wins over the locale's variables in gettext's order."""
+    assert i18n.choose(argv, environ) == language
+
+
+def test_catalogues_are_complete() -> None:
+    """Every text is translated, with its placeholders and options, and nothing in a catalogue is unused."""
+    done = subprocess.run(
+        [sys.executable, ROOT / "tools" / "i18n.py", "check"], capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+ENGLISH = re.compile(r"\b(?:the|is|of|and|not|this|to|for|with|from|has|show|print|exit|message)\b", re.I)
+
+
+def chinese(home: Path, *args: str) -> str:
+    environment = {"PATH": "/usr/bin:/bin", "HOME": str(home), "LANG": "zh_CN.UTF-8", "COLUMNS": "100"}
+    done = subprocess.run(
+        [sys.executable, "-m", "ccsetup", *args], env=environment, capture_output=True, text=True, timeout=30
+    )
+    return done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("command", ["", "init", "config-switch", "list", "test", "undo"])
+def test_help_in_chinese(home: Path, command: str) -> None:
+    """Help in Chinese has no English sentence left in it."""
+    text = chinese(home, *([command] if command else []), "--help")
+    assert "用法" in text
+    words = [line for line in text.splitlines() if ENGLISH.search(line)]
+    assert not words
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ("init", "-s"),
+        ("init", "-s", "-p", "nothing", "-k", "sk-x"),
+        ("init", "-s", "-p", "glm"),
+        ("init", "--foo"),
+        ("init", "-k"),
+        ("config-switch", "nothing"),
+        ("undo",),
+        ("list", "-T", "cursor"),
+        ("init", "-s", "-p", "siliconflow", "-k", "sk-0123456789", "-T", "codex"),
+        ("init", "--api-configs", '[{"provider": "glm", "kee": "x"}]'),
+    ],
+)
+def test_errors_in_chinese(home: Path, args: tuple[str, ...]) -> None:
+    """Errors are Chinese as well, those of the option parser among them."""
+    text = chinese(home, *args)
+    assert re.search("[\u4e00-\u9fff]", text.splitlines()[0])
+    assert not [line for line in text.splitlines() if ENGLISH.search(line)]
