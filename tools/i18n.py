@@ -21,6 +21,8 @@ from babel.messages import Catalog, Message
 from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po, write_po
 
+from ccsetup.cli._app import COMMANDS
+
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 PACKAGE = os.path.join(ROOT, "src", "ccsetup")
 LOCALE = os.path.join(PACKAGE, "locale")
@@ -45,7 +47,7 @@ def extract() -> Catalog:
 
 
 def preset_texts() -> Iterator[tuple[str, str]]:
-    """Yield what presets say to users: why a client cannot use a provider, what keys are called, why none is checked."""
+    """Yield what presets say to users: why a client cannot use a provider, what keys are called, what no check knows."""
     for file in sorted(glob.glob(os.path.join(ROOT, "presets", "*.yaml"))):
         with open(file, encoding="utf-8") as opened:
             preset = yaml.safe_load(opened)
@@ -139,7 +141,8 @@ def fields(text: str) -> set[str]:
 
 def options(text: str) -> set[str]:
     """Return the options and the commands that *text* names."""
-    return set(re.findall(r"(?<![\w-])--?[A-Za-z][a-z-]*|ccsetup [a-z-]+", text))
+    found = re.findall(r"(?<![\w-])--?[A-Za-z][a-z-]*|ccsetup [a-z-]+", text)
+    return {o for o in found if o[0] == "-" or o.removeprefix("ccsetup ") in COMMANDS}
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, Callable, Iterable, Mapping, NamedTuple, Optional, Sequence
 
 from ccsetup import profiles
-from ccsetup.clients import CLIENTS
+from ccsetup.clients import CLIENTS, codex
 from ccsetup.clients.base import Files, Use, Version, Wishes
 from ccsetup.documents import dotenv
 from ccsetup.documents.edit import Set, Unset, lookup
@@ -257,6 +257,14 @@ def check_strict(world: World, path: str, *, repair: bool) -> None:
     )
 
 
+def repair_codex(world: World) -> None:
+    """Correct what keeps Codex from starting, where one correction is plainly right, and tell of each."""
+    path = world.paths.codex_config
+    for edit, text in codex.repairs(world.files("codex")):
+        world.draft.edit(path, "toml", (edit,))
+        world.notes.append(Note("info", f"{world.paths.short(path)}: {text}"))
+
+
 def merge(world: World, request: Request) -> Profile:
     """Return the profile that *request* makes of the saved one of that name, if there is one.
 
@@ -455,6 +463,8 @@ def _apply(world: World, profile: Profile, client: ClientName, *, activate: bool
     use = world.use(profile, client)
     if client == "claude-code" and activate:
         check_strict(world, world.paths.claude_settings, repair=repair)
+    if client == "codex" and activate and repair:
+        repair_codex(world)
     saved_paths = module.saved_paths(world.paths, profile.name, world.version(client))
     files = world.files(client, saved_paths)
     saved = module.saved(files, use)

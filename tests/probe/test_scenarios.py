@@ -86,9 +86,9 @@ ROWS = [
     # network
     Row("portal", "unreachable", "reach", "portal"),
     Row("portal-redirect", "unreachable", "reach", "portal"),
-    Row("refused", "unreachable", "reach", "refused|listens"),
+    Row("refused", "unreachable", "reach", "refuse"),
     Row("dns", "unreachable", "reach", "provider.invalid"),
-    Row("reset", "unreachable wire", "reach key wire", "clos"),
+    Row("reset", "unreachable wire", "reach key wire", "ended|closed"),
     Row("blackhole", "timeout", "reach"),
     Row("hang", "timeout", "key wire"),
     Row("slow-headers", "timeout", "key wire"),
@@ -138,7 +138,9 @@ def judge(
 ) -> Judgement:
     """Test what *client* would use in *home*, in this process."""
     environ = cc.environment(home, emulator.env)
-    here = paths.from_environ(environ)._replace(cwd=str(home))
+    work = home / "work"
+    work.mkdir(exist_ok=True)
+    here = paths.from_environ(environ)._replace(cwd=str(work))
     etc = str(home / "no-etc")
     target = (
         effective_claude.target(here, lambda: list(presets), etc=etc)
@@ -252,6 +254,14 @@ def test_text_and_files_are_clean(home: Path, emulator: Emulator, scenario: str)
         for text in (done.stdout, done.stderr, report):
             assert [c for c in text if not c.isprintable() and c not in "\n\t"] == []
     assert emulator.leaks == []
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+def test_in_the_home_folder(home: Path, emulator: Emulator, client: str) -> None:
+    """Started in the home folder, where the user's files look like a project's, it finds the user's settings."""
+    write(home, client, emulator)
+    judged = run_test(home, client=client)  # which runs there
+    assert judged.verdict == "ok", f"\n{judged!r}"
 
 
 @pytest.mark.parametrize("client", CLIENTS)
@@ -403,6 +413,8 @@ def _site(net: Internet, preset: str, client: str) -> Any:
 @pytest.mark.parametrize("scenario", ["good", "bad-key", "no-quota", "wrong-region", "model-missing"])
 def test_presets(net: Internet, home: Path, preset: str, client: str, scenario: str) -> None:
     """Each provider's own way to say that the key is good, bad, of another site, or out of money is understood."""
+    if (preset, scenario) == ("anthropic", "model-missing"):
+        pytest.skip("the preset leaves the models to Claude Code")
     emulator = net.emulator(preset)
     emulator.play(scenario)
     site = _site(net, preset, client)

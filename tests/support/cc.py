@@ -25,6 +25,8 @@ _PATH = os.environ.get("PATH", os.defpath)
 RECORDS = (".local/state/ccsetup/",)
 """Folders of ccsetup's own records, which hold times and earlier contents of files."""
 
+LOCK = ".local/state/ccsetup/lock"
+
 
 class Result(NamedTuple):
     """What a run of ccsetup left."""
@@ -93,11 +95,11 @@ def environment(home: Path, env: Optional[Mapping[str, Optional[str]]] = None) -
 
 
 def files(home: Path, *, records: bool = False) -> dict[str, bytes]:
-    """Return every file below *home* by its relative path; ccsetup's own *records* only when asked for."""
+    """Return every file below *home* by its relative path; ccsetup's own *records* (not its lock) only when asked for."""
     found = {}
     for path in sorted(home.rglob("*")):
         name = path.relative_to(home).as_posix()
-        if path.is_file() and (records or not name.startswith(RECORDS)):
+        if path.is_file() and name != LOCK and (records or not name.startswith(RECORDS)):
             found[name] = path.read_bytes()
     return found
 

@@ -111,6 +111,7 @@ def main(command: str, first: str, *rest: str) -> None:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests run in the background
     if uid := int(os.environ.get("DROP_TO_UID", "0")):
         os.setgroups([])
         os.setgid(uid)

@@ -127,7 +127,9 @@ def command(
     ),
     check: bool = typer.Option(False, "--check", help=_("As --dry-run, and exit 4 when something would change.")),
     repair: bool = typer.Option(
-        False, "--repair", help=_("Take comments out of settings.json, which Claude Code does not accept.")
+        False,
+        "--repair",
+        help=_("Correct what a client does not accept: comments in settings.json, old lines in config.toml."),
     ),
     as_json: bool = typer.Option(False, "--json", help=_("Print one JSON object.")),
     verbose: bool = typer.Option(False, "-v", "--verbose", help=_("Say more.")),

@@ -11,7 +11,7 @@ import re
 from typing import Any, Mapping, Optional, cast
 
 from ccsetup.clients.base import Current, Files, Use, Version, Wishes
-from ccsetup.documents.edit import MISSING, KeyPath, lookup
+from ccsetup.documents.edit import MISSING, Edit, KeyPath, Set, Unset, lookup
 from ccsetup.errors import CcsetupError, UsageError
 from ccsetup.i18n import _
 from ccsetup.model import ClientName, CodexEndpoint
@@ -362,6 +362,28 @@ def matches(files: Files, use: Use) -> bool:
 
 def dotted(version: Version) -> str:
     return ".".join(map(str, version))
+
+
+def repairs(files: Files) -> tuple[tuple[Edit, str], ...]:
+    """Return the edits that let this Codex start again, each with what it does.
+
+    Only where one edit is plainly right; a table with a reserved id needs a decision, and stays a note.
+    """
+    out: list[tuple[Edit, str]] = []
+    data = files.get(files.paths.codex_config)
+    providers = lookup(data, ("model_providers",))
+    for name, table in providers.items() if isinstance(providers, dict) else ():
+        if not isinstance(table, dict):
+            continue
+        here = ("model_providers", name)
+        if table.get("wire_api") == "chat" and files.version >= CHAT_REMOVED:
+            text = _("wire_api of provider '{name}' was changed from \"chat\" to \"responses\".").format(name=name)
+            out.append((Set((*here, "wire_api"), "responses"), text))
+        if not table.get("name") and name not in RESERVED_IDS:
+            out.append((Set((*here, "name"), name), _("provider '{name}' was given a name.").format(name=name)))
+    if lookup(data, ("profile",)) is not MISSING and files.version >= PROFILE_FILES:
+        out.append((Unset(("profile",)), _("the line 'profile' was taken out.")))
+    return tuple(out)
 
 
 def notes(files: Files, use: Optional[Use]) -> tuple[Note, ...]:

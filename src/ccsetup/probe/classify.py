@@ -226,7 +226,7 @@ _QUOTA = re.compile(
     r"|no resource package|余额不足|欠费|额度(?:不足|已用)|余额"
 )
 _MODEL = re.compile(
-    r"\bmodels?\b.{0,80}(?:not (?:be )?(?:found|exist|available|support|valid|allowed|enabled)|n[o']t exist|does not|unknown|invalid"
+    r"\bmodels?\b.{0,80}(?:not (?:a valid|be found|found|exist|available|support|valid|allowed|enabled)|n[o']t exist|does not|unknown|invalid"
     r"|required|missing|empty|must|disabled|unsupported|decommissioned|deprecated|no longer|not have access)"
     r"|(?:unknown|invalid|unsupported|no such|missing|specify|provide|select|empty|not have access to|access to)(?: \w+){0,3} model\b"
     r"|model_not_found|modelnotfound|\bmodel: |model_name|modelcode|no available channel|无可用渠道|模型"

@@ -152,7 +152,8 @@ def _made(
         if value is MISSING or not places:
             continue
         key = path[-1]
-        shown = clean(str(value)) if key in ("model_provider", "model", "name", "base_url", "wire_api", "env_key") else "***"
+        plain = key in ("model_provider", "model", "name", "base_url", "wire_api", "env_key", "env_key_instructions")
+        shown = clean(str(value)) if plain or isinstance(value, (bool, int)) else "***"
         settings.append(Setting(".".join(path), shown, places[0], tuple(places[1:])))
     search, _source = _value(layers, ("web_search",))
     agents, _source = _value(layers, ("agents", "enabled"))
@@ -186,16 +187,16 @@ def _made(
 def _layers(paths: Paths, etc: str, findings: list[Finding]) -> list[Layer]:
     """Return the layers that exist, strongest first; a broken one is a finding."""
     project = os.path.join(paths.cwd, ".codex", "config.toml")
+    if os.path.realpath(project) == os.path.realpath(paths.codex_config):
+        project = ""  # in the home folder
     files = [
         os.path.join(etc, "codex", "managed_config.toml"),
-        project,
+        *([project] if project else []),
         paths.codex_config,
         os.path.join(etc, "codex", "config.toml"),
     ]
     out: list[Layer] = []
     for path in files:
-        if path == project and os.path.realpath(path) == os.path.realpath(paths.codex_config):
-            continue
         if not os.path.isfile(path):
             continue
         shown = paths.short(path)

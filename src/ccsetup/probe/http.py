@@ -14,7 +14,7 @@ import asyncio
 import socket
 import ssl
 import time
-from typing import Any, AsyncIterator, Mapping, NamedTuple, Optional, Sequence
+from typing import Any, AsyncIterator, Awaitable, Callable, Mapping, NamedTuple, Optional, Sequence
 from urllib.parse import urlsplit
 
 import h11
@@ -52,6 +52,8 @@ class Reply(NamedTuple):
     """The body went on beyond the limit."""
     first_byte: float
     """Seconds from the request to the answer's head."""
+    proxy: Optional[Proxy] = None
+    """The proxy that the answer came through, or that gave it."""
 
     def header(self, name: str) -> str:
         return next((v for n, v in self.headers if n == name), "")
@@ -121,7 +123,10 @@ class Http:
             if encoding:
                 data, more = _decoded(data, encoding.strip().lower(), limit)
                 cut = cut or more
-            return Reply(stream.status, stream.headers, data, cut, stream.first_byte)
+            proxy = stream.link.proxy
+            if stream.status == 407 and proxy is not None:
+                raise _proxy_refuses(proxy, urlsplit(url).hostname or "", 407)
+            return Reply(stream.status, stream.headers, data, cut, stream.first_byte, proxy)
 
     def open(self, method: str, url: str, headers: Sequence[tuple[str, str]], body: bytes = b"") -> "Stream":
         """Return the exchange as an async context manager, whose body comes in pieces."""
@@ -156,32 +161,48 @@ class Http:
             else host
         )
         addresses = await _resolve(near_host, near_port, where, timings)
-        sock = await _dial(addresses, where, near_port, timings, proxied=way.proxy is not None)
+
+        async def dialled() -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+            sock = await _dial(addresses, where, near_port, timings, proxied=way.proxy is not None)
+            try:
+                reader, writer = await asyncio.open_connection(sock=sock, limit=1 << 18)
+            except BaseException:
+                sock.close()
+                raise
+            try:
+                if way.proxy and way.proxy.scheme == "https":
+                    await self._tls(writer, way.proxy.host, "proxy_tls", timings)
+                if way.proxy and parts.scheme == "https":
+                    await _tunnel(reader, writer, host, port, way.proxy, timings)
+            except BaseException:
+                writer.transport.abort()
+                raise
+            return reader, writer
+
+        reader, writer = await dialled()
         try:
-            reader, writer = await asyncio.open_connection(sock=sock, limit=1 << 18)
-        except BaseException:
-            sock.close()
-            raise
-        try:
-            if way.proxy and way.proxy.scheme == "https":
-                await self._tls(writer, way.proxy.host, "proxy_tls", timings)
-            if way.proxy and parts.scheme == "https":
-                await _tunnel(reader, writer, host, port, way.proxy, timings)
             if parts.scheme == "https":
-                await self._tls(writer, host, "tls", timings)
+                await self._tls(writer, host, "tls", timings, dialled)
         except BaseException:
             writer.transport.abort()
             raise
         return _Connection(reader, writer, Link(timings, way.proxy, _notes(way, self._trust, parts.scheme)))
 
-    async def _tls(self, writer: asyncio.StreamWriter, host: str, name: str, timings: dict[str, float]) -> None:
+    async def _tls(
+        self,
+        writer: asyncio.StreamWriter,
+        host: str,
+        name: str,
+        timings: dict[str, float],
+        again: Optional[Callable[[], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]]] = None,
+    ) -> None:
         start = time.perf_counter()
         try:
             await writer.start_tls(self._trust.context(), server_hostname=host)
         except ssl.SSLCertVerificationError as e:
             issuer = ""
-            if e.verify_code in (18, 19, 20, 21):
-                issuer = await self._issuer(writer, host)
+            if e.verify_code in (18, 19, 20, 21) and again is not None:
+                issuer = await _issuer(again, host)
             raise _certificate(e, host, issuer, self._trust) from None
         except ssl.SSLError as e:
             raise _handshake(e, host) from None
@@ -193,25 +214,6 @@ class Http:
                 _("Something between here and {host} may block it, or the address is no https server.").format(host=host),
             ) from None
         timings[name] = time.perf_counter() - start
-
-    async def _issuer(self, failed: asyncio.StreamWriter, host: str) -> str:
-        """Return who signed the certificate that was refused.  Only the handshake is repeated; nothing is sent."""
-        peer = failed.get_extra_info("peername")
-        if not peer or self._trust.proxied:
-            return ""
-        unchecked = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        unchecked.check_hostname = False
-        unchecked.verify_mode = ssl.CERT_NONE
-        try:
-            async with asyncio.timeout(2):
-                _reader, writer = await asyncio.open_connection(peer[0], peer[1], ssl=unchecked, server_hostname=host)
-        except (OSError, TimeoutError, ValueError):
-            return ""
-        try:
-            der = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
-            return clean(issuer_of(der or b""), limit=80)
-        finally:
-            writer.transport.abort()
 
 
 class Stream:
@@ -228,6 +230,7 @@ class Stream:
         self._done = False
         self._start = 0.0
         self.status = 0
+        self.link = Link({}, None, ())
         self.headers: tuple[tuple[str, str], ...] = ()
         self.first_byte = 0.0
 
@@ -266,6 +269,7 @@ class Stream:
 
     async def _begin(self, connection: _Connection) -> None:
         self._connection = connection
+        self.link = connection.link
         connection.used = True
         parts = urlsplit(self._url)
         target = self._target
@@ -358,7 +362,6 @@ class Trust:
 
     def __init__(self, client: ClientName, environ: Mapping[str, str]) -> None:
         self.notes: list[str] = []
-        self.proxied = bool(next((n for n in ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY") if environ.get(n)), ""))
         self.extra = environ.get("NODE_EXTRA_CA_CERTS", "") if client == "claude-code" else ""
         self._context: Optional[ssl.SSLContext] = None
         if self.extra:
@@ -514,30 +517,55 @@ async def _tunnel(
     if proxy.authorization:
         head += f"Proxy-Authorization: {_basic(proxy)}\r\n"
     writer.write((head + "\r\n").encode("latin-1", "replace"))
-    shown = proxy.shown
     try:
         answer = await reader.readuntil(b"\r\n\r\n")
     except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, ConnectionError, OSError):
         raise Fault(
             "unreachable",
             "proxy",
-            _("The proxy {address} ({variable}) ended the connection.").format(address=shown, variable=proxy.variable),
+            _("The proxy {address} ({variable}) ended the connection.").format(
+                address=proxy.shown, variable=proxy.variable
+            ),
             _("Is it an HTTP proxy? Add {host} to NO_PROXY if it is not needed.").format(host=host),
         ) from None
     line = answer.split(b"\r\n", 1)[0].split()
     status = int(line[1]) if len(line) > 1 and line[1].isdigit() else 0
     if not 200 <= status < 300:
-        raise Fault(
-            "unreachable",
-            "proxy",
-            _("The proxy {address} ({variable}) does not let {host} through: HTTP {status}.").format(
-                address=shown, variable=proxy.variable, host=host, status=status
-            ),
-            _("It wants a user name and a password: http://USER:PASSWORD@HOST:PORT.")
-            if status == 407
-            else _("Ask whoever runs the proxy, or add {host} to NO_PROXY.").format(host=host),
-        )
+        raise _proxy_refuses(proxy, host, status)
     timings["proxy"] = time.perf_counter() - start
+
+
+def _proxy_refuses(proxy: Proxy, host: str, status: int) -> Fault:
+    return Fault(
+        "unreachable",
+        "proxy",
+        _("The proxy {address} ({variable}) does not let {host} through: HTTP {status}.").format(
+            address=proxy.shown, variable=proxy.variable, host=host, status=status
+        ),
+        _("It wants a user name and a password: http://USER:PASSWORD@HOST:PORT.")
+        if status == 407
+        else _("Ask whoever runs the proxy, or add {host} to NO_PROXY.").format(host=host),
+    )
+
+
+async def _issuer(
+    dial: Callable[[], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]], host: str
+) -> str:
+    """Return who signed the certificate that was refused.  Only the handshake is repeated; nothing is sent."""
+    unchecked = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    unchecked.check_hostname = False
+    unchecked.verify_mode = ssl.CERT_NONE
+    try:
+        async with asyncio.timeout(2):
+            _reader, writer = await dial()
+            try:
+                await writer.start_tls(unchecked, server_hostname=host)
+                der = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
+            finally:
+                writer.transport.abort()
+    except (Fault, OSError, TimeoutError, ValueError):
+        return ""
+    return clean(issuer_of(der or b""), limit=80)
 
 
 def _basic(proxy: Proxy) -> str:

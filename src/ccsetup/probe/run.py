@@ -266,7 +266,22 @@ class _Run:
             )
             raise _Stop from None
         except Fault as e:
+            if e.kind in ("closed", "proxy") and self.pending is not None:
+                # Whoever took the connection does not answer as a server would: nothing was reached.
+                step, self.pending = self.pending, None
+                self._emit(
+                    step._replace(
+                        verdict=e.verdict,
+                        summary=clean(e.text, self.secrets, 400),
+                        hint=clean(e.hint, self.secrets, 600),
+                        evidence=self.evidence(request.url),
+                    )
+                )
+                raise _Stop from None
             self._settle()
+            if e.verdict == "wire" and self.layer == "key":
+                self.add("unknown", _("No answer tells whether the key is good."))
+                self.begin("wire")
             self.add(e.verdict, e.text, e.hint, self.evidence(request.url))
             raise _Stop from None
 

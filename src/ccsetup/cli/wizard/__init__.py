@@ -150,7 +150,7 @@ class _Wizard:
                 return answers
             if isinstance(step, Settled):
                 if step.text:
-                    (complain if step.warning else say)(step.text)
+                    (complain if step.warning else prompts.tell)(step.text)
                 answers = step.answers
                 continue
             try:
@@ -168,7 +168,7 @@ class _Wizard:
         default = self.given.get(step.id, step.default)
         if isinstance(step, Choose):
             if step.note:
-                say(step.note)
+                prompts.tell(step.note)
             return self.prompter.choose(step.message, step.options, default=default, search=step.search, back=back)
         if step.secret:
             return self.prompter.secret(step.message, note=step.note, check=step.check, back=back)
@@ -204,7 +204,7 @@ class _Wizard:
         say()
         for text in _diffs(shown, self.context):
             say(text)
-        _output.print_notes(self.context.notes)
+        prompts.notes(self.context.notes)
         return tuple(shown)
 
     def _confirm(self, number: int) -> None:
@@ -224,7 +224,7 @@ class _Wizard:
         self.context.notes.extend(_worktree.notes(self.context, changes))
         files = self.context.names(changes)
         init.show(self.context, names, switched, bool(changes), self.extra.verbose, files, hints=False)
-        _output.print_notes(n for n in self.context.notes if n.text not in told)
+        prompts.notes([n for n in self.context.notes if n.text not in told])
         try:
             self._offer_test(answers, names)
         finally:
@@ -243,7 +243,7 @@ class _Wizard:
     def _offer_test(self, answers: Answers, names: Sequence[str]) -> None:
         variable = answers.options.storage_env
         if answers.options.storage == "env" and variable and not self.context.paths.environ.get(variable):
-            say(_("Now let your shell export the key: export {variable}=...").format(variable=variable))
+            prompts.tell(_("Now let your shell export the key: export {variable}=...").format(variable=variable))
             return
         if not names or not has_command("test"):
             return

@@ -11,8 +11,8 @@ from ccsetup.cli import _output, list_
 from ccsetup.cli._context import Context
 from ccsetup.cli.wizard import found as find
 from ccsetup.cli.wizard.found import Found
-from ccsetup.cli.wizard.prompts import cut
-from ccsetup.clients import CLIENTS, installed
+from ccsetup.cli.wizard.prompts import cut, wrap
+from ccsetup.clients import CLIENTS, codex, installed
 from ccsetup.clients.base import Version
 from ccsetup.errors import CcsetupError
 from ccsetup.i18n import _
@@ -53,6 +53,8 @@ class Seen(NamedTuple):
     keys: tuple[Found, ...]
     strict: str
     """Where settings.json has a comment or a trailing comma, which Claude Code does not accept; or ""."""
+    stops_codex: tuple[str, ...]
+    """What ``--repair`` would do to config.toml so that Codex starts again."""
     notes: tuple[Note, ...]
 
     def client(self, name: ClientName) -> ClientState:
@@ -86,6 +88,7 @@ def around(context: Context) -> Seen:
         tuple(summaries),
         keys,
         strict,
+        _stops_codex(world),
         tuple(n for n in notes if n.level != "info"),
     )
 
@@ -130,6 +133,13 @@ def _strict(world: World) -> str:
     return _("{file}:{line}:{column}: {problem}. Claude Code ignores the whole file because of it.").format(
         file=world.paths.short(path), line=problem.line, column=problem.column, problem=problem.message.rstrip(".")
     )
+
+
+def _stops_codex(world: World) -> tuple[str, ...]:
+    try:
+        return tuple(text for _edit, text in codex.repairs(world.files("codex")))
+    except CcsetupError:
+        return ()
 
 
 def _providers(
@@ -188,7 +198,7 @@ def _problems(notes: Sequence[Note], width: int, room: int) -> list[str]:
     """Return *notes* in at most *room* lines: the worst first, each in full, hints where there is room for them."""
     ordered = sorted(notes, key=lambda n: n.level != "blocked")
     for hints in (True, False):
-        blocks = [_wrap(f"! {n.text}" + (f" {n.hint}" if hints and n.hint else ""), width) for n in ordered]
+        blocks = [wrap(f"! {n.text}" + (f" {n.hint}" if hints and n.hint else ""), width) for n in ordered]
         if sum(map(len, blocks)) <= room:
             return [line for block in blocks for line in block]
     out: list[str] = []
@@ -211,7 +221,7 @@ def _uses(client: ClientState) -> str:
     elif client.url:
         from urllib.parse import urlsplit
 
-        text = _("{host}, not set up by ccsetup").format(host=urlsplit(client.url).netloc or client.url)
+        text = _("{host} (not by ccsetup)").format(host=urlsplit(client.url).netloc or client.url)
     elif client.version is None:
         return _("not installed")
     else:
@@ -225,21 +235,3 @@ def _says_nothing(context: Context) -> bool:
     said = [environ.get(n, "") for n in ("CCSETUP_LANG", "LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG")]
     plain = all(not s or s.split(".")[0] in ("C", "POSIX") for s in said)
     return plain and not os.path.exists(context.paths.settings)
-
-
-def _wrap(text: str, width: int) -> list[str]:
-    """Break *text* into lines of *width* cells, the second and later ones indented; Chinese breaks anywhere."""
-    lines, line = [], ""
-    for word in _words(text):
-        if line.strip() and _output.width(line) + _output.width(word.rstrip()) > width:
-            lines.append(line.rstrip())
-            line = "  " + word.lstrip()
-        else:
-            line += word
-    return [*lines, line.rstrip()]
-
-
-def _words(text: str) -> list[str]:
-    import re
-
-    return re.findall(r"[\u2e80-\uffef]|[^\s\u2e80-\uffef]+\s*|\s+", text)

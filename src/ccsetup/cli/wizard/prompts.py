@@ -7,11 +7,13 @@ prompt_toolkit, which takes 0.1 s to import, is imported when a question is put 
 from __future__ import annotations
 
 import os
+import re
 import sys
 from typing import Any, Callable, Mapping, NamedTuple, Optional, Protocol, Sequence
 
 from ccsetup.cli import _output
 from ccsetup.i18n import _
+from ccsetup.plan import Note
 
 BACK = "<"
 """What a person types to go back; no key, address, model or name is this."""
@@ -87,9 +89,25 @@ def say(text: str = "") -> None:
     sys.stdout.flush()
 
 
+def tell(text: str) -> None:
+    """Print sentences, broken between words."""
+    say("\n".join(wrap(text, min(columns(), 100) - 1)))
+
+
 def answered(message: str, answer: str) -> None:
     """Leave a question and its answer on the screen."""
     say(f"{_output.paint('?', '36')} {message} {_output.paint(answer, '1;36')}")
+
+
+def notes(notes: Sequence[Note]) -> None:
+    """Print *notes*, each once, the worst last: that is nearest to the next question."""
+    order = ("info", "warning", "blocked")
+    for note in sorted(dict.fromkeys(notes), key=lambda n: order.index(n.level)):
+        text = f"{note.text} {note.hint}".strip()
+        if note.level == "info":
+            tell(text)
+        else:
+            complain(_("Will not work yet: {problem}").format(problem=text) if note.level == "blocked" else text)
 
 
 def masked(secret: str) -> str:
@@ -99,7 +117,7 @@ def masked(secret: str) -> str:
 
 
 def complain(text: str) -> None:
-    say(_output.paint(f"! {text}", "33"))
+    say(_output.paint("\n".join(wrap(f"! {text}", min(columns(), 100) - 1)), "33"))
 
 
 def matching(options: Sequence[Option], typed: str) -> list[Option]:
@@ -133,6 +151,22 @@ def cut(text: str, cells: int) -> str:
             break
         out, used = out + c, used + wide
     return out.rstrip() + ".."
+
+
+def wrap(text: str, width: int) -> list[str]:
+    """Break *text* into lines of *width* cells, the second and later ones indented; Chinese breaks anywhere."""
+    lines, line = [], ""
+    for word in _words(text):
+        if line.strip() and _output.width(line) + _output.width(word.rstrip()) > width:
+            lines.append(line.rstrip())
+            line = "  " + word.lstrip()
+        else:
+            line += word
+    return [*lines, line.rstrip()]
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"[\u2e80-\uffef]|[^\s\u2e80-\uffef]+\s*|\s+", text)
 
 
 def _size() -> os.terminal_size:
@@ -225,7 +259,7 @@ class Plain:
     ) -> str:
         while True:
             if note:
-                say(note)
+                tell(note)
             answer = self._line(message, default, back) or default
             problem = check(answer) if check else ""
             if not problem:
@@ -235,7 +269,7 @@ class Plain:
     def secret(self, message: str, *, note: str = "", check: Optional[Check] = None, back: bool = True) -> str:
         while True:
             if note:
-                say(note)
+                tell(note)
             answer = self._hidden(self._prompt(message, "", back))
             if answer.strip() == BACK and back:
                 raise GoBack
@@ -304,7 +338,7 @@ class Screen:
 
         while True:
             if note:
-                say(note)
+                tell(note)
             question = questionary.text(
                 message, default, instruction=_("(< goes back)") if back else None, qmark="?", **self._field()
             )
@@ -324,7 +358,7 @@ class Screen:
 
         while True:
             if note:
-                say(note)
+                tell(note)
             question = questionary.password(message + (_(" (< goes back)") if back else ""), qmark="?", **self._field())
             answer = self._run(question)
             pressed = get_typeahead(question.application.input)
@@ -506,7 +540,7 @@ class _List:
         def _any(event: Any) -> None:
             typed = event.data
             if typed == BACK and self.options[-1].value == BACK and not self.typed:
-                event.app.exit(result=self.options[-1])
+                self.at = len(self.shown) - 1  # Enter then goes back, as it does in a field
             elif len(typed) == 1 and typed.isprintable():
                 if self.search:
                     self._type(self.typed + typed)

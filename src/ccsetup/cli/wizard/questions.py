@@ -185,13 +185,19 @@ def _clients(facts: Facts, answers: Answers) -> Step:
     options = []
     for client in facts.seen.clients:
         version = ".".join(map(str, client.version)) if client.version else _("not installed")
-        options.append(Option(client.name, CLIENTS[client.name].TITLE, version))
-    options.append(Option("all", _("Both"), _("one key for both")))
+        reason = _("its settings cannot be read, see above") if client.broken else ""
+        options.append(Option(client.name, CLIENTS[client.name].TITLE, version, disabled=reason))
+    broken = [c for c in facts.seen.clients if c.broken]
+    if len(broken) == len(facts.seen.clients):
+        raise CcsetupError(broken[0].broken)
+    options.append(Option("all", _("Both"), _("one key for both"), disabled=options[0].disabled or options[1].disabled))
 
     def apply(value: str) -> Answers:
         return answers._replace(options=answers.options._replace(clients=clients_named([value])))
 
     default = here[0] if len(here) == 1 else "all" if here else CLIENT_NAMES[0]
+    if broken:
+        default = next(c.name for c in facts.seen.clients if not c.broken)
     return Choose("clients", _("Which client is to use the provider?"), options, apply, default)
 
 
@@ -721,18 +727,35 @@ def _storage(facts: Facts, answers: Answers) -> Step:
 
 
 def _repair(facts: Facts, answers: Answers) -> Step:
-    if not facts.seen.strict or answers.repair or "claude-code" not in clients_of(facts, answers):
+    """Ask whether to correct what keeps a client from using its settings at all."""
+    if answers.repair or "repair" in answers.settled:
         return None
-    if "repair" in answers.settled:
+    wanted = clients_of(facts, answers)
+    strict = facts.seen.strict if "claude-code" in wanted else ""
+    codex = facts.seen.stops_codex if "codex" in wanted else ()
+    if not strict and not codex:
         return None
-    options = [
-        Option("repair", _("Take comments and trailing commas out"), _("ccsetup undo brings them back")),
-        Option("stop", _("Stop, I correct it myself")),
-    ]
+    options = []
+    stops = _("Codex does not start with its config.toml as it is.")
+    if strict and codex:
+        note = f"{strict} {stops}"
+        options.append(Option("repair", _("Correct both files"), _("ccsetup undo takes it back")))
+        options.append(Option("stop", _("Stop, I correct them myself")))
+        message = _("settings.json and config.toml cannot stay as they are.")
+    elif strict:
+        note = strict
+        options.append(Option("repair", _("Take comments and trailing commas out"), _("ccsetup undo brings them back")))
+        options.append(Option("stop", _("Stop, I correct it myself")))
+        message = _("settings.json cannot stay as it is.")
+    else:
+        note = stops
+        options.append(Option("repair", _("Correct config.toml"), _("ccsetup undo takes it back")))
+        options.append(Option("keep", _("Leave it, I correct it myself")))
+        message = _("Correct the lines that stop Codex?")
 
     def apply(value: str) -> Answers:
         if value == "stop":
             raise KeyboardInterrupt
-        return answers._replace(repair=True)
+        return answers._replace(repair=value == "repair").put("repair")
 
-    return Choose("repair", _("settings.json cannot stay as it is."), options, apply, "repair", note=facts.seen.strict)
+    return Choose("repair", message, options, apply, "repair", note=note)
