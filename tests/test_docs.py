@@ -18,12 +18,14 @@ from typing import Any
 
 import pytest
 import typer
+from support import tools
 
 from ccsetup import presets
 from ccsetup.cli._app import ALIASES, COMMANDS, app
 from ccsetup.clients import claude
 
 ROOT = Path(__file__).resolve().parents[1]
+docs = tools.load("docs")
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 SETTINGS = ROOT / "docs" / "explanation" / "settings.md"
 
@@ -72,8 +74,9 @@ def command_lines(page: Path) -> Iterator[list[str]]:
 
 def spellings(command: str) -> set[str]:
     """Return all option names of a command ("": of the program itself)."""
-    group: Any = typer.main.get_command(app)
-    found = group.get_command(None, command) if command else group
+    found: Any = typer.main.get_command(app)
+    for name in command.split():
+        found = found.get_command(None, name)
     context = typer.Context(found, info_name="ccsetup")
     return {o for p in found.get_params(context) for o in (*p.opts, *p.secondary_opts) if o.startswith("-")} | {"-h"}
 
@@ -86,6 +89,8 @@ def test_command_lines(page: Path) -> None:
         for word in argv:
             if not command and not word.startswith("-") and (word in COMMANDS or word in ALIASES):
                 command = word
+            elif f"{command} {word}" in docs.commands():
+                command = f"{command} {word}"
             elif re.match(r"--?[a-zA-Z]", word):
                 option = word.split("=")[0]
                 assert option in spellings(command) | spellings(""), shlex.join(argv)
@@ -94,7 +99,7 @@ def test_command_lines(page: Path) -> None:
             assert command, shlex.join(argv)
 
 
-@pytest.mark.parametrize("command", ["", *COMMANDS])
+@pytest.mark.parametrize("command", ["", *docs.commands()])
 def test_reference_has_every_option(command: str) -> None:
     """docs/reference/cli.md has every command with every option."""
     page = (ROOT / "docs" / "reference" / "cli.md").read_text("utf-8")
@@ -140,7 +145,7 @@ def test_every_codex_setting_is_explained(home: Path, version: str, storage: str
 
 
 def test_every_claude_setting_is_explained(home: Path) -> None:
-    """What init writes for Claude Code has its reason in docs/explanation/settings.md, and so have all presets' variables."""
+    """What init writes for Claude Code has its reason in settings.md, and so have all presets' variables."""
     text = SETTINGS.read_text("utf-8")
     names = {claude.BASE_URL, *claude.CREDENTIALS, *claude.MODELS, claude.CONTEXT, ".".join(claude.HELPER)}
     for summary in presets.summaries("")[0]:

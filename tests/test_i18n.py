@@ -43,7 +43,7 @@ def test_catalogues_are_complete() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-ENGLISH = re.compile(r"\b(?:the|is|of|and|not|this|to|for|with|from|has|show|print|exit|message)\b", re.I)
+ENGLISH = re.compile(r"(?<![\w-])(?:the|is|of|and|not|this|to|for|with|from|has|show|print|exit)(?![\w-])", re.I)
 
 
 def chinese(home: Path, *args: str) -> str:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 from pathlib import Path
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from support import tools
 
 ROOT = Path(__file__).resolve().parents[1]
 LOCK = (ROOT / "requirements" / "dev.lock").read_text("utf-8")
@@ -16,11 +16,7 @@ LOCK = (ROOT / "requirements" / "dev.lock").read_text("utf-8")
 def test_satisfies_pyproject() -> None:
     """Every requirement of pyproject.toml is locked, at a version that it allows."""
     locked = dict(re.findall(r"^([a-z0-9-]+)==(\S+)", LOCK, re.M))
-    spec = importlib.util.spec_from_file_location("lock", ROOT / "tools" / "lock.py")
-    assert spec and spec.loader
-    lock = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(lock)
-    for text in lock.wanted():
+    for text in tools.load("lock").wanted():
         wanted = Requirement(text)
         name = canonicalize_name(wanted.name)
         assert name in locked, f"{text}: run python3 tools/lock.py"

@@ -47,15 +47,29 @@ def run(argv: list[str], home: str) -> str:
     return done.stdout + done.stderr
 
 
+def commands() -> list[str]:
+    """Return every command and its own commands: ``key``, ``key set``."""
+    import typer
+
+    from ccsetup.cli._app import COMMANDS, app
+
+    out = []
+    group: Any = typer.main.get_command(app)
+    for name in COMMANDS:
+        below = getattr(group.get_command(None, name), "commands", {})
+        out += [name, *(f"{name} {inner}" for inner in below)]
+    return out
+
+
 def cli_page() -> str:
     """Return docs/reference/cli.md."""
-    from ccsetup.cli._app import ALIASES, COMMANDS
+    from ccsetup.cli._app import ALIASES
 
     out = [GENERATED, "# Command line\n\nWhat `ccsetup --help` and every command's `--help` print.\n"]
     short = {name: alias for alias, name in ALIASES.items()}
     with tempfile.TemporaryDirectory() as home:
-        for name in ("", *COMMANDS):
-            argv = ["ccsetup", name] if name else ["ccsetup"]
+        for name in ("", *commands()):
+            argv = ["ccsetup", *name.split()]
             text = run([sys.executable, "-m", *argv, "--help"], home)
             out.append(f"\n## {' '.join(argv)}\n\n")
             if name in short:

@@ -47,7 +47,7 @@ def extract() -> Catalog:
 
 
 def preset_texts() -> Iterator[tuple[str, str]]:
-    """Yield what presets say to users: why a client cannot use a provider, what keys are called, what no check knows."""
+    """Yield what presets say to users: why a client cannot use a provider, names of keys, why none is checked."""
     for file in sorted(glob.glob(os.path.join(ROOT, "presets", "*.yaml"))):
         with open(file, encoding="utf-8") as opened:
             preset = yaml.safe_load(opened)

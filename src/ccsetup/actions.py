@@ -13,9 +13,9 @@ from ccsetup.clients.base import Files, Use, Version, Wishes
 from ccsetup.documents import dotenv
 from ccsetup.documents.edit import Set, Unset, lookup
 from ccsetup.draft import Draft
-from ccsetup.errors import CcsetupError, UsageError
+from ccsetup.errors import CcsetupError, DocumentError, UsageError
 from ccsetup.i18n import _
-from ccsetup.model import CLIENT_NAMES, ClientName, Preset, Secret
+from ccsetup.model import CLIENT_NAMES, ClientName, Preset, Secret, Unsupported
 from ccsetup.paths import Paths
 from ccsetup.plan import Note, Owned, Wish, edits, owned_from_json, owned_to_json
 from ccsetup.profiles import Part, Profile
@@ -74,9 +74,29 @@ class World:
         self.keychain: dict[str, Optional[Secret]] = {}
         """Keys that the keyring is to hold after this, by profile; None: it is to forget the key."""
         self.notes: list[Note] = []
+        self._check_state()
         self.profiles = profiles.parse(draft.text(paths.profiles), paths.short(paths.profiles))
 
     # The record of what we own.
+
+    def _check_state(self) -> None:
+        """Begin a new record where ours cannot be read: it must never keep anybody from switching."""
+        try:
+            data = self.draft.data(self.paths.state, "json")
+            slots = [*data.get("clients", {}).values(), *(c for p in data.get("saved", {}).values() for c in p.values())]
+            if all(isinstance(slot, dict) and isinstance(slot.get("owned", {}), dict) for slot in slots):
+                return
+        except (DocumentError, AttributeError):
+            pass
+        self.draft.replace(self.paths.state, None)
+        self.notes.append(
+            Note(
+                "warning",
+                _("{file} is damaged: what was set before may stay in the settings of the clients.").format(
+                    file=self.paths.short(self.paths.state)
+                ),
+            )
+        )
 
     def _state(self, *path: str) -> Any:
         return lookup(self.draft.data(self.paths.state, "json"), path)
@@ -309,7 +329,6 @@ def merge(world: World, request: Request) -> Profile:
                 )
         else:
             parts = {**others, **parts}
-        _needs_own_key(world, old, request, provider, region)
     storage: Any = request.key_storage or (old.key_storage if old else "") or "inline"
     key_env = request.key_env
     if storage in ("env", "dotenv") and not key_env:
@@ -323,26 +342,30 @@ def merge(world: World, request: Request) -> Profile:
         )
     ordered = {c: parts[c] for c in CLIENT_NAMES if c in parts}
     profile = Profile(request.name, provider, region, storage, key_env, ordered, key_command)
+    _needs_own_key(world, old, profile, request)
     _check_one_host(world, old, profile, request)
     return profile
 
 
-def _needs_own_key(world: World, old: Profile, request: Request, provider: str, region: str) -> None:
-    """Refuse to send the saved key to another provider, region or host than the one it was given for."""
-    if request.key is not None or request.key_command or request.key_storage == "env" or old.key_storage == "env":
+def _needs_own_key(world: World, old: Optional[Profile], profile: Profile, request: Request) -> None:
+    """Refuse to send the saved key to another host than those it was given for."""
+    if old is None or request.key is not None or request.key_command or "env" in (profile.key_storage, old.key_storage):
         return
-    moved = (old.provider, old.region or preset_default(world, old)) != (provider, region)
-    for client, part in request.parts.items():
-        was = old.parts.get(client)
-        if part.url and was is not None and profiles.origin(part.url) != profiles.origin(world_url(world, old, client)):
-            moved = True
-    if moved:
-        raise UsageError(
-            _("Profile '{name}' has the key of another address, which is not sent to the new one.").format(
-                name=old.name
-            ),
-            hint=_("Give the key for the new address with -k KEY, or choose another name with -n NAME."),
-        )
+    known = {profiles.origin(world_url(world, old, c)) for c in old.parts}
+    preset = world.load_preset(old.provider)
+    for region in preset.regions:
+        own = {profiles.origin(e.base_url) for e in (region.claude, region.codex) if not isinstance(e, Unsupported)}
+        if region.id == (old.region or preset.regions[0].id) and own & known:
+            known |= own  # the hosts of one site of one provider take the same key
+    for client in profile.parts:
+        host = profiles.origin(world_url(world, profile, client))
+        if host not in known:
+            raise UsageError(
+                _("The key of profile '{name}' was given for {known}; it is not sent to {host}.").format(
+                    name=old.name, known=", ".join(sorted(known)), host=host
+                ),
+                hint=_("Give the key for the new address with -k KEY, or choose another name with -n NAME."),
+            )
 
 
 def preset_default(world: World, profile: Profile) -> str:

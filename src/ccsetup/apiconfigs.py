@@ -39,6 +39,13 @@ FIELDS: dict[str, type] = {
 }
 
 
+PART_FIELDS = (
+    "type", "url", "claudeUrl", "codexUrl", "primaryModel", "fastModel", "defaultHaikuModel", "defaultSonnetModel",
+    "defaultOpusModel", "defaultFableModel", "subagentModel", "contextWindow", "providerId",
+)  # fmt: skip
+"""The fields that are about one client of a profile, not about the profile."""
+
+
 class Entry(NamedTuple):
     """One entry: its fields in their canonical spelling, and its place for messages ("entry 2")."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple, Optional
 
-from ccsetup import keys, profiles
+from ccsetup import apiconfigs, keys, profiles
 from ccsetup.actions import Request, World
 from ccsetup.apiconfigs import Entry
 from ccsetup.clients import CLIENTS
@@ -124,6 +124,8 @@ def _checked(world: World, entry: Entry, common: Options) -> Request:
         preset = world.load_preset(existing.provider)
         region = entry.text("region") or existing.region
         clients = common.clients
+        if not clients and any(f in entry.fields for f in apiconfigs.PART_FIELDS):
+            clients = ["claude-code"] if "claude-code" in existing.parts else list(existing.parts)
         storage = common.storage or existing.key_storage
     else:
         preset = world.load_preset(provider)
@@ -152,9 +154,12 @@ def _checked(world: World, entry: Entry, common: Options) -> Request:
                 type=profiles.printable(entry.text("type"))
             )
         )
-    if key is None and storage != "env" and not key_command and not preset.key_required and preset.default_key:
-        key = Secret(preset.default_key)
-    if key is None and storage != "env" and not key_command and not (name in world.profiles and _has_key(world, name)):
+    kept = name in world.profiles and _has_key(world, name)
+    if kept and world.profiles[name].provider != preset.id:
+        kept = not preset.default_key or preset.key_required  # the other provider's key; ``actions`` refuses it
+    if key is None and storage != "env" and not key_command and not kept:
+        key = Secret(preset.default_key) if preset.default_key and not preset.key_required else None
+    if key is None and storage != "env" and not key_command and not kept:
         raise Incomplete(
             _('Config "{name}" requires API key').format(name=name)
             if entry.place

@@ -111,7 +111,7 @@ def summaries(user_dir: str = "", folders: Folders = BUILT_IN) -> tuple[list[Pre
 def key_families(folders: Folders = BUILT_IN) -> list[tuple[str, KeyFamily]]:
     """Return (preset id, family) of every built-in preset, longest prefix first, to recognise a key."""
     pairs = [
-        (preset_id, KeyFamily(**family))
+        (preset_id, _family(family))
         for preset_id, entry in _index(folders).items()
         for family in entry["key_families"]
     ]
@@ -150,7 +150,7 @@ def build(plain: dict[str, Any]) -> Preset:
         key_env=plain["key_env"],
         key_required=plain["key_required"],
         default_key=plain["default_key"],
-        key_families=tuple(KeyFamily(**family) for family in plain["key_families"]),
+        key_families=tuple(_family(family) for family in plain["key_families"]),
         regions=tuple(_region(region) for region in plain["regions"]),
         models=tuple(Model(**model) for model in plain["models"]),
         legacy_urls=tuple(LegacyUrl(**url) for url in plain["legacy_urls"]),
@@ -168,11 +168,24 @@ def _region(plain: dict[str, Any]) -> Region:
         env = {name: Fact(**fact) for name, fact in raw["env"].items()}
         claude = ClaudeEndpoint(**{**raw, "models": Tiers(**tiers) if tiers else None, "env": env})
     else:
-        claude = Unsupported(**raw)
+        claude = Unsupported(_said(raw["reason"]))
     raw = plain["codex"]
-    codex = CodexEndpoint(**{**raw, "efforts": tuple(raw["efforts"])}) if "base_url" in raw else Unsupported(**raw)
+    if "base_url" in raw:
+        codex = CodexEndpoint(**{**raw, "efforts": tuple(raw["efforts"]), "reason": _said(raw["reason"])})
+    else:
+        codex = Unsupported(_said(raw["reason"]))
     verify = tuple(_check(check) for check in plain["verify"])
-    return Region(**{**plain, "claude": claude, "codex": codex, "verify": verify})
+    note = _said(plain["verify_note"])
+    return Region(**{**plain, "claude": claude, "codex": codex, "verify": verify, "verify_note": note})
+
+
+def _family(plain: dict[str, Any]) -> KeyFamily:
+    return KeyFamily(**{**plain, "name": _said(plain["name"])})
+
+
+def _said(text: str) -> str:
+    """Return a text of a preset in the user's language; the catalogues have those of the shipped presets."""
+    return _(text) if text else ""
 
 
 def _check(plain: dict[str, Any]) -> KeyCheck:

@@ -120,7 +120,15 @@ _TEXT_FIELDS = tuple(f for f in Part._fields if f != "context_window")
 
 def parse(text: str, file: str) -> dict[str, Profile]:
     """Return the profiles in *text*, in the file's order; DocumentError says file, line and key."""
-    data = tomldoc.parse(text)
+    try:
+        data = tomldoc.parse(text)
+    except DocumentError as e:
+        raise DocumentError(
+            f"{file}:{e.line}:{e.column}: {e.message}",
+            line=e.line,
+            column=e.column,
+            hint=_("Correct the line, or set the profile up again with ccsetup init."),
+        ) from None
     out: dict[str, Profile] = {}
 
     def bad(where: KeyPath, problem: str) -> DocumentError:

@@ -321,7 +321,7 @@ def test_another_provider_under_the_same_name_wants_its_own_key(home: Path) -> N
     before = cc.files(home, records=True)
     result = cc.main("init", "-s", "-p", "kimi", "-n", "p", "-T", "codex")
     assert result.rc == 2, result
-    assert "key is missing" in result.stderr
+    assert "The key of profile 'p' was given for https://open.bigmodel.cn; it is not sent to https://api.moonshot.cn." in result.stderr
     assert cc.files(home, records=True) == before
     assert cc.main("init", "-s", "-p", "kimi", "-n", "p", "-T", "codex", "-k", "other-" + KEY).ok
     assert codex(home)["model_providers"]["ccsetup-p"]["experimental_bearer_token"] == "other-" + KEY

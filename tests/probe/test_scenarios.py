@@ -16,11 +16,9 @@ from unittest import mock
 import pytest
 from support import cc
 from support.emulator import SCENARIOS, Emulator, Internet
-from support.probing import CLIENTS, Judgement, judgement, run_test, shown, write
+from support.probing import CLIENTS, Judgement, judge, judgement, run_test, shown, write
 
-from ccsetup import paths
-from ccsetup.model import Preset
-from ccsetup.probe import effective_claude, effective_codex, run
+from ccsetup.probe import run
 from ccsetup.probe.verdict import EXIT
 
 TIMEOUT = 1.5
@@ -133,27 +131,8 @@ def emulator(running: Emulator) -> Emulator:
     return running
 
 
-def judge(
-    home: Path, client: str, emulator: Emulator, *, level: str = "normal", presets: tuple[Preset, ...] = ()
-) -> Judgement:
-    """Test what *client* would use in *home*, in this process."""
-    environ = cc.environment(home, emulator.env)
-    work = home / "work"
-    work.mkdir(exist_ok=True)
-    here = paths.from_environ(environ)._replace(cwd=str(work))
-    etc = str(home / "no-etc")
-    target = (
-        effective_claude.target(here, lambda: list(presets), etc=etc)
-        if client == "claude-code"
-        else effective_codex.target(here, lambda: (0, 169, 0), lambda: list(presets), etc=etc)
-    )
-    assert target is not None
-    options = run.Options(level=cast(Any, level), timeout=TIMEOUT if level != "deep" else 10 * TIMEOUT)
-    with mock.patch.dict(os.environ, emulator.env):  # OpenSSL reads SSL_CERT_FILE there
-        (report,), interrupted = run.probe([target], options)
-    assert not interrupted
-    said = report.json()
-    return judgement(said, EXIT[said["verdict"]], json.dumps(said, ensure_ascii=False) + repr(report))
+def limit(level: str) -> float:
+    return 10 * TIMEOUT if level == "deep" else TIMEOUT
 
 
 def check(judged: Judgement, row: Row) -> None:
@@ -185,9 +164,9 @@ def test_verdict(home: Path, emulator: Emulator, row: Row, client: str) -> None:
     write(home, client, emulator)
     start = time.monotonic()
 
-    judged = judge(home, client, emulator, level=row.level)
+    judged = judge(home, client, emulator, level=row.level, timeout=limit(row.level))
 
-    assert time.monotonic() - start < (TIMEOUT if row.level != "deep" else 10 * TIMEOUT) + SLACK
+    assert time.monotonic() - start < limit(row.level) + SLACK
     check(judged, row)
     check_clean(judged.output, emulator)
 
@@ -260,7 +239,7 @@ def test_text_and_files_are_clean(home: Path, emulator: Emulator, scenario: str)
 def test_in_the_home_folder(home: Path, emulator: Emulator, client: str) -> None:
     """Started in the home folder, where the user's files look like a project's, it finds the user's settings."""
     write(home, client, emulator)
-    judged = run_test(home, client=client)  # which runs there
+    judged = run_test(home, client=client, cwd=home)
     assert judged.verdict == "ok", f"\n{judged!r}"
 
 
@@ -290,7 +269,7 @@ def test_bad_addresses(home: Path, emulator: Emulator, client: str, change: Any,
     """What is wrong with the shape of a URL is said before anything is sent."""
     bent = Bent(emulator, change)
     write(home, client, cast(Emulator, bent))
-    judged = judge(home, client, emulator)
+    judged = judge(home, client, emulator, timeout=TIMEOUT)
     check(judged, Row("", "config", "resolve", said))
     assert emulator.calls == []
 
@@ -326,7 +305,7 @@ def deep_text(judged: Judgement) -> str:
 def test_deep_reports_everything(home: Path, emulator: Emulator, client: str) -> None:
     """A good endpoint: streaming, tools and parallel tools are said to work, usage and rate limits are shown."""
     write(home, client, emulator)
-    judged = judge(home, client, emulator, level="deep")
+    judged = judge(home, client, emulator, level="deep", timeout=limit("deep"))
     assert judged.verdict == "ok", judged
     text = deep_text(judged)
     assert "parallel" in text
@@ -354,7 +333,7 @@ def test_deep_names_the_setting(home: Path, emulator: Emulator, scenario: str, c
         from support.probing import write_claude
 
         write_claude(home, emulator.claude_url, emulator.key, CLAUDE_CODE_DISABLE_EXPERIMENTAL_BETAS="")
-    judged = judge(home, client, emulator, level="deep")
+    judged = judge(home, client, emulator, level="deep", timeout=limit("deep"))
     check(judged, Row("", "degraded", "deep", said))
 
 

@@ -57,12 +57,14 @@ def run(
     cwd: Optional[Path] = None,
     umask: int = 0o022,
     python: tuple[str, ...] = (),
+    prefix: tuple[str, ...] = (),
 ) -> Result:
     """Run ``ccsetup *argv`` with HOME=*home*; standard input is a pipe that holds *stdin*.
 
-    *env* adds variables, or with None takes one away.  *python* are options for the interpreter.
+    *env* adds variables, or with None takes one away.  *python* are options for the interpreter, *prefix* is put
+    before the command (``unshare`` and the like).
     """
-    process = start(home, *argv, env=env, cwd=cwd, umask=umask, python=python)
+    process = start(home, *argv, env=env, cwd=cwd, umask=umask, python=python, prefix=prefix)
     out, err = process.communicate(stdin.encode(), timeout=120)
     return Result(process.returncode, out.decode("utf-8", "replace"), err.decode("utf-8", "replace"), argv)
 
@@ -74,10 +76,11 @@ def start(
     cwd: Optional[Path] = None,
     umask: int = 0o022,
     python: tuple[str, ...] = (),
+    prefix: tuple[str, ...] = (),
 ) -> subprocess.Popen[bytes]:
     """Start ``ccsetup *argv`` as ``run`` does, and return the process without waiting for it."""
     return subprocess.Popen(
-        [sys.executable, *python, "-m", "ccsetup", *argv],
+        [*prefix, sys.executable, *python, "-m", "ccsetup", *argv],
         env=environment(home, env),
         cwd=cwd or home,
         stdin=subprocess.PIPE,

@@ -60,12 +60,15 @@ def run_claude(
     env: Optional[Mapping[str, str]] = None,
     args: Sequence[str] = (),
     timeout: float = TIMEOUT,
+    cwd: Optional[Path] = None,
+    prefix: Sequence[str] = (),
 ) -> Result:
     """Run ``claude -p prompt *args`` with ``<home>/.claude/settings.json``.
 
     *env* adds variables, as a user's shell would; pass CLAUDE_CONFIG_DIR there to move the configuration.
     """
-    return run("claude-code", version, home, ["-p", prompt, *args], env=env, timeout=timeout)
+    argv = ["-p", prompt, *args]
+    return run("claude-code", version, home, argv, env=env, timeout=timeout, cwd=cwd, prefix=prefix)
 
 
 def run_codex(
@@ -77,11 +80,13 @@ def run_codex(
     env: Optional[Mapping[str, str]] = None,
     args: Sequence[str] = (),
     timeout: float = TIMEOUT,
+    cwd: Optional[Path] = None,
+    prefix: Sequence[str] = (),
 ) -> Result:
     """Run ``codex exec *args prompt``, with ``--profile`` *profile* when given, and ``<home>/.codex/config.toml``."""
     chosen = ["--profile", profile] if profile is not None else []
     argv = ["exec", "--skip-git-repo-check", *chosen, *args, prompt]
-    return run("codex", version, home, argv, env=env, timeout=timeout)
+    return run("codex", version, home, argv, env=env, timeout=timeout, cwd=cwd, prefix=prefix)
 
 
 def codex_no_retries(provider_id: str) -> tuple[str, ...]:
@@ -138,12 +143,15 @@ def run(
     *,
     env: Optional[Mapping[str, str]] = None,
     timeout: float = TIMEOUT,
+    cwd: Optional[Path] = None,
+    prefix: Sequence[str] = (),
 ) -> Result:
     """Run *client* (``claude-code``, ``codex``) with *args*; raise InstallError when it is not installed.
 
+    It runs in *cwd*, or else in an empty folder; *prefix* is put before the command (``unshare`` and the like).
     Raises subprocess.TimeoutExpired after *timeout* seconds, with what the client had written as a note.
     """
-    argv = [*client_install.command(client, version), *args]
+    argv = [*prefix, *client_install.command(client, version), *args]
     home.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="ccsetup-client-") as scratch, _refusing_proxy() as (proxy, outside):
         work = Path(scratch, "work")
@@ -154,7 +162,7 @@ def run(
             start = time.monotonic()
             process = subprocess.Popen(
                 argv,
-                cwd=work,
+                cwd=cwd or work,
                 env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=out,

@@ -6,9 +6,11 @@ The files are what the clients are known to accept, independent of what ccsetup 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple, Optional
+from typing import Any, NamedTuple, Optional, cast
+from unittest import mock
 
 from support import cc
 from support.emulator import Emulator
@@ -96,6 +98,7 @@ class Judgement(NamedTuple):
     steps: tuple[Mapping[str, Any], ...]
     output: str
     """Everything that was printed."""
+    base_url: str
 
     def __repr__(self) -> str:
         lines = [f"{self.verdict} ({self.exit_code}) at {self.layer}"]
@@ -111,16 +114,34 @@ def judgement(target: Mapping[str, Any], exit_code: int, output: str) -> Judgeme
     bad = next((s for s in steps if s["verdict"] not in ("ok", "skipped", "unknown")), None)
     said = json.dumps(bad, ensure_ascii=False) if bad else ""
     return Judgement(
-        target["verdict"], bad["layer"] if bad else "", bad["hint"] if bad else "", said, exit_code, steps, output
+        target["verdict"],
+        bad["layer"] if bad else "",
+        bad["hint"] if bad else "",
+        said,
+        exit_code,
+        steps,
+        output,
+        target["base_url"],
     )
 
 
 def run_test(
-    home: Path, *argv: str, client: Optional[str] = None, env: Optional[Mapping[str, Optional[str]]] = None
+    home: Path,
+    *argv: str,
+    client: Optional[str] = None,
+    env: Optional[Mapping[str, Optional[str]]] = None,
+    cwd: Optional[Path] = None,
+    prefix: tuple[str, ...] = (),
 ) -> Judgement:
-    """Run ``ccsetup test --json *argv`` as a process and return what it said of its only target."""
+    """Run ``ccsetup test --json *argv`` as a process, in an empty folder or in *cwd*, and return what it said.
+
+    There has to be exactly one target.
+    """
     chosen = ("-T", client) if client else ()
-    done = cc.run(home, "test", "--json", *chosen, *argv, env=env)
+    if cwd is None:
+        cwd = home / "empty"
+        cwd.mkdir(exist_ok=True)
+    done = cc.run(home, "test", "--json", *chosen, *argv, env=env, cwd=cwd, prefix=prefix)
     assert "Traceback" not in done.stderr, done
     try:
         targets = done.json["result"]["targets"]
@@ -128,6 +149,30 @@ def run_test(
         raise AssertionError(f"no result: {done!r}") from None
     assert len(targets) == 1, done
     return judgement(targets[0], done.rc, done.stdout + done.stderr)
+
+
+def judge(home: Path, client: str, emulator: Emulator, *, level: str = "normal", timeout: float = 5) -> Judgement:
+    """Test, in this process, what *client* would use in an empty folder."""
+    from ccsetup import paths
+    from ccsetup.probe import effective_claude, effective_codex, run
+    from ccsetup.probe.verdict import EXIT
+
+    environ = cc.environment(home, emulator.env)
+    empty = home / "empty"
+    empty.mkdir(exist_ok=True)
+    here = paths.from_environ(environ)._replace(cwd=str(empty))
+    etc = str(home / "no-etc")
+    target = (
+        effective_claude.target(here, list, etc=etc)
+        if client == "claude-code"
+        else effective_codex.target(here, lambda: (0, 169, 0), list, etc=etc)
+    )
+    assert target is not None
+    with mock.patch.dict(os.environ, emulator.env):  # OpenSSL reads SSL_CERT_FILE there
+        (report,), interrupted = run.probe([target], run.Options(level=cast(Any, level), timeout=timeout))
+    assert not interrupted
+    said = report.json()
+    return judgement(said, EXIT[said["verdict"]], json.dumps(said, ensure_ascii=False) + repr(report))
 
 
 def pieces(key: str, size: int = 8) -> list[str]:

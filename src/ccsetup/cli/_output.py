@@ -36,6 +36,11 @@ def line(text: str = "") -> None:
     sys.stdout.write(text + "\n")
 
 
+def safe(text: str) -> str:
+    """Return *text* without control characters: what stands in a user's file never steers the terminal."""
+    return "".join(c if c == "\n" or c.isprintable() else "\ufffd" for c in text)
+
+
 def print_notes(notes: Iterable[Note]) -> None:
     """Print notes to standard error, each once."""
     sys.stdout.flush()  # notes come after what was done, also where both end in one file
@@ -46,9 +51,9 @@ def print_notes(notes: Iterable[Note]) -> None:
         seen.add(note.text)
         label = {"info": _("Note"), "warning": _("Warning"), "blocked": _("Will not work yet")}[note.level]
         colour = {"info": "36", "warning": "33", "blocked": "31"}[note.level]
-        sys.stderr.write(f"{paint(label, colour, sys.stderr)}: {note.text}\n")
+        sys.stderr.write(f"{paint(label, colour, sys.stderr)}: {safe(note.text)}\n")
         if note.hint:
-            sys.stderr.write(f"  {note.hint}\n")
+            sys.stderr.write(f"  {safe(note.hint)}\n")
 
 
 def paint(text: str, code: str, stream: Any = None) -> str:

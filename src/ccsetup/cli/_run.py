@@ -57,20 +57,24 @@ def _run(argv: list[str]) -> int:
         return report(argv, FAILED, e.format_message(), "")
     except (KeyboardInterrupt, BrokenPipeError):
         raise
+    except SystemExit as e:
+        if isinstance(e.__context__, BrokenPipeError):  # typer makes exit code 1 of it
+            raise e.__context__ from None
+        raise
     except Exception as e:
         return _bug(argv, e)
 
 
 def report(argv: Sequence[str], code: int, message: str, hint: str) -> int:
     """Print an error, as JSON where the user asked for JSON, and return *code*."""
-    if "--json" in argv:
-        from ccsetup.cli import _output
+    from ccsetup.cli import _output
 
+    if "--json" in argv:
         _output.print_json(_command(argv), {}, [], error={"message": message, "hint": hint, "exit_code": code})
         return code
-    sys.stderr.write(i18n._("Error: {message}").format(message=message) + "\n")
+    sys.stderr.write(_output.safe(i18n._("Error: {message}").format(message=message)) + "\n")
     if hint:
-        sys.stderr.write(hint + "\n")
+        sys.stderr.write(_output.safe(hint) + "\n")
     return code
 
 

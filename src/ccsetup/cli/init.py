@@ -152,11 +152,16 @@ def command(
     if key_storage == "keyring":
         key_storage = _keyring_or_file(context)
     common = Options(secret, clients, key_storage or "", storage_env or "", key_command or "", not no_activate)
+    single = {
+        "-p": provider, "-n": name, "-u": url, "--claude-url": claude_url, "--codex-url": codex_url, "-t": api_type,
+        "-M": model, "-F": fast_model, "-H": haiku_model, "-S": sonnet_model, "-O": opus_model,
+        "--fable-model": fable_model, "--subagent-model": subagent_model, "--context-window": context_window,
+        "--region": region, "--provider-id": provider_id,
+    }  # fmt: skip
+    for option, value in single.items():
+        if isinstance(value, str) and not value.strip():  # a variable that a script forgot to set
+            raise UsageError(_("{option} is given without a value.").format(option=option))
     if many:
-        single = {
-            "-p": provider, "-n": name, "-u": url, "--claude-url": claude_url, "--codex-url": codex_url, "-t": api_type,
-            "-M": model, "-F": fast_model, "--region": region, "--provider-id": provider_id,
-        }  # fmt: skip
         given = [o for o, v in single.items() if v is not None]
         if given:
             raise UsageError(

@@ -107,7 +107,7 @@ def _print_profiles(
             text = _("{url} (not set up by ccsetup)").format(url=info["url"])
         else:
             text = _("its own account (no provider set)")
-        _output.line(f"{title}: {text}")
+        _output.line(_output.safe(f"{title}: {text}"))
     _output.line()
     if not rows:
         _output.line(_("No profile is saved yet. Make one with: ccsetup init -p PROVIDER -k KEY"))

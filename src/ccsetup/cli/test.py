@@ -17,7 +17,7 @@ from ccsetup.clients.base import Use
 from ccsetup.entries import clients_named
 from ccsetup.errors import CcsetupError, UsageError
 from ccsetup.i18n import _
-from ccsetup.model import CLIENT_NAMES, ClaudeEndpoint, ClientName, CodexEndpoint, Preset, Secret
+from ccsetup.model import CLIENT_NAMES, ClaudeEndpoint, ClientName, Preset, Secret
 from ccsetup.plan import Note
 from ccsetup.probe.target import Finding, Target
 from ccsetup.probe.verdict import EXIT, Report, Step, worst
@@ -44,7 +44,10 @@ def complete(incomplete: str) -> list[str]:
 
 def command(
     name: Optional[str] = typer.Argument(
-        None, metavar="[NAME]", help=_("A saved profile; what the clients use now when not given."), autocompletion=complete
+        None,
+        metavar="[NAME]",
+        help=_("A saved profile; what the clients use now when not given."),
+        autocompletion=complete,
     ),
     code_type: Optional[list[str]] = typer.Option(
         None, "-T", "--code-type", metavar="CLIENT", help=_("claude-code (cc), codex (cx) or all; repeatable.")
@@ -64,17 +67,31 @@ def command(
     api_type: Optional[str] = typer.Option(
         None, "-t", "--api-type", metavar="TYPE", help=_("How Claude Code sends the key: auth_token or api_key.")
     ),
-    model: Optional[str] = typer.Option(None, "-M", "--model", "--api-model", metavar="ID", help=_("The model, with -p.")),
-    region: Optional[str] = typer.Option(None, "--region", metavar="ID", help=_("Site or plan of the provider, with -p.")),
+    model: Optional[str] = typer.Option(
+        None, "-M", "--model", "--api-model", metavar="ID", help=_("The model, with -p.")
+    ),
+    region: Optional[str] = typer.Option(
+        None, "--region", metavar="ID", help=_("Site or plan of the provider, with -p.")
+    ),
     quick: bool = typer.Option(False, "--quick", help=_("Only what is free: address, connection, key, protocol.")),
-    deep: bool = typer.Option(False, "--deep", help=_("Also streaming, tools, images and special fields; costs tokens.")),
+    deep: bool = typer.Option(
+        False, "--deep", help=_("Also streaming, tools, images and special fields; costs tokens.")
+    ),
     client: bool = typer.Option(False, "--client", help=_("Also run the real claude or codex once, without retries.")),
     as_json: bool = typer.Option(False, "--json", help=_("Print one JSON object.")),
-    watch: Optional[str] = typer.Option(None, "--watch", metavar="SECONDS", help=_("Test again and again until Ctrl-C.")),
-    compare: bool = typer.Option(False, "--compare", help=_("Rank the profiles by the speed of their answers; costs tokens.")),
+    watch: Optional[str] = typer.Option(
+        None, "--watch", metavar="SECONDS", help=_("Test again and again until Ctrl-C.")
+    ),
+    compare: bool = typer.Option(
+        False, "--compare", help=_("Rank the profiles by the speed of their answers; costs tokens.")
+    ),
     runs: int = typer.Option(3, "--runs", min=1, max=20, metavar="N", help=_("How often --compare asks each.")),
-    output: Optional[str] = typer.Option(None, "-o", "--output", metavar="FILE", help=_("Write the report to FILE.html or FILE.svg.")),
-    insecure_http: bool = typer.Option(False, "--insecure-http", help=_("Allow http:// to a public host; the key is readable on the way.")),
+    output: Optional[str] = typer.Option(
+        None, "-o", "--output", metavar="FILE", help=_("Write the report to FILE.html or FILE.svg.")
+    ),
+    insecure_http: bool = typer.Option(
+        False, "--insecure-http", help=_("Allow http:// to a public host; the key is readable on the way.")
+    ),
     timeout: Optional[float] = typer.Option(
         None, "--timeout", metavar="SECONDS", min=0.1, max=3600, help=_("Time for each target: 30, with --deep 180.")
     ),
@@ -85,7 +102,15 @@ def command(
     context = Context()
     clients = clients_named(code_type)
     if provider is None:
-        given = {"-k": key, "--api-key-file": key_file, "--api-key-env": key_env, "-u": url, "-t": api_type, "-M": model, "--region": region}
+        given = {
+            "-k": key,
+            "--api-key-file": key_file,
+            "--api-key-env": key_env,
+            "-u": url,
+            "-t": api_type,
+            "-M": model,
+            "--region": region,
+        }
         option = next((o for o, v in given.items() if v is not None), "")
         if option:
             raise UsageError(
@@ -152,7 +177,9 @@ def _seconds(text: str) -> float:
     except ValueError:
         value = 0.0
     if not 1 <= value <= 86400:
-        raise UsageError(_("--watch: '{text}' is not a number of seconds such as 30.").format(text=profiles.printable(text, 20)))
+        raise UsageError(
+            _("--watch: '{text}' is not a number of seconds such as 30.").format(text=profiles.printable(text, 20))
+        )
     return value
 
 
@@ -174,7 +201,9 @@ def _preset_target(
     preset = context.preset(provider)
     if api_type not in (None, "auth_token", "api_key"):
         raise UsageError(
-            _("Invalid auth type '{type}'. Valid types: auth_token, api_key").format(type=profiles.printable(api_type or ""))
+            _("Invalid auth type '{type}'. Valid types: auth_token, api_key").format(
+                type=profiles.printable(api_type or "")
+            )
         )
     if secret is None and not preset.key_required and preset.default_key:
         secret = Secret(preset.default_key)
@@ -186,7 +215,9 @@ def _preset_target(
     place = profiles.region_of(draft, preset)
     if len(clients) > 1:
         raise UsageError(_("-p tests one client: give -T once."))
-    client: ClientName = clients[0] if clients else "claude-code" if isinstance(place.claude, ClaudeEndpoint) or url else "codex"
+    client: ClientName = (
+        clients[0] if clients else "claude-code" if isinstance(place.claude, ClaudeEndpoint) or url else "codex"
+    )
     part = Part(url=(url or "").strip(), auth=api_type or "", primary_model=model or "")
     draft = draft._replace(parts={client: part})
     endpoint = (
@@ -210,9 +241,7 @@ def _profile_targets(
 
     out = []
     if not names:
-        raise CcsetupError(
-            _("No profile is saved yet."), hint=_("Make one with: ccsetup init -p PROVIDER -k KEY")
-        )
+        raise CcsetupError(_("No profile is saved yet."), hint=_("Make one with: ccsetup init -p PROVIDER -k KEY"))
     for name in names:
         profile = world.profiles[name]
         for client in clients or [c for c in CLIENT_NAMES if c in profile.parts]:
@@ -232,7 +261,9 @@ def _profile_targets(
 def _broken(name: str, client: ClientName, e: CcsetupError) -> Target:
     """Return a target for what cannot even be put together."""
     wire: Any = "anthropic" if client == "claude-code" else "responses"
-    return Target(name, client, "profile", wire, "", (), (), {}, findings=(Finding("config", e.message, e.hint),), profile=name)
+    return Target(
+        name, client, "profile", wire, "", (), (), {}, findings=(Finding("config", e.message, e.hint),), profile=name
+    )
 
 
 def _effective_targets(context: Context, world: World, clients: Sequence[ClientName]) -> list[Target]:
@@ -409,16 +440,18 @@ def step_text(step: Step, verbose: bool) -> str:
     if step.verdict == "skipped" and not verbose:
         return f"  {step.layer:<8} {word}".rstrip()
     indent = " " * 10
-    if step.evidence is not None and step.verdict not in ("ok", "skipped") and (step.evidence.message or step.evidence.status):
+    if (
+        step.evidence is not None
+        and step.verdict not in ("ok", "skipped")
+        and (step.evidence.message or step.evidence.status)
+    ):
         said = f"HTTP {step.evidence.status}" if step.evidence.status else ""
         if step.evidence.message:
             said = f"{said}: {step.evidence.message}" if said else step.evidence.message
         lines.append(indent + said)
     if step.hint:
         lines.append(indent + "→ " + step.hint)
-    if verbose or step.layer == "deep" or step.verdict not in ("ok", "skipped"):
-        lines += [indent + d for d in step.details]
-    elif step.layer in ("reach", "model"):
+    if verbose or step.layer == "deep" or step.verdict not in ("ok", "skipped") or step.layer in ("reach", "model"):
         lines += [indent + d for d in step.details]
     return "\n".join(lines)
 

@@ -72,7 +72,7 @@ def answer(
     if not text:
         return Answer("empty", "none")
     if _is_html(kind, text):
-        return _html(status, text, headers)
+        return _html(status, text)
     data = _parse(text)
     if data is None:
         if text.startswith(("event:", "data:", ":")):
@@ -231,7 +231,9 @@ _MODEL = re.compile(
     r"|(?:unknown|invalid|unsupported|no such|missing|specify|provide|select|empty|not have access to|access to)(?: \w+){0,3} model\b"
     r"|model_not_found|modelnotfound|\bmodel: |model_name|modelcode|no available channel|无可用渠道|模型"
 )
-_REGION = re.compile(r"unsupported_country|country|territory|not (?:available|supported) in your (?:region|location)|地区")
+_REGION = re.compile(
+    r"unsupported_country|country|territory|not (?:available|supported) in your (?:region|location)|地区"
+)
 
 
 def _by_words(status: int, message: str, data: Any) -> Optional[Meaning]:
@@ -250,7 +252,9 @@ def _by_words(status: int, message: str, data: Any) -> Optional[Meaning]:
     if _QUOTA.search(words) or _QUOTA.search(codes.replace("_", " ")) or "insufficient_quota" in codes:
         return "no_quota" if status not in (404, 503) else None
     if status == 503:
-        return "bad_model" if re.search(r"no available channel|无可用渠道|model_not_found", words + " " + codes) else None
+        return (
+            "bad_model" if re.search(r"no available channel|无可用渠道|model_not_found", words + " " + codes) else None
+        )
     if status == 429:
         return None
     if status != 404 and (_KEY.search(words) or re.search(r"invalid_api_key|authentication|unauthori", codes)):
@@ -287,10 +291,13 @@ def _by_status(status: int) -> Meaning:
     return "garbage"
 
 
-def _html(status: int, text: str, headers: Mapping[str, str]) -> Answer:
+def _html(status: int, text: str) -> Answer:
     title = _title(text)
     words = (title + " " + re.sub(r"<[^>]*>", " ", text[:20000])).lower()
-    if re.search(r"captive|wi-?fi|hotspot|log ?in to (?:the |this )?network|network (?:login|access|authentication)|portal|上网认证|认证", words):
+    if re.search(
+        r"captive|wi-?fi|hotspot|log ?in to (?:the |this )?network|network (?:login|access|authentication)|portal|上网认证|认证",
+        words,
+    ):
         return Answer("portal", "html", title)
     if status >= 500:
         return Answer("server", "html", title)

@@ -1,4 +1,4 @@
-"""Runs a command of the user's that prints a key: bounded in time and output, in a process group of its own."""
+"""Runs a command of the user's, such as one that prints a key: bounded in time and output, in a process group of its own."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Mapping, NamedTuple, Sequence
 from ccsetup.i18n import _
 from ccsetup.probe.verdict import clean
 
-MAX_BYTES = 64 << 10
+MAX_BYTES = 256 << 10
 
 
 class Done(NamedTuple):
@@ -18,8 +18,8 @@ class Done(NamedTuple):
     """Why there is no use in it, for people; "" when there is none.  Never holds output."""
 
 
-def run(argv: Sequence[str], *, cwd: str, environ: Mapping[str, str], seconds: float) -> Done:
-    """Run *argv* and return what it printed to standard output."""
+def run(argv: Sequence[str], *, cwd: str, environ: Mapping[str, str], seconds: float, errors: bool = False) -> Done:
+    """Run *argv* and return what it printed to standard output, and with *errors* to standard error as well."""
     import select
     import signal
     import subprocess
@@ -32,7 +32,7 @@ def run(argv: Sequence[str], *, cwd: str, environ: Mapping[str, str], seconds: f
             env=dict(environ),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
+            stderr=subprocess.STDOUT if errors else subprocess.DEVNULL,
             start_new_session=True,
         )
     except (OSError, ValueError) as e:

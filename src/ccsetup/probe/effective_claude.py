@@ -75,7 +75,12 @@ class Found(NamedTuple):
 
 
 def target(
-    paths: Paths, presets: Callable[[], Iterable[Preset]], *, profile: str = "", etc: str = "/etc", helper_seconds: float = 10.0
+    paths: Paths,
+    presets: Callable[[], Iterable[Preset]],
+    *,
+    profile: str = "",
+    etc: str = "/etc",
+    helper_seconds: float = 10.0,
 ) -> Optional[Target]:
     """Return what Claude Code would use in the current folder, or None when it would use its own account.
 
@@ -125,10 +130,12 @@ def target(
         findings.append(
             Finding(
                 "config",
-                _("{source} belongs to this folder, which is not trusted: no key is sent to {url}, and no command is run.").format(
-                    source=projects[0].source, url=clean(url, limit=80)
+                _(
+                    "{source} belongs to this folder, which is not trusted: no key is sent to {url}, and no command is run."
+                ).format(source=projects[0].source, url=clean(url, limit=80)),
+                _(
+                    "Claude Code itself sends your key there with -p. Trust the folder in Claude Code first, or remove the setting."
                 ),
-                _("Claude Code itself sends your key there with -p. Trust the folder in Claude Code first, or remove the setting."),
             )
         )
         return _made(paths, url, (), (), layers, findings, presets, profile)
@@ -141,7 +148,9 @@ def target(
             findings.append(
                 Finding(
                     "config",
-                    _("No key is set: Claude Code sends your own Anthropic login to {url}.").format(url=clean(url, limit=80)),
+                    _("No key is set: Claude Code sends your own Anthropic login to {url}.").format(
+                        url=clean(url, limit=80)
+                    ),
                     _("Set a key with: ccsetup init, or take the address away with: ccsetup config-switch official"),
                 )
             )
@@ -149,7 +158,7 @@ def target(
             findings.append(
                 Finding(
                     "config",
-                    _("An address is set ({source}), but no key: Claude Code says \"Not logged in\".").format(
+                    _('An address is set ({source}), but no key: Claude Code says "Not logged in".').format(
                         source=_source(base)
                     ),
                     _("Set a key with: ccsetup init -p PROVIDER -k KEY"),
@@ -276,7 +285,9 @@ def _layer(path: str, shown: str, project: bool, findings: list[Finding]) -> Opt
     for name, kind in _TYPES.items():
         value = parsed.get(name)
         if name in parsed and (not isinstance(value, kind) or (kind is int and isinstance(value, bool))):
-            findings.append(_ignored(shown, jsondoc.locate(text, (name,)), _("'{key}' has the wrong type").format(key=name)))
+            findings.append(
+                _ignored(shown, jsondoc.locate(text, (name,)), _("'{key}' has the wrong type").format(key=name))
+            )
             return None
     return Layer(path, shown, text, parsed, project)
 
@@ -346,7 +357,18 @@ def _environ(paths: Paths, layers: list[Layer]) -> dict[str, str]:
 
 
 def _settings(layers: list[Layer]) -> tuple[Setting, ...]:
-    names = [BASE_URL, AUTH_TOKEN, API_KEY, *MODELS, HEADERS, "HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "NO_PROXY"]
+    names = [
+        BASE_URL,
+        AUTH_TOKEN,
+        API_KEY,
+        *MODELS,
+        HEADERS,
+        "HTTPS_PROXY",
+        "https_proxy",
+        "HTTP_PROXY",
+        "http_proxy",
+        "NO_PROXY",
+    ]
     out = []
     for name in names:
         found = _env(layers, name)
@@ -418,9 +440,9 @@ def _credential_findings(
         out.append(
             Finding(
                 "degraded",
-                _("{file} holds a key of Anthropic's console (primaryApiKey), which Claude Code sends to this provider too.").format(
-                    file=paths.short(paths.claude_json)
-                ),
+                _(
+                    "{file} holds a key of Anthropic's console (primaryApiKey), which Claude Code sends to this provider too."
+                ).format(file=paths.short(paths.claude_json)),
                 _("Log out in Claude Code (/logout), or remove primaryApiKey. This test did not send it."),
             )
         )
@@ -438,7 +460,9 @@ def _credential_findings(
                 )
             )
         elif not (isinstance(approved, list) and suffix in approved):
-            out.append(Finding("ok", _("An interactive session will ask whether to use this ANTHROPIC_API_KEY: answer Yes.")))
+            out.append(
+                Finding("ok", _("An interactive session will ask whether to use this ANTHROPIC_API_KEY: answer Yes."))
+            )
     if helper is not None and (token is not None or key is not None):
         out.append(Finding("ok", _("apiKeyHelper and a key in a variable are both set; both are sent.")))
     return out
@@ -508,7 +532,14 @@ def _models(layers: list[Layer], foreign: bool) -> tuple[TierModel, ...]:
     if main:
         primary = resolved(main.value)
     else:
-        chosen = next((layer.data["model"] for layer in layers if layer.path and isinstance(layer.data.get("model"), str) and layer.data["model"]), "")
+        chosen = next(
+            (
+                layer.data["model"]
+                for layer in layers
+                if layer.path and isinstance(layer.data.get("model"), str) and layer.data["model"]
+            ),
+            "",
+        )
         primary = resolved(chosen or "default")
     out = [TierModel("primary", *primary)]
     for tier in ("opus", "sonnet", "haiku", "fable"):

@@ -58,7 +58,6 @@ def target(
     if not isinstance(name, str) or not name or name == "openai":
         return _made(paths, layers, findings, "", {}, (), presets, profile, "") if findings else None
     table, origin = _table(layers, name)
-    here = ("model_providers", name)
     if not table:
         if name in codex.RESERVED_IDS:
             return None
@@ -80,7 +79,7 @@ def target(
                 _("{source}: provider '{name}' has no base_url: Codex would send the key to api.openai.com.").format(
                     source=origin(()), name=clean(name, limit=64)
                 ),
-                _("Add a line base_url = \"https://...\" to its table."),
+                _('Add a line base_url = "https://..." to its table.'),
             )
         )
         url = ""
@@ -90,9 +89,9 @@ def target(
             findings.append(
                 Finding(
                     "degraded",
-                    _("{source}: the name '{name}' makes Codex use OpenAI's own compaction, which fails elsewhere.").format(
-                        source=origin(("name",)), name=clean(display, limit=40)
-                    ),
+                    _(
+                        "{source}: the name '{name}' makes Codex use OpenAI's own compaction, which fails elsewhere."
+                    ).format(source=origin(("name",)), name=clean(display, limit=40)),
                     _("Give the provider another name."),
                 )
             )
@@ -122,7 +121,7 @@ def target(
     environ = _environ(paths)
     credentials: tuple[Credential, ...] = ()
     if not any(f.verdict == "config" for f in findings):
-        credentials = _credentials(paths, table, here, origin, environ, findings)
+        credentials = _credentials(paths, table, origin, environ, findings)
     return _made(paths, layers, findings, url, table, credentials, presets, profile, name, model, environ)
 
 
@@ -225,7 +224,9 @@ def _layers(paths: Paths, etc: str, findings: list[Finding]) -> list[Layer]:
     if any(layer.path == project for layer in out) and not _trusted(paths, out):
         out = [layer for layer in out if layer.path != project]
     return [
-        layer._replace(data={k: v for k, v in layer.data.items() if k in _PROJECT_KEYS}) if layer.path == project else layer
+        layer._replace(data={k: v for k, v in layer.data.items() if k in _PROJECT_KEYS})
+        if layer.path == project
+        else layer
         for layer in out
     ]
 
@@ -290,7 +291,6 @@ def _fatal(paths: Paths, own: Optional[Layer], version: Callable[[], Version]) -
 def _credentials(
     paths: Paths,
     table: Mapping[str, Any],
-    here: KeyPath,
     origin: Callable[[KeyPath], str],
     environ: Mapping[str, str],
     findings: list[Finding],
@@ -317,8 +317,10 @@ def _credentials(
         if not value.strip():
             return stop(
                 "env_key",
-                _("the variable {name} is not set, so Codex says \"Missing environment variable\".").format(name=name),
-                _("Run: export {name}=KEY, or write it into {file}.").format(name=name, file=paths.short(paths.codex_dotenv)),
+                _('the variable {name} is not set, so Codex says "Missing environment variable".').format(name=name),
+                _("Run: export {name}=KEY, or write it into {file}.").format(
+                    name=name, file=paths.short(paths.codex_dotenv)
+                ),
             )
         if any(c in value for c in "\r\n\0") or not value.isprintable():
             return stop(
@@ -363,9 +365,7 @@ def _command(
 
     program = auth.get("command") if isinstance(auth, dict) else None
     if not isinstance(program, str) or not program:
-        findings.append(
-            Finding("config", f"{origin(('auth',))}: " + _("auth.command is empty; Codex does not start."))
-        )
+        findings.append(Finding("config", f"{origin(('auth',))}: " + _("auth.command is empty; Codex does not start.")))
         return ()
     args = [str(a) for a in auth.get("args", ())] if isinstance(auth.get("args", []), list) else []
     limit = auth.get("timeout_ms")

@@ -82,13 +82,13 @@ class _Connection:
 class Http:
     """The connections of one target."""
 
-    def __init__(self, client: ClientName, environ: Mapping[str, str], context: "Trust") -> None:
+    def __init__(self, client: ClientName, environ: Mapping[str, str], context: Trust) -> None:
         self._client = client
         self._environ = environ
         self._trust = context
         self._idle: dict[str, _Connection] = {}
 
-    async def __aenter__(self) -> "Http":
+    async def __aenter__(self) -> Http:
         return self
 
     async def __aexit__(self, *exc: object) -> None:
@@ -128,7 +128,7 @@ class Http:
                 raise _proxy_refuses(proxy, urlsplit(url).hostname or "", 407)
             return Reply(stream.status, stream.headers, data, cut, stream.first_byte, proxy)
 
-    def open(self, method: str, url: str, headers: Sequence[tuple[str, str]], body: bytes = b"") -> "Stream":
+    def open(self, method: str, url: str, headers: Sequence[tuple[str, str]], body: bytes = b"") -> Stream:
         """Return the exchange as an async context manager, whose body comes in pieces."""
         return Stream(self, method, url, headers, body)
 
@@ -203,7 +203,7 @@ class Http:
             issuer = ""
             if e.verify_code in (18, 19, 20, 21) and again is not None:
                 issuer = await _issuer(again, host)
-            raise _certificate(e, host, issuer, self._trust) from None
+            raise _certificate(e, host, issuer) from None
         except ssl.SSLError as e:
             raise _handshake(e, host) from None
         except (ConnectionError, EOFError, OSError):
@@ -211,7 +211,9 @@ class Http:
                 "tls",
                 "tls-closed",
                 _("{host} closed the connection during the TLS handshake.").format(host=host),
-                _("Something between here and {host} may block it, or the address is no https server.").format(host=host),
+                _("Something between here and {host} may block it, or the address is no https server.").format(
+                    host=host
+                ),
             ) from None
         timings[name] = time.perf_counter() - start
 
@@ -234,7 +236,7 @@ class Stream:
         self.headers: tuple[tuple[str, str], ...] = ()
         self.first_byte = 0.0
 
-    async def __aenter__(self) -> "Stream":
+    async def __aenter__(self) -> Stream:
         kept = self._http.take(self._origin)
         if kept is not None and kept.used:
             # The server may have ended a kept connection meanwhile: then a new one is tried, once.
@@ -289,7 +291,9 @@ class Stream:
             )
         except (h11.LocalProtocolError, UnicodeError):
             # The message of these exceptions would repeat the header, which may hold the key.
-            raise Fault("config", "header", _("A header or the address has characters that HTTP cannot carry.")) from None
+            raise Fault(
+                "config", "header", _("A header or the address has characters that HTTP cannot carry.")
+            ) from None
         self._start = time.perf_counter()
         try:
             data = connection.h11.send(request) or b""
@@ -369,7 +373,9 @@ class Trust:
         for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"):
             if environ.get(name):
                 self.notes.append(
-                    _("{name} replaces the system's certificates with {file}.").format(name=name, file=clean(environ[name]))
+                    _("{name} replaces the system's certificates with {file}.").format(
+                        name=name, file=clean(environ[name])
+                    )
                 )
         if client == "claude-code" and environ.get("NODE_TLS_REJECT_UNAUTHORIZED") == "0":
             self.notes.append(
@@ -394,7 +400,9 @@ def split(url: str) -> tuple[str, str]:
     """Return the origin (``https://host:port``) and the request target (path and query) of *url*."""
     parts = urlsplit(url)
     path = parts.path or "/"
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2].lower()}", path + ("?" + parts.query if parts.query else "")
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2].lower()}", path + (
+        "?" + parts.query if parts.query else ""
+    )
 
 
 async def _resolve(host: str, port: int, where: str, timings: dict[str, float]) -> list[Any]:
@@ -548,9 +556,7 @@ def _proxy_refuses(proxy: Proxy, host: str, status: int) -> Fault:
     )
 
 
-async def _issuer(
-    dial: Callable[[], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]], host: str
-) -> str:
+async def _issuer(dial: Callable[[], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]], host: str) -> str:
     """Return who signed the certificate that was refused.  Only the handshake is repeated; nothing is sent."""
     unchecked = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     unchecked.check_hostname = False
@@ -578,7 +584,9 @@ def _basic(proxy: Proxy) -> str:
 def _notes(way: Route, trust: Trust, scheme: str) -> tuple[str, ...]:
     out = []
     if way.proxy:
-        out.append(_("Through the proxy {address}, set by {variable}.").format(address=way.proxy.shown, variable=way.note))
+        out.append(
+            _("Through the proxy {address}, set by {variable}.").format(address=way.proxy.shown, variable=way.note)
+        )
     elif way.note:
         out.append(_("Not through a proxy, because of {variable}.").format(variable=way.note))
     return (*out, *(trust.notes if scheme == "https" else ()))
@@ -620,7 +628,7 @@ _INSPECTORS = (
 )  # fmt: skip
 
 
-def _certificate(e: ssl.SSLCertVerificationError, host: str, issuer: str, trust: Trust) -> Fault:
+def _certificate(e: ssl.SSLCertVerificationError, host: str, issuer: str) -> Fault:
     kind = _CERTIFICATE.get(e.verify_code, "tls")
     by = _(" It was issued by {issuer}.").format(issuer=issuer) if issuer else ""
     company = any(word in issuer.lower() for word in _INSPECTORS)
@@ -639,7 +647,8 @@ def _certificate(e: ssl.SSLCertVerificationError, host: str, issuer: str, trust:
         ),
         "tls-self-signed": (_("The certificate of {host} is signed by itself.").format(host=host), extra),
         "tls-unknown-ca": (
-            _("The certificate of {host} is signed by an authority that this machine does not trust.").format(host=host) + by,
+            _("The certificate of {host} is signed by an authority that this machine does not trust.").format(host=host)
+            + by,
             (_("A proxy of your company seems to read this connection: install its certificate.") + " " + extra)
             if company
             else _("A proxy that reads connections, or a private authority?") + " " + extra,
@@ -650,14 +659,21 @@ def _certificate(e: ssl.SSLCertVerificationError, host: str, issuer: str, trust:
         ),
     }
     text, hint = texts.get(
-        kind, (_("The certificate of {host} is not good: {why}").format(host=host, why=clean(e.verify_message or "")), "")
+        kind,
+        (_("The certificate of {host} is not good: {why}").format(host=host, why=clean(e.verify_message or "")), ""),
     )
     return Fault("tls", kind, text, hint)
 
 
 def _handshake(e: ssl.SSLError, host: str) -> Fault:
     reason = e.reason or ""
-    if reason in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PROTOCOL", "PACKET_LENGTH_TOO_LONG", "RECORD_LAYER_FAILURE"):
+    if reason in (
+        "WRONG_VERSION_NUMBER",
+        "HTTP_REQUEST",
+        "UNKNOWN_PROTOCOL",
+        "PACKET_LENGTH_TOO_LONG",
+        "RECORD_LAYER_FAILURE",
+    ):
         return Fault(
             "tls",
             "tls-plain",
@@ -667,7 +683,9 @@ def _handshake(e: ssl.SSLError, host: str) -> Fault:
     return Fault(
         "tls",
         "tls",
-        _("The TLS handshake with {host} failed: {why}.").format(host=host, why=clean(reason.replace("_", " ").lower())),
+        _("The TLS handshake with {host} failed: {why}.").format(
+            host=host, why=clean(reason.replace("_", " ").lower())
+        ),
         _("The server may be too old, or something between may block it."),
     )
 

@@ -105,7 +105,14 @@ def _headers(target: Target, accept: str) -> tuple[tuple[str, str], ...]:
         ("user-agent", _agent(target)),
     ]
     if target.wire == "anthropic":
-        betas = ",".join(b for b in (BETAS if target.extra.get("betas", True) else "claude-code-20250219", target.extra.get("more_betas", "")) if b)
+        betas = ",".join(
+            b
+            for b in (
+                BETAS if target.extra.get("betas", True) else "claude-code-20250219",
+                target.extra.get("more_betas", ""),
+            )
+            if b
+        )
         headers += [
             ("anthropic-version", VERSION),
             ("anthropic-beta", betas),

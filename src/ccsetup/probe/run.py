@@ -12,11 +12,11 @@ from typing import Callable, Literal, NamedTuple, Optional, Sequence
 
 from ccsetup.i18n import _
 from ccsetup.model import KeyCheck, LegacyModel
-from ccsetup.probe import address, classify, requests, sse
+from ccsetup.probe import address, classify, requests, shapes, sse
 from ccsetup.probe.classify import REACHED, Answer
 from ccsetup.probe.http import Fault, Http, Link, Reply, Trust, split
 from ccsetup.probe.requests import Request
-from ccsetup.probe.target import Finding, Target, TierModel
+from ccsetup.probe.target import Target, TierModel
 from ccsetup.probe.verdict import Evidence, Layer, Report, Step, Usage, Verdict, clean, worst
 
 Level = Literal["quick", "normal", "deep"]
@@ -42,7 +42,7 @@ def probe(targets: Sequence[Target], options: Options, on_step: Optional[OnStep]
 
     *on_step* is called with the target's index and each step as it ends.
     """
-    runs = [_Run(t, options, i, on_step) for i, t in enumerate(targets)]
+    runs = [Run(t, options, i, on_step) for i, t in enumerate(targets)]
     interrupted = False
 
     async def everything() -> None:
@@ -59,7 +59,7 @@ class _Stop(Exception):
     """The layers that follow cannot be tried."""
 
 
-class _Run:
+class Run:
     def __init__(self, target: Target, options: Options, index: int, on_step: Optional[OnStep]) -> None:
         self.target = target
         self.options = options
@@ -181,8 +181,6 @@ class _Run:
     def resolve(self) -> None:
         self.begin("resolve")
         findings = [*self.target.findings, *address.check(self.target, insecure_http=self.options.insecure_http)]
-        for found in self._family():
-            findings.append(found)
         details = [
             _("{name} = {value} ({source})").format(name=s.name, value=s.value, source=s.source)
             + ("; " + _("hides {places}").format(places=", ".join(s.hides)) if s.hides else "")
@@ -200,9 +198,6 @@ class _Run:
         if verdict == "config":
             raise _Stop
 
-    def _family(self) -> list[Finding]:
-        return []
-
     async def reach(self) -> None:
         self.begin("reach")
         url = self.target.base_url.strip()
@@ -212,7 +207,9 @@ class _Run:
         except TimeoutError:
             self.add(
                 "timeout",
-                _("No connection within {seconds} seconds.").format(seconds=round(time.perf_counter() - self.layer_start)),
+                _("No connection within {seconds} seconds.").format(
+                    seconds=round(time.perf_counter() - self.layer_start)
+                ),
                 _("Look at the network, a VPN, a firewall or a proxy."),
             )
             raise _Stop from None
@@ -326,9 +323,20 @@ class _Run:
         if paid:
             if not key_open:
                 self.begin("wire")
-            request = requests.inference(target, target.wire, requests.minimal(target.wire, main))
+            # As the client sends it, so that ``ok`` means that the client works; the deep test takes it to pieces.
+            whole = self.options.level != "deep"
+            body = shapes.like_client(target, main) if whole else requests.minimal(target.wire, main)
+            request = requests.inference(target, target.wire, body)
             reply = await self.ask(request, seconds=self.options.timeout)
             answer = self.classified(request, reply)
+            # Unknown fields are refused in many ways; a bare request tells whether it was because of them.
+            if whole and answer.meaning not in ("ok", "no_quota", "rate") and reply.status in (400, 403, 422, 500):
+                refused = answer, request, reply
+                request = requests.inference(target, target.wire, requests.minimal(target.wire, main))
+                reply = await self.ask(request, seconds=self.options.timeout)
+                answer = self.classified(request, reply)
+                if answer.meaning == "ok":
+                    self.refused = refused
             self.main_answer = answer, request, reply
         elif free_answer is not None:
             request, (answer, reply) = free, free_answer
@@ -346,6 +354,24 @@ class _Run:
         await self._wire(answer, request, reply)
 
     main_answer: Optional[tuple[Answer, Request, Reply]] = None
+    """What the provider said to the first request that may cost something."""
+    refused: Optional[tuple[Answer, Request, Reply]] = None
+    """What it said to the request in the client's own form, where it takes only a simpler one."""
+
+    async def _pieces(self) -> None:
+        """Report which parts of the client's request the provider refuses."""
+        from ccsetup.probe import deep
+
+        assert self.refused is not None
+        answer, request, reply = self.refused
+        found = [f for f in await deep.pieces(self, self.target.models[0].id) if f.ok is False]
+        names = ", ".join(f.title for f in found) or _("the request as the client sends it")
+        self.add(
+            "degraded",
+            _("The provider refuses what the client sends: {names}.").format(names=names),
+            " ".join(f.hint for f in found),
+            self.evidence(request.url, reply.status, answer.message),
+        )
 
     async def _preset_checks(self) -> bool:
         """Ask the preset's free checks; return whether they settled the key's verdict."""
@@ -415,7 +441,9 @@ class _Run:
             return None
         found = classify.key_check(check, reply.status, reply.body)
         if found.meaning == "unknown" and reply.status != 200:
-            answer = classify.answer(self.target.wire, reply.status, dict(reply.headers), reply.body, self.target.preset)
+            answer = classify.answer(
+                self.target.wire, reply.status, dict(reply.headers), reply.body, self.target.preset
+            )
             if answer.meaning == "portal" or (
                 answer.meaning == "redirect" and _portal(request.url, answer.location, reply.status)
             ):
@@ -442,7 +470,7 @@ class _Run:
         hint = _("Copy the key again and give it with: ccsetup init -p {provider} -k -").format(
             provider=target.preset.id if target.preset else "PROVIDER"
         )
-        if target.preset is None or target.kind == "effective" and not target.profile:
+        if target.preset is None or (target.kind == "effective" and not target.profile):
             hint = _("Copy the key again; it comes from: {source}").format(
                 source=target.credentials[0].source if target.credentials else "-"
             )
@@ -552,34 +580,45 @@ class _Run:
                 self.add(
                     "wire",
                     trouble,
-                    _("The client needs the whole stream; something between may cut it off, or this is no {name} endpoint.").format(
-                        name=name
-                    ),
+                    _(
+                        "The client needs the whole stream; something between may cut it off, or this is no {name} endpoint."
+                    ).format(name=name),
                     evidence,
                     timings=timings,
                 )
                 raise _Stop
             self._count(found)
+            if self.refused is not None:
+                await self._pieces()
+                return
             self.add("ok", _("Speaks {name} and streams.").format(name=name), evidence=evidence, timings=timings)
             return
         if answer.meaning == "ok":
+            # Claude Code asks again without streaming; Codex gives up (observed with 2.1.329 and 0.169.0).
+            claude = target.client == "claude-code"
             self.add(
-                "degraded",
+                "degraded" if claude else "wire",
                 _("Answers in one piece, although a stream was asked for."),
-                _("The client may show nothing until the end, or fail; ask the provider for an endpoint that streams."),
+                _(
+                    "Claude Code asks a second time without streaming, which costs twice; ask for an endpoint that streams."
+                )
+                if claude
+                else _("Codex needs a stream: ask the provider for an endpoint that streams, or put a relay in front."),
                 evidence,
                 timings=timings,
             )
+            if not claude:
+                raise _Stop
             return
         if answer.meaning in ("bad_model", "bad_request"):
             if reply.cut:
                 evidence = evidence._replace(message=evidence.message)
             self.add("ok", _("Speaks {name}.").format(name=name), evidence=evidence, timings=timings)
             return
-        await self._wrong_wire(answer, request, reply, evidence)
+        await self._wrong_wire(answer, reply, evidence)
         raise _Stop
 
-    async def _wrong_wire(self, answer: Answer, request: Request, reply: Reply, evidence: Evidence) -> None:
+    async def _wrong_wire(self, answer: Answer, reply: Reply, evidence: Evidence) -> None:
         target = self.target
         name = _name(target.wire)
         spoken = ""
@@ -598,7 +637,9 @@ class _Run:
         right = self._right_address()
         if right:
             hint = " ".join(
-                h for h in (hint, _("{provider} has its endpoint at {url}").format(provider=right[0], url=right[1])) if h
+                h
+                for h in (hint, _("{provider} has its endpoint at {url}").format(provider=right[0], url=right[1]))
+                if h
             )
         texts = {
             "not_found": _("There is no {name} endpoint at this address (HTTP {status}).").format(
@@ -617,7 +658,12 @@ class _Run:
         }
         if answer.meaning == "redirect" and not hint:
             hint = _("If that is your provider, give its address itself with -u URL.")
-        self.add("wire", texts[answer.meaning], hint or _("Look at the path of the address in the provider's guide."), evidence)
+        self.add(
+            "wire",
+            texts[answer.meaning],
+            hint or _("Look at the path of the address in the provider's guide."),
+            evidence,
+        )
 
     async def _other_protocol(self, answer: Answer) -> str:
         """Return which other protocol the address speaks, or ""."""
@@ -642,7 +688,11 @@ class _Run:
             return None
         endpoint = target.region.claude if target.client == "claude-code" else target.region.codex
         url = getattr(endpoint, "base_url", "")
-        if not url or url.rstrip("/") == target.base_url.rstrip("/") or getattr(endpoint, "wire", "responses") == "chat":
+        if (
+            not url
+            or url.rstrip("/") == target.base_url.rstrip("/")
+            or getattr(endpoint, "wire", "responses") == "chat"
+        ):
             return None
         return target.preset.name, url
 
@@ -658,11 +708,11 @@ class _Run:
             answer, request, reply = self.main_answer
             if answer.meaning == "bad_model":
                 if not self.listed:
-                    await self._list(quiet=True)
+                    await self._list()
                 self._missing(target.models[0], request, reply, answer.message)
                 raise _Stop
         if not self.listed and not free and len({m.id for m in target.models}) > 1:
-            await self._list(quiet=True)
+            await self._list()
         missing: list[TierModel] = []
         unsure: list[TierModel] = []
         seen: dict[str, bool] = {}
@@ -709,12 +759,14 @@ class _Run:
             self.add("unknown", _("Whether {model} exists could not be found out.").format(model=unsure[0].id))
         else:
             details = [
-                _("{model} is of an older generation; its successor is {successor}.").format(model=m.id, successor=r.successor)
+                _("{model} is of an older generation; its successor is {successor}.").format(
+                    model=m.id, successor=r.successor
+                )
                 for m, r in retired
             ]
             self.add("ok", names, details=details)
 
-    async def _list(self, *, quiet: bool) -> None:
+    async def _list(self) -> None:
         """Ask for the provider's list of models; nothing is said where there is none."""
         target = self.target
         wanted = []
@@ -750,7 +802,8 @@ class _Run:
             hint = _("Names like it: {names}").format(names=", ".join(clean(n, self.secrets, 80) for n in near))
         elif self.listed:
             hint = _("The provider lists: {names}").format(
-                names=", ".join(clean(n, self.secrets, 60) for n in self.listed[:8]) + (" …" if len(self.listed) > 8 else "")
+                names=", ".join(clean(n, self.secrets, 60) for n in self.listed[:8])
+                + (" …" if len(self.listed) > 8 else "")
             )
         else:
             hint = _("Look up the name in the provider's list of models.")
@@ -764,7 +817,7 @@ class _Run:
     # Deep.
 
     def _count(self, found: list[sse.Event]) -> None:
-        tokens_in, tokens_out = sse.usage(self.target.wire, found)
+        tokens_in, tokens_out = sse.usage(found)
         self.count(tokens_in, tokens_out)
 
     def count(self, tokens_in: int, tokens_out: int) -> None:

@@ -118,7 +118,7 @@ def problem(wire: WireFormat, found: list[Event]) -> str:
     return ""
 
 
-def usage(wire: WireFormat, found: list[Event]) -> tuple[int, int]:
+def usage(found: list[Event]) -> tuple[int, int]:
     """Return the tokens in and out that the stream reports; 0 where it reports none."""
     tokens_in = tokens_out = 0
     for event in found:

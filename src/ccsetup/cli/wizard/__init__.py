@@ -136,7 +136,7 @@ class _Wizard:
                 # Two answers that do not go together: another answer may.
                 if not self.history:
                     raise
-                complain(f"{e.message} {e.hint}".strip())
+                complain(prompts.sentences(e.message, e.hint))
                 answers = self.history.pop()
         if self.extra.dry:
             self._farewell(answers, written=False)

@@ -11,7 +11,7 @@ from ccsetup.cli import _output, list_
 from ccsetup.cli._context import Context
 from ccsetup.cli.wizard import found as find
 from ccsetup.cli.wizard.found import Found
-from ccsetup.cli.wizard.prompts import cut, wrap
+from ccsetup.cli.wizard.prompts import cut, sentences, wrap
 from ccsetup.clients import CLIENTS, codex, installed
 from ccsetup.clients.base import Version
 from ccsetup.errors import CcsetupError
@@ -198,7 +198,7 @@ def _problems(notes: Sequence[Note], width: int, room: int) -> list[str]:
     """Return *notes* in at most *room* lines: the worst first, each in full, hints where there is room for them."""
     ordered = sorted(notes, key=lambda n: n.level != "blocked")
     for hints in (True, False):
-        blocks = [wrap(f"! {n.text}" + (f" {n.hint}" if hints and n.hint else ""), width) for n in ordered]
+        blocks = [wrap("! " + sentences(n.text, n.hint if hints else ""), width) for n in ordered]
         if sum(map(len, blocks)) <= room:
             return [line for block in blocks for line in block]
     out: list[str] = []
@@ -226,7 +226,7 @@ def _uses(client: ClientState) -> str:
         return _("not installed")
     else:
         return _("its own account")
-    return ", ".join(t for t in (text, client.model, client.credential) if t)
+    return _(", ").join(t for t in (text, client.model, client.credential) if t)
 
 
 def _says_nothing(context: Context) -> bool:

@@ -99,11 +99,19 @@ def answered(message: str, answer: str) -> None:
     say(f"{_output.paint('?', '36')} {message} {_output.paint(answer, '1;36')}")
 
 
+def sentences(*texts: str) -> str:
+    """Return *texts* one after the other; after a Chinese full stop there is no space."""
+    out = ""
+    for text in filter(None, texts):
+        out += (" " if out and out[-1].isascii() else "") + text
+    return out
+
+
 def notes(notes: Sequence[Note]) -> None:
     """Print *notes*, each once, the worst last: that is nearest to the next question."""
     order = ("info", "warning", "blocked")
     for note in sorted(dict.fromkeys(notes), key=lambda n: order.index(n.level)):
-        text = f"{note.text} {note.hint}".strip()
+        text = sentences(note.text, note.hint)
         if note.level == "info":
             tell(text)
         else:
@@ -218,6 +226,10 @@ def _rest_of_paste() -> str:
 class Plain:
     """Numbered lines: for a terminal without cursor movement, another encoding, a screen reader."""
 
+    def __init__(self) -> None:
+        if hasattr(sys.stdin, "reconfigure"):
+            sys.stdin.reconfigure(errors="replace")  # before the first line is read; later it is refused
+
     def choose(
         self, message: str, options: Sequence[Option], *, default: str = "", search: bool = False, back: bool = True
     ) -> str:
@@ -284,8 +296,6 @@ class Plain:
         return f"{message}{hint}{_(', < to go back') if back else ''}: "
 
     def _line(self, message: str, default: str, back: bool) -> str:
-        if hasattr(sys.stdin, "reconfigure"):
-            sys.stdin.reconfigure(errors="replace")
         try:
             answer = input(self._prompt(message, default, back)).strip()
         except EOFError:
@@ -301,10 +311,11 @@ class Plain:
         before = termios.tcgetattr(fd)
         silent = termios.tcgetattr(fd)
         silent[3] &= ~termios.ECHO
-        sys.stdout.write(prompt)
-        sys.stdout.flush()
         try:
+            # First the silence, then the prompt: whoever sees it may paste at once.
             termios.tcsetattr(fd, termios.TCSADRAIN, silent)
+            sys.stdout.write(prompt)
+            sys.stdout.flush()
             line = sys.stdin.readline()
             rest = _rest_of_paste() if line else ""
         finally:

@@ -13,7 +13,7 @@ from ccsetup import actions, i18n, keys, profiles, urls
 from ccsetup.cli.wizard import found as find
 from ccsetup.cli.wizard.found import Found, tail
 from ccsetup.cli.wizard.look import Seen
-from ccsetup.cli.wizard.prompts import Option
+from ccsetup.cli.wizard.prompts import Option, sentences
 from ccsetup.clients import CLIENTS
 from ccsetup.entries import Options, clients_named
 from ccsetup.errors import CcsetupError, UsageError
@@ -413,7 +413,7 @@ def _check_key(value: str) -> str:
     try:
         keys.clean(value, _("the terminal"))
     except CcsetupError as e:
-        return f"{e.message} {e.hint}".strip()
+        return sentences(e.message, e.hint)
     return ""
 
 
@@ -544,7 +544,7 @@ def describe(model: Optional[Model]) -> str:
         sign = {"USD": "$", "CNY": "¥"}.get(model.currency, model.currency + " ")
         price = f"{sign}{model.price_in:g}/{model.price_out:g}"
         parts.append(_("{price} per million").format(price=price))
-    return ", ".join(parts)
+    return _(", ").join(parts)
 
 
 def _short(tokens: int) -> str:
@@ -614,7 +614,7 @@ def _advice_detail(preset: Preset, region: Region, advice: Mapping[ClientName, s
     tiers = region.claude.models if isinstance(region.claude, ClaudeEndpoint) else None
     if tiers and "claude-code" in advice and tiers.haiku != tiers.primary:
         parts.append(_("small tasks: {model}").format(model=tiers.haiku))
-    return ", ".join(p for p in parts if p)
+    return _(", ").join(p for p in parts if p)
 
 
 def _served(preset: Preset, region: Region, model: str) -> bool:
@@ -638,7 +638,7 @@ def _live(facts: Facts, answers: Answers, preset: Preset, region: Region) -> Ste
     try:
         found = facts.live_models(preset, region, answers)
     except CcsetupError as e:
-        return Settled(answers.open("model-live").put("model-type"), f"{e.message} {e.hint}".strip(), warning=True)
+        return Settled(answers.open("model-live").put("model-type"), sentences(e.message, e.hint), warning=True)
     if not found:
         text = _("The provider names no models.")
         return Settled(answers.open("model-live").put("model-type"), text, warning=True)
@@ -738,7 +738,7 @@ def _repair(facts: Facts, answers: Answers) -> Step:
     options = []
     stops = _("Codex does not start with its config.toml as it is.")
     if strict and codex:
-        note = f"{strict} {stops}"
+        note = sentences(strict, stops)
         options.append(Option("repair", _("Correct both files"), _("ccsetup undo takes it back")))
         options.append(Option("stop", _("Stop, I correct them myself")))
         message = _("settings.json and config.toml cannot stay as they are.")

@@ -1,0 +1,58 @@
+"""Over all scenarios, with the real clients beside it: when the test says ok the client works, and when the client
+fails the test does not say ok."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.clients import CLAUDE_VERSIONS, CODEX_VERSIONS, run_claude, run_codex
+from support.emulator import SCENARIOS, Emulator
+from support.probing import CLIENTS, judge, write
+
+PATIENCE = 12.0
+"""Seconds that a client gets; an answered run takes 0.4 to 2.  One that needs more counts as failed."""
+
+SLOW = {"blackhole", "slow-headers", "slow-body", "endless-stream"}
+"""These only cost the clients' patience, as ``hang`` does."""
+
+
+@pytest.fixture(scope="module")
+def emulator() -> Iterator[Emulator]:
+    with Emulator() as running:
+        yield running
+
+
+def works(client: str, home: Path, emulator: Emulator) -> tuple[bool, str]:
+    """Return whether the client prints the provider's answer, and what it said."""
+    reply = emulator.claude_site.reply
+    try:
+        if client == "codex":
+            result = run_codex(CODEX_VERSIONS[0], home, "say hi", env=emulator.env, timeout=PATIENCE)
+        else:
+            env = {"CLAUDE_CODE_MAX_RETRIES": "0", "API_TIMEOUT_MS": "6000", **emulator.env}
+            result = run_claude(CLAUDE_VERSIONS[0], home, "say hi", env=env, timeout=PATIENCE)
+    except subprocess.TimeoutExpired:
+        return False, f"no end within {PATIENCE} seconds"
+    return result.ok and reply in result.stdout, repr(result)
+
+
+@pytest.mark.clients
+@pytest.mark.parametrize("client", CLIENTS)
+@pytest.mark.parametrize("scenario", [name for name in SCENARIOS if name not in SLOW])
+def test_ok_means_works(home: Path, emulator: Emulator, scenario: str, client: str) -> None:
+    """At no level is a client said to work that fails; and the good scenarios are said to be good."""
+    emulator.play(scenario)
+    write(home, client, emulator)
+
+    judged = {level: judge(home, client, emulator, level=level) for level in ("normal", "deep")}
+    worked, said = works(client, home, emulator)
+
+    for level, each in judged.items():
+        if each.verdict == "ok":
+            assert worked, f"{level} says ok\n{each!r}\n{said}"
+    if scenario in ("good", "tls-good", "proxy-good", "proxy-connect", "proxy-bypassed"):
+        assert worked, said
+        assert {each.verdict for each in judged.values()} == {"ok"}, judged
