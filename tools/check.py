@@ -61,16 +61,25 @@ def clients() -> bool:
     return call(PYTHON, "tests/support/client_install.py") and call(PYTHON, "tests/support/oracle.py")
 
 
-def strace() -> bool:
-    """Install strace where that is possible; without it the fault tests say that they are skipped."""
-    if shutil.which("strace"):
-        return True
-    if os.geteuid() == 0 and shutil.which("apt-get"):
+PROGRAMS = {
+    "strace": "strace",  # errors and kills at single system calls
+    "tmux": "tmux",  # what a person sees
+    "gnome-keyring-daemon": "gnome-keyring",  # a real keyring
+    "dbus-run-session": "dbus-daemon",
+}
+"""Programs that tests use, and the Debian package of each."""
+
+
+def programs() -> bool:
+    """Install the programs that tests use, where that is possible; without one its tests say that they are skipped."""
+    missing = sorted({package for program, package in PROGRAMS.items() if not shutil.which(program)})
+    if missing and os.geteuid() == 0 and shutil.which("apt-get"):
         quiet = {"DEBIAN_FRONTEND": "noninteractive"}
         call("apt-get", "-qq", "update", **quiet)
-        if call("apt-get", "-qq", "install", "-y", "--no-install-recommends", "strace", **quiet):
+        if call("apt-get", "-qq", "install", "-y", "--no-install-recommends", *missing, **quiet):
             return True
-    print("strace is not installed: the fault tests will be skipped (apt-get install strace)")
+    if missing:
+        print(f"not installed, so some tests are skipped: {' '.join(missing)} (apt-get install {' '.join(missing)})")
     return True
 
 
@@ -85,7 +94,7 @@ def steps(options: argparse.Namespace) -> tuple[list[Step], list[Step]]:
     """Return what prepares the checks, and the checks."""
     prepare = [Step("environment", environment)]
     if options.only in (None, "tests"):
-        prepare.append(Step("strace", strace))
+        prepare.append(Step("programs", programs))
         if not options.fast:
             prepare.append(Step("clients", clients))
     checks = [

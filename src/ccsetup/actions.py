@@ -265,7 +265,7 @@ def check_strict(world: World, path: str, *, repair: bool) -> None:
                 file=world.paths.short(path),
                 line=problem.line,
                 column=problem.column,
-                problem=problem.message.rstrip("."),
+                problem=problem.message.rstrip(".。"),
             ),
             hint=_(
                 "Run the same command with --repair to take comments and trailing commas out (undo brings them back)."

@@ -52,6 +52,9 @@ class Entry(NamedTuple):
     fields: Mapping[str, Any]
     place: str
 
+    def __repr__(self) -> str:  # a value may be a key
+        return f"Entry({', '.join(self.fields)}; {self.place})"
+
     def text(self, name: str) -> str:
         value = self.fields.get(name, "")
         return value if isinstance(value, str) else ""

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from support import cc, clients
 from support.provider import Provider
-from support.terminal import Terminal
+from support.terminal import Terminal, machine_with_clients
 
 KEY = "test-key-0123456789abcdefWXYZ"
 ENTER, UP, DOWN, CTRL_C, CTRL_D = "\r", "\x1b[A", "\x1b[B", "\x03", "\x04"
@@ -25,23 +25,8 @@ Script = list[tuple[str, str]]
 
 @pytest.fixture
 def machine(tmp_path: Path) -> dict[str, str]:
-    """The PATH of a machine where both clients were installed with npm, and no keyring answers."""
-    for name, package, version in (
-        ("claude", "@anthropic-ai/claude-code", "2.1.329"),
-        ("codex", "@openai/codex", "0.169.0"),
-    ):
-        folder = tmp_path / "npm" / name
-        folder.mkdir(parents=True)
-        (folder / "package.json").write_text(f'{{"name": "{package}", "version": "{version}"}}')
-        (folder / "cli.js").write_text("")
-        (folder / "cli.js").chmod(0o755)
-        bin_folder = tmp_path / "bin"
-        bin_folder.mkdir(exist_ok=True)
-        (bin_folder / name).symlink_to(folder / "cli.js")
-    return {
-        "PATH": f"{tmp_path / 'bin'}:/usr/bin:/bin",
-        "PYTHON_KEYRING_BACKEND": "keyring.backends.fail.Keyring",
-    }
+    """The environment of a machine where both clients were installed with npm, and no keyring answers."""
+    return machine_with_clients(tmp_path)
 
 
 def custom(url: Callable[[str], str], which: str) -> Script:

@@ -16,6 +16,7 @@ import pytest
 from support import disk_driver
 
 from ccsetup import disk
+from ccsetup.disk import replace
 from ccsetup.disk.replace import Step
 from ccsetup.errors import CcsetupError, ChangedMeanwhile, WriteError
 from ccsetup.plan import FileChange, Plan
@@ -78,35 +79,31 @@ def test_open_state_folder_is_closed(state: str, tmp_path: Path) -> None:
     assert mode(Path(state)) == 0o700
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-def test_never_readable_by_others(state: str, tmp_path: Path) -> None:
-    """A reader that looks all the time never finds a file with the new key that others may read."""
+@pytest.mark.usefixtures("umask_0")
+def test_never_readable_by_others(state: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every file that is made is closed to others from its first moment, and before it has contents."""
+    real_open, real_write = os.open, os.write
+    seen: list[tuple[str, int]] = []
+
+    def opened(path: str, flags: int, *args: int) -> int:
+        fd = real_open(path, flags, *args)
+        if flags & os.O_CREAT:
+            seen.append((path, stat.S_IMODE(os.fstat(fd).st_mode)))
+        return fd
+
+    def written(fd: int, data: bytes) -> int:
+        seen.append(("write", stat.S_IMODE(os.fstat(fd).st_mode)))
+        return real_write(fd, data)
+
     path = tmp_path / "file"
     path.write_bytes(b"old")
-    path.chmod(0o644)
-    watcher = (
-        "import os, sys\n"
-        "bad = set()\n"
-        "print('ready', flush=True)\n"
-        "while not os.path.exists(sys.argv[1] + '/stop'):\n"
-        "    for entry in os.scandir(sys.argv[1]):\n"
-        "        try:\n"
-        "            fd = os.open(entry.path, os.O_RDONLY)\n"
-        "            data = os.read(fd, 99)\n"
-        "            if b'new' in data and os.fstat(fd).st_mode & 0o077: bad.add(entry.name)\n"
-        "            os.close(fd)\n"
-        "        except OSError: pass\n"
-        "print(sorted(bad))\n"
-    )
-    with subprocess.Popen([sys.executable, "-c", watcher, str(tmp_path)], stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
-        for turn in range(60):
-            put(state, path, b"new%d" % turn)
-            path.write_bytes(b"old")
-            path.chmod(0o644)
-        (tmp_path / "stop").touch()
-        assert process.stdout.read() == "[]\n"
+    path.chmod(0o666)
+    monkeypatch.setattr(os, "open", opened)
+    monkeypatch.setattr(os, "write", written)
+    put(state, path)
+    put(state, tmp_path / "new")
+    assert len(seen) == 12  # lock, record and file, each made and written, twice
+    assert {bits for _what, bits in seen} == {0o600}
 
 
 @pytest.mark.parametrize("lock", [False, True])
@@ -423,3 +420,23 @@ def test_killed_before_theirs_was_given_back(state: str, tmp_path: Path, lock: b
     disk.transaction(lambda: Plan("x", ()), state, now=1.0)
     assert path.read_bytes() == b"HIS"
     assert disk_driver.leftovers(str(tmp_path)) == []
+
+
+def test_theirs_again_while_giving_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What another program writes while its last file is given back is newer still, and is the one that stays."""
+    path, temp = tmp_path / "file", tmp_path / "temp"
+    path.write_bytes(b"new")
+    temp.write_bytes(b"THEIRS")
+    exchange = replace._exchange
+    calls = []
+
+    def meddled(one: str, other: str) -> bool:
+        calls.append(1)
+        if len(calls) == 1:
+            path.write_bytes(b"NEWEST")
+        return exchange(one, other)
+
+    monkeypatch.setattr(replace, "_exchange", meddled)
+    Step(FileChange(str(path), b"old", b"new", claude_lock=True), str(path), str(temp), 0o600).back()
+    assert path.read_bytes() == b"NEWEST"
+    assert not temp.exists()

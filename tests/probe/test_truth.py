@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from support.clients import CLAUDE_VERSIONS, CODEX_VERSIONS, run_claude, run_codex
 from support.emulator import SCENARIOS, Emulator
-from support.probing import CLIENTS, judge, write
+from support.probing import CLIENTS, judge, write, write_claude, write_codex
 
 PATIENCE = 12.0
 """Seconds that a client gets; an answered run takes 0.4 to 2.  One that needs more counts as failed."""
@@ -25,15 +25,15 @@ def emulator() -> Iterator[Emulator]:
         yield running
 
 
-def works(client: str, home: Path, emulator: Emulator) -> tuple[bool, str]:
-    """Return whether the client prints the provider's answer, and what it said."""
+def works(client: str, home: Path, emulator: Emulator, version: str = "") -> tuple[bool, str]:
+    """Return whether the client (the newest version, or *version*) prints the provider's answer, and what it said."""
     reply = emulator.claude_site.reply
     try:
         if client == "codex":
-            result = run_codex(CODEX_VERSIONS[0], home, "say hi", env=emulator.env, timeout=PATIENCE)
+            result = run_codex(version or CODEX_VERSIONS[0], home, "say hi", env=emulator.env, timeout=PATIENCE)
         else:
             env = {"CLAUDE_CODE_MAX_RETRIES": "0", "API_TIMEOUT_MS": "6000", **emulator.env}
-            result = run_claude(CLAUDE_VERSIONS[0], home, "say hi", env=env, timeout=PATIENCE)
+            result = run_claude(version or CLAUDE_VERSIONS[0], home, "say hi", env=env, timeout=PATIENCE)
     except subprocess.TimeoutExpired:
         return False, f"no end within {PATIENCE} seconds"
     return result.ok and reply in result.stdout, repr(result)
@@ -56,3 +56,31 @@ def test_ok_means_works(home: Path, emulator: Emulator, scenario: str, client: s
     if scenario in ("good", "tls-good", "proxy-good", "proxy-connect", "proxy-bypassed"):
         assert worked, said
         assert {each.verdict for each in judged.values()} == {"ok"}, judged
+
+
+LOUD = [
+    *(("claude-code", version, name) for version in CLAUDE_VERSIONS[:2] for name in SCENARIOS if "rejects-" in name),
+    *(("codex", CODEX_VERSIONS[0], name) for name in SCENARIOS if "rejects-" in name),
+    ("claude-code", CLAUDE_VERSIONS[0], "good"),
+    ("codex", CODEX_VERSIONS[0], "good"),
+]
+
+
+@pytest.mark.clients
+@pytest.mark.parametrize(("client", "version", "scenario"), LOUD)
+def test_ok_means_works_with_every_field(
+    home: Path, emulator: Emulator, client: str, version: str, scenario: str
+) -> None:
+    """The same with a configuration that switches nothing off, so that the client sends all of its fields and tools."""
+    emulator.play(scenario)
+    if client == "codex":
+        write_codex(home, emulator.codex_url, emulator.key, quiet=False)
+    else:
+        write_claude(home, emulator.claude_url, emulator.key, CLAUDE_CODE_DISABLE_EXPERIMENTAL_BETAS="")
+
+    judged = {level: judge(home, client, emulator, level=level) for level in ("normal", "deep")}
+    worked, said = works(client, home, emulator, version)
+
+    for level, each in judged.items():
+        if each.verdict == "ok":
+            assert worked, f"{level} says ok\n{each!r}\n{said}"

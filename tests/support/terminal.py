@@ -29,6 +29,25 @@ def plain(text: str) -> str:
     return _ESCAPE.sub(lambda found: " " * int(found[1] or 1) if found[0].endswith("C") else "", text)
 
 
+def machine_with_clients(folder: Path) -> dict[str, str]:
+    """Return the environment of a machine where both clients were installed with npm, and no keyring answers.
+
+    The programs in *folder* do nothing: the wizard only looks at their version.
+    """
+    for name, package, version in (
+        ("claude", "@anthropic-ai/claude-code", "2.1.329"),
+        ("codex", "@openai/codex", "0.169.0"),
+    ):
+        place = folder / "npm" / name
+        place.mkdir(parents=True)
+        (place / "package.json").write_text(f'{{"name": "{package}", "version": "{version}"}}')
+        (place / "cli.js").write_text("")
+        (place / "cli.js").chmod(0o755)
+        (folder / "bin").mkdir(exist_ok=True)
+        (folder / "bin" / name).symlink_to(place / "cli.js")
+    return {"PATH": f"{folder / 'bin'}:/usr/bin:/bin", "PYTHON_KEYRING_BACKEND": "keyring.backends.fail.Keyring"}
+
+
 def _settings(stty: str) -> str:
     """Return what ``stty -a`` says, but for the size, which a test may change."""
     return re.sub(r"(rows|columns) \d+", r"\1", stty)

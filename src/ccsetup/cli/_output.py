@@ -117,8 +117,24 @@ def diff(changes: Iterable[FileChange], secrets: Iterable[str], short: Any) -> s
         if os.sep + "keys" + os.sep in change.path and change.format == "":
             out.append(_("{file}: the key (mode 0600)").format(file=name) + "\n")
             continue
-        out.append(mask(_unified(change, name), secrets))
+        out.append(mask(_unified(change, name), [*secrets, *_remembered(change)]))
     return "".join(out)
+
+
+def _remembered(change: FileChange) -> list[str]:
+    """Return the ends of keys that Claude Code keeps in ``.claude.json``."""
+    if not change.path.endswith(".claude.json"):
+        return []
+    from ccsetup.documents import jsondoc
+    from ccsetup.documents.edit import lookup
+
+    found = []
+    for data in (change.before, change.after):
+        document = jsondoc.parse(jsondoc.decode(data)) if data else {}
+        for name in ("approved", "rejected"):
+            ends = lookup(document, ("customApiKeyResponses", name))
+            found += [e for e in ends if isinstance(e, str)] if isinstance(ends, list) else []
+    return found
 
 
 def _unified(change: FileChange, name: str) -> str:

@@ -113,36 +113,38 @@ def watch(find: Callable[[], list[Target]], options: Options, seconds: float, *,
     code = 0
     before: dict[int, str] = {}
     since: dict[int, float] = {}
-    while True:
-        begun = time.monotonic()
-        targets = find()
-        reports, interrupted = run.probe(targets, options)
-        if interrupted:
-            return code
-        code = EXIT[worst(r.verdict for r in reports)] if reports else EXIT["config"]
-        clock = time.strftime("%H:%M:%S")
-        if as_json:
-            result = {"time": time.time(), "exit_code": code, "targets": [r.json() for r in reports]}
-            sys.stdout.write(json.dumps(result, ensure_ascii=False) + "\n")
-        for i, report in enumerate(reports if not as_json else ()):
-            word = _output.paint(f"{report.verdict:<11}", test.COLOURS.get(report.verdict, "31"))
-            text = f"{clock}  {word} {report.seconds * 1000:6.0f} ms  {report.label} · {CLIENTS[report.client].TITLE}"  # type: ignore[index]
-            if before.get(i) != report.verdict:
-                if i in before:
-                    text += "  " + _("was {verdict} for {seconds} s").format(
-                        verdict=before[i], seconds=round(begun - since[i])
-                    )
-                since[i] = begun
-                for step in report.steps:
-                    if step.verdict not in ("ok", "skipped", "unknown"):
-                        text += "\n" + test.step_text(step, False)
-            before[i] = report.verdict
-            _output.line(text)
-        sys.stdout.flush()
-        try:
+    try:
+        while True:
+            begun = time.monotonic()
+            targets = find()
+            reports, interrupted = run.probe(targets, options)
+            if interrupted:
+                return code
+            code = EXIT[worst(r.verdict for r in reports)] if reports else EXIT["config"]
+            clock = time.strftime("%H:%M:%S")
+            if as_json:
+                result = {"time": time.time(), "exit_code": code, "targets": [r.json() for r in reports]}
+                sys.stdout.write(json.dumps(result, ensure_ascii=False) + "\n")
+            for i, report in enumerate(reports if not as_json else ()):
+                word = _output.paint(f"{report.verdict:<11}", test.COLOURS.get(report.verdict, "31"))
+                text = (
+                    f"{clock}  {word} {report.seconds * 1000:6.0f} ms  {report.label} · {CLIENTS[report.client].TITLE}"  # type: ignore[index]
+                )
+                if before.get(i) != report.verdict:
+                    if i in before:
+                        text += "  " + _("was {verdict} for {seconds} s").format(
+                            verdict=before[i], seconds=round(begun - since[i])
+                        )
+                    since[i] = begun
+                    for step in report.steps:
+                        if step.verdict not in ("ok", "skipped", "unknown"):
+                            text += "\n" + test.step_text(step, False)
+                before[i] = report.verdict
+                _output.line(text)
+            sys.stdout.flush()
             time.sleep(max(0.0, seconds - (time.monotonic() - begun)))
-        except KeyboardInterrupt:
-            return code
+    except KeyboardInterrupt:
+        return code
 
 
 def compare(
@@ -211,7 +213,7 @@ def write_report(path: str, reports: Sequence[Report]) -> None:
     for report in reports:
         lines = [f"\n{report.label} · {CLIENTS[report.client].TITLE} · {report.about.get('base_url', '')}"]  # type: ignore[index]
         lines += [test.step_text(step, True) for step in report.steps]
-        parts.append(Text("\n".join(lines)))
+        parts.append(Text.from_ansi("\n".join(lines)))
     _export(path, parts)
 
 

@@ -25,8 +25,8 @@ from ccsetup.profiles import Part, Profile
 
 HELP = _(
     "Test whether an endpoint and a key work, and say what to do when they do not.\n\n"
-    "Without NAME: what Claude Code and Codex would use right now, in this folder and this shell. The test asks for one "
-    "token of each model that no list names; --quick asks for none."
+    "Without NAME: what Claude Code and Codex would use right now, in this folder and this shell. The main model, and each "
+    "that no list names, is asked for one token; --quick asks for none."
 )
 EPILOG = _(
     "Exit codes: 0 ok, 10 config, 11 unreachable, 12 tls, 13 key, 14 quota, 15 forbidden, 16 wire, 17 model, "
@@ -345,6 +345,8 @@ def _once(
 
     if not targets:
         return _nothing(context, as_json)
+    if options.level == "deep" and not as_json:
+        _output.line(_estimate(targets))
     live = not as_json and len(targets) > 1 and sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
     if live:
         from ccsetup.cli import _test_more
@@ -382,6 +384,21 @@ def _once(
         if not as_json:
             _output.line(_("wrote {file}").format(file=output))
     return code
+
+
+def _estimate(targets: Sequence[Target]) -> str:
+    from ccsetup.probe import deep
+
+    tokens = [deep.estimate(t) for t in targets]
+    text = _("At most about {tokens_in} + {tokens_out} tokens will be used").format(
+        tokens_in=sum(t[0] for t in tokens), tokens_out=sum(t[1] for t in tokens)
+    )
+    costs: dict[str, float] = {}
+    for target in targets:
+        cost, currency = deep.expected_cost(target)
+        if cost is not None:
+            costs[currency] = costs.get(currency, 0.0) + cost
+    return text + "".join(f", {cost:.4f} {currency}" for currency, cost in costs.items()) + "."
 
 
 def _nothing(context: Context, as_json: bool) -> int:
@@ -459,8 +476,12 @@ def step_text(step: Step, verbose: bool) -> str:
 def summary(report: Report) -> str:
     word = _output.paint(report.verdict, COLOURS.get(report.verdict, "31"))
     text = f"  = {word}"
-    if report.verdict == "ok" and not report.certain:
-        text += " " + _("(as far as this test can tell)")
+    if not report.finished:
+        text = "  = " + _("stopped before it was done")
+    elif report.verdict == "ok" and not report.certain:
+        text += " " + (
+            _("(as far as free requests tell)") if report.level == "quick" else _("(as far as this test can tell)")
+        )
     elif report.verdict != "ok":
         text += f"  docs/reference/verdicts.md#{report.verdict}"
     if report.usage is not None and (report.usage.input_tokens or report.usage.output_tokens):

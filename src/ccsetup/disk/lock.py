@@ -18,7 +18,7 @@ else:
     import fcntl
 
 WAIT = 10.0
-"""Seconds to wait for another ccsetup."""
+"""Seconds to wait for one other ccsetup; of many, each has this time."""
 
 CLAUDE_WAIT = 1.5
 """Seconds to wait for Claude Code, which itself waits for nobody: it wrote after 0.4 s while the lock was held."""
@@ -57,6 +57,7 @@ class StateLock:
 
     def _take(self) -> None:
         deadline = time.monotonic() + self._wait
+        holder = ""
         while True:
             try:
                 _try_lock(self._fd)
@@ -66,10 +67,13 @@ class StateLock:
                     return
                 if error.errno not in (errno.EAGAIN, errno.EACCES, errno.EDEADLK, errno.EINTR):
                     raise refused(os.path.join(self._state_dir, "lock"), error) from None
+            at_work = self._holder()
+            if at_work != holder:
+                holder, deadline = at_work, time.monotonic() + self._wait
             if time.monotonic() >= deadline:
                 raise WriteError(
                     _("Another ccsetup (process {pid}) is still at work after {seconds} seconds.").format(
-                        pid=self._holder() or "?", seconds=round(self._wait)
+                        pid=holder or "?", seconds=round(self._wait)
                     ),
                     hint=_("Wait for it or end it, and run the command again."),
                 )

@@ -209,26 +209,34 @@ def _by_preset(preset: Preset, status: int, data: Any, text: str) -> Optional[Me
 
 _PATH = re.compile(
     r"unexpected endpoint|(?:unknown|invalid|no such|unsupported)(?: request)? (?:url|path|endpoint|route)"
-    r"|no route|route .*not found|cannot post|cannot (?:get|find) /|(?:url|path|page|resource|endpoint|route).{0,40}not (?:be )?found"
+    r"|no route|route .*not found|cannot post|cannot (?:get|find) /"
+    r"|(?:url|path|page|resource|endpoint|route).{0,40}not (?:be )?found"
     r"|not found:? /|post /\S* not found|requested url|接口不存在|路径不存在"
 )
 _KEY = re.compile(
-    r"(?:invalid|incorrect|wrong|malformed|unknown|expired|missing|bad|disabled|revoked|no)[ _-](?:\w+[ _-]){0,2}(?:api[ _-]?key|x-api-key)"
+    r"(?:invalid|incorrect|wrong|malformed|unknown|expired|missing|bad|disabled|revoked"
+    r"|no)[ _-](?:\w+[ _-]){0,2}(?:api[ _-]?key|x-api-key)"
     r"|api[ _-]?key.{0,40}(?:invalid|not valid|incorrect|expired|missing|required|not found|disabled|revoked)"
     r"|invalid_api_key|api_key_invalid|authentication[ _]?(?:fail|error|required)|unauthori[sz]ed|unauthenticated"
-    r"|no auth credentials|invalid (?:access )?token\b|token (?:is )?(?:invalid|expired|incorrect)|invalid authentication"
+    r"|no auth credentials|invalid (?:access )?token\b|token (?:is )?(?:invalid|expired|incorrect)"
+    r"|invalid authentication"
     r"|令牌|(?:密钥|api ?key).{0,8}(?:无效|错误|不正确|过期)|无效的.{0,8}(?:key|令牌|密钥)|身份验证|鉴权失败"
 )
 _QUOTA = re.compile(
-    r"insufficient[ _]?(?:account )?(?:balance|quota|credit|funds)|exceeded (?:your )?current quota|exceeded_current_quota"
-    r"|quota (?:is |has been )?(?:exceed|exhaust|used up|insufficient)|credit balance is too low|(?:out of|no|not enough) credits?\b"
-    r"|payment required|billing (?:hard )?limit|check your (?:plan and )?billing|arrearage|account.{0,20}(?:overdue|suspended.{0,30}balance)"
+    r"insufficient[ _]?(?:account )?(?:balance|quota|credit|funds)|exceeded (?:your )?current quota"
+    r"|exceeded_current_quota"
+    r"|quota (?:is |has been )?(?:exceed|exhaust|used up|insufficient)|credit balance is too low"
+    r"|(?:out of|no|not enough) credits?\b"
+    r"|payment required|billing (?:hard )?limit|check your (?:plan and )?billing|arrearage"
+    r"|account.{0,20}(?:overdue|suspended.{0,30}balance)"
     r"|no resource package|余额不足|欠费|额度(?:不足|已用)|余额"
 )
 _MODEL = re.compile(
-    r"\bmodels?\b.{0,80}(?:not (?:a valid|be found|found|exist|available|support|valid|allowed|enabled)|n[o']t exist|does not|unknown|invalid"
+    r"\bmodels?\b.{0,80}(?:not (?:a valid|be found|found|exist|available|support|valid|allowed|enabled)"
+    r"|n[o']t exist|does not|unknown|invalid"
     r"|required|missing|empty|must|disabled|unsupported|decommissioned|deprecated|no longer|not have access)"
-    r"|(?:unknown|invalid|unsupported|no such|missing|specify|provide|select|empty|not have access to|access to)(?: \w+){0,3} model\b"
+    r"|(?:unknown|invalid|unsupported|no such|missing|specify|provide|select|empty|not have access to"
+    r"|access to)(?: \w+){0,3} model\b"
     r"|model_not_found|modelnotfound|\bmodel: |model_name|modelcode|no available channel|无可用渠道|模型"
 )
 _REGION = re.compile(
@@ -244,9 +252,8 @@ def _by_words(status: int, message: str, data: Any) -> Optional[Meaning]:
         if isinstance(error, dict)
         else str(data.get("code", "") if isinstance(data, dict) else "").lower()
     )
-    if status in (404, 405, 501) or status < 300:
-        if _PATH.search(words):
-            return "not_found"
+    if (status in (404, 405, 501) or status < 300) and _PATH.search(words):
+        return "not_found"
     if status in (500, 502, 504, 529):
         return None
     if _QUOTA.search(words) or _QUOTA.search(codes.replace("_", " ")) or "insufficient_quota" in codes:
@@ -295,7 +302,8 @@ def _html(status: int, text: str) -> Answer:
     title = _title(text)
     words = (title + " " + re.sub(r"<[^>]*>", " ", text[:20000])).lower()
     if re.search(
-        r"captive|wi-?fi|hotspot|log ?in to (?:the |this )?network|network (?:login|access|authentication)|portal|上网认证|认证",
+        r"captive|wi-?fi|hotspot|log ?in to (?:the |this )?network|network (?:login|access|authentication)"
+        r"|上网认证|网络认证",
         words,
     ):
         return Answer("portal", "html", title)

@@ -1,4 +1,7 @@
-"""Runs a command of the user's, such as one that prints a key: bounded in time and output, in a process group of its own."""
+"""Runs a command of the user's, such as one that prints a key.
+
+Bounded in time and output, in a process group of its own.
+"""
 
 from __future__ import annotations
 

@@ -36,7 +36,10 @@ class Speed(NamedTuple):
 def measure(
     targets: Sequence[Target], options: Options, runs: int, on_run: Optional[Callable[[], None]] = None
 ) -> tuple[list[Speed], bool]:
-    """Return the speeds, fastest first, and whether Ctrl-C ended it early.  Each target is asked *runs* times in a row."""
+    """Return the speeds, fastest first, and whether Ctrl-C ended it early.
+
+    Each target is asked *runs* times in a row.
+    """
     found: dict[int, Speed] = {}
 
     async def one(index: int, target: Target) -> None:

@@ -61,6 +61,11 @@ def estimate(target: Target) -> tuple[int, int]:
     return tokens_in, 3 * ANSWER_TOKENS + 64 + 8 * 16
 
 
+def expected_cost(target: Target) -> tuple[Optional[float], str]:
+    """Return what the deep test costs at most by the preset's prices, and the currency; None: no price is known."""
+    return requests.price(target, *estimate(target))
+
+
 async def run(run: Run) -> None:
     """Carry out every check and report the layer."""
     target = run.target

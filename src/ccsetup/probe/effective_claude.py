@@ -131,10 +131,12 @@ def target(
             Finding(
                 "config",
                 _(
-                    "{source} belongs to this folder, which is not trusted: no key is sent to {url}, and no command is run."
+                    "{source} belongs to this folder, which is not trusted: no key is sent to {url}, and no command "
+                    "is run."
                 ).format(source=projects[0].source, url=clean(url, limit=80)),
                 _(
-                    "Claude Code itself sends your key there with -p. Trust the folder in Claude Code first, or remove the setting."
+                    "Claude Code itself sends your key there with -p. Trust the folder in Claude Code first, or remove "
+                    "the setting."
                 ),
             )
         )
@@ -441,7 +443,8 @@ def _credential_findings(
             Finding(
                 "degraded",
                 _(
-                    "{file} holds a key of Anthropic's console (primaryApiKey), which Claude Code sends to this provider too."
+                    "{file} holds a key of Anthropic's console (primaryApiKey), which Claude Code sends to this provider "
+                    "too."
                 ).format(file=paths.short(paths.claude_json)),
                 _("Log out in Claude Code (/logout), or remove primaryApiKey. This test did not send it."),
             )

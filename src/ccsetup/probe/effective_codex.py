@@ -1,7 +1,7 @@
 """What Codex would really use: config.toml and the layers around it, .env, auth.json, and the shell.
 
-Weakest first: /etc/codex/config.toml, $CODEX_HOME/config.toml, the project's .codex/config.toml (where it is trusted, and
-only some keys), /etc/codex/managed_config.toml; tables merge key by key (observed with Codex 0.169.0).  Reads files and
+Weakest first: /etc/codex/config.toml, $CODEX_HOME/config.toml, the project's .codex/config.toml (where it is trusted,
+and only some keys), /etc/codex/managed_config.toml; tables merge key by key (observed with Codex 0.169.0).  Reads files and
 may run the provider's ``auth.command``; writes nothing.
 """
 
@@ -54,6 +54,8 @@ def target(
         return _made(paths, layers, findings, "", {}, (), presets, profile, "")
     own = next((layer for layer in layers if layer.path == paths.codex_config), None)
     findings += _fatal(paths, own, version)
+    for layer in layers:
+        findings += _wrong_types(layer)
     name, _place = _value(layers, ("model_provider",))
     if not isinstance(name, str) or not name or name == "openai":
         return _made(paths, layers, findings, "", {}, (), presets, profile, "") if findings else None
@@ -84,17 +86,17 @@ def target(
         )
         url = ""
     display = str(table.get("name", ""))
-    if display.lower() == "openai" or "azure" in display.lower():
-        if "api.openai.com" not in url and "azure.com" not in url:
-            findings.append(
-                Finding(
-                    "degraded",
-                    _(
-                        "{source}: the name '{name}' makes Codex use OpenAI's own compaction, which fails elsewhere."
-                    ).format(source=origin(("name",)), name=clean(display, limit=40)),
-                    _("Give the provider another name."),
-                )
+    special = display.lower() == "openai" or "azure" in display.lower()
+    if special and "api.openai.com" not in url and "azure.com" not in url:
+        findings.append(
+            Finding(
+                "degraded",
+                _("{source}: the name '{name}' makes Codex use OpenAI's own compaction, which fails elsewhere.").format(
+                    source=origin(("name",)), name=clean(display, limit=40)
+                ),
+                _("Give the provider another name."),
             )
+        )
     model, _source = _value(layers, ("model",))
     if not isinstance(model, str) or not model:
         findings.append(
@@ -285,6 +287,71 @@ def _fatal(paths: Paths, own: Optional[Layer], version: Callable[[], Version]) -
     return [Finding("config", n.text, n.hint) for n in codex.notes(files, None) if n.level == "blocked"]
 
 
+_TYPES: Mapping[str, type] = {
+    "model": str,
+    "model_provider": str,
+    "model_reasoning_effort": str,
+    "model_reasoning_summary": str,
+    "model_verbosity": str,
+    "model_context_window": int,
+    "model_auto_compact_token_limit": int,
+    "model_catalog_json": str,
+    "web_search": str,
+    "model_providers": dict,
+}
+_PROVIDER_TYPES: Mapping[str, type] = {
+    "name": str,
+    "base_url": str,
+    "wire_api": str,
+    "env_key": str,
+    "env_key_instructions": str,
+    "experimental_bearer_token": str,
+    "auth": dict,
+    "query_params": dict,
+    "http_headers": dict,
+    "env_http_headers": dict,
+    "request_max_retries": int,
+    "stream_max_retries": int,
+    "stream_idle_timeout_ms": int,
+    "requires_openai_auth": bool,
+    "supports_websockets": bool,
+}
+
+
+def _wrong_types(layer: Layer) -> list[Finding]:
+    """Return the known keys of another type: one of them, even in an unused provider, stops every codex command."""
+    out = []
+    tables: list[tuple[KeyPath, Mapping[str, Any], Mapping[str, type]]] = [((), layer.data, _TYPES)]
+    for name, table in _dict(layer.data.get("model_providers")).items():
+        if isinstance(table, dict):
+            tables.append((("model_providers", name), table, _PROVIDER_TYPES))
+    for path, table, types in tables:
+        for key, kind in types.items():
+            value = table.get(key)
+            if key in table and (not isinstance(value, kind) or (kind is int and isinstance(value, bool))):
+                out.append(
+                    Finding(
+                        "config",
+                        _("{place}: {key} has the wrong type; Codex does not start.").format(
+                            place=layer.where((*path, key)), key=key
+                        ),
+                        _("Write text in quotes, and numbers without quotes."),
+                    )
+                )
+        wire = table.get("wire_api") if path else None
+        if isinstance(wire, str) and wire not in ("responses", "chat"):
+            out.append(
+                Finding(
+                    "config",
+                    _('{place}: wire_api has to be "responses"; Codex does not start.').format(
+                        place=layer.where((*path, "wire_api"))
+                    ),
+                    _('Write wire_api = "responses".'),
+                )
+            )
+    return out
+
+
 # Credentials.
 
 
@@ -307,7 +374,9 @@ def _credentials(
         for other in ("env_key", "experimental_bearer_token", "requires_openai_auth"):
             if table.get(other):
                 return stop(
-                    "auth", _("'auth' cannot be combined with {other}; Codex does not start.").format(other=other)
+                    "auth",
+                    _("'auth' cannot be combined with {other}; Codex does not start.").format(other=other),
+                    _("Remove one of the two."),
                 )
         return _command(paths, auth, origin, environ, findings)
     if isinstance(name, str) and name:

@@ -622,8 +622,8 @@ _CERTIFICATE = {
 }
 
 _INSPECTORS = (
-    "zscaler", "netskope", "blue coat", "bluecoat", "symantec web", "forti", "palo alto", "umbrella", "mcafee", "trellix",
-    "sophos", "kaspersky", "eset", "avast", "avg", "bitdefender", "mitmproxy", "charles", "fiddler", "portswigger",
+    "zscaler", "netskope", "blue coat", "bluecoat", "symantec web", "forti", "palo alto", "umbrella", "mcafee",
+    "trellix", "sophos", "kaspersky", "eset", "avast", "avg", "bitdefender", "mitmproxy", "charles", "fiddler", "portswigger",
     "check point", "cato", "iboss", "barracuda", "watchguard", "squid", "proxy", "inspection", "firewall", "gateway",
 )  # fmt: skip
 

@@ -6,7 +6,7 @@ Headers are those of Claude Code 2.1.329 and Codex 0.169.0, as far as a provider
 from __future__ import annotations
 
 import json
-from typing import Any, Mapping, NamedTuple, Sequence
+from typing import Any, Mapping, NamedTuple, Optional, Sequence
 
 from ccsetup import __version__
 from ccsetup.model import KeyCheck, Secret, WireFormat
@@ -143,3 +143,11 @@ def _query(target: Target) -> str:
 def total(parts: Sequence[str]) -> int:
     """Return a rough number of tokens in *parts*."""
     return sum(len(p) for p in parts) // 4 + 1
+
+
+def price(target: Target, tokens_in: int, tokens_out: int) -> tuple[Optional[float], str]:
+    """Return what so many tokens of the target's main model cost by the preset's prices, and the currency."""
+    model = target.preset.model(target.models[0].id) if target.preset and target.models else None
+    if model is None or model.price_in is None or model.price_out is None:
+        return None, "USD"
+    return (tokens_in * model.price_in + tokens_out * model.price_out) / 1e6, model.currency

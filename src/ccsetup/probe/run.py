@@ -85,7 +85,8 @@ class Run:
     def report(self) -> Report:
         if self.pending is not None:
             self._settle()
-        if not self.end:
+        finished = bool(self.end)
+        if not finished:
             self.end = time.perf_counter()
             reason = _("Stopped before it was done.")
             self._skip_rest(reason)
@@ -99,6 +100,8 @@ class Run:
             self.estimate,
             usage,
             self.speed,
+            finished,
+            self.options.level,
         )
 
     def begin(self, layer: Layer) -> None:
@@ -581,7 +584,8 @@ class Run:
                     "wire",
                     trouble,
                     _(
-                        "The client needs the whole stream; something between may cut it off, or this is no {name} endpoint."
+                        "The client needs the whole stream; something between may cut it off, or this is no {name} "
+                        "endpoint."
                     ).format(name=name),
                     evidence,
                     timings=timings,
@@ -600,7 +604,8 @@ class Run:
                 "degraded" if claude else "wire",
                 _("Answers in one piece, although a stream was asked for."),
                 _(
-                    "Claude Code asks a second time without streaming, which costs twice; ask for an endpoint that streams."
+                    "Claude Code asks a second time without streaming, which costs twice; ask for an endpoint that "
+                    "streams."
                 )
                 if claude
                 else _("Codex needs a stream: ask the provider for an endpoint that streams, or put a relay in front."),
@@ -822,22 +827,15 @@ class Run:
 
     def count(self, tokens_in: int, tokens_out: int) -> None:
         used = Usage(self.usage.input_tokens + tokens_in, self.usage.output_tokens + tokens_out)
-        cost, currency = price(self.target, used.input_tokens, used.output_tokens)
+        cost, currency = requests.price(self.target, used.input_tokens, used.output_tokens)
         self.usage = used._replace(cost=cost, currency=currency)
 
     async def deep(self) -> None:
         from ccsetup.probe import deep
 
         self.begin("deep")
+        self.estimate = deep.expected_cost(self.target)[0]
         await deep.run(self)
-
-
-def price(target: Target, tokens_in: int, tokens_out: int) -> tuple[Optional[float], str]:
-    """Return what so many tokens of the target's main model cost by the preset's prices, and the currency."""
-    model = target.preset.model(target.models[0].id) if target.preset and target.models else None
-    if model is None or model.price_in is None or model.price_out is None:
-        return None, "USD"
-    return (tokens_in * model.price_in + tokens_out * model.price_out) / 1e6, model.currency
 
 
 def _name(wire: str) -> str:

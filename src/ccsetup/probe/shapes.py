@@ -73,8 +73,8 @@ def _claude(target: Target) -> list[Piece]:
                 _("the role system among the messages"),
                 _system_role,
                 _(
-                    "No setting of Claude Code leaves it out. Choose another model or provider; with 2.1.329, modelOverrides "
-                    "from a claude-sonnet-4-5 id to this model makes it send the older form."
+                    "No setting of Claude Code leaves it out. Choose another model or provider; with 2.1.329, "
+                    "modelOverrides from a claude-sonnet-4-5 id to this model makes it send the older form."
                 ),
             )
         )
@@ -160,7 +160,8 @@ def _codex(target: Target) -> list[Piece]:
                 _("tools of the type namespace"),
                 _add_tool(space),
                 _(
-                    "Write enabled = false below [agents] in config.toml; MCP servers cannot be used with this provider."
+                    "Write enabled = false below [agents] in config.toml; MCP servers cannot be used with this "
+                    "provider."
                 ),
             )
         )

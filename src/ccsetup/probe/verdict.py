@@ -132,6 +132,10 @@ class Report(NamedTuple):
     usage: Optional[Usage] = None
     speed: Mapping[str, float] = {}
     """Of a measured answer: first_event (seconds), tokens_per_second."""
+    finished: bool = True
+    """False: Ctrl-C ended it before its last layer."""
+    level: str = "normal"
+    """``quick``, ``normal`` or ``deep``."""
 
     @property
     def verdict(self) -> Verdict:
@@ -139,8 +143,8 @@ class Report(NamedTuple):
 
     @property
     def certain(self) -> bool:
-        """Tell whether every layer that was asked for has an answer."""
-        return not any(s.verdict == "unknown" for s in self.steps)
+        """Tell whether ``ok`` means that the client works: nothing that a real request shows was left out."""
+        return self.finished and self.level != "quick" and not any(s.verdict == "unknown" for s in self.steps)
 
     def json(self) -> dict[str, Any]:
         return {
@@ -149,6 +153,8 @@ class Report(NamedTuple):
             **self.about,
             "verdict": self.verdict,
             "certain": self.certain,
+            "finished": self.finished,
+            "level": self.level,
             "seconds": round(self.seconds, 4),
             "steps": [s.json() for s in self.steps],
             "estimate": self.estimate,

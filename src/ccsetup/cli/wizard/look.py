@@ -131,7 +131,7 @@ def _strict(world: World) -> str:
     except CcsetupError:
         return ""  # it cannot be read at all, which is said elsewhere
     return _("{file}:{line}:{column}: {problem}. Claude Code ignores the whole file because of it.").format(
-        file=world.paths.short(path), line=problem.line, column=problem.column, problem=problem.message.rstrip(".")
+        file=world.paths.short(path), line=problem.line, column=problem.column, problem=problem.message.rstrip(".。")
     )
 
 
@@ -204,9 +204,7 @@ def _problems(notes: Sequence[Note], width: int, room: int) -> list[str]:
     out: list[str] = []
     for i, block in enumerate(blocks):
         if len(out) + len(block) > room - 1:
-            rest = len(blocks) - i
-            text = i18n.ngettext("! {n} more problem: ccsetup list", "! {n} more problems: ccsetup list", rest)
-            return [*out, text.format(n=rest)][:room]
+            return [*out, _("! and {n} more").format(n=len(blocks) - i)][:room]
         out += block
     return out
 

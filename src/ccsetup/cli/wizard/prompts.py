@@ -174,7 +174,8 @@ def wrap(text: str, width: int) -> list[str]:
 
 
 def _words(text: str) -> list[str]:
-    return re.findall(r"[\u2e80-\uffef]|[^\s\u2e80-\uffef]+\s*|\s+", text)
+    # A full stop or a closing bracket does not begin a line.
+    return re.findall(r"[\u2e80-\uffef][。，、；：！？）”》]*|[^\s\u2e80-\uffef]+[。，、；：！？）”》]*\s*|\s+", text)
 
 
 def _size() -> os.terminal_size:
@@ -296,10 +297,13 @@ class Plain:
         return f"{message}{hint}{_(', < to go back') if back else ''}: "
 
     def _line(self, message: str, default: str, back: bool) -> str:
-        try:
-            answer = input(self._prompt(message, default, back)).strip()
-        except EOFError:
-            raise KeyboardInterrupt from None
+        # Not input(): between its prompt and its reading, Ctrl-C is lost until the next key.
+        sys.stdout.write(self._prompt(message, default, back))
+        sys.stdout.flush()
+        line = sys.stdin.readline()
+        if not line:
+            raise KeyboardInterrupt
+        answer = line.strip()
         if answer == BACK and back:
             raise GoBack
         return answer

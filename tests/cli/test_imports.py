@@ -1,0 +1,90 @@
+"""A command imports what it needs and no more: start-up time is part of what ccsetup promises."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from support import cc
+
+KEY = "test-key-0123456789abcdef"
+NETWORK = {"httpx", "httpcore", "ssl", "asyncio", "socket", "truststore", "urllib.request", "http.client"}
+INTERFACE = {"rich", "questionary", "prompt_toolkit", "pygments"}
+NEVER = NETWORK | INTERFACE | {"yaml", "platformdirs", "keyring", "logging", "tempfile", "ccsetup.probe", "ccsetup.keychain"}
+TOML = {"tomlkit"}
+
+COMMANDS: list[tuple[tuple[str, ...], set[str]]] = [
+    (("list",), NEVER | TOML),
+    (("list", "--json"), NEVER | TOML),
+    (("config-switch", "--list"), NEVER | TOML),
+    (("config-switch", "kimi", "-T", "cc"), NEVER | TOML),
+    (("config-switch", "glm"), NEVER),
+    (("config-switch", "official"), NEVER),
+    (("init", "-s", "-p", "glm", "-k", KEY, "-T", "all"), NEVER),
+    (("init", "-s", "-p", "glm", "-k", KEY, "-T", "all", "--json"), NEVER),
+    (("init", "-s", "-p", "nonsense", "-k", KEY), NEVER | TOML),
+    (("undo", "--list"), NEVER | TOML),
+    (("--help",), NEVER | TOML | {"ccsetup.cli.init", "ccsetup.disk", "ccsetup.actions"}),
+    (("init", "--help"), NEVER | TOML),
+]
+
+
+def imported(home: Path, argv: tuple[str, ...], tmp_path: Path) -> set[str]:
+    """Return the modules that ``ccsetup *argv`` imports."""
+    seen = tmp_path / "modules"
+    program = (
+        "import atexit, sys\n"
+        f"atexit.register(lambda: open({str(seen)!r}, 'w').write('\\n'.join(sys.modules)))\n"
+        f"sys.argv = {['ccsetup', *argv]!r}\n"
+        "from ccsetup.__main__ import main\n"
+        "main()\n"
+    )
+    # Without site: it imports what .pth files of development tools ask for.
+    path = [p for p in sys.path if p.endswith("-packages")]
+    env = cc.environment(home) | {"PYTHONPATH": ":".join([cc.SOURCE, *path])}
+    subprocess.run([sys.executable, "-S", "-c", program], env=env, capture_output=True, check=False, timeout=60)
+    return set(seen.read_text().split("\n"))
+
+
+@pytest.mark.parametrize(("argv", "without"), COMMANDS, ids=[" ".join(c[0][:3]) for c in COMMANDS])
+def test_commands_import_little(home: Path, tmp_path: Path, argv: tuple[str, ...], without: set[str]) -> None:
+    """The modules named here are not imported by the command."""
+    if not Path(cc.SOURCE, "ccsetup/_presets").is_dir():
+        pytest.skip("the presets are not compiled, so YAML has to be read")
+    for name in ("glm", "kimi"):
+        assert cc.main("init", "-s", "-p", name, "-k", KEY + name, "-T", "all").ok
+    assert imported(home, argv, tmp_path) & without == set()
+
+
+def test_version_imports_nothing(home: Path, tmp_path: Path) -> None:
+    """--version imports neither typer nor anything of ours but the entry point, and little of the standard library."""
+    bare = set(
+        subprocess.run(
+            [sys.executable, "-S", "-c", "import sys; print('\\n'.join(sys.modules))"],
+            env=cc.environment(home), capture_output=True, text=True, check=True,
+        ).stdout.split("\n")
+    )  # fmt: skip
+    more = imported(home, ("--version",), tmp_path) - bare
+    assert more <= {"", "ccsetup", "ccsetup.__main__", "atexit", "__future__", "encodings.ascii", "encodings.latin_1"}
+
+
+def test_one_preset_is_read_when_one_is_asked_for(home: Path, tmp_path: Path) -> None:
+    """init opens the file of its own preset, and of no other."""
+    import shutil
+
+    if shutil.which("strace") is None:
+        pytest.skip("strace is not installed")
+    trace = tmp_path / "trace"
+    argv = ["strace", "-f", "-qq", "-e", "trace=openat", "-o", str(trace), sys.executable, "-m", "ccsetup"]
+    done = subprocess.run(
+        [*argv, "init", "-s", "-p", "glm", "-k", KEY, "-T", "all"], env=cc.environment(home), capture_output=True, check=False, timeout=120
+    )
+    if b"ptrace" in done.stderr:
+        pytest.skip("tracing is not allowed here")
+    assert done.returncode == 0
+    opened = [line for line in trace.read_text().splitlines() if "/_presets/" in line and "ENOENT" not in line and "O_DIRECTORY" not in line]
+    names = {Path(line.split('"')[1]).stem for line in opened}
+    assert "glm" in names
+    assert not names & {"kimi", "302ai", "openrouter", "custom"}
