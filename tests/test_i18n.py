@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ccsetup import i18n
+from ccsetup import i18n, paths
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -33,6 +33,39 @@ ROOT = Path(__file__).resolve().parents[1]
 def test_choose(argv: list[str], environ: dict[str, str], language: str) -> None:
     """The option wins over CCSETUP_LANG, which wins over the locale's variables in gettext's order."""
     assert i18n.choose(argv, environ) == language
+
+
+@pytest.mark.parametrize(
+    ("text", "environ", "language"),
+    [
+        ('language = "zh-CN"\n', {}, "zh_CN"),
+        ("# mine\n  language='zh-CN' # so\n", {"LANG": "en_US.UTF-8"}, "zh_CN"),
+        ('language = "en"\n', {"LANG": "zh_CN.UTF-8"}, "en"),
+        ('language = "zh-CN"\n', {"CCSETUP_LANG": "en"}, "en"),
+        ('language = "klingon"\n', {"LANG": "zh_CN.UTF-8"}, "en"),
+        ("other = 1\n", {"LANG": "zh_CN.UTF-8"}, "zh_CN"),
+        ("\x00\xff language", {"LANG": "zh_CN.UTF-8"}, "zh_CN"),
+        (None, {"LANG": "zh_CN.UTF-8"}, "zh_CN"),
+    ],
+)
+def test_the_remembered_language(home: Path, text: str | None, environ: dict[str, str], language: str) -> None:
+    """What settings.toml remembers wins over the locale; CCSETUP_LANG and --lang win over it."""
+    paths_environ = {"HOME": str(home), **environ}
+    assert i18n.settings_file(paths_environ) == paths.from_environ(paths_environ).settings
+    if text is not None:
+        file = Path(i18n.settings_file(paths_environ))
+        file.parent.mkdir(parents=True)
+        file.write_text(text, "utf-8")
+    assert i18n.choose([], paths_environ) == language
+    assert i18n.choose(["--lang", "zh-CN"], paths_environ) == "zh_CN"
+
+
+def test_the_settings_file_follows_xdg(home: Path) -> None:
+    """The file is where all of ccsetup's settings are, also with XDG_CONFIG_HOME."""
+    for place in (str(home / "elsewhere"), "relative", ""):
+        environ = {"HOME": str(home), "XDG_CONFIG_HOME": place}
+        assert i18n.settings_file(environ) == paths.from_environ(environ).settings
+    assert i18n.config_language({}) == ""
 
 
 def test_catalogues_are_complete() -> None:

@@ -84,7 +84,8 @@ def programs() -> bool:
 
 
 def pytest(options: argparse.Namespace) -> bool:
-    argv = ["-m", "pytest", "-n", str(max(2, min(os.cpu_count() or 2, 8)))]
+    # Sessions with the real clients take seconds each: a worker that is through takes tests from another.
+    argv = ["-m", "pytest", "-n", str(max(2, min(os.cpu_count() or 2, 8))), "--dist", "worksteal", "--durations", "10"]
     if options.fast:
         argv += ["-m", "not clients"]
     return call(PYTHON, *argv, CCSETUP_TEST_CLIENTS="" if options.fast else "1")

@@ -10,13 +10,15 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import glob
 import os
 import re
 import subprocess
 import sys
 import tempfile
-from typing import Any, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Callable, Iterator
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 DOCS = os.path.join(ROOT, "docs")
@@ -202,13 +204,17 @@ def sessions(text: str) -> str:
 
 def pages() -> Iterator[tuple[str, str]]:
     """Yield every page that takes something from the program, as (path, text of today)."""
-    yield os.path.join(REFERENCE, "cli.md"), cli_page()
-    yield os.path.join(REFERENCE, "providers.md"), providers_page()
-    yield os.path.join(REFERENCE, "preset-format.md"), format_page()
+    made: dict[str, Callable[[], str]] = {
+        os.path.join(REFERENCE, "cli.md"): cli_page,
+        os.path.join(REFERENCE, "providers.md"): providers_page,
+        os.path.join(REFERENCE, "preset-format.md"): format_page,
+    }
     top = [os.path.join(ROOT, name) for name in ("README.md", "README.zh-CN.md")]
     for path in sorted([*top, *glob.glob(os.path.join(DOCS, "**", "*.md"), recursive=True)]):
         if os.path.exists(path) and not _read(path).startswith(GENERATED):
-            yield path, sessions(_read(path))
+            made[path] = functools.partial(sessions, _read(path))
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # each page waits for the programs that it runs
+        yield from zip(made, pool.map(lambda make: make(), made.values()), strict=True)
 
 
 def main() -> None:

@@ -5,6 +5,7 @@ Nothing here writes: the draft becomes a plan, and the caller commits or shows i
 
 from __future__ import annotations
 
+import os
 from typing import Any, Callable, Iterable, Mapping, NamedTuple, Optional, Sequence
 
 from ccsetup import profiles
@@ -83,7 +84,10 @@ class World:
         """Begin a new record where ours cannot be read: it must never keep anybody from switching."""
         try:
             data = self.draft.data(self.paths.state, "json")
-            slots = [*data.get("clients", {}).values(), *(c for p in data.get("saved", {}).values() for c in p.values())]
+            slots = [
+                *data.get("clients", {}).values(),
+                *(c for p in data.get("saved", {}).values() for c in p.values()),
+            ]
             if all(isinstance(slot, dict) and isinstance(slot.get("owned", {}), dict) for slot in slots):
                 return
         except (DocumentError, AttributeError):
@@ -101,9 +105,31 @@ class World:
     def _state(self, *path: str) -> Any:
         return lookup(self.draft.data(self.paths.state, "json"), path)
 
+    def slot(self, client: ClientName, saved: str = "") -> tuple[str, ...]:
+        """Return where the record of *client* is kept: for its active settings, or for those of the profile *saved*.
+
+        A client whose folder was moved (CLAUDE_CONFIG_DIR, CODEX_HOME) is one of its own.
+        """
+        folder, usual = {
+            "claude-code": (self.paths.claude_dir, os.path.join(self.paths.home, ".claude")),
+            "codex": (self.paths.codex_home, os.path.join(self.paths.home, ".codex")),
+        }[client]
+        place = client if os.path.normpath(folder) == usual else f"{client}@{os.path.normpath(folder)}"
+        return ("saved", saved, place) if saved else ("clients", place)
+
+    def used_elsewhere(self, profile: str) -> list[str]:
+        """Return the folders other than today's whose client uses *profile*, by our record."""
+        clients = self._state("clients")
+        here = {self.slot(c)[1] for c in CLIENT_NAMES}
+        return [
+            place.partition("@")[2] or place
+            for place, record in (clients.items() if isinstance(clients, dict) else ())
+            if place not in here and isinstance(record, dict) and record.get("profile") == profile
+        ]
+
     def active(self, client: ClientName) -> str:
         """Return the profile that we made *client* use last, or ""."""
-        name = self._state("clients", client, "profile")
+        name = self._state(*self.slot(client), "profile")
         return name if isinstance(name, str) else ""
 
     def owned(self, *slot: str) -> dict[str, tuple[Owned, ...]]:
@@ -437,6 +463,16 @@ def init(world: World, requests: Sequence[Request], *, repair: bool = False) -> 
             if not world.draft.text(world.paths.profiles).startswith("#") and old is None and not world.profiles:
                 world.draft.replace(world.paths.profiles, profiles.HEADER + world.draft.text(world.paths.profiles))
             world.profiles[profile.name] = profile
+        for folder in world.used_elsewhere(profile.name):
+            world.notes.append(
+                Note(
+                    "warning",
+                    _("Profile '{name}' is also used in {folder}, which was left as it is.").format(
+                        name=profile.name, folder=world.paths.short(folder)
+                    ),
+                    _("Run the command again with CLAUDE_CONFIG_DIR or CODEX_HOME set to it."),
+                )
+            )
         for client in CLIENT_NAMES:
             if client not in profile.parts:
                 if old and client in old.parts:
@@ -463,7 +499,11 @@ def _save_key(world: World, profile: Profile, key: Optional[Secret]) -> None:
     elif old is not None and old.key_storage == "keyring":
         if key is None and profile.key_storage != "env" and not profile.key_command:
             key = world.key(old)  # the keyring keeps its copy, so that undo finds it again
-    if old is not None and old.key_storage == "dotenv" and (profile.key_storage, profile.key_env) != ("dotenv", old.key_env):
+    if (
+        old is not None
+        and old.key_storage == "dotenv"
+        and (profile.key_storage, profile.key_env) != ("dotenv", old.key_env)
+    ):
         left = dotenv.remove(world.draft.text(world.paths.codex_dotenv), old.key_env)
         world.draft.replace(world.paths.codex_dotenv, left or None)
     if profile.key_storage in ("env", "keyring") or profile.key_command:
@@ -493,12 +533,12 @@ def _apply(world: World, profile: Profile, client: ClientName, *, activate: bool
     saved = module.saved(files, use)
     if saved.documents or saved.files:
         own = {p: "own" for p, _f in saved_paths}
-        owned = world.fulfil(saved, ("saved", profile.name, client), own)
-        world.record(("saved", profile.name, client), {"owned": owned})
+        owned = world.fulfil(saved, world.slot(client, profile.name), own)
+        world.record(world.slot(client, profile.name), {"owned": owned})
     if activate:
         files = world.files(client, saved_paths)
-        owned = world.fulfil(module.use(files, use), ("clients", client), {})
-        world.record(("clients", client), {"profile": profile.name, "owned": owned})
+        owned = world.fulfil(module.use(files, use), world.slot(client), {})
+        world.record(world.slot(client), {"profile": profile.name, "owned": owned})
         if profile.key_storage == "env":
             world.notes.append(
                 Note(
@@ -516,8 +556,8 @@ def _forget_saved(world: World, name: str, client: ClientName) -> None:
     module = CLIENTS[client]
     paths = module.saved_paths(world.paths, name, world.version(client))
     whole: dict[str, Optional[str]] = {p: None for p, f in paths if not f}
-    world.fulfil(Wishes((), whole), ("saved", name, client), {p: "own" for p, _f in paths})
-    world.record(("saved", name, client), None)
+    world.fulfil(Wishes((), whole), world.slot(client, name), {p: "own" for p, _f in paths})
+    world.record(world.slot(client, name), None)
 
 
 def switch(world: World, name: str, clients: Sequence[ClientName], *, repair: bool = False) -> list[Switched]:
@@ -537,8 +577,8 @@ def official(world: World, clients: Sequence[ClientName], *, repair: bool = Fals
             check_strict(world, world.paths.claude_settings, repair=repair)
         module = CLIENTS[client]
         files = world.files(client)
-        world.fulfil(module.official(files, world.owned("clients", client)), ("clients", client), {})
-        world.record(("clients", client), None)
+        world.fulfil(module.official(files, world.owned(*world.slot(client))), world.slot(client), {})
+        world.record(world.slot(client), None)
         world.notes.extend(module.notes(world.files(client), None))
     return [Switched(c, "") for c in wanted]
 

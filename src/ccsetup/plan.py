@@ -112,6 +112,7 @@ def edits(
     """
     mine = {o.path: o for o in owned}
     out: list[Edit] = []
+    emptied: list[Edit] = []  # last, so that a parent which something new goes into is not taken away and made again
     now: list[Owned] = []
     changed: list[Changed] = []
     for path, wanted in wish.settings.items():
@@ -123,10 +124,10 @@ def edits(
                 before = current  # it was set anew since we took it away
         else:
             before = current if path in wish.keep_before else MISSING
-            prune = max([_missing_parents(data, path), *(o.prune for o in mine.values() if o.path[:-1] == path[:-1])])
+            prune = _own_parents(data, path, mine.values())
         if wanted is MISSING:
             if current is not MISSING:
-                out.append(Unset(path))
+                (emptied if prune and was is not None else out).append(Unset(path, prune if was is not None else 0))
             if before is not MISSING:
                 now.append(Owned(path, MISSING, before, 0))
             continue
@@ -158,19 +159,23 @@ def edits(
         elif current is not MISSING and was.value is not MISSING:
             out.append(Unset(path, was.prune))
     for t in wish.tables:
-        now.append(mine[t] if t in mine else Owned(t, {"table": True}, MISSING, _missing_parents(data, t)))
-    return tuple(out), tuple(now), tuple(changed)
+        now.append(mine[t] if t in mine else Owned(t, {"table": True}, MISSING, _own_parents(data, t, mine.values())))
+    return (*out, *emptied), tuple(now), tuple(changed)
 
 
 def _tables(mine: Mapping[KeyPath, Owned]) -> list[KeyPath]:
     return [p for p, o in mine.items() if o.value == {"table": True}]
 
 
-def _missing_parents(data: Any, path: KeyPath) -> int:
+def _own_parents(data: Any, path: KeyPath, mine: Iterable[Owned]) -> int:
+    """Return how many parents of *path*, the nearest first, are not there yet or came with something of ours."""
+    made = {o.path[:n] for o in mine for n in range(len(o.path) - o.prune, len(o.path))}
+    count = 0
     for n in range(len(path) - 1, 0, -1):
-        if lookup(data, path[:n]) is not MISSING:
-            return len(path) - 1 - n
-    return len(path) - 1
+        if path[:n] not in made and lookup(data, path[:n]) is not MISSING:
+            break
+        count += 1
+    return count
 
 
 def owned_to_json(owned: Iterable[Owned]) -> list[dict[str, Any]]:

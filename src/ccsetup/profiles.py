@@ -146,7 +146,7 @@ def parse(text: str, file: str) -> dict[str, Profile]:
         raise bad(("profiles",), _("this has to be a table"))
     for name, body in table.items():
         here = path(name)
-        if not NAME.match(name):
+        if not NAME.match(name) or name in RESERVED:
             raise bad(here, _("not a usable profile name"))
         if not isinstance(body, dict):
             raise bad(here, _("this has to be a table"))

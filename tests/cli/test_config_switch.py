@@ -91,10 +91,24 @@ def test_no_profile_is_saved_yet(home: Path) -> None:
 
 def test_list_changes_nothing(home: Path) -> None:
     """Listing never touches a file, also not one of another tool."""
-    foreign = 'model_provider = "corp"\n[model_providers.corp]\nname = "Corp"\nbase_url = "https://corp.example"\nenv_key = "CORP"\n'
-    cc.put(home, {".codex/config.toml": foreign, ".claude/settings.json": '{"env": {"ANTHROPIC_BASE_URL": "https://c.example"}}'})
+    foreign = (
+        'model_provider = "corp"\n[model_providers.corp]\n'
+        'name = "Corp"\nbase_url = "https://corp.example"\nenv_key = "CORP"\n'
+    )
+    cc.put(
+        home,
+        {
+            ".codex/config.toml": foreign,
+            ".claude/settings.json": '{"env": {"ANTHROPIC_BASE_URL": "https://c.example"}}',
+        },
+    )
     before = cc.files(home, records=True)
-    for argv in (("list",), ("list", "--json"), ("config-switch", "--list"), ("config-switch", "--list", "-T", "codex")):
+    for argv in (
+        ("list",),
+        ("list", "--json"),
+        ("config-switch", "--list"),
+        ("config-switch", "--list", "-T", "codex"),
+    ):
         result = cc.main(*argv)
         assert result.ok
         assert "corp.example" in result.stdout
@@ -108,9 +122,12 @@ def test_list_tells_what_was_changed_by_hand(home: Path) -> None:
     path.write_text(path.read_text().replace("https://open.bigmodel.cn/api/anthropic", "https://elsewhere.example"))
     shown = cc.main("list", "--json").json["result"]["clients"]
     assert shown["claude-code"] == {
-        "profile": "glm", "url": "https://elsewhere.example", "model": shown["claude-code"]["model"],
-        "credential": "ANTHROPIC_AUTH_TOKEN", "changed": True,
-    }  # fmt: skip
+        "profile": "glm",
+        "url": "https://elsewhere.example",
+        "model": shown["claude-code"]["model"],
+        "credential": "ANTHROPIC_AUTH_TOKEN",
+        "changed": True,
+    }
     assert shown["codex"]["changed"] is False
     assert "changed by hand" in cc.main("list").stdout
 
@@ -161,7 +178,16 @@ def test_a_damaged_record_does_not_stop_a_switch(home: Path) -> None:
     init("-p", "glm", "-k", KEY, "-T", "all")
     init("-p", "kimi", "-k", KEY + "k", "-T", "all")
     state = home / ".local/state/ccsetup/state.json"
-    for text in ("{}", "", "{", "[]", "7", '{"saved": {"glm": 1}}', '{"clients": [1]}', '{"clients": {"codex": {"profile": 7, "owned": {"x": 1}}}}'):
+    for text in (
+        "{}",
+        "",
+        "{",
+        "[]",
+        "7",
+        '{"saved": {"glm": 1}}',
+        '{"clients": [1]}',
+        '{"clients": {"codex": {"profile": 7, "owned": {"x": 1}}}}',
+    ):
         state.write_text(text)
         for name in ("glm", "kimi"):
             result = cc.main("config-switch", name)

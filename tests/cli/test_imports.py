@@ -12,7 +12,11 @@ from support import cc
 KEY = "test-key-0123456789abcdef"
 NETWORK = {"httpx", "httpcore", "ssl", "asyncio", "socket", "truststore", "urllib.request", "http.client"}
 INTERFACE = {"rich", "questionary", "prompt_toolkit", "pygments"}
-NEVER = NETWORK | INTERFACE | {"yaml", "platformdirs", "keyring", "logging", "tempfile", "ccsetup.probe", "ccsetup.keychain"}
+NEVER = (
+    NETWORK
+    | INTERFACE
+    | {"yaml", "platformdirs", "keyring", "logging", "tempfile", "ccsetup.probe", "ccsetup.keychain"}
+)
 TOML = {"tomlkit"}
 
 COMMANDS: list[tuple[tuple[str, ...], set[str]]] = [
@@ -63,9 +67,12 @@ def test_version_imports_nothing(home: Path, tmp_path: Path) -> None:
     bare = set(
         subprocess.run(
             [sys.executable, "-S", "-c", "import sys; print('\\n'.join(sys.modules))"],
-            env=cc.environment(home), capture_output=True, text=True, check=True,
+            env=cc.environment(home),
+            capture_output=True,
+            text=True,
+            check=True,
         ).stdout.split("\n")
-    )  # fmt: skip
+    )
     more = imported(home, ("--version",), tmp_path) - bare
     assert more <= {"", "ccsetup", "ccsetup.__main__", "atexit", "__future__", "encodings.ascii", "encodings.latin_1"}
 
@@ -79,12 +86,20 @@ def test_one_preset_is_read_when_one_is_asked_for(home: Path, tmp_path: Path) ->
     trace = tmp_path / "trace"
     argv = ["strace", "-f", "-qq", "-e", "trace=openat", "-o", str(trace), sys.executable, "-m", "ccsetup"]
     done = subprocess.run(
-        [*argv, "init", "-s", "-p", "glm", "-k", KEY, "-T", "all"], env=cc.environment(home), capture_output=True, check=False, timeout=120
+        [*argv, "init", "-s", "-p", "glm", "-k", KEY, "-T", "all"],
+        env=cc.environment(home),
+        capture_output=True,
+        check=False,
+        timeout=120,
     )
     if b"ptrace" in done.stderr:
         pytest.skip("tracing is not allowed here")
     assert done.returncode == 0
-    opened = [line for line in trace.read_text().splitlines() if "/_presets/" in line and "ENOENT" not in line and "O_DIRECTORY" not in line]
+    opened = [
+        line
+        for line in trace.read_text().splitlines()
+        if "/_presets/" in line and "ENOENT" not in line and "O_DIRECTORY" not in line
+    ]
     names = {Path(line.split('"')[1]).stem for line in opened}
     assert "glm" in names
     assert not names & {"kimi", "302ai", "openrouter", "custom"}

@@ -38,16 +38,31 @@ WRONG: list[tuple[str, tuple[str, ...], int, tuple[str, ...]]] = [
     ("nothing", ("init", "-s"), 2, ("-p PROVIDER", "-k KEY")),
     ("no key", GLM, 2, ("-k KEY", "--api-key-file", "CCSETUP_API_KEY")),
     ("no provider", ("init", "-s", "-k", KEY), 2, ("-p PROVIDER",)),
-    ("unknown provider", ("init", "-s", "-p", "nonsense", "-k", KEY), 2, ("Invalid provider 'nonsense'. Valid providers: 302ai, glm, ",)),
+    (
+        "unknown provider",
+        ("init", "-s", "-p", "nonsense", "-k", KEY),
+        2,
+        ("Invalid provider 'nonsense'. Valid providers: 302ai, glm, ",),
+    ),
     ("near provider", ("init", "-s", "-p", "gml", "-k", KEY), 2, ("Invalid provider 'gml'", "glm")),
     ("provider as a path", ("init", "-s", "-p", "../glm", "-k", KEY), 2, ("Invalid provider '../glm'",)),
     ("provider in capitals", ("init", "-s", "-p", "GLM", "-k", KEY), 2, ("Invalid provider 'GLM'",)),
     ("empty provider", ("init", "-s", "-p", "", "-k", KEY), 2, ("-p",)),
     ("control characters", ("init", "-s", "-p", "a\x1b[31m\nb", "-k", KEY), 2, ("Invalid provider",)),
-    ("unknown client", (*GLM, "-k", KEY, "-T", "bogus"), 2, ("Invalid client 'bogus'", "claude-code (cc), codex (cx), all")),
+    (
+        "unknown client",
+        (*GLM, "-k", KEY, "-T", "bogus"),
+        2,
+        ("Invalid client 'bogus'", "claude-code (cc), codex (cx), all"),
+    ),
     ("unknown type", (*GLM, "-k", KEY, "-t", "oauth"), 2, ("Invalid auth type 'oauth'", "auth_token, api_key")),
     ("unknown region", (*GLM, "-k", KEY, "--region", "mars"), 2, ("no region 'mars'", "cn, intl")),
-    ("unknown storage", (*GLM, "-k", KEY, "--key-storage", "paper"), 2, ("Invalid key storage 'paper'", "inline", "env", "command")),
+    (
+        "unknown storage",
+        (*GLM, "-k", KEY, "--key-storage", "paper"),
+        2,
+        ("Invalid key storage 'paper'", "inline", "env", "command"),
+    ),
     ("dotenv for claude", (*GLM, "-k", KEY, "--key-storage", "dotenv"), 2, ("dotenv", "Codex")),
     ("unknown option", (*GLM, "-k", KEY, "--modle", "x"), 2, ("--modle",)),
     ("extra argument", (*GLM, "-k", KEY, "extra"), 2, ("extra",)),
@@ -55,7 +70,12 @@ WRONG: list[tuple[str, tuple[str, ...], int, tuple[str, ...]]] = [
     ("small context", (*GLM, "-k", KEY, "--context-window", "0"), 2, ("--context-window",)),
     ("bad codex version", (*GLM, "-k", KEY, "--codex-version", "new"), 2, ("'new' is not a version",)),
     ("custom without url", ("init", "-s", "-p", "custom", "-k", KEY, "-M", "m"), 2, ("needs a URL", "-u URL")),
-    ("custom without model", ("init", "-s", "-p", "custom", "-k", KEY, "-u", "https://h/x"), 2, ("needs a model", "-M MODEL")),
+    (
+        "custom without model",
+        ("init", "-s", "-p", "custom", "-k", KEY, "-u", "https://h/x"),
+        2,
+        ("needs a model", "-M MODEL"),
+    ),
     ("local without model", ("init", "-s", "-p", "ollama"), 2, ("needs a model", "-M MODEL")),
     ("url without scheme", (*GLM, "-k", KEY, "-u", "not a url"), 2, ("-u: ",)),
     ("url ftp", (*GLM, "-k", KEY, "-u", "ftp://h/x"), 2, ("-u: ", "https://")),
@@ -87,38 +107,103 @@ WRONG: list[tuple[str, tuple[str, ...], int, tuple[str, ...]]] = [
     ("key file missing", (*GLM, "--api-key-file", "none.txt"), 2, ("--api-key-file: none.txt cannot be read",)),
     ("key file is a folder", (*GLM, "--api-key-file", "."), 2, ("--api-key-file: . cannot be read",)),
     ("key variable missing", (*GLM, "--api-key-env", "NO_SUCH"), 2, ("the variable NO_SUCH is not set",)),
-    ("both configs", (*CONFIGS, "[]", "--api-configs-file", "x"), 2, ("Cannot specify both --api-configs and --api-configs-file at the same time",)),
-    ("configs file missing", ("init", "-s", "--api-configs-file", "none.json"), 2, ("Failed to read API configs file: none.json",)),
+    (
+        "both configs",
+        (*CONFIGS, "[]", "--api-configs-file", "x"),
+        2,
+        ("Cannot specify both --api-configs and --api-configs-file at the same time",),
+    ),
+    (
+        "configs file missing",
+        ("init", "-s", "--api-configs-file", "none.json"),
+        2,
+        ("Failed to read API configs file: none.json",),
+    ),
     ("configs not JSON", (*CONFIGS, "[{]"), 2, ("Invalid API configs JSON: line 1, column 3",)),
     ("configs a number", (*CONFIGS, "7"), 2, ("API configs must be an array",)),
     ("configs an object", (*CONFIGS, '{"provider": "glm"}'), 2, ("API configs must be an array",)),
     ("configs empty", (*CONFIGS, "[]"), 2, ("there is no entry in it",)),
     ("configs with a null", (*CONFIGS, "[null]"), 2, ("entry 1: this has to be an object",)),
     ("entry without key", (*CONFIGS, '[{"provider": "glm"}]'), 2, ('entry 1: Config "glm" requires API key',)),
-    ("entry without provider", (*CONFIGS, f'[{{"key": "{KEY}"}}]'), 2, ("entry 1: Must provide either provider or type field",)),
-    ("entry with unknown field", (*CONFIGS, f'[{{"provider": "glm", "key": "{KEY}", "primarymodel": "x"}}]'), 2, ("entry 1: unknown field 'primarymodel'", "Did you mean 'primaryModel'?")),
-    ("entry with wrong type", (*CONFIGS, f'[{{"provider": "glm", "key": "{KEY}", "default": "yes"}}]'), 2, ("entry 1: field 'default' has to be true or false",)),
-    ("entry with a number", (*CONFIGS, '[{"provider": "glm", "key": 12345678901234567890123}]'), 2, ("field 'key' has to be text in quotes",)),
-    ("entry with a field twice", (*CONFIGS, f'[{{"provider": "glm", "key": "{KEY}", "primaryModel": "a", "primary_model": "b"}}]'), 2, ("'primaryModel' is given twice",)),
-    ("entry with two keys", (*CONFIGS, f'[{{"provider": "glm", "key": "{KEY}", "keyEnv": "X"}}]'), 2, ("'key' and 'keyEnv' both name a key",)),
-    ("second entry wrong", (*CONFIGS, f'[{{"provider": "glm", "key": "{KEY}"}}, {{"provider": "nonsense", "key": "{KEY}"}}]'), 2, ("entry 2: Invalid provider 'nonsense'",)),
-    ("duplicate names", (*CONFIGS, f'[{{"provider": "glm", "key": "{KEY}"}}, {{"provider": "glm", "key": "{KEY}"}}]'), 2, ("entry 2: Duplicate config name: glm",)),
-    ("two defaults", (*CONFIGS, f'[{{"provider": "glm", "key": "{KEY}", "default": true}}, {{"provider": "kimi", "key": "{KEY}", "default": true}}]'), 2, ("'glm' and 'kimi' are both the default for Claude Code",)),
+    (
+        "entry without provider",
+        (*CONFIGS, f'[{{"key": "{KEY}"}}]'),
+        2,
+        ("entry 1: Must provide either provider or type field",),
+    ),
+    (
+        "entry with unknown field",
+        (*CONFIGS, f'[{{"provider": "glm", "key": "{KEY}", "primarymodel": "x"}}]'),
+        2,
+        ("entry 1: unknown field 'primarymodel'", "Did you mean 'primaryModel'?"),
+    ),
+    (
+        "entry with wrong type",
+        (*CONFIGS, f'[{{"provider": "glm", "key": "{KEY}", "default": "yes"}}]'),
+        2,
+        ("entry 1: field 'default' has to be true or false",),
+    ),
+    (
+        "entry with a number",
+        (*CONFIGS, '[{"provider": "glm", "key": 12345678901234567890123}]'),
+        2,
+        ("field 'key' has to be text in quotes",),
+    ),
+    (
+        "entry with a field twice",
+        (*CONFIGS, f'[{{"provider": "glm", "key": "{KEY}", "primaryModel": "a", "primary_model": "b"}}]'),
+        2,
+        ("'primaryModel' is given twice",),
+    ),
+    (
+        "entry with two keys",
+        (*CONFIGS, f'[{{"provider": "glm", "key": "{KEY}", "keyEnv": "X"}}]'),
+        2,
+        ("'key' and 'keyEnv' both name a key",),
+    ),
+    (
+        "second entry wrong",
+        (*CONFIGS, f'[{{"provider": "glm", "key": "{KEY}"}}, {{"provider": "nonsense", "key": "{KEY}"}}]'),
+        2,
+        ("entry 2: Invalid provider 'nonsense'",),
+    ),
+    (
+        "duplicate names",
+        (*CONFIGS, f'[{{"provider": "glm", "key": "{KEY}"}}, {{"provider": "glm", "key": "{KEY}"}}]'),
+        2,
+        ("entry 2: Duplicate config name: glm",),
+    ),
+    (
+        "two defaults",
+        (
+            *CONFIGS,
+            json.dumps([{"provider": p, "key": KEY, "default": True} for p in ("glm", "kimi")]),
+        ),
+        2,
+        ("'glm' and 'kimi' are both the default for Claude Code",),
+    ),
     ("entry with ccr", (*CONFIGS, '[{"type": "ccr_proxy"}]'), 2, ("ccr_proxy is not supported",)),
     ("entry with bad type", (*CONFIGS, f'[{{"type": "oauth", "key": "{KEY}"}}]'), 2, ("Invalid auth type 'oauth'",)),
     ("entry with bad url", (*CONFIGS, f'[{{"provider": "glm", "key": "{KEY}", "url": "x"}}]'), 2, ("entry 1: ",)),
-    ("entry with bad client", (*CONFIGS, f'[{{"provider": "glm", "key": "{KEY}", "codeType": "emacs"}}]'), 2, ("entry 1: Invalid client 'emacs'",)),
+    (
+        "entry with bad client",
+        (*CONFIGS, f'[{{"provider": "glm", "key": "{KEY}", "codeType": "emacs"}}]'),
+        2,
+        ("entry 1: Invalid client 'emacs'",),
+    ),
     ("configs and -p", (*CONFIGS, "[]", "-p", "glm"), 2, ("-p is for one profile",)),
     ("configs and -O", (*CONFIGS, "[]", "-O", "m"), 2, ("-O is for one profile",)),
     ("no such saved profile", ("init", "-s", "-n", "work", "-k", KEY), 1, ("no profile 'work'",)),
     ("chat only", ("init", "-s", "-p", "cerebras", "-k", KEY, "-T", "codex"), 1, ("Chat Completions", "-u URL")),
     ("one of two is impossible", ("init", "-s", "-p", "anthropic", "-k", KEY, "-T", "all"), 1, ("Codex",)),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("argv", "code", "texts"), [w[1:] for w in WRONG], ids=[w[0] for w in WRONG])
-def test_wrong_input(home: Path, argv: tuple[str, ...], code: int, texts: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
-    """One sentence on standard error says what is wrong; nothing is written; no key is repeated; --json says the same."""
+def test_wrong_input(
+    home: Path, argv: tuple[str, ...], code: int, texts: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One sentence on standard error says what is wrong; nothing is written, no key repeated; --json says the same."""
     monkeypatch.chdir(home)
     result = cc.main(*argv)
     assert result.rc == code, result
@@ -137,13 +222,19 @@ def test_wrong_input(home: Path, argv: tuple[str, ...], code: int, texts: tuple[
     envelope = as_json.json
     assert (envelope["ok"], envelope["command"], envelope["schema"]) == (False, "init", "ccsetup/1")
     assert envelope["error"]["exit_code"] == code
-    assert "Error: " + envelope["error"]["message"] == "\n".join(result.stderr.split("\n")[:1]) or "\n" in envelope["error"]["message"]
+    assert (
+        "Error: " + envelope["error"]["message"] == "\n".join(result.stderr.split("\n")[:1])
+        or "\n" in envelope["error"]["message"]
+    )
 
 
 @pytest.mark.parametrize("bad", ["\u2028", "a\u202eb", "a b"])
 def test_a_refused_key_is_not_repeated(home: Path, bad: str) -> None:
     """The error names the source of the key, never a part of it."""
-    for argv in ((*GLM, "-k", "secret" + bad + "part"), (*CONFIGS, json.dumps([{"provider": "glm", "key": "secret" + bad + "part"}]))):
+    for argv in (
+        (*GLM, "-k", "secret" + bad + "part"),
+        (*CONFIGS, json.dumps([{"provider": "glm", "key": "secret" + bad + "part"}])),
+    ):
         result = cc.main(*argv)
         assert result.rc == 2
         assert "secret" not in result.stderr
@@ -181,7 +272,9 @@ def test_key_from_file_variable_and_default_variable(home: Path, monkeypatch: py
         assert settings(home)["ANTHROPIC_AUTH_TOKEN"] == KEY + suffix
 
 
-@pytest.mark.parametrize("key", ["12345678901234567890123", "0012345", "true", "null", "1e5", "'\"\\$(x)`{}", "-dash", "[a]", "#x"])
+@pytest.mark.parametrize(
+    "key", ["12345678901234567890123", "0012345", "true", "null", "1e5", "'\"\\$(x)`{}", "-dash", "[a]", "#x"]
+)
 def test_keys_are_text(home: Path, key: str) -> None:
     """A key that looks like a number, a word of JSON or TOML, or shell syntax, arrives as it is in every place."""
     url = ("--claude-url", "https://h.example", "--codex-url", "https://h.example/v1")
@@ -258,7 +351,10 @@ def test_api_configs_are_all_or_nothing(home: Path) -> None:
     """A wrong entry at the end, or a provider that the client cannot use, leaves every file as it was."""
     assert cc.main(*GLM, "-k", KEY).ok
     before = cc.files(home, records=True)
-    for bad in ({"provider": "kimi", "key": KEY, "url": "ftp://x"}, {"provider": "cerebras", "key": KEY, "codeType": "codex"}):
+    for bad in (
+        {"provider": "kimi", "key": KEY, "url": "ftp://x"},
+        {"provider": "cerebras", "key": KEY, "codeType": "codex"},
+    ):
         result = cc.main(*CONFIGS, json.dumps([{"provider": "glm", "key": "other-" + KEY, "default": True}, bad]))
         assert result.rc in (1, 2), result
         assert cc.files(home, records=True) == before
@@ -269,7 +365,9 @@ def test_api_configs_are_all_or_nothing(home: Path) -> None:
 
 def test_one_url_for_both_clients(home: Path) -> None:
     """With -T all, -u serves both as given; /v1 at the end is dropped for Claude Code, which adds it itself."""
-    assert cc.main("init", "-s", "-p", "custom", "-k", KEY, "-T", "all", "-M", "m", "-u", "https://relay.example/v1/").ok
+    assert cc.main(
+        "init", "-s", "-p", "custom", "-k", KEY, "-T", "all", "-M", "m", "-u", "https://relay.example/v1/"
+    ).ok
     assert settings(home)["ANTHROPIC_BASE_URL"] == "https://relay.example"
     assert codex(home)["model_providers"]["ccsetup-custom"]["base_url"] == "https://relay.example/v1"
 
@@ -309,7 +407,13 @@ def test_claude_config_dir_and_codex_home(home: Path, monkeypatch: pytest.Monkey
     monkeypatch.setenv("CODEX_HOME", str(home / "x"))
     assert cc.main(*GLM, "-k", KEY, "-T", "all").ok
     found = {n for n in cc.files(home) if not n.startswith(".config/")}
-    assert found == {"c/settings.json", "c/.claude.json", "x/config.toml", "x/glm.config.toml", "x/ccsetup-glm.models.json"}
+    assert found == {
+        "c/settings.json",
+        "c/.claude.json",
+        "x/config.toml",
+        "x/glm.config.toml",
+        "x/ccsetup-glm.models.json",
+    }
 
 
 # Keys stay with their addresses
@@ -321,7 +425,10 @@ def test_another_provider_under_the_same_name_wants_its_own_key(home: Path) -> N
     before = cc.files(home, records=True)
     result = cc.main("init", "-s", "-p", "kimi", "-n", "p", "-T", "codex")
     assert result.rc == 2, result
-    assert "The key of profile 'p' was given for https://open.bigmodel.cn; it is not sent to https://api.moonshot.cn." in result.stderr
+    assert (
+        "The key of profile 'p' was given for https://open.bigmodel.cn; it is not sent to https://api.moonshot.cn."
+        in result.stderr
+    )
     assert cc.files(home, records=True) == before
     assert cc.main("init", "-s", "-p", "kimi", "-n", "p", "-T", "codex", "-k", "other-" + KEY).ok
     assert codex(home)["model_providers"]["ccsetup-p"]["experimental_bearer_token"] == "other-" + KEY
@@ -339,7 +446,9 @@ def test_another_provider_for_one_client_of_two_is_refused(home: Path) -> None:
     assert cc.main("init", "-s", "-p", "kimi", "-n", "p", "-T", "all", "-k", "other-" + KEY).ok
 
 
-@pytest.mark.parametrize("argv", [("-T", "codex", "-u", "https://evil.example/v1"), ("-T", "cc", "-u", "https://evil.example")])
+@pytest.mark.parametrize(
+    "argv", [("-T", "codex", "-u", "https://evil.example/v1"), ("-T", "cc", "-u", "https://evil.example")]
+)
 def test_a_saved_key_does_not_follow_to_another_host(home: Path, argv: tuple[str, ...]) -> None:
     """A new host, for the same client or for the other one, wants the key to be given again."""
     assert cc.main(*GLM, "-k", KEY).ok
@@ -358,7 +467,9 @@ def test_a_new_key_for_one_host_does_not_reach_the_other(home: Path) -> None:
     urls = ("--claude-url", "https://a.example", "--codex-url", "https://b.example/v1")
     assert cc.main("init", "-s", "-p", "custom", "-M", "m", "-k", KEY, "-T", "all", *urls).ok
     before = cc.files(home, records=True)
-    result = cc.main("init", "-s", "-p", "custom", "-M", "m", "-k", "other-" + KEY, "-T", "codex", "-u", "https://b.example/v1")
+    result = cc.main(
+        "init", "-s", "-p", "custom", "-M", "m", "-k", "other-" + KEY, "-T", "codex", "-u", "https://b.example/v1"
+    )
     assert result.rc == 2, result
     assert "a.example" in result.stderr
     assert cc.files(home, records=True) == before
@@ -389,11 +500,17 @@ def test_no_terminal_never_prompts(home: Path) -> None:
 
 
 def test_dry_run_and_check(home: Path) -> None:
-    """--dry-run shows every file with keys masked and writes nothing; --check exits 4 as long as something would change."""
+    """--dry-run shows every file with keys masked and writes nothing; --check exits 4 when something would change."""
     argv = (*GLM, "-k", KEY, "-T", "all")
     dry = cc.main(*argv, "--dry-run")
     assert dry.ok
-    for name in ("~/.claude/settings.json", "~/.claude.json", "~/.codex/config.toml", "~/.codex/glm.config.toml", "keys/glm"):
+    for name in (
+        "~/.claude/settings.json",
+        "~/.claude.json",
+        "~/.codex/config.toml",
+        "~/.codex/glm.config.toml",
+        "keys/glm",
+    ):
         assert name in dry.stdout
     assert '"ANTHROPIC_AUTH_TOKEN": "***"' in dry.stdout
     assert KEY not in dry.stdout + dry.stderr
@@ -416,9 +533,15 @@ def test_dry_run_and_check(home: Path) -> None:
 
 def test_a_foreign_key_in_a_diff_is_masked(home: Path) -> None:
     """Keys of other tools that stand near our changes are not shown either."""
-    env = {"ANTHROPIC_BASE_URL": "https://x.example", "ANTHROPIC_AUTH_TOKEN": "foreign-token", "OTHER_API_KEY": "foreign-key"}
+    env = {
+        "ANTHROPIC_BASE_URL": "https://x.example",
+        "ANTHROPIC_AUTH_TOKEN": "foreign-token",
+        "OTHER_API_KEY": "foreign-key",
+    }
     cc.put(home, {".claude/settings.json": json.dumps({"env": env}, indent=2)})
-    cc.put(home, {".codex/config.toml": '[model_providers.x]\nname = "X"\nexperimental_bearer_token = "foreign-bearer"\n'})
+    cc.put(
+        home, {".codex/config.toml": '[model_providers.x]\nname = "X"\nexperimental_bearer_token = "foreign-bearer"\n'}
+    )
     dry = cc.main(*GLM, "-k", KEY, "-T", "all", "--dry-run")
     assert dry.ok
     assert "foreign-" not in dry.stdout
@@ -442,3 +565,53 @@ def test_a_file_in_a_work_tree_is_warned_about(home: Path, tmp_path: Path) -> No
     assert "git" not in cc.main(*GLM, "-k", KEY + "2").stderr
     (tree / ".gitignore").unlink()
     assert "git" not in cc.main(*GLM, "-k", KEY + "3", "--key-storage", "command").stderr
+
+
+# What another tool got wrong
+
+
+@pytest.mark.parametrize("kind", ["api_key", "auth_token"])
+def test_a_type_is_for_claude_and_harmless_for_codex(home: Path, kind: str) -> None:
+    """-t with -T codex still writes a whole provider with its key, whatever the type."""
+    argv = ("init", "-s", "-T", "codex", "-t", kind, "-u", "http://127.0.0.1:8765/v1", "-M", "m", "-k", KEY)
+    assert cc.main(*argv).ok
+    table = codex(home)["model_providers"]["ccsetup-custom"]
+    assert (table["base_url"], table["experimental_bearer_token"]) == ("http://127.0.0.1:8765/v1", KEY)
+    assert codex(home)["model"] == "m"
+    assert not (home / ".codex/auth.json").exists()
+
+
+def test_a_url_with_a_preset_is_used(home: Path) -> None:
+    """-p and -u together: the preset's models at the user's address."""
+    assert cc.main(*GLM, "-k", KEY, "-u", "https://relay.example/x").ok
+    env = settings(home)
+    assert env["ANTHROPIC_BASE_URL"] == "https://relay.example/x"
+    assert env["ANTHROPIC_MODEL"].startswith("glm-")
+
+
+@pytest.mark.parametrize("text", ["{", '{"oauthAccount": {"a": 1}', "[]", '"x"', "\xff\xfe", "7"])
+def test_a_broken_claude_json_is_left_alone(home: Path, text: str) -> None:
+    """~/.claude.json holds a login and every project: what cannot be read is never replaced."""
+    cc.put(home, {".claude.json": text.encode("latin-1")})
+    before = cc.files(home)
+    result = cc.main(*GLM, "-k", KEY)
+    assert result.rc == 1, result
+    assert ".claude.json" in result.stderr
+    assert cc.files(home) == before
+
+
+def test_files_of_the_clients_that_are_not_ours_stay(home: Path) -> None:
+    """Nothing but the named files is touched: no CLAUDE.md, no auth.json, no permissions, no MCP servers."""
+    mine = {
+        ".claude/CLAUDE.md": "mine",
+        ".claude/.credentials.json": "{}",
+        ".codex/auth.json": '{"OPENAI_API_KEY": null}',
+        ".codex/AGENTS.md": "mine",
+        ".claude/settings.local.json": "{ // broken",
+        ".codex/.env": "A=1\n",
+    }
+    cc.put(home, mine)
+    assert cc.main(*GLM, "-k", KEY, "-T", "all").ok
+    assert cc.main("config-switch", "official").ok
+    found = cc.files(home)
+    assert {name: found[name].decode() for name in mine} == mine

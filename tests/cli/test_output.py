@@ -28,18 +28,53 @@ def shape(value: Any) -> Any:
 
 
 CLIENT = {"profile": "str", "url": "str", "model": "str", "credential": "str", "changed": "bool"}
-PROFILE = {"name": "str", "provider": "str", "region": "str", "key_storage": "str", "clients": ["str"], "active": ["str"]}
+PROFILE = {
+    "name": "str",
+    "provider": "str",
+    "region": "str",
+    "key_storage": "str",
+    "clients": ["str"],
+    "active": ["str"],
+}
 PRESET = {"id": "str", "name": "str", "description": "str", "regions": ["str"], "clients": ["str"], "user": "bool"}
 SHAPES: list[tuple[tuple[str, ...], Any]] = [
-    (("init", "-s", "-p", "glm", "-k", KEY), {"profiles": ["str"], "active": {"claude-code": "str"}, "changed": "bool", "would_change": "bool", "files": ["str"]}),
-    (("init", "-s", "-p", "glm", "-k", KEY, "-T", "codex", "--dry-run"), {"profiles": ["str"], "active": {"claude-code": "str", "codex": "str"}, "changed": "bool", "would_change": "bool", "files": ["str"], "diff": "str"}),
-    (("config-switch", "official"), {"active": {"claude-code": "str", "codex": "str"}, "changed": "bool", "would_change": "bool", "files": ["str"]}),
-    (("config-switch", "glm"), {"active": {"claude-code": "str"}, "changed": "bool", "would_change": "bool", "files": ["str"]}),
+    (
+        ("init", "-s", "-p", "glm", "-k", KEY),
+        {
+            "profiles": ["str"],
+            "active": {"claude-code": "str"},
+            "changed": "bool",
+            "would_change": "bool",
+            "files": ["str"],
+        },
+    ),
+    (
+        ("init", "-s", "-p", "glm", "-k", KEY, "-T", "codex", "--dry-run"),
+        {
+            "profiles": ["str"],
+            "active": {"claude-code": "str", "codex": "str"},
+            "changed": "bool",
+            "would_change": "bool",
+            "files": ["str"],
+            "diff": "str",
+        },
+    ),
+    (
+        ("config-switch", "official"),
+        {"active": {"claude-code": "str", "codex": "str"}, "changed": "bool", "would_change": "bool", "files": ["str"]},
+    ),
+    (
+        ("config-switch", "glm"),
+        {"active": {"claude-code": "str"}, "changed": "bool", "would_change": "bool", "files": ["str"]},
+    ),
     (("config-switch", "--list"), {"profiles": [PROFILE], "clients": {"claude-code": CLIENT, "codex": CLIENT}}),
     (("list",), {"profiles": [PROFILE], "clients": {"claude-code": CLIENT, "codex": CLIENT}, "presets": [PRESET]}),
-    (("undo", "--list"), {"changes": [{"id": "str", "time": "str", "command": "str", "undone": "bool", "files": ["str"]}]}),
+    (
+        ("undo", "--list"),
+        {"changes": [{"id": "str", "time": "str", "command": "str", "undone": "bool", "files": ["str"]}]},
+    ),
     (("undo",), {"changed": "bool", "would_change": "bool", "files": ["str"]}),
-]  # fmt: skip
+]
 
 
 def test_the_json_envelope(home: Path) -> None:
@@ -55,7 +90,7 @@ def test_the_json_envelope(home: Path) -> None:
 
 
 def test_json_notes_and_errors(home: Path) -> None:
-    """Notes come with level, text and hint; an error with message, hint and exit code, also one of the option parser."""
+    """Notes come with level, text and hint; an error with message, hint and exit code, also of the option parser."""
     cc.put(home, {".codex/config.toml": 'profile = "x"\n'})
     done = cc.main("init", "-s", "-p", "glm", "-k", KEY, "-T", "codex", "--json")
     assert done.rc == 5
@@ -94,16 +129,24 @@ def test_a_pipe_that_closes_early_is_no_error(home: Path) -> None:
     for argv in (["list"], ["--help"], ["list", "--json"]):
         done = subprocess.run(
             ["/bin/sh", "-c", f"{sys.executable} -m ccsetup {' '.join(argv)} | head -c 1"],
-            env=cc.environment(home), capture_output=True, text=True, check=False, timeout=60,
-        )  # fmt: skip
+            env=cc.environment(home),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
         assert done.stderr == ""
     # Closed before the first byte: the exit code of ccsetup itself.
     read, write = os.pipe()
     os.close(read)
     process = subprocess.run(
-        [sys.executable, "-m", "ccsetup", "list"], env=cc.environment(home), stdout=write, stderr=subprocess.PIPE,
-        check=False, timeout=60,
-    )  # fmt: skip
+        [sys.executable, "-m", "ccsetup", "list"],
+        env=cc.environment(home),
+        stdout=write,
+        stderr=subprocess.PIPE,
+        check=False,
+        timeout=60,
+    )
     os.close(write)
     assert process.stderr == b""
     assert process.returncode == 0
@@ -112,7 +155,11 @@ def test_a_pipe_that_closes_early_is_no_error(home: Path) -> None:
 @pytest.mark.parametrize("env", [{"LC_ALL": "C", "LANG": "C"}, {"LC_ALL": "POSIX"}, {"PYTHONIOENCODING": "ascii"}])
 def test_a_terminal_without_chinese(home: Path, env: dict[str, str]) -> None:
     """Chinese texts on a terminal that cannot show them become '?', never an error."""
-    for argv in (("list", "--lang", "zh-CN"), ("--lang", "zh-CN", "--help"), ("config-switch", "无", "--lang", "zh-CN")):
+    for argv in (
+        ("list", "--lang", "zh-CN"),
+        ("--lang", "zh-CN", "--help"),
+        ("config-switch", "无", "--lang", "zh-CN"),
+    ):
         done = cc.run(home, *argv, env=env)
         assert done.rc in (0, 1), done
         assert "Traceback" not in done.stderr
@@ -123,9 +170,12 @@ def in_terminal(home: Path, argv: list[str], env: dict[str, str]) -> str:
     """Return what ``ccsetup *argv`` prints on a terminal."""
     ours, theirs = pty.openpty()
     with subprocess.Popen(
-        [sys.executable, "-m", "ccsetup", *argv], env=cc.environment(home, env), stdin=subprocess.DEVNULL, stdout=theirs,
+        [sys.executable, "-m", "ccsetup", *argv],
+        env=cc.environment(home, env),
+        stdin=subprocess.DEVNULL,
+        stdout=theirs,
         stderr=theirs,
-    ) as process:  # fmt: skip
+    ) as process:
         os.close(theirs)
         out = b""
         while True:
@@ -183,10 +233,23 @@ def test_verbose_names_the_files(home: Path) -> None:
 
 def test_texts_of_files_are_printed_harmless(home: Path) -> None:
     """Control characters in a user's file never reach the terminal."""
-    nasty = '[model_providers."a\\u001b[31mb"]\nname = "x\\u001b]0;pwn\\u0007"\nbase_url = "https://x"\nwire_api = "chat"\n'
+    nasty = (
+        '[model_providers."a\\u001b[31mb"]\nname = "x\\u001b]0;pwn\\u0007"\nbase_url = "https://x"\nwire_api = "chat"\n'
+    )
     cc.put(home, {".codex/config.toml": 'model_provider = "a\\u001b[31mb"\n' + nasty})
-    cc.put(home, {".claude/settings.json": json.dumps({"env": {"ANTHROPIC_BASE_URL": "https://x/\x1b[31m", "ANTHROPIC_MODEL": "\x07"}})})
-    for argv in (("list",), ("init", "-s", "-p", "glm", "-k", KEY, "-T", "all", "--dry-run"), ("init", "-s", "-p", "glm", "-k", KEY, "-T", "all")):
+    cc.put(
+        home,
+        {
+            ".claude/settings.json": json.dumps(
+                {"env": {"ANTHROPIC_BASE_URL": "https://x/\x1b[31m", "ANTHROPIC_MODEL": "\x07"}}
+            )
+        },
+    )
+    for argv in (
+        ("list",),
+        ("init", "-s", "-p", "glm", "-k", KEY, "-T", "all", "--dry-run"),
+        ("init", "-s", "-p", "glm", "-k", KEY, "-T", "all"),
+    ):
         done = cc.main(*argv)
         assert done.rc in (0, 5), done
         assert "\x1b" not in done.stdout + done.stderr

@@ -54,12 +54,15 @@ def foreign(home: Path) -> None:
     """Put settings of another tool into *home*."""
     env = {"ANTHROPIC_BASE_URL": "https://x.example", "ANTHROPIC_AUTH_TOKEN": FOREIGN, "MY_SERVICE_TOKEN": FOREIGN}
     cc.put(home, {".claude/settings.json": json.dumps({"env": env}, indent=2)}, mode=0o644)
-    text = f'model_provider = "x"\n[model_providers.x]\nname = "X"\nbase_url = "https://x.example"\nexperimental_bearer_token = "{FOREIGN}"\n'
+    text = (
+        'model_provider = "x"\n[model_providers.x]\nname = "X"\nbase_url = "https://x.example"\n'
+        f'experimental_bearer_token = "{FOREIGN}"\n'
+    )
     cc.put(home, {".codex/config.toml": text}, mode=0o644)
 
 
 def test_no_output_holds_a_key(home: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """Neither standard output nor standard error, JSON, diffs, notes and errors included, shows a key or a part of it."""
+    """Neither standard output nor standard error, JSON, diffs, notes and errors included, shows a key or part of it."""
     foreign(home)
     for argv, code in COMMANDS:
         done = cc.main(*argv)
@@ -102,7 +105,15 @@ def test_values_do_not_print_their_keys() -> None:
     change = FileChange("/x", KEY.encode(), KEY.encode(), edits=(Set(("a",), KEY),))
     request = Request("n", "glm", "", {"codex": Part()}, secret, "", "", frozenset())
     entry = parse(json.dumps([{"provider": "glm", "key": KEY}]), "x")[0]
-    for value in (secret, change, Plan("init", (change,)), Set(("a",), KEY), request, Owned(("a",), digest(secret), None, 0), entry):
+    for value in (
+        secret,
+        change,
+        Plan("init", (change,)),
+        Set(("a",), KEY),
+        request,
+        Owned(("a",), digest(secret), None, 0),
+        entry,
+    ):
         for text in (repr(value), str(value), f"{value}", f"{value!r:>200}"):
             assert KEY not in text, type(value)
 
@@ -113,14 +124,18 @@ def test_files_and_folders_are_private(home: Path, umask: int) -> None:
     foreign(home)
     done = cc.run(home, "init", "-s", "-p", "glm", "-k", KEY, "-T", "all", "-t", "api_key", umask=umask)
     assert done.ok, done
-    assert cc.run(home, "init", "-s", "-p", "kimi", "-k", ROTATED, "-T", "codex", "--key-storage", "dotenv", umask=umask).ok
+    assert cc.run(
+        home, "init", "-s", "-p", "kimi", "-k", ROTATED, "-T", "codex", "--key-storage", "dotenv", umask=umask
+    ).ok
     assert cc.run(home, "config-switch", "glm", umask=umask).ok
     assert cc.run(home, "undo", umask=umask).ok
     found = cc.modes(home)
     texts = cc.files(home, records=True)
     assert sum(any(k.encode() in data for k in (KEY, ROTATED, FOREIGN)) for data in texts.values()) >= 7
     for name, data in texts.items():
-        if any(part.encode() in data for part in PARTS) or name.startswith((".config/ccsetup/", ".local/state/ccsetup/")):
+        if any(part.encode() in data for part in PARTS) or name.startswith(
+            (".config/ccsetup/", ".local/state/ccsetup/")
+        ):
             assert found[name] == 0o600, name
     for name, mode in found.items():
         if name.endswith("/") and ("ccsetup/" in name or name in (".claude/", ".codex/")):
@@ -141,10 +156,23 @@ def test_no_key_in_arguments_or_environment_of_children(home: Path, tmp_path: Pa
     folder.mkdir()
     for name in ("codex", "claude", "git"):
         program = folder / name
-        program.write_text(f'#!/bin/sh\necho "$0 $@" >> {tmp_path}/seen\nenv >> {tmp_path}/seen\necho codex-cli 0.160.0\nexit 1\n')
+        program.write_text(
+            f'#!/bin/sh\necho "$0 $@" >> {tmp_path}/seen\nenv >> {tmp_path}/seen\necho codex-cli 0.160.0\nexit 1\n'
+        )
         program.chmod(0o755)
     (home / ".git").mkdir()
-    done = cc.run(home, "init", "-s", "-p", "glm", "-k", KEY, "-T", "all", env={"PATH": f"{folder}{os.pathsep}{os.environ['PATH']}"})
+    done = cc.run(
+        home,
+        "init",
+        "-s",
+        "-p",
+        "glm",
+        "-k",
+        KEY,
+        "-T",
+        "all",
+        env={"PATH": f"{folder}{os.pathsep}{os.environ['PATH']}"},
+    )
     assert done.ok, done
     seen = (tmp_path / "seen").read_text()
     assert "codex --version" in seen

@@ -36,9 +36,7 @@ def custom(url: Callable[[str], str], which: str) -> Script:
     if which != "codex":
         script.append(("Address for Claude Code", url("/anthropic") + ENTER))
     if which != "claude":
-        address = url("/v1") + ENTER
-        # The field already holds what follows from the other address.
-        script.append(("Address for Codex", "\x15" + address if which == "both" else address))
+        script.append(("Address for Codex", url("/v1") + ENTER))
     if which != "codex":
         script.append(("How does the endpoint", ENTER))
     return [
@@ -149,6 +147,16 @@ def test_ctrl_c_in_plain_lines(home: Path, machine: dict[str, str], provider: Pr
         terminal.answer(script[place][0], CTRL_C)
         assert terminal.ends() == 130
     assert not list(home.iterdir())
+
+
+def test_ctrl_c_after_it_was_written(home: Path, machine: dict[str, str], provider: Provider) -> None:
+    """Ctrl-C at the offer of a test ends with 130 too; what was written stays, and how to take it back is said."""
+    with Terminal(home, "init", env=machine) as terminal:
+        go(terminal, custom(provider.url, "claude")[:-1])
+        terminal.answer("Ask the provider", CTRL_C)
+        terminal.sees("Take it back with: ccsetup undo")
+        assert terminal.ends() == 130
+    assert KEY.encode() in cc.files(home)[".claude/settings.json"]
 
 
 @pytest.mark.parametrize("env", [{}, PLAIN], ids=["screen", "plain"])
@@ -440,6 +448,46 @@ def test_a_saved_profile_is_changed_or_kept_beside(home: Path, machine: dict[str
         terminal.answer("Ask the provider", DOWN + ENTER)
         assert terminal.ends() == 0
     assert "[profiles.work]" in cc.files(home)[".config/ccsetup/profiles.toml"].decode()
+
+
+def test_answers_that_do_not_go_together(home: Path, machine: dict[str, str]) -> None:
+    """When the answers cannot be carried out together, it is said why, and the last question is asked again."""
+    assert cc.run(home, "init", "-s", "-p", "glm", "-k", KEY, "-T", "all", env=machine).ok
+    before = cc.files(home)
+    with Terminal(home, "init", "-T", "cc", env=machine) as terminal:
+        terminal.answer("Provider", ENTER)
+        terminal.answer("'glm' is saved already.", ENTER)
+        terminal.answer("Key for GLM", DOWN + ENTER)
+        terminal.answer("Key for GLM", "another-key-0123456789" + ENTER)
+        terminal.answer("Which site", DOWN + ENTER)
+        terminal.answer("Model", ENTER)
+        terminal.answer("Where is the key", ENTER)
+        terminal.sees("one profile has one key", "Where is the key")
+        terminal.press(CTRL_C)
+        assert terminal.ends() == 130
+    assert cc.files(home) == before
+
+
+def test_a_paste_of_lines_into_a_field(home: Path, machine: dict[str, str]) -> None:
+    """Two lines for an address are refused; the second one does not answer the next question."""
+    for env, end in ((machine, ENTER), ({**machine, **PLAIN}, "\n")):
+        with Terminal(home, "init", "-p", "custom", "-T", "cc", env=env) as terminal:
+            terminal.answer("Address for Claude Code", f"https://h.example{end}1{end}")
+            terminal.sees("!", "Address for Claude Code")
+            terminal.press(CTRL_C)
+            assert terminal.ends() == 130
+
+
+def test_a_key_from_a_command(home: Path, machine: dict[str, str]) -> None:
+    """With --api-key-command neither key nor storage is asked for, and the command is part of the last line."""
+    command = f"printf {KEY}"
+    with Terminal(home, "init", "-T", "cc", "--api-key-command", command, env=machine, size=(24, 200)) as terminal:
+        go(terminal, [("Provider", "openrouter" + ENTER), ("Model", ENTER), ("Write these", ENTER)])
+        terminal.answer("Ask the provider", DOWN + ENTER)
+        assert terminal.ends() == 0
+    argv = same(terminal)
+    assert argv[argv.index("--api-key-command") + 1] == command
+    assert "-k" not in argv
 
 
 def test_a_key_from_a_variable(home: Path, machine: dict[str, str]) -> None:

@@ -96,22 +96,22 @@ def _play(case: Path, home: Path) -> tuple[list[str], dict[str, bytes]]:
 
 @pytest.mark.parametrize("case", CASES, ids=_name)
 def test_case(case: Path, home: Path) -> None:
-    """The home is what after/ shows."""
+    """The home is what after/ shows; the last command once more changes nothing; undo gives the bytes of before."""
     _prepare(case, home)
-    _play(case, home)
+    first = cc.files(home)
+    last, before = _play(case, home)
     shown = _shown(home)
+    after = case / "after"
     if UPDATE:
-        shutil.rmtree(case / "after", ignore_errors=True)
-        cc.put(case / "after", shown, mode=0o644)
-    expected = {p.relative_to(case / "after").as_posix(): p.read_bytes() for p in (case / "after").rglob("*") if p.is_file()}
-    assert shown == expected
+        shutil.rmtree(after, ignore_errors=True)
+        cc.put(after, shown, mode=0o644)
+    assert shown == {p.relative_to(after).as_posix(): p.read_bytes() for p in after.rglob("*") if p.is_file()}
+    _once_more(last, home)
+    _undo(home, first, before, edited="\nedit " in (case / "cmd").read_text("utf-8"))
 
 
-@pytest.mark.parametrize("case", CASES, ids=_name)
-def test_once_more(case: Path, home: Path) -> None:
-    """The last command, run again, changes no byte, not even of the records, and says that nothing changed."""
-    _prepare(case, home)
-    last, _before = _play(case, home)
+def _once_more(last: list[str], home: Path) -> None:
+    """The last command changes no byte, not even of the records, and says that nothing changed."""
     files = cc.files(home, records=True)
     again = cc.main(*last)
     assert cc.files(home, records=True) == files, again
@@ -121,14 +121,9 @@ def test_once_more(case: Path, home: Path) -> None:
     assert cc.main(*last, "--check").rc == again.rc
 
 
-@pytest.mark.parametrize("case", CASES, ids=_name)
-def test_undo(case: Path, home: Path) -> None:
+def _undo(home: Path, first: dict[str, bytes], before: dict[str, bytes], *, edited: bool) -> None:
     """undo gives back the bytes from before the last command; all undos together those from before the first."""
-    _prepare(case, home)
-    first = cc.files(home)
-    _last, before = _play(case, home)
-    records = json.loads(cc.main("undo", "--list", "--json").stdout)["result"]["changes"]
-    if not records:
+    if not cc.main("undo", "--list", "--json").json["result"]["changes"]:
         assert cc.files(home) == first
         return
     if cc.files(home) != before:
@@ -137,7 +132,7 @@ def test_undo(case: Path, home: Path) -> None:
         assert cc.files(home) == before
     while cc.main("undo").ok:
         pass
-    if "\nedit " not in (case / "cmd").read_text("utf-8"):
+    if not edited:
         assert cc.files(home) == first
 
 

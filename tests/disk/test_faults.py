@@ -139,6 +139,7 @@ def test_killed_then_taken_back(strace: list[str], calls: list[tuple[str, int]],
         with pytest.raises(ChangedMeanwhile):
             disk.transaction(lambda home=home, seen=seen: look(home, seen), str(home / "state"), now=2.0)  # type: ignore[misc]
         assert seen == [AFTER if finished else BEFORE], call
+        assert finished or not (home / "made").exists(), call
         assert leftovers(home) == [], call
         assert not (recorded and (home / "a.json.lock").exists()), call
 
@@ -233,4 +234,6 @@ def test_synced_before_renamed(strace: list[str], tmp_path: Path) -> None:
             if not target.endswith(".old") and not source.endswith(("gone.txt", ".pending", ".draft")):
                 assert source in synced, line
             renamed_in.add(os.path.dirname(target))
+        elif (match := re.search(r'mkdir\("([^"]+)", \d+\) += 0', line)) and not match[1].endswith(".lock"):
+            renamed_in.add(os.path.dirname(match[1]))
     assert renamed_in == set()

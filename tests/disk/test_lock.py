@@ -16,6 +16,7 @@ from support import disk_driver
 from ccsetup import disk
 from ccsetup.disk import lock
 from ccsetup.disk.lock import ClaudeLock, StateLock
+from ccsetup.disk.replace import Step
 from ccsetup.errors import WriteError
 from ccsetup.plan import FileChange, Plan
 
@@ -71,8 +72,13 @@ def test_claude_lock_beside_the_name(tmp_path: Path, state: str, monkeypatch: py
     path = tmp_path / ".claude.json"
     path.symlink_to("real/file")
     seen = []
-    look = disk.transact._look_again  # type: ignore[attr-defined]
-    monkeypatch.setattr(disk.transact, "_look_again", lambda *args: (seen.append(os.listdir(tmp_path)), look(*args)))  # type: ignore[attr-defined]
+    swap = Step.swap
+
+    def watched(self: Step) -> None:
+        seen.append(os.listdir(tmp_path))
+        swap(self)
+
+    monkeypatch.setattr(Step, "swap", watched)
     disk_driver.add(state, str(path), "x", lock=True)
     assert ".claude.json.lock" in seen[0]
     assert ".claude.json.lock" not in os.listdir(tmp_path)

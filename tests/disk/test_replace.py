@@ -8,9 +8,9 @@ import stat
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Optional
+from typing import Any, Optional
 
 import pytest
 from support import disk_driver
@@ -440,3 +440,44 @@ def test_theirs_again_while_giving_back(tmp_path: Path, monkeypatch: pytest.Monk
     Step(FileChange(str(path), b"old", b"new", claude_lock=True), str(path), str(temp), 0o600).back()
     assert path.read_bytes() == b"NEWEST"
     assert not temp.exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux exchanges two names at once here")
+def test_last_instant(state: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not even what Claude Code writes in the instant before the replacement itself is lost."""
+    path = tmp_path / ".claude.json"
+    path.write_bytes(b"old")
+
+    def meddled(real: Callable[..., Any]) -> Callable[..., Any]:
+        def write_theirs_first(*args: str) -> Any:
+            if path.read_bytes() == b"old":
+                (tmp_path / "other").write_bytes(b"THEIRS")
+                (tmp_path / "other").rename(path)
+            return real(*args)
+
+        return write_theirs_first
+
+    for name in ("_exchange", "_replace_file"):
+        monkeypatch.setattr(replace, name, meddled(getattr(replace, name)))
+    with pytest.raises(ChangedMeanwhile):
+        put(state, path, lock=True)
+    assert path.read_bytes() == b"THEIRS"
+    assert disk_driver.leftovers(str(tmp_path)) == []
+
+
+def test_renamed_after_the_old_file_was_kept(state: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another program's file that arrives after ours was put aside is noticed, too."""
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+    link = os.link
+
+    def meddled(source: str, target: str) -> None:
+        link(source, target)
+        (tmp_path / "other").write_bytes(b"THEIRS")
+        (tmp_path / "other").rename(path)
+
+    monkeypatch.setattr(os, "link", meddled)
+    with pytest.raises(ChangedMeanwhile):
+        put(state, path)
+    assert path.read_bytes() == b"THEIRS"
+    assert disk_driver.leftovers(str(tmp_path)) == []

@@ -241,6 +241,40 @@ def test_text_and_files_are_clean(home: Path, emulator: Emulator, scenario: str)
 
 
 @pytest.mark.parametrize("client", CLIENTS)
+def test_nothing_turns_the_check_of_certificates_off(home: Path, emulator: Emulator, client: str) -> None:
+    """Variables that make other programs trust everything change nothing: no request is sent."""
+    emulator.play("tls-self-signed")
+    write(home, client, emulator)
+    names = ("NODE_TLS_REJECT_UNAUTHORIZED", "PYTHONHTTPSVERIFY", "SSL_VERIFY", "VERIFY_SSL")
+    env: dict[str, Any] = {**dict.fromkeys(names, "0"), "GIT_SSL_NO_VERIFY": "1", "REQUESTS_CA_BUNDLE": ""}
+
+    judged = run_test(home, client=client, env={**emulator.env, **env})
+
+    assert judged.exit_code == 12, f"\n{judged!r}"
+    assert emulator.calls == []
+
+
+@pytest.mark.parametrize("scenario", ["proxy-connect", "proxy-auth-required", "proxy-good"])
+def test_the_password_of_a_proxy_is_not_shown(home: Path, emulator: Emulator, scenario: str) -> None:
+    """A proxy's password goes to the proxy, and nowhere else."""
+    emulator.play(scenario)
+    write(home, "claude-code", emulator)
+    env: dict[str, Any] = {
+        name: value.replace("http://", "http://user:hunter2-0815@") if name.lower().endswith("s_proxy") else value
+        for name, value in emulator.env.items()
+    }
+
+    judged = run_test(home, "-v", client="claude-code", env=env)
+
+    assert "hunter2" not in judged.output
+    (proxy,) = emulator.proxies
+    assert all(b"\r\nproxy-authorization: basic " in hop.head.lower() for hop in proxy.hops)
+    assert not any("proxy-authorization" in call.headers for call in emulator.calls)
+    assert (judged.verdict == "ok") is (scenario != "proxy-auth-required"), f"\n{judged!r}"
+    assert emulator.leaks == []
+
+
+@pytest.mark.parametrize("client", CLIENTS)
 def test_in_the_home_folder(home: Path, emulator: Emulator, client: str) -> None:
     """Started in the home folder, where the user's files look like a project's, it finds the user's settings."""
     write(home, client, emulator)
@@ -369,8 +403,8 @@ def net() -> Iterator[Internet]:
         yield running
 
 
-def preset_target(net: Internet, home: Path, preset: str, client: str, key: str) -> Judgement:
-    """Test a preset with a key, in this process."""
+def preset_target(net: Internet, home: Path, preset: str, client: str, key: str, region: str = "") -> Judgement:
+    """Test a preset (its first region, or *region*) with a key, in this process."""
     from ccsetup import presets
     from ccsetup.clients.base import Use
     from ccsetup.model import Secret
@@ -378,7 +412,7 @@ def preset_target(net: Internet, home: Path, preset: str, client: str, key: str)
     from ccsetup.profiles import Part, Profile, claude_endpoint, codex_endpoint
 
     found = presets.load(preset)
-    profile = Profile(preset, preset, found.regions[0].id, "inline", "", {cast(Any, client): Part()})
+    profile = Profile(preset, preset, region or found.regions[0].id, "inline", "", {cast(Any, client): Part()})
     endpoint = (claude_endpoint if client == "claude-code" else codex_endpoint)(profile, found)
     use = Use(profile=profile, preset=found, endpoint=endpoint, key=Secret(key), reader=())
     target = saved.target(use, Secret(key), cast(Any, client), cc.environment(home, net.env), kind="preset")
@@ -394,11 +428,13 @@ def _site(net: Internet, preset: str, client: str) -> Any:
 
 
 @pytest.mark.parametrize(("preset", "client"), CASES)
-@pytest.mark.parametrize("scenario", ["good", "bad-key", "no-quota", "wrong-region", "model-missing"])
+@pytest.mark.parametrize("scenario", ["good", "bad-key", "no-quota", "forbidden", "wrong-region", "model-missing"])
 def test_presets(net: Internet, home: Path, preset: str, client: str, scenario: str) -> None:
     """Each provider's own way to say that the key is good, bad, of another site, or out of money is understood."""
     if (preset, scenario) == ("anthropic", "model-missing"):
         pytest.skip("the preset leaves the models to Claude Code")
+    if (preset, scenario) == ("minimax", "forbidden"):
+        pytest.skip("there, 403 is a wrong key (mmx-cli 1.0.27)")
     emulator = net.emulator(preset)
     emulator.play(scenario)
     site = _site(net, preset, client)
@@ -409,16 +445,67 @@ def test_presets(net: Internet, home: Path, preset: str, client: str, scenario: 
             pytest.skip("a single site")
         key = others[0]
     judged = preset_target(net, home, preset, client, key)
-    verdict = {"good": "ok", "bad-key": "key", "no-quota": "quota", "wrong-region": "key", "model-missing": "model"}
-    layer = {"good": "", "bad-key": "key", "no-quota": "key wire", "wrong-region": "key", "model-missing": "model wire"}
+    verdict = {
+        "good": "ok",
+        "bad-key": "key",
+        "no-quota": "quota",
+        "forbidden": "forbidden",
+        "wrong-region": "key",
+        "model-missing": "model",
+    }
+    layer = {
+        "bad-key": "key",
+        "no-quota": "key wire",
+        "forbidden": "key wire",
+        "wrong-region": "key",
+        "model-missing": "model wire",
+    }
     said = {"wrong-region": "site|region"}.get(scenario, "")
-    check(judged, Row(scenario, verdict[scenario], layer[scenario], said))
+    check(judged, Row(scenario, verdict[scenario], layer.get(scenario, ""), said))
     assert shown([key], judged.output) == []
     elsewhere = [each for each in net.sites.values() if each is not site]
     seen = [f"{c.method} {each.host}{c.path}" for each in elsewhere for c in each.calls if key in str(c.credentials)]
     assert seen == []
     for each in net.sites.values():
         each.clear()
+
+
+@pytest.mark.parametrize(
+    ("scenario", "verdict", "layer"),
+    [("good", "ok", ""), ("bad-key", "key", "key"), ("model-missing", "model", "model wire key")],
+)
+def test_401_for_a_model(net: Internet, home: Path, scenario: str, verdict: str, layer: str) -> None:
+    """Kimi Code answers 401 for an unknown model: that is no wrong key."""
+    net.emulator("kimi").play(scenario)
+    site = net.site("api.kimi.com")
+    judged = preset_target(net, home, "kimi", "claude-code", site.key, "code")
+    check(judged, Row("", verdict, layer))
+
+
+def test_a_plan_key(net: Internet, home: Path) -> None:
+    """MiniMax has a check for each kind of key; the other one does not know it."""
+    net.emulator("minimax").play()
+    site = net.site("api.minimax.cn")
+    site.more_keys["sk-cp-9f86d081884c7d65"] = "good"
+    site.clear()
+    judged = preset_target(net, home, "minimax", "claude-code", "sk-cp-9f86d081884c7d65")
+    check(judged, Row("", "ok"))
+    assert [call.path for call in site.of("check")] == ["/v1/token_plan/remains"]
+
+
+def test_a_key_of_another_provider(net: Internet, home: Path) -> None:
+    """A key whose beginning is known to be another provider's is named as that."""
+    net.emulator("kimi").play()
+    judged = preset_target(net, home, "kimi", "claude-code", "sk-or-v1-9f86d081884c7d659f86d081884c7d65")
+    assert judged.verdict == "key", f"\n{judged!r}"
+    assert "openrouter" in judged.output.lower(), f"\n{judged!r}"
+
+
+def test_a_public_list_proves_nothing(net: Internet, home: Path) -> None:
+    """OpenRouter lists its models for everybody: a bad key is found although the list comes."""
+    net.emulator("openrouter").play("bad-key")
+    judged = preset_target(net, home, "openrouter", "claude-code", "sk-or-v1-9f86d081884c7d65")
+    check(judged, Row("", "key", "key"))
 
 
 def test_a_balance_is_shown(net: Internet, home: Path) -> None:

@@ -38,7 +38,9 @@ def check(home: Path) -> str:
 
 def test_thirty_inits_at_once(home: Path) -> None:
     """Every profile, key and profile file is there afterwards; both clients use the one that came last."""
-    cc.put(home, {".claude/settings.json": '{"mine": 1}', ".codex/config.toml": "# mine\n", ".claude.json": '{"n": 1.0}'})
+    cc.put(
+        home, {".claude/settings.json": '{"mine": 1}', ".codex/config.toml": "# mine\n", ".claude.json": '{"n": 1.0}'}
+    )
     finish([cc.start(home, "init", "-s", "-p", "glm", "-n", f"p{i}", "-k", key(i), "-T", "all") for i in range(RUNS)])
 
     saved = tomllib.loads((home / ".config/ccsetup/profiles.toml").read_text("utf-8"))["profiles"]

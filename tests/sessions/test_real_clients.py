@@ -221,7 +221,9 @@ def test_a_preset_that_claude_code_cannot_use_is_refused(home: Path, preset: str
 def test_a_relay_makes_such_a_preset_usable(provider: Provider, home: Path, preset: str) -> None:
     """With -u at another host, which speaks Responses, the newest Codex works."""
     provider.expect("/relay/v1", key="sk-x", scheme="bearer")
-    done = cc.run(home, "init", "-s", "-p", preset, "-k", "sk-x", "-T", "codex", "-M", "m", "-u", provider.url("/relay/v1"))
+    done = cc.run(
+        home, "init", "-s", "-p", preset, "-k", "sk-x", "-T", "codex", "-M", "m", "-u", provider.url("/relay/v1")
+    )
     assert done.ok, done
     result = run_codex(CODEX_VERSIONS[0], home, "say the word")
     assert result.ok, result

@@ -18,7 +18,9 @@ MODELS = {"glm-5.3", "glm-5.3-flash"}
 CLAUDE, CODEX = CLAUDE_VERSIONS[0], CODEX_VERSIONS[0]
 
 
-def init(home: Path, provider: Provider, client: str, *more: str, key: str = KEY, env: dict[str, str] | None = None) -> cc.Result:
+def init(
+    home: Path, provider: Provider, client: str, *more: str, key: str = KEY, env: dict[str, str] | None = None
+) -> cc.Result:
     """Set GLM up for *client* at the loopback provider."""
     url = ("--claude-url", provider.url("/a")) if client == "cc" else ("--codex-url", provider.url("/o"))
     given = ("-k", key) if key else ()
@@ -85,7 +87,7 @@ def test_codex_reads_the_key_from_a_variable(provider: Provider, home: Path) -> 
 
 
 def test_codex_reads_the_key_from_its_dotenv(provider: Provider, home: Path) -> None:
-    """--key-storage dotenv: the key is in CODEX_HOME/.env (0600) beside what the user has there; rotation reaches it."""
+    """--key-storage dotenv: the key is in CODEX_HOME/.env (0600) beside what the user has there; it is rotated."""
     cc.put(home, {".codex/.env": "# mine\nOTHER='x y'\n"}, mode=0o644)
     provider.expect("/o", key=KEY, scheme="bearer")
     init(home, provider, "cx", "--key-storage", "dotenv")
@@ -106,7 +108,9 @@ def test_codex_profiles_work_with_every_storage(provider: Provider, home: Path, 
     provider.expect("/o", key=KEY, scheme="bearer")
     init(home, provider, "cx", "--key-storage", storage)
     assert cc.run(home, "config-switch", "official", "-T", "codex").ok
-    result = run_codex(CODEX, home, "say the word", profile="glm", env={"ZHIPU_API_KEY": KEY} if storage == "env" else {})
+    result = run_codex(
+        CODEX, home, "say the word", profile="glm", env={"ZHIPU_API_KEY": KEY} if storage == "env" else {}
+    )
     assert result.stdout.strip() == provider.reply, result
     provider.check("responses", prefix="/o", key=KEY, scheme="bearer", models=MODELS)
 
@@ -144,10 +148,18 @@ def test_variables_of_the_shell_do_not_reach_the_provider(provider: Provider, ho
 
 def test_a_login_never_reaches_the_provider(provider: Provider, home: Path) -> None:
     """A user who is logged in with Claude sends the provider's key only, and has the login back after official."""
-    login = {"claudeAiOauth": {"accessToken": "sk-ant-oat01-mine", "refreshToken": "r", "expiresAt": 9999999999999,
-                               "scopes": ["user:inference"]}}  # fmt: skip
+    login = {
+        "claudeAiOauth": {
+            "accessToken": "sk-ant-oat01-mine",
+            "refreshToken": "r",
+            "expiresAt": 9999999999999,
+            "scopes": ["user:inference"],
+        }
+    }
     cc.put(home, {".claude/.credentials.json": json.dumps(login)})
-    cc.put(home, {".claude.json": json.dumps({"oauthAccount": {"emailAddress": "a@b.c"}, "primaryApiKey": "sk-ant-mine"})})
+    cc.put(
+        home, {".claude.json": json.dumps({"oauthAccount": {"emailAddress": "a@b.c"}, "primaryApiKey": "sk-ant-mine"})}
+    )
     provider.expect("/a", key=KEY, scheme="bearer")
     init(home, provider, "cc")
     result = run_claude(CLAUDE, home, "say the word")

@@ -98,7 +98,7 @@ def environment(home: Path, env: Optional[Mapping[str, Optional[str]]] = None) -
 
 
 def files(home: Path, *, records: bool = False) -> dict[str, bytes]:
-    """Return every file below *home* by its relative path; ccsetup's own *records* (not its lock) only when asked for."""
+    """Return every file below *home* by its relative path; its own *records* (not the lock) only when asked for."""
     found = {}
     for path in sorted(home.rglob("*")):
         name = path.relative_to(home).as_posix()

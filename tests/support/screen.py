@@ -72,8 +72,12 @@ class Screen:
             time.sleep(0.1)
         raise AssertionError(f"{text!r} is not on the screen:\n{before}")
 
-    def _capture(self) -> str:
+    def coloured(self) -> str:
+        """Return the screen as it is now with its escape sequences for colours."""
+        return self._capture("-e")
+
+    def _capture(self, *options: str) -> str:
         done = subprocess.run(
-            [*self._tmux, "capture-pane", "-p", "-t", "c"], check=True, capture_output=True, timeout=TIMEOUT
+            [*self._tmux, "capture-pane", "-p", *options, "-t", "c"], check=True, capture_output=True, timeout=TIMEOUT
         )
         return "\n".join(line.rstrip() for line in done.stdout.decode().rstrip().split("\n")) + "\n"

@@ -56,7 +56,7 @@ def named_context(ca: str = "corporate") -> ssl.SSLContext:
         if name:
             connection.context = _for_name(ca, name)
 
-    server.sni_callback = choose  # type: ignore[assignment]
+    server.sni_callback = choose
     return server
 
 

@@ -68,8 +68,14 @@ class Context:
         if client not in self._versions:
             from ccsetup.clients import installed
 
-            ask = installed.codex_version if client == "codex" else installed.claude_version
-            self._versions[client] = ask(self.paths.environ) or CLIENTS[client].NEWEST
+            environ = self.paths.environ
+            found = (
+                installed.codex_version(environ)
+                if client == "codex"
+                # Hardly anything depends on it, and asking the program would take as long as all the rest.
+                else installed.claude_version(environ, run=False)
+            )
+            self._versions[client] = found or CLIENTS[client].NEWEST
         return self._versions[client]
 
     def world(self) -> World:

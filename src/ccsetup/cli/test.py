@@ -25,8 +25,8 @@ from ccsetup.profiles import Part, Profile
 
 HELP = _(
     "Test whether an endpoint and a key work, and say what to do when they do not.\n\n"
-    "Without NAME: what Claude Code and Codex would use right now, in this folder and this shell. The main model, and each "
-    "that no list names, is asked for one token; --quick asks for none."
+    "Without NAME: what Claude Code and Codex would use right now, in this folder and this shell. The main model, and "
+    "each that no list names, is asked for one token; --quick asks for none."
 )
 EPILOG = _(
     "Exit codes: 0 ok, 10 config, 11 unreachable, 12 tls, 13 key, 14 quota, 15 forbidden, 16 wire, 17 model, "
@@ -123,7 +123,7 @@ def command(
     def find() -> list[Target]:
         world = context.world()
         if provider is not None:
-            return [_preset_target(context, provider, region, clients, secret, url, api_type, model)]
+            return _preset_targets(context, provider, region, clients, secret, url, api_type, model)
         if every or (compare and name is None):
             return _profile_targets(context, world, list(world.profiles), clients)
         if name is not None:
@@ -186,7 +186,7 @@ def _seconds(text: str) -> float:
 # Targets.
 
 
-def _preset_target(
+def _preset_targets(
     context: Context,
     provider: str,
     region: Optional[str],
@@ -195,7 +195,7 @@ def _preset_target(
     url: Optional[str],
     api_type: Optional[str],
     model: Optional[str],
-) -> Target:
+) -> list[Target]:
     from ccsetup.probe import saved
 
     preset = context.preset(provider)
@@ -213,19 +213,21 @@ def _preset_target(
         )
     draft = Profile(preset.id, preset.id, region or _region_of_key(secret, preset), "inline", "", {})
     place = profiles.region_of(draft, preset)
-    if len(clients) > 1:
-        raise UsageError(_("-p tests one client: give -T once."))
-    client: ClientName = (
-        clients[0] if clients else "claude-code" if isinstance(place.claude, ClaudeEndpoint) or url else "codex"
-    )
-    part = Part(url=(url or "").strip(), auth=api_type or "", primary_model=model or "")
-    draft = draft._replace(parts={client: part})
-    endpoint = (
-        profiles.claude_endpoint(draft, preset) if client == "claude-code" else profiles.codex_endpoint(draft, preset)
-    )
-    if url:
-        endpoint = endpoint._replace(base_url=url.strip())  # as given: what is wrong with it is to be said
-    return saved.target(Use(draft, preset, endpoint, secret, ()), secret, client, context.paths.environ, kind="preset")
+    if len(clients) > 1 and url:
+        raise UsageError(_("The clients have different addresses: give -T once with -u."))
+    usual: ClientName = "claude-code" if isinstance(place.claude, ClaudeEndpoint) or url else "codex"
+    out = []
+    for client in clients or [usual]:
+        part = Part(url=(url or "").strip(), auth=api_type or "", primary_model=model or "")
+        mine = draft._replace(parts={client: part})
+        endpoint = (
+            profiles.claude_endpoint(mine, preset) if client == "claude-code" else profiles.codex_endpoint(mine, preset)
+        )
+        if url:
+            endpoint = endpoint._replace(base_url=url.strip())  # as given: what is wrong with it is to be said
+        use = Use(mine, preset, endpoint, secret, ())
+        out.append(saved.target(use, secret, client, context.paths.environ, kind="preset"))
+    return out
 
 
 def _region_of_key(secret: Secret, preset: Preset) -> str:

@@ -377,7 +377,7 @@ def repairs(files: Files) -> tuple[tuple[Edit, str], ...]:
             continue
         here = ("model_providers", name)
         if table.get("wire_api") == "chat" and files.version >= CHAT_REMOVED:
-            text = _("wire_api of provider '{name}' was changed from \"chat\" to \"responses\".").format(name=name)
+            text = _('wire_api of provider \'{name}\' was changed from "chat" to "responses".').format(name=name)
             out.append((Set((*here, "wire_api"), "responses"), text))
         if not table.get("name") and name not in RESERVED_IDS:
             out.append((Set((*here, "name"), name), _("provider '{name}' was given a name.").format(name=name)))

@@ -21,16 +21,17 @@ def codex_version(environ: Mapping[str, str]) -> Optional[Version]:
     return _version("codex", '"@openai/codex"', environ)
 
 
-def claude_version(environ: Mapping[str, str]) -> Optional[Version]:
+def claude_version(environ: Mapping[str, str], *, run: bool = True) -> Optional[Version]:
     """Return the version of the ``claude`` on PATH, or None.
 
     The installer of the vendor puts the program into a file called by its version, npm puts a package.json
-    beside it (both observed with 2.1.329); any other is asked with ``claude --version`` (100 ms).
+    beside it (both observed with 2.1.329); any other is asked with ``claude --version`` (100 ms), unless *run*
+    is False.
     """
-    return _version("claude", '"@anthropic-ai/claude-code"', environ)
+    return _version("claude", '"@anthropic-ai/claude-code"', environ, run=run)
 
 
-def _version(program: str, package: str, environ: Mapping[str, str]) -> Optional[Version]:
+def _version(program: str, package: str, environ: Mapping[str, str], *, run: bool = True) -> Optional[Version]:
     path = _which(program, environ.get("PATH", ""))
     if not path:
         return None
@@ -52,6 +53,8 @@ def _version(program: str, package: str, environ: Mapping[str, str]) -> Optional
             if said and _numbers(said[1]):
                 return _numbers(said[1])
         break
+    if not run:
+        return None
     import subprocess
 
     try:

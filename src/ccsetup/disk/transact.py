@@ -150,7 +150,7 @@ def _carry_out(plan: Plan, state_dir: str, now: float, undoes: str) -> str:
                 undoes=undoes,
             )
             try:
-                _replace_all(steps, made, shield)
+                _replace_all(steps, made, locks, shield)
                 _finish(entry, state_dir)
             except BaseException:
                 _roll_back(steps, made, entry)
@@ -162,13 +162,16 @@ def _carry_out(plan: Plan, state_dir: str, now: float, undoes: str) -> str:
     return str(entry.number)
 
 
-def _replace_all(steps: list[Step], made: list[str], shield: Shield) -> None:
+def _replace_all(steps: list[Step], made: list[str], locks: list[ClaudeLock], shield: Shield) -> None:
     # Everything that needs disk space comes first; then the files change in quick succession.
     _for_each(steps[:1], lambda _step: make_folders(made))
     for action in (Step.stage, Step.swap):
         for step in steps:
             _for_each([step], action)
             shield.check()
+    for lock in locks:
+        # Who waited for it reads what we wrote; _look_again is for those who do not wait.
+        lock.release()
     _look_again([step for step in steps if step.change.claude_lock], shield)
     _for_each(steps, Step.settle)
     folders = {os.path.dirname(step.real): step for step in steps}

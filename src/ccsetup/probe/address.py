@@ -18,7 +18,7 @@ def check(target: Target, *, insecure_http: bool = False) -> list[Finding]:
     stripped = url.strip() if claude else url  # Claude Code tolerates white space around it
     path = re.split(r"[?#]", stripped, maxsplit=1)[0].rstrip("/")
     if not re.match(r"(?i)https?://", stripped):
-        near = "https://" + re.sub(r"^[A-Za-z]*:?/*", "", stripped) if "://" not in stripped else ""
+        near = "https://" + re.sub(r"(?i)^(?:https?:)?/*", "", stripped) if "://" not in stripped else ""
         return [
             Finding(
                 "config",

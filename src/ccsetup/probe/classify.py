@@ -237,7 +237,8 @@ _MODEL = re.compile(
     r"|required|missing|empty|must|disabled|unsupported|decommissioned|deprecated|no longer|not have access)"
     r"|(?:unknown|invalid|unsupported|no such|missing|specify|provide|select|empty|not have access to"
     r"|access to)(?: \w+){0,3} model\b"
-    r"|model_not_found|modelnotfound|\bmodel: |model_name|modelcode|no available channel|无可用渠道|模型"
+    r"|not an? (?:valid|known|supported) model|model_not_found|modelnotfound|\bmodel: |model_name|modelcode"
+    r"|no available channel|无可用渠道|模型"
 )
 _REGION = re.compile(
     r"unsupported_country|country|territory|not (?:available|supported) in your (?:region|location)|地区"

@@ -31,6 +31,16 @@ DEFAULTS: Mapping[str, str] = {
 }
 """What 2.1.329 asks for where no variable names a model for a tier."""
 
+_LEADS_AWAY = (
+    "https_proxy",
+    "HTTPS_PROXY",
+    "http_proxy",
+    "HTTP_PROXY",
+    "NODE_EXTRA_CA_CERTS",
+    *OTHER_BACKENDS,
+)
+"""Variables with which a folder that somebody else made could read the key on its way."""
+
 _TYPES: Mapping[str, type] = {
     "env": dict,
     "permissions": dict,
@@ -125,7 +135,7 @@ def target(
         )
     foreign = base is not None and "//api.anthropic.com" not in url
     trusted = _trusted(paths, claude_json)
-    projects = [f for f in (base, helper) if f is not None and f.layer.project]
+    projects = [f for f in (base, helper, *(env(n) for n in _LEADS_AWAY)) if f is not None and f.layer.project]
     if projects and not trusted:
         findings.append(
             Finding(
@@ -443,8 +453,8 @@ def _credential_findings(
             Finding(
                 "degraded",
                 _(
-                    "{file} holds a key of Anthropic's console (primaryApiKey), which Claude Code sends to this provider "
-                    "too."
+                    "{file} holds a key of Anthropic's console (primaryApiKey), which Claude Code sends to this "
+                    "provider too."
                 ).format(file=paths.short(paths.claude_json)),
                 _("Log out in Claude Code (/logout), or remove primaryApiKey. This test did not send it."),
             )

@@ -1,8 +1,8 @@
 """What Codex would really use: config.toml and the layers around it, .env, auth.json, and the shell.
 
 Weakest first: /etc/codex/config.toml, $CODEX_HOME/config.toml, the project's .codex/config.toml (where it is trusted,
-and only some keys), /etc/codex/managed_config.toml; tables merge key by key (observed with Codex 0.169.0).  Reads files and
-may run the provider's ``auth.command``; writes nothing.
+and only some keys), /etc/codex/managed_config.toml; tables merge key by key (observed with Codex 0.169.0).  Reads files
+and may run the provider's ``auth.command``; writes nothing.
 """
 
 from __future__ import annotations

@@ -623,7 +623,8 @@ _CERTIFICATE = {
 
 _INSPECTORS = (
     "zscaler", "netskope", "blue coat", "bluecoat", "symantec web", "forti", "palo alto", "umbrella", "mcafee",
-    "trellix", "sophos", "kaspersky", "eset", "avast", "avg", "bitdefender", "mitmproxy", "charles", "fiddler", "portswigger",
+    "trellix", "sophos", "kaspersky", "eset", "avast", "avg", "bitdefender", "mitmproxy", "charles", "fiddler",
+    "portswigger",
     "check point", "cato", "iboss", "barracuda", "watchguard", "squid", "proxy", "inspection", "firewall", "gateway",
 )  # fmt: skip
 

@@ -372,7 +372,7 @@ class Run:
         self.add(
             "degraded",
             _("The provider refuses what the client sends: {names}.").format(names=names),
-            " ".join(f.hint for f in found),
+            " ".join(f.hint for f in found) or _("See which part it is with: ccsetup test --deep"),
             self.evidence(request.url, reply.status, answer.message),
         )
 
@@ -477,8 +477,11 @@ class Run:
             hint = _("Copy the key again; it comes from: {source}").format(
                 source=target.credentials[0].source if target.credentials else "-"
             )
+        if target.profile:
+            hint = _("Copy the key again and give it with: ccsetup key set {name}").format(name=target.profile)
         summary = _("The provider refuses the key.")
         preset, here = target.preset, target.region
+        stranger = self._stranger()
         if preset is not None and here is not None:
             family = keys.family(target.key, preset) if target.key is not None else None
             others = [r for r in preset.regions if r.id != here.id]
@@ -502,9 +505,26 @@ class Run:
                     summary = _("The provider refuses the key: it is wrong, or belongs to another region or plan.")
             elif here.key_url:
                 hint += " " + _("Keys: {url}").format(url=here.key_url)
+        if stranger:
+            summary = _("The provider refuses the key, which begins as keys of {provider} do.").format(
+                provider=stranger
+            )
+            tried = _("Is it a key of {provider}? Try: ccsetup test -p {provider} -k -").format(provider=stranger)
+            hint = f"{tried} {hint}"
         if any(c.source.startswith("shell") for c in target.credentials):
             hint += " " + _("It comes from the shell.")
         self.add("key", summary, hint, self.evidence(request.url, reply.status, message))
+
+    def _stranger(self) -> str:
+        """Return the id of the provider whose keys begin as this one does, where that is not the one tested."""
+        from ccsetup import presets
+
+        key = self.target.key.reveal() if self.target.key is not None else ""
+        own = self.target.preset
+        if own is not None and any(key.startswith(f.prefix) for f in own.key_families):
+            return ""
+        found = next((name for name, family in presets.key_families() if key.startswith(family.prefix)), "")
+        return "" if own is not None and found == own.id else found
 
     def _key_from(self, answer: Answer, request: Request, reply: Reply) -> bool:
         """Report the key by an answer of the endpoint itself; False when it does not tell."""
@@ -615,9 +635,17 @@ class Run:
             if not claude:
                 raise _Stop
             return
+        if answer.meaning == "bad_request" and self.main_answer is not None:
+            # Nothing is missing from this request, so the client's own will be refused as well.
+            self.add(
+                "wire",
+                _("The endpoint refuses a plain request: HTTP {status}.").format(status=reply.status),
+                _("The provider's message says why; look at the path of the address and at the model's name."),
+                evidence,
+                timings=timings,
+            )
+            raise _Stop
         if answer.meaning in ("bad_model", "bad_request"):
-            if reply.cut:
-                evidence = evidence._replace(message=evidence.message)
             self.add("ok", _("Speaks {name}.").format(name=name), evidence=evidence, timings=timings)
             return
         await self._wrong_wire(answer, reply, evidence)

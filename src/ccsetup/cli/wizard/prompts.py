@@ -170,6 +170,10 @@ def wrap(text: str, width: int) -> list[str]:
             line = "  " + word.lstrip()
         else:
             line += word
+        while _output.width(line.rstrip()) > width:  # a path longer than a line
+            fits = next(n for n in range(len(line), 0, -1) if _output.width(line[:n]) <= width)
+            lines.append(line[:fits])
+            line = "  " + line[fits:]
     return [*lines, line.rstrip()]
 
 
@@ -274,6 +278,9 @@ class Plain:
             if note:
                 tell(note)
             answer = self._line(message, default, back) or default
+            rest = _rest_of_paste()
+            if rest.strip():
+                answer += "\n" + rest
             problem = check(answer) if check else ""
             if not problem:
                 return answer
@@ -354,32 +361,26 @@ class Screen:
         while True:
             if note:
                 tell(note)
-            question = questionary.text(
-                message, default, instruction=_("(< goes back)") if back else None, qmark="?", **self._field()
-            )
-            answer = self._run(question).strip()
+            # The default stands beside the field, not in it: there it would have to be deleted first.
+            hint = f"[{default}]" if default else ""
+            shown = " ".join(filter(None, (message, hint, _("(< goes back)") if back else "")))
+            answer = self._run(questionary.text(shown, qmark="?", **self._field())).strip() or default
             if answer == BACK and back:
                 raise GoBack
-            problem = check(answer or default) if check else ""
+            problem = check(answer) if check else ""
             if not problem:
-                answered(message, answer or default)
-                return answer or default
+                answered(message, answer)
+                return answer
             complain(problem)
-            default = answer or default
 
     def secret(self, message: str, *, note: str = "", check: Optional[Check] = None, back: bool = True) -> str:
         import questionary
-        from prompt_toolkit.input.typeahead import get_typeahead
 
         while True:
             if note:
                 tell(note)
-            question = questionary.password(message + (_(" (< goes back)") if back else ""), qmark="?", **self._field())
-            answer = self._run(question)
-            pressed = get_typeahead(question.application.input)
-            rest = "".join(p.data for p in pressed) + _rest_of_paste()
-            if rest.strip():
-                answer += "\n" + rest
+            shown = f"{message} {_('(< goes back)')}" if back else message
+            answer = self._run(questionary.password(shown, qmark="?", **self._field()))
             if answer.strip() == BACK and back:
                 raise GoBack
             problem = check(answer) if check else ""
@@ -389,10 +390,15 @@ class Screen:
             complain(problem)
 
     def _run(self, question: Any) -> str:
+        """Return what was entered: of a paste without brackets around it, all lines."""
+        from prompt_toolkit.input.typeahead import get_typeahead
+
         try:
-            return str(question.unsafe_ask())
+            answer = str(question.unsafe_ask())
         except EOFError:
             raise KeyboardInterrupt from None
+        rest = "".join(key.data for key in get_typeahead(question.application.input)) + _rest_of_paste()
+        return f"{answer}\n{rest}" if rest.strip() else answer
 
     def _look(self) -> dict[str, Any]:
         """Return what every prompt gets: a style without an opinion on the terminal's background."""

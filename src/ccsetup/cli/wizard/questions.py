@@ -505,7 +505,7 @@ def _region(facts: Facts, answers: Answers) -> Step:
             )
         )
     if len(able) == 1:
-        return Settled(answers.put("region", region=able[0].value))
+        return Settled(answers.put("region", region=able[0].value if len(preset.regions) > 1 else ""))
     saved = facts.profiles.get(name_of(facts, answers))
     default = saved.region if saved and saved.provider == preset.id else able[0].value
     return Choose(
@@ -691,15 +691,16 @@ def _context(facts: Facts, answers: Answers) -> Step:
 def _storage(facts: Facts, answers: Answers) -> Step:
     preset = preset_of(facts, answers)
     local = not preset.key_required and answers.options.secret is None
-    if answers.options.storage or answers.field("keyStorage") or "storage" in answers.settled or local:
+    command = answers.options.key_command or answers.field("keyCommand")  # it is what is saved
+    said = answers.options.storage or answers.field("keyStorage") or "storage" in answers.settled
+    if said or local or command:
         return None
     wanted = clients_of(facts, answers)
     saved = facts.profiles.get(name_of(facts, answers))
     variable = answers.key_variable or actions.variable(name_of(facts, answers), preset)
     files = {"claude-code": "settings.json", "codex": "config.toml"}
     inline = " / ".join(files[c] for c in wanted)
-    typed = answers.options.secret is not None or bool(answers.options.key_command)
-    kept = not typed and saved is not None
+    kept = answers.options.secret is None and saved is not None
     options = [
         Option("inline", _("In the client's settings"), _("{files}, only you can read it").format(files=inline)),
         Option("command", _("In a file of its own"), _("the client reads it when it starts")),

@@ -1,0 +1,245 @@
+"""What commands do, from values to a draft in memory: no disk, no process, no environment."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Mapping
+from typing import Any, Optional
+
+import pytest
+
+from ccsetup import actions, paths, presets
+from ccsetup.actions import Keys, Request, Switched, World
+from ccsetup.draft import Draft
+from ccsetup.errors import CcsetupError, UsageError
+from ccsetup.model import ClientName, Secret
+from ccsetup.profiles import Part, Profile
+
+HOME = "/home/u"
+SETTINGS, CLAUDE_JSON, CONFIG = f"{HOME}/.claude/settings.json", f"{HOME}/.claude.json", f"{HOME}/.codex/config.toml"
+KEYS = f"{HOME}/.config/ccsetup/keys"
+BOTH: dict[ClientName, Part] = {"claude-code": Part(), "codex": Part()}
+
+
+class Home:
+    """Files in memory; a world on them, and what its draft makes of them."""
+
+    def __init__(self, files: Optional[Mapping[str, str]] = None, environ: Optional[Mapping[str, str]] = None) -> None:
+        self.files = {path: text.encode() for path, text in (files or {}).items()}
+        self.keyring: dict[str, Secret] = {}
+        self.environ = {"HOME": HOME, **(environ or {})}
+
+    def world(self) -> World:
+        home = paths.from_environ(self.environ)
+        versions: dict[ClientName, tuple[int, int, int]] = {"claude-code": (2, 1, 329), "codex": (0, 169, 0)}
+        keys = Keys(("/bin/ccsetup",), self.keyring.get, lambda command: Secret("from-" + command))
+        draft = Draft(self.files.get, home.short)
+        return World(draft, home, lambda name: presets.load(name, "/nonexistent"), versions.__getitem__, keys)
+
+    def keep(self, world: World) -> set[str]:
+        """Make the world's changes; return the paths that changed, relative to the home."""
+        changed = set()
+        for change in world.draft.changes():
+            assert change.private
+            assert self.files.get(change.path) == change.before
+            changed.add(change.path.removeprefix(HOME + "/"))
+            if change.after is None:
+                del self.files[change.path]
+            else:
+                self.files[change.path] = change.after
+        return changed
+
+    def init(self, *requests: Request) -> set[str]:
+        world = self.world()
+        actions.init(world, requests)
+        return self.keep(world)
+
+    def json(self, path: str) -> Any:
+        return json.loads(self.files[path])
+
+    def toml(self, path: str) -> Any:
+        return tomllib.loads(self.files[path].decode())
+
+
+def request(name: str = "glm", key: Optional[str] = "key-1", **more: Any) -> Request:
+    parts = more.pop("parts", BOTH)
+    fields = {"provider": "glm", "region": "", "key_storage": "", "key_env": "", "activate": frozenset(parts)} | more
+    return Request(name=name, parts=parts, key=Secret(key) if key else None, **fields)
+
+
+def test_init_names_every_file_it_makes() -> None:
+    """A fresh home gets these files and no others; the same request once more changes nothing."""
+    home = Home()
+    assert home.init(request()) == {
+        ".claude/settings.json",
+        ".claude.json",
+        ".codex/config.toml",
+        ".codex/glm.config.toml",
+        ".codex/ccsetup-glm.models.json",
+        ".config/ccsetup/profiles.toml",
+        ".config/ccsetup/keys/glm",
+        ".local/state/ccsetup/state.json",
+    }
+    assert home.init(request()) == set()
+    assert home.init(request(key=None)) == set()
+
+
+def test_what_init_returns() -> None:
+    """Each client that uses the profile now is named; one that is only saved is not."""
+    world = Home().world()
+    assert actions.init(world, [request()]) == [Switched("claude-code", "glm"), Switched("codex", "glm")]
+    world = Home().world()
+    assert actions.init(world, [request(activate=frozenset())]) == []
+
+
+def test_a_profile_in_use_is_written_again() -> None:
+    """A new key reaches a client that uses the profile, also when init does not activate it."""
+    home = Home()
+    home.init(request())
+    changed = home.init(request(key="key-2", activate=frozenset()))
+    assert changed >= {
+        ".claude/settings.json",
+        ".codex/config.toml",
+        ".codex/glm.config.toml",
+        ".config/ccsetup/keys/glm",
+    }
+    assert not any(b"key-1" in data for data in home.files.values())
+
+
+def test_several_requests_are_one_draft() -> None:
+    """An error in the second request leaves a draft that nobody keeps; the first one alone wrote nothing."""
+    home = Home()
+    world = home.world()
+    with pytest.raises(UsageError):
+        actions.init(world, [request(), request(name="../x")])
+    assert home.files == {}
+
+
+def test_official_on_a_home_that_is_official() -> None:
+    """Nothing is ours and nothing foreign: no file changes, none is made."""
+    home = Home({SETTINGS: '{"model": "opus"}', CONFIG: 'model = "gpt-6-astra"\n'})
+    world = home.world()
+    actions.official(world, ())
+    assert home.keep(world) == set()
+
+
+def test_official_keeps_a_login_that_came_meanwhile() -> None:
+    """Whoever logged in since has been through the onboarding: it stays done."""
+    home = Home()
+    home.init(request(parts={"claude-code": Part()}))
+    data = home.json(CLAUDE_JSON) | {"oauthAccount": {"emailAddress": "a@b.c"}}
+    home.files[CLAUDE_JSON] = json.dumps(data).encode()
+    world = home.world()
+    actions.official(world, ["claude-code"])
+    home.keep(world)
+    assert home.json(CLAUDE_JSON) == data
+
+
+def test_switching_to_an_unknown_profile() -> None:
+    """The error names those that there are."""
+    home = Home()
+    with pytest.raises(CcsetupError, match="none is saved yet"):
+        actions.switch(home.world(), "glm", ())
+    home.init(request())
+    with pytest.raises(CcsetupError, match="Saved profiles: glm"):
+        actions.switch(home.world(), "kimi", ())
+
+
+def test_storages_move_the_key() -> None:
+    """Each change of storage leaves the key in exactly one kind of place."""
+    home = Home(environ={"ZHIPU_API_KEY": "key-1"})
+    codex: dict[ClientName, Part] = {"codex": Part()}
+
+    def places() -> set[str]:
+        return {path.removeprefix(HOME + "/") for path, data in home.files.items() if b"key-1" in data}
+
+    inline = {".config/ccsetup/keys/glm", ".codex/config.toml", ".codex/glm.config.toml"}
+    home.init(request(parts=codex))
+    assert places() == inline
+    home.init(request(parts=codex, key=None, key_storage="dotenv"))
+    assert places() == {".config/ccsetup/keys/glm", ".codex/.env"}
+    home.init(request(parts=codex, key=None, key_storage="command"))
+    assert places() == {".config/ccsetup/keys/glm"}
+    home.init(request(parts=codex, key=None, key_storage="inline"))
+    assert places() == inline
+    home.init(request(parts=codex, key=None, key_storage="env"))
+    assert places() == set()
+    home.init(request(parts=codex, key="key-1", key_storage="inline"))
+    assert places() == inline
+
+
+def saved(parts: Mapping[ClientName, Part], provider: str = "glm", region: str = "cn") -> Profile:
+    return Profile("p", provider, region, "inline", "", parts)
+
+
+RELAY = Part(url="https://relay.example/v1", primary_model="m")
+ALLOWED: list[tuple[str, Mapping[ClientName, Part], dict[str, Any]]] = [
+    # what, the saved profile's parts, the second request
+    ("the same again", BOTH, {"key": None}),
+    ("the other client at the same site", {"claude-code": Part()}, {"key": None, "parts": {"codex": Part()}}),
+    ("another model", BOTH, {"key": None, "parts": {"codex": Part(primary_model="x")}}),
+    ("another host with its key", {"codex": Part()}, {"key": "key-2", "parts": {"codex": RELAY}}),
+    ("another provider with its key", BOTH, {"key": "key-2", "provider": "kimi"}),
+    ("another region with its key", BOTH, {"key": "key-2", "region": "intl"}),
+    ("a path at the same host", BOTH, {"key": None, "parts": {"codex": Part(url="https://open.bigmodel.cn/other")}}),
+    ("both hosts with a new key", BOTH, {"key": "key-2", "parts": {"claude-code": RELAY, "codex": RELAY}}),
+]
+REFUSED: list[tuple[str, Mapping[ClientName, Part], dict[str, Any]]] = [
+    ("another host", {"codex": Part()}, {"key": None, "parts": {"codex": RELAY}}),
+    ("another host for the other client", {"claude-code": Part()}, {"key": None, "parts": {"codex": RELAY}}),
+    ("the preset's host with a relay's key", {"codex": RELAY}, {"key": None, "parts": {"claude-code": Part()}}),
+    ("back to the preset's host with a relay's key", {"codex": RELAY}, {"key": None, "parts": {"codex": Part()}}),
+    ("another provider", {"codex": Part()}, {"key": None, "provider": "kimi", "parts": {"codex": Part()}}),
+    ("another region", {"codex": Part()}, {"key": None, "region": "intl", "parts": {"codex": Part()}}),
+    ("another region for one client", BOTH, {"key": "key-2", "region": "intl", "parts": {"codex": Part()}}),
+    ("another provider for one client", BOTH, {"key": "key-2", "provider": "kimi", "parts": {"codex": Part()}}),
+    (
+        "a new key for one of two hosts",
+        {"claude-code": Part(), "codex": RELAY},
+        {"key": "key-2", "parts": {"codex": RELAY}},
+    ),
+    ("a new host and key for one client", BOTH, {"key": "key-2", "parts": {"codex": RELAY}}),
+]
+
+
+@pytest.mark.parametrize("case", ALLOWED, ids=[c[0] for c in ALLOWED])
+def test_keys_and_hosts_that_go_together(case: Any) -> None:
+    """The key that was given for an address goes there."""
+    _what, parts, second = case
+    home = Home()
+    home.init(request("p", parts=parts))
+    home.init(request("p", **({"parts": BOTH} | second)))
+    wanted = (second["key"] or "key-1").encode()
+    assert home.files[f"{KEYS}/p"] == wanted
+    if wanted != b"key-1":
+        assert not any(b"key-1" in data for data in home.files.values())
+
+
+@pytest.mark.parametrize("case", REFUSED, ids=[c[0] for c in REFUSED])
+def test_keys_never_go_to_another_host(case: Any) -> None:
+    """A key is never paired with a host that it was not given for: the request is refused as a whole."""
+    _what, parts, second = case
+    home = Home()
+    home.init(request("p", parts=parts))
+    before = dict(home.files)
+    with pytest.raises(UsageError):
+        home.init(request("p", **({"parts": BOTH} | second)))
+    assert home.files == before
+
+
+def test_the_variable_for_a_key() -> None:
+    """The provider's usual variable, or one of ours where shells or Codex's .env reader would not take it."""
+    preset = presets.load("glm", "/nonexistent")
+    assert actions.variable("x", preset) == "ZHIPU_API_KEY"
+    for usual in ("", "CODEX_KEY", "302AI_KEY", "A-B"):
+        assert actions.variable("my-p", preset._replace(key_env=usual)) == "CCSETUP_MY_P_API_KEY"
+
+
+def test_a_variable_that_is_not_set_is_a_warning() -> None:
+    """With storage env the variable is named; as a warning where it is not set yet."""
+    for environ, level in (({}, "warning"), ({"ZHIPU_API_KEY": "k"}, "info")):
+        world = Home(environ=environ).world()
+        actions.init(world, [request(key=None, key_storage="env", parts={"claude-code": Part()})])
+        (note,) = [n for n in world.notes if "ZHIPU_API_KEY" in n.text]
+        assert note.level == level
