@@ -76,7 +76,8 @@ def main() -> None:
         )
         if not options.no_zcf:
             tool = str(zcf())
-            first = [*"init -s -m skip -w skip -o skip -x false -g en -c en -a en".split(), "-r", "new"]
+            first = ["init", "-s", "-m", "skip", "-w", "skip", "-o", "skip", "-x", "false"]
+            first += ["-g", "en", "-c", "en", "-a", "en", "-r", "new"]
             job = [tool, *first, "-t", "api_key", "-k", "sk-benchmark-one", "-u", "https://example.com/one"]
             subprocess.run(
                 [tool, "init", *first[1:], "-p", "302ai", "-k", "sk-benchmark-one"],

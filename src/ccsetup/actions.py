@@ -485,6 +485,11 @@ def init(world: World, requests: Sequence[Request], *, repair: bool = False) -> 
     return switched
 
 
+def _wants_key(profile: Profile) -> bool:
+    """Tell whether we keep the key of *profile*, rather than a variable or a command of the user's."""
+    return profile.key_storage != "env" and not profile.key_command
+
+
 def _save_key(world: World, profile: Profile, key: Optional[Secret]) -> None:
     path = world.paths.key_file(profile.name)
     old = world.profiles.get(profile.name)
@@ -496,9 +501,8 @@ def _save_key(world: World, profile: Profile, key: Optional[Secret]) -> None:
                 world.keychain[profile.name] = key
         else:
             world.key(profile)
-    elif old is not None and old.key_storage == "keyring":
-        if key is None and profile.key_storage != "env" and not profile.key_command:
-            key = world.key(old)  # the keyring keeps its copy, so that undo finds it again
+    elif key is None and old is not None and old.key_storage == "keyring" and _wants_key(profile):
+        key = world.key(old)  # the keyring keeps its copy, so that undo finds it again
     if (
         old is not None
         and old.key_storage == "dotenv"

@@ -98,7 +98,7 @@ def test_set_asks_on_a_terminal_without_echo(set_up: Path) -> None:
 
 
 def test_rm_takes_the_key_from_everywhere(set_up: Path) -> None:
-    """After ``key rm`` no file but undo's backups holds the key, no client points at the provider, undo brings it back."""
+    """After ``key rm`` only undo's backups hold the key and no client points at the provider; undo brings it back."""
     before = cc.files(set_up)
     assert cc.run(set_up, "key", "rm", "glm").rc == 2, "without a terminal it needs --yes"
     done = cc.run(set_up, "key", "rm", "glm", "--yes")

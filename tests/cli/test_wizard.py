@@ -180,6 +180,14 @@ def test_signals(home: Path, machine: dict[str, str], env: dict[str, str], numbe
     assert not list(home.iterdir())
 
 
+def test_a_signal_at_the_menu(home: Path, machine: dict[str, str]) -> None:
+    """The menu, too, leaves the terminal as it was."""
+    with Terminal(home, env=machine) as terminal:
+        terminal.sees("What next?")
+        os.kill(terminal.pid, signal.SIGTERM)
+        assert terminal.ends() == 128 + signal.SIGTERM
+
+
 def plain_script(url: Callable[[str], str]) -> Script:
     """Return the way through the plain lines: numbers, names and empty lines."""
     return [

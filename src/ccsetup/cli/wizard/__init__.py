@@ -7,11 +7,9 @@ hands over to the very code that ``init`` runs.  Nothing outside this package im
 from __future__ import annotations
 
 import shlex
-import signal
-import sys
 from typing import Any, Iterator, Mapping, Optional, Sequence
 
-from ccsetup import actions, keys, presets
+from ccsetup import actions, presets
 from ccsetup.actions import World
 from ccsetup.apiconfigs import Entry
 from ccsetup.cli import _output
@@ -54,7 +52,6 @@ def run(context: Context, fields: Mapping[str, Any], options: Options, *, repair
 
     Raises KeyboardInterrupt when the person stops before anything was written.
     """
-    _end_on_signals()
     seen = look.around(context)
     prompter = prompts.for_terminal(context.paths.environ)
     for one in look.screen(seen, context, min(prompts.columns(), 100) - 1):
@@ -62,17 +59,6 @@ def run(context: Context, fields: Mapping[str, Any], options: Options, *, repair
     facts = _facts(context, seen)
     wizard = _Wizard(context, prompter, facts, extra)
     return wizard.run(Answers(fields, options, repair))
-
-
-def _end_on_signals() -> None:
-    """Let SIGTERM and SIGHUP unwind the prompts, so that the terminal is left as it was."""
-
-    def end(number: int, _frame: Any) -> None:
-        raise SystemExit(128 + number)
-
-    for name in ("SIGTERM", "SIGHUP"):
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), end)
 
 
 def _facts(context: Context, seen: look.Seen) -> Facts:
@@ -332,4 +318,4 @@ def run_command(argv: Sequence[str]) -> int:
     return result if isinstance(result, int) else 0
 
 
-__all__ = ["Extra", "can_ask", "command_line", "keys", "run", "sys"]
+__all__ = ["Extra", "can_ask", "command_line", "run"]

@@ -70,6 +70,7 @@ def for_terminal(environ: Mapping[str, str]) -> Prompter:
 
     CCSETUP_PLAIN=1 asks for plain lines, which suit a screen reader.
     """
+    _end_on_signals()
     encoding = (getattr(sys.stdout, "encoding", "") or "").lower().replace("-", "").replace("_", "")
     size = _size()
     if (
@@ -81,6 +82,18 @@ def for_terminal(environ: Mapping[str, str]) -> Prompter:
     ):
         return Plain()
     return Screen(colour=not environ.get("NO_COLOR"))
+
+
+def _end_on_signals() -> None:
+    """Let SIGTERM and SIGHUP unwind the prompts, so that the terminal is left as it was."""
+    import signal
+
+    def end(number: int, _frame: Any) -> None:
+        raise SystemExit(128 + number)
+
+    for name in ("SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), end)
 
 
 def say(text: str = "") -> None:
