@@ -143,6 +143,10 @@ def film(frames: list[tuple[str, float]], title: str) -> str:
     )
 
 
+_RUN = re.compile(r"[\u2e80-\uffef]+|[^\s\u2e80-\uffef]+(?: [^\s\u2e80-\uffef]+)*")
+"""What is placed as one text: an SVG may lose more than one space, and a Chinese font has a width of its own."""
+
+
 def _row(line: Text, wide: float) -> str:
     """Return one line of a screen as SVG: a text for each run of one style, placed by its column."""
     from ccsetup.cli import _output
@@ -154,7 +158,7 @@ def _row(line: Text, wide: float) -> str:
             look += f' fill="{segment.style.color.get_truecolor(THEME).hex}"'
         if segment.style and segment.style.bold:
             look += ' font-weight="bold"'
-        for words in re.finditer(r"\S+(?: \S+)*", segment.text):  # an SVG may lose other spaces
+        for words in _RUN.finditer(segment.text):
             x = (column + _output.width(segment.text[: words.start()])) * wide
             length = _output.width(words[0]) * wide
             out.append(f'<text x="{x:.1f}" textLength="{length:.1f}"{look}>{escape(words[0])}</text>')
