@@ -8,6 +8,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import pwd
+import signal
 import socket
 import sys
 from collections.abc import Callable, Iterator
@@ -17,6 +18,10 @@ from typing import Any, Optional
 import pytest
 from support import client_install
 from support.provider import Provider
+
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    # Started in the background of a script: every child would inherit that, and no Ctrl-C could be tested.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Read before any test changes the environment.
 _CLIENTS_REQUIRED = bool(os.environ.get("CCSETUP_TEST_CLIENTS"))
