@@ -11,7 +11,7 @@ from ccsetup import profiles
 from ccsetup.clients import CLIENTS, codex
 from ccsetup.clients.base import Files, Use, Version, Wishes
 from ccsetup.documents import dotenv
-from ccsetup.documents.edit import Set, Unset, lookup
+from ccsetup.documents.edit import MISSING, Set, Unset, lookup
 from ccsetup.draft import Draft
 from ccsetup.errors import CcsetupError, DocumentError, UsageError
 from ccsetup.i18n import _
