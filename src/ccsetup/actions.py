@@ -83,7 +83,8 @@ class World:
         """Begin a new record where ours cannot be read: it must never keep anybody from switching."""
         try:
             data = self.draft.data(self.paths.state, "json")
-            slots = [*data.get("clients", {}).values(), *(c for p in data.get("saved", {}).values() for c in p.values())]
+            slots = [*data.get("clients", {}).values(), *data.get("projects", {}).values()]
+            slots += [c for p in data.get("saved", {}).values() for c in p.values()]
             if all(isinstance(slot, dict) and isinstance(slot.get("owned", {}), dict) for slot in slots):
                 return
         except (DocumentError, AttributeError):
@@ -502,7 +503,8 @@ def _save_key(world: World, profile: Profile, key: Optional[Secret]) -> None:
     elif old is not None and old.key_storage == "keyring":
         if key is None and profile.key_storage != "env" and not profile.key_command:
             key = world.key(old)  # the keyring keeps its copy, so that undo finds it again
-    if old is not None and old.key_storage == "dotenv" and (profile.key_storage, profile.key_env) != ("dotenv", old.key_env):
+    kept = (profile.key_storage, profile.key_env)
+    if old is not None and old.key_storage == "dotenv" and kept != ("dotenv", old.key_env):
         left = dotenv.remove(world.draft.text(world.paths.codex_dotenv), old.key_env)
         world.draft.replace(world.paths.codex_dotenv, left or None)
     if profile.key_storage in ("env", "keyring") or profile.key_command:
@@ -731,7 +733,10 @@ def unset_project(world: World, folder: str) -> None:
     own = {world.paths.claude_settings: world.owned(*slot).get(path, ())}
     wishes = module.official(files, own)
     documents = tuple(w._replace(path=path) for w in wishes.documents if w.path == world.paths.claude_settings)
+    recorded = world.recorded(*slot)
     world.fulfil(Wishes(documents, {}), slot, {path: "own"})
+    if recorded and world.draft.exists(path) and not world.draft.data(path, "json"):
+        world.draft.replace(path, None)
     world.record(slot, None)
 
 

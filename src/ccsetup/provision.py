@@ -44,8 +44,8 @@ def apply(world: World, document: Document, *, prune: bool, secrets: set[str]) -
             activate = [c for c in CLIENT_NAMES if wanted.get(c) == profile.name]
             done = actions.put(world, profile, key, activate)
         except CcsetupError as e:
-            place = f"{document.name}:{declared.place[0]}:{declared.place[1]}: "
-            raise type(e)(place + e.message, hint=e.hint) from None
+            line, column = declared.place
+            raise type(e)(f"{document.name}:{line}:{column}: {e.message}", hint=e.hint) from None
         switched += [s for s in done if wanted.get(s.client, s.profile) == s.profile]
     declared_names = {d.profile.name for d in document.profiles}
     for client, name in wanted.items():
@@ -140,9 +140,8 @@ def _reference(world: World, profile: Profile, taken: dict[str, str], *, with_ke
             return KeyRef("", "")
     if profile.key_storage == "dotenv":
         if with_keys:
-            world.notes.append(
-                Note("info", _("Profile '{name}' reads its key from {variable}.").format(name=profile.name, variable=profile.key_env))
-            )
+            text = _("Profile '{name}' reads its key from {variable}.")
+            world.notes.append(Note("info", text.format(name=profile.name, variable=profile.key_env)))
         return KeyRef("env", profile.key_env)
     if with_keys:
         key = world.key(profile)

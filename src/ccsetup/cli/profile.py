@@ -67,7 +67,7 @@ def show(name: str = _NAME, as_json: bool = _JSON, lang: Optional[str] = _LANG) 
         _output.print_json("profile show", result, context.notes)
         return 0
     shown = "…" + key[-4:] if len(key) >= 12 else "***" if key else ""
-    where = profile.key_storage
+    where: str = profile.key_storage
     if profile.key_env:
         where += f" ({profile.key_env})"
     if profile.key_command:
