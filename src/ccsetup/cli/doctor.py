@@ -188,8 +188,8 @@ def report(run: Run, outcomes: Sequence[Outcome], result: dict[str, Any], *, ver
             _show(run, outcome, finding, width)
         if verbose and not outcome.findings:
             mark = "✓" if outcome.applies else "-"
-            client = f"{CLIENTS[outcome.check.client].TITLE}: " if outcome.check.client else ""
-            _output.line(f"{mark} {client}{outcome.check.title} [{outcome.check.id}]")
+            owner = f"{CLIENTS[outcome.check.client].TITLE}: " if outcome.check.client else ""
+            _output.line(f"{mark} {owner}{outcome.check.title} [{outcome.check.id}]")
     _summary(outcomes, result)
     _output.print_notes(run.context.notes)
     return code
