@@ -18,7 +18,7 @@ from ccsetup.i18n import _
 from ccsetup.plan import Note
 
 HELP = _(
-    "Print the lines that make a client use a profile in one terminal only, for: eval \"$(ccsetup env NAME)\"\n\n"
+    'Print the lines that make a client use a profile in one terminal only, for: eval "$(ccsetup env NAME)"\n\n'
     "The key is among them; a terminal gets it masked."
 )
 
@@ -76,5 +76,3 @@ def command(
         )
     _output.print_notes([*context.notes, *world.notes])
     return 0
-
-

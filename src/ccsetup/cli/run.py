@@ -42,21 +42,23 @@ def command(
     if client is None:
         raise UsageError(
             _("'{program}' is none of the clients: claude, codex.").format(program=_output.safe(argv[0])),
-            hint=_("For other programs: eval \"$(ccsetup env {name})\"").format(name=name),
+            hint=_('For other programs: eval "$(ccsetup env {name})"').format(name=name),
         )
+    import shutil
+
     start = once.start(world, profile, client, argv[1:])
     environ = {k: v for k, v in os.environ.items() if k not in start.unset or k == profile.key_env}
     environ.update(start.set)
     _output.print_notes([*context.notes, *world.notes])
     sys.stderr.flush()
+    # Not execvpe: where a program cannot be started, it goes on to the next one of that name on PATH.
+    path = argv[0] if os.sep in argv[0] else shutil.which(argv[0]) or ""
+    if not path:
+        raise CcsetupError(_("'{program}' is not installed, or not on PATH.").format(program=_output.safe(argv[0])))
     try:
         # The client takes our place: signals, the terminal and the exit code are its own.
-        os.execvpe(argv[0], [argv[0], *start.arguments, *argv[1:]], environ)  # noqa: S606 - that is the command
-    except FileNotFoundError:
-        raise CcsetupError(
-            _("'{program}' is not installed, or not on PATH.").format(program=argv[0]),
-        ) from None
+        os.execve(path, [argv[0], *start.arguments, *argv[1:]], environ)  # noqa: S606 - that is the command
     except OSError as e:
         raise CcsetupError(
-            _("'{program}' cannot be started: {reason}.").format(program=argv[0], reason=e.strerror)
+            _("'{program}' cannot be started: {reason}.").format(program=_output.safe(path), reason=e.strerror)
         ) from None

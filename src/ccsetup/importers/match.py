@@ -206,7 +206,9 @@ def _same(
 
 def _free(found: Found, matched: _Matched, names: set[str]) -> str:
     """Return a name for the profile that is free: the preset's for what a client uses now, else the store's."""
-    own = "" if found.source == "clients" and matched.preset.id != "custom" else found.name
+    own = found.name
+    if found.source == "clients" and found.client == "claude-code":  # the settings have no name of their own for it
+        own = re.sub(r"^\w+://|:\d+$", "", profiles.origin(matched.part.url)) if matched.part.url else ""
     slug = re.sub(r"[^A-Za-z0-9_-]+", "-", own).strip("-_")[:56] or matched.preset.id
     name, n = slug, 1
     while name in names:
