@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from support import cc, sick
 from support.sick import CASES, CONFIG, KEY, SETTINGS, Case
+from support.terminal import Terminal
 
 from ccsetup.doctor.checks import CHECKS
 
@@ -129,7 +130,7 @@ def test_empty_home(home: Path) -> None:
     """Nothing is set up: nothing is wrong, and nothing is written."""
     result = doctor()
     assert result.rc == 0
-    assert "0 problems" in result.stdout
+    assert "Problems: 0" in result.stdout
     assert cc.files(home, records=True) == {}
 
 
@@ -170,7 +171,9 @@ def test_known_chat_endpoint_moves_with_its_model(home: Path) -> None:
 
 def test_chat_only_provider(home: Path) -> None:
     """A provider that speaks only chat is taken out where nothing uses it; in use it is left, with the way out."""
-    old = '\n[model_providers.nv]\nname = "NVIDIA"\nbase_url = "https://integrate.api.nvidia.com/v1"\nwire_api = "chat"\n'
+    old = (
+        '\n[model_providers.nv]\nname = "NVIDIA"\nbase_url = "https://integrate.api.nvidia.com/v1"\nwire_api = "chat"\n'
+    )
     cc.put(home, {CONFIG: sick.config(more=old)})
     doctor("--fix", "--yes")
     assert "nvidia" not in (home / CONFIG).read_text()
@@ -263,6 +266,71 @@ def test_broken_link_and_foreign_bytes(home: Path) -> None:
     assert result.rc == 1, result
     assert findings("codex-syntax", result)
     assert doctor("--fix", "--yes").rc == 1
+
+
+def test_unfinished_change(home: Path) -> None:
+    """A change that was killed halfway is named, and --fix takes it back as a whole."""
+    cc.put(home, {SETTINGS: "{}\n"})
+    assert cc.run(home, "init", "-s", "-p", "glm", "-k", KEY).ok
+    journal = home / ".local/state/ccsetup/journal"
+    (journal / "000001.json").rename(journal / "000001.pending")
+    result = doctor("--json")
+    assert result.rc == 1
+    assert "init" in findings("unfinished-change", result)[0]["text"]
+    assert doctor("--fix", "--yes").rc == 0
+    assert (home / SETTINGS).read_text() == "{}\n"
+    assert not findings("unfinished-change", doctor("--json"))
+
+
+def test_background_process(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A Codex in the background is stale when it is of another version, or older than the files with keys."""
+    program = tmp_path / "bin/codex"
+    program.parent.mkdir()
+    monkeypatch.setenv("PATH", f"{program.parent}{os.pathsep}{os.environ['PATH']}")
+
+    def said(status: str, server: str) -> list[str]:
+        # The shape is that of Codex 0.169.0.
+        answer = {"status": status, "backend": "pid", "cliVersion": "0.169.0", "appServerVersion": server}
+        program.write_text(f"#!/bin/sh\necho '{json.dumps(answer)}'\n")
+        program.chmod(0o755)
+        return [f["text"] for f in findings("codex-background", doctor("--json"))]
+
+    cc.put(home, {CONFIG: sick.config()})
+    assert said("running", "0.168.0") == []  # none was ever started
+    cc.put(home, {".codex/app-server-daemon/daemon.pid": "{}"})
+    assert said("running", "0.169.0") == []
+    assert said("running", "0.168.0") == ["A Codex 0.168.0 runs in the background; 0.169.0 is installed."]
+    assert said("stopped", "0.168.0") == []
+    sick.age(home / ".codex/app-server-daemon/daemon.pid")
+    cc.put(home, {".codex/.env": "A='b'\n"})
+    assert "keeps the old keys" in said("running", "0.169.0")[0]
+
+
+def test_clients_that_are_absent(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client that is not on PATH is said, with how to get it, where its settings are there or no client is."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    cc.put(home, sick.GOOD)
+    result = cc.main("doctor", "--json")
+    assert [f["text"] for f in findings("clients", result)] == ["Claude Code is not on PATH.", "Codex is not on PATH."]
+    assert "npm install" in findings("clients", result)[0]["fix"]
+    assert result.json["result"]["clients"] == {"claude-code": None, "codex": None}
+    assert "not found" in cc.main("doctor").stdout
+
+
+@pytest.mark.parametrize("answer", ["y", "n"])
+def test_at_a_terminal(home: Path, answer: str) -> None:
+    """The repairs are shown as a diff, and carried out on y alone."""
+    cc.put(home, {CONFIG: sick.config(wire='wire_api = "chat"\n')})
+    before = cc.files(home, records=True)
+    with Terminal(home, "doctor", *VERSION, "--fix") as terminal:
+        terminal.answer("[y/N]", answer + "\r")
+        assert terminal.ends() == (0 if answer == "y" else 1)
+        seen = terminal.text
+    assert '+wire_api = "responses"' in seen
+    assert KEY not in seen
+    assert ('"responses"' in (home / CONFIG).read_text()) == (answer == "y")
+    if answer == "n":
+        assert cc.files(home, records=True) == before
 
 
 def test_every_check_has_a_case() -> None:

@@ -1,4 +1,4 @@
-"""The real clients on broken homes: they fail, or send a key where it should not go; after ``doctor --fix`` they work."""
+"""The real clients on broken homes: they fail, or send a key where it must not go; after ``doctor --fix`` they work."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def doctor(home: Path, *argv: str, env: dict[str, str] | None = None) -> cc.Resu
 
 
 def ask(client: str, original: Path, env: dict[str, str]) -> Result:
-    """Run one prompt in a copy of the home, which the client may fill; Codex without its retries, which take seconds."""
+    """Run one prompt in a copy of the home, which the client may fill; Codex without its slow retries."""
     home = original.parent / "copy"
     shutil.rmtree(home, ignore_errors=True)
     shutil.copytree(original, home, symlinks=True)
@@ -36,24 +36,18 @@ def ask(client: str, original: Path, env: dict[str, str]) -> Result:
     return run_codex(CODEX_VERSIONS[0], home, "say hi", env=env, args=retries)
 
 
-def works(client: str, home: Path, provider: Provider, env: dict[str, str], *, models: set[str] | None = None) -> str:
+def works(client: str, home: Path, provider: Provider, env: dict[str, str]) -> str:
     """Return "" when the client got its answer with the right key and model, or what went wrong."""
     provider.clear()
     result = ask(client, home, env)
     if not result.ok or provider.reply not in result.stdout:
         return repr(result)
     kind, prefix = ("messages", CLAUDE_PATH) if client == "claude-code" else ("responses", CODEX_PATH)
-    scheme = "x-api-key" if "ANTHROPIC_API_KEY\": \"sk" in _text(home) and "AUTH_TOKEN\": \"sk" not in _text(home) else "bearer"
     try:
-        provider.check(kind, prefix=prefix, key=KEY, scheme=scheme, models=models or {MODEL})  # type: ignore[arg-type]
+        provider.check(kind, prefix=prefix, key=KEY, scheme="bearer", models={MODEL})  # type: ignore[arg-type]
     except AssertionError as e:
         return str(e)
     return ""
-
-
-def _text(home: Path) -> str:
-    path = home / SETTINGS
-    return path.read_text() if path.exists() else ""
 
 
 BROKEN = [c for c in CASES if c.broken]
@@ -175,7 +169,7 @@ def ten(home: Path, url: str) -> None:
         f'[model_providers.openai]\nname = "Mine"\nbase_url = "{url}{CODEX_PATH}"\nwire_api = "chat"\ntemp_env_key = "MY_KEY"\n'
     )
     cc.put(home, {SETTINGS: plain, ".claude/settings.json.bak": plain, ".claude.json": '{"hasCompletedOnboarding": true}',
-                  CONFIG: toml, ".codex/auth.json": json.dumps({"OPENAI_API_KEY": KEY})}, 0o644)  # fmt: skip
+                  CONFIG: toml, ".codex/auth.json": json.dumps({"openai": KEY, "OPENAI_API_KEY": KEY})}, 0o644)  # fmt: skip
 
 
 def test_ten_at_once(home: Path, provider: Provider) -> None:

@@ -75,6 +75,7 @@ class Case(NamedTuple):
 
     def put(self, home: Path, url: str) -> dict[str, str]:
         """Write the home, and return the variables of the shell."""
+
         def filled(text: str) -> str:
             return text.replace("@URL@", url).replace("@HOME@", str(home))
 
@@ -84,16 +85,17 @@ class Case(NamedTuple):
         return {name: filled(value) for name, value in self.env.items()}
 
 
-def _old(path: Path) -> None:
+def age(path: Path) -> None:
+    """Make *path* two hours old."""
     then = time.time() - 7200
     os.utime(path, (then, then))
 
 
 def _left_behind(home: Path) -> None:
     cc.put(home, {".claude/.settings.json.ccsetup-123-abcd": "{}"})
-    _old(home / ".claude/.settings.json.ccsetup-123-abcd")
+    age(home / ".claude/.settings.json.ccsetup-123-abcd")
     (home / ".claude.json.lock").mkdir()
-    _old(home / ".claude.json.lock")
+    age(home / ".claude.json.lock")
 
 
 CC = "claude-code"
@@ -138,7 +140,7 @@ CASES = [
     Case("claude-no-key", {**ONBOARDED, SETTINGS: settings(without=("ANTHROPIC_AUTH_TOKEN",))},
          SETTINGS + ":3", "Not logged in", repaired=False),
     Case("claude-two-keys", {**ONBOARDED, SETTINGS: settings({"ANTHROPIC_API_KEY": OTHER})},
-         SETTINGS + ":10", "both keys are sent", broken=CC),
+         SETTINGS + ":10", "both are sent", broken=CC),
     Case("claude-two-keys", GOOD, SETTINGS + ":4", "of this shell is sent beside", env={"ANTHROPIC_API_KEY": OTHER}, broken=CC,
          name="shell"),
     Case("claude-helper", {**ONBOARDED, SETTINGS: settings(apiKeyHelper="echo " + OTHER)},

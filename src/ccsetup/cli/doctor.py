@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from typing import Any, Optional, Sequence
@@ -26,6 +27,8 @@ HELP = _(
     "With --fix, repair what can be repaired: the changes are shown first, and undo takes them back."
 )
 EPILOG = _("Exit codes: 0 healthy (warnings may remain), 1 problems, 2 wrong usage.")
+
+_COMMAND = re.compile(r"\b(?:ccsetup|codex|git|rm|unset|export) [^,;:]{1,70}(?<!\.)")
 
 WIDTH = 100
 """Columns where the terminal does not tell."""
@@ -56,8 +59,9 @@ def command(
             if as_json:
                 report(run, outcomes, {"diff": shown, "fixed": _fixed(plan)}, verbose=verbose, as_json=True)
             return 1 if _problems(outcomes) else 0
-        if not yes:
-            _ask(as_json)
+        if not yes and not _agreed(as_json):
+            _output.line(_("Nothing was changed."))
+            return 1 if _problems(outcomes) else 0
         result = {**run.commit(plan, changes, asked=not yes), "fixed": _fixed(plan)}
         for one, why in plan.failed:
             run.context.notes.append(
@@ -143,12 +147,10 @@ class Run:
 
 def _strings(data: Optional[bytes]) -> set[str]:
     """Return every text in an auth.json, all of which may be keys."""
-    import re
-
     return set(re.findall(r'"([^"\\]{4,})"(?!\s*:)', (data or b"").decode("utf-8", "replace")))
 
 
-def _ask(as_json: bool) -> None:
+def _agreed(as_json: bool) -> bool:
     if as_json or not all(s is not None and s.isatty() for s in (sys.stdin, sys.stdout)):
         raise UsageError(
             _("Nobody is there to ask. Nothing was changed."),
@@ -156,8 +158,7 @@ def _ask(as_json: bool) -> None:
         )
     sys.stdout.write("\n" + _("Carry these repairs out? [y/N]") + " ")
     sys.stdout.flush()
-    if sys.stdin.readline().strip().lower() not in ("y", "yes", "j", "是"):
-        raise KeyboardInterrupt
+    return sys.stdin.readline().strip().lower() in ("y", "yes", "是")
 
 
 def _fixed(plan: repair.Plan) -> list[dict[str, str]]:
@@ -210,7 +211,10 @@ def _show(run: Run, outcome: Outcome, finding: Finding, width: int) -> None:
 def _wrapped(text: str, width: int, indent: str, first: int) -> str:
     """Break *text* at spaces; the first line begins at column *first*."""
     lines, column = [""], first
-    for word in _output.safe(text).replace("\n", " ").split(" "):
+    # A command to type is not broken where it fits on a line of its own.
+    text = _COMMAND.sub(lambda m: m[0].replace(" ", "\0"), _output.safe(text).replace("\n", " "))
+    for word in text.split(" "):
+        word = word.replace("\0", " ")
         needed = _output.width(word)
         if lines[-1].strip() and column + 1 + needed > width:
             lines.append(indent + word)
@@ -224,21 +228,20 @@ def _wrapped(text: str, width: int, indent: str, first: int) -> str:
 
 def _summary(outcomes: Sequence[Outcome], result: dict[str, Any]) -> None:
     good = sum(o.result == "ok" for o in outcomes)
-    idle = sum(o.result == "-" for o in outcomes)
     findings = [f for o in outcomes for f in o.findings]
     problems = sum(f.level == "problem" for f in findings)
-    counts = _("{problems} problems, {warnings} warnings; {good} checks ok, {idle} with nothing to check").format(
-        problems=problems, warnings=len(findings) - problems, good=good, idle=idle
+    text = _("Problems: {problems}, warnings: {warnings}, checks that are ok: {good}.").format(
+        problems=problems, warnings=len(findings) - problems, good=good
     )
-    _output.line(counts)
+    fixable = sum(bool(f.repairs) for f in findings)
+    if fixable:
+        text += " " + _("Repair {count} of these with: ccsetup doctor --fix").format(count=fixable)
+    _output.line(text)
     if result.get("fixed"):
         text = _("Repaired: {count}.").format(count=len(result["fixed"]))
         if result.get("undo"):
             text += " " + _("Take it back with: ccsetup undo")
         _output.line(text)
-    fixable = sum(bool(f.repairs) for f in findings)
-    if fixable:
-        _output.line(_("{count} of these can be repaired with: ccsetup doctor --fix").format(count=fixable))
 
 
 def _width() -> int:

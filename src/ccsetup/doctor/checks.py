@@ -59,6 +59,9 @@ CHECKS: tuple[Check, ...] = (
     Check("claude-managed", CC, _("The administrator overrides nothing"), surroundings.claude_managed),
     Check("codex-syntax", CX, _("config.toml is TOML"), codex.syntax, "config"),
     Check("codex-types", CX, _("config.toml has the right types"), codex.types, "config"),
+    # Before the id changes by which others filed the key.
+    Check("codex-temp-env-key", CX, _("No temp_env_key"), codex.temp_env_key, "config"),
+    Check("codex-credentials", CX, _("Providers find their key"), codex.credentials, "config"),
     Check("codex-reserved-id", CX, _("No provider has a reserved id"), codex.reserved_ids, "config"),
     Check("codex-wire-api", CX, _("Providers speak Responses"), codex.wire_api, "config"),
     Check("codex-legacy-profile", CX, _("No profiles of the old kind"), codex.legacy_profile, "config"),
@@ -66,8 +69,6 @@ CHECKS: tuple[Check, ...] = (
     Check("codex-fields", CX, _("Providers have name, address and model"), codex.fields, "config"),
     Check("codex-base-url", CX, _("Addresses are base URLs"), codex.base_url, "config"),
     Check("codex-legacy", CX, _("Address and model are today's"), codex.legacy, "config"),
-    Check("codex-temp-env-key", CX, _("No temp_env_key"), codex.temp_env_key, "config"),
-    Check("codex-credentials", CX, _("Providers find their key"), codex.credentials, "config"),
     Check("codex-files", CX, _("Files that it names are there"), codex.pointers, "config"),
     Check("codex-auth-json", CX, _("auth.json holds a login only"), codex.auth_json, "auth"),
     Check("codex-shell", CX, _("The shell adds nothing"), surroundings.codex_shell),

@@ -140,7 +140,7 @@ def base_url(house: House) -> Iterator[Finding]:
         return
     better = profiles.claude_url(found.text)
     if re.search(r"/v1(/messages)?/*$", found.text):
-        text = _("The address ends in /v1: Claude Code adds /v1/messages itself and gets a 404.")
+        text = _("The address ends in /v1, which Claude Code adds itself: it gets a 404.")
         if found.path:
             yield _at(
                 house, "problem", env(BASE_URL), text, _("Take the end off the address."), Set(env(BASE_URL), better)
@@ -208,7 +208,7 @@ def two_keys(house: House) -> Iterator[Finding]:
     token, key, url = value(house, AUTH_TOKEN), value(house, API_KEY), value(house, BASE_URL)
     if not token.text or not key.text:
         return
-    text = _("ANTHROPIC_AUTH_TOKEN and ANTHROPIC_API_KEY are both set, so both keys are sent.")
+    text = _("ANTHROPIC_AUTH_TOKEN and ANTHROPIC_API_KEY are set: both are sent.")
     if not token.path and not key.path:
         yield Finding("warning", _("shell: {text}").format(text=text), _("Run: unset {name}").format(name=API_KEY))
         return
@@ -258,7 +258,7 @@ def other_backend(house: House) -> Iterator[Finding]:
 def config_dir(house: House) -> Iterator[Finding]:
     if as_text(house.settings_env.get("CLAUDE_CONFIG_DIR")).strip():
         key = env("CLAUDE_CONFIG_DIR")
-        text = _("CLAUDE_CONFIG_DIR in here makes Claude Code read another folder's settings.")
+        text = _("CLAUDE_CONFIG_DIR makes Claude Code read another folder's settings.")
         yield _at(house, "problem", key, text, _("Take it out."), Unset(key))
 
 
@@ -290,6 +290,8 @@ def approval(house: House) -> Iterator[Finding]:
     key = value(house, API_KEY)
     if not key.text or not key.path or not foreign(value(house, BASE_URL).text):
         return
+    if value(house, AUTH_TOKEN).text:
+        return  # one of the two goes first
     path = house.paths.claude_json
     suffix = key_suffix(key.text)
     approved, rejected = lookup(house.claude_json, APPROVED), lookup(house.claude_json, REJECTED)

@@ -135,38 +135,42 @@ def legacy_profile(house: House) -> Iterator[Finding]:
     tables = tables if isinstance(tables, dict) else {}
     chosen = house.codex.get("profile", MISSING)
     if chosen is not MISSING:
-        edits: list[Edit] = [Unset(("profile",))]
         table = tables.get(chosen) if isinstance(chosen, str) else None
+        edits: list[Edit] = [Unset(("profile",))]
+        moved = None
+        fix = _("Take the line out.")
         if isinstance(table, dict):
             edits += [Set(p, v) for p, v in _leaves(table)]
-        yield _at(
-            house,
-            "problem",
-            ("profile",),
-            _("A top-level 'profile' stops every codex command since 0.134."),
-            _("Take the line out, and copy what profile '{name}' says to the top.").format(name=chosen)
-            if isinstance(table, dict)
-            else _("Take the line out."),
-            *edits,
-        )
+            moved = _moved(house, str(chosen), table)
+            fix = _("Copy what profile '{name}' says to the top of the file.").format(name=chosen)
+        if moved is not None:
+            fix = _("Copy '{name}' to the top; move it to {file}.").format(
+                name=chosen, file=house.paths.short(house.paths.codex_profile(str(chosen)))
+            )
+        text = _("A top-level 'profile' stops every codex command since 0.134.")
+        finding = _at(house, "problem", ("profile",), text, fix, *edits)
+        yield finding._replace(repairs=(*finding.repairs, *(moved or ())))
     for name, table in tables.items():
+        moved = _moved(house, name, table) if isinstance(table, dict) else None
+        if name == chosen and moved is not None:
+            continue
         key = ("profiles", name)
-        text = _("[profiles.{name}] is ignored since 0.134, and 'codex -p {name}' refuses to start.").format(name=name)
-        if not isinstance(table, dict) or not re.fullmatch(r"[A-Za-z0-9_-]+", name):
-            fix = _("Rename it to letters, digits, - and _, then run ccsetup doctor --fix again.")
-            yield _at(house, "warning", key, text, fix)
-            continue
-        path = house.paths.codex_profile(name)
-        if house.broken(path, "toml") or path in house.unreadable:
-            fix = _("Correct {file} first.").format(file=house.paths.short(path))
-            yield _at(house, "warning", key, text, fix)
-            continue
-        there = house.data(path, "toml")
-        new = tuple(Set(p, v) for p, v in _leaves(table) if lookup(there, p) is MISSING)
-        own = Edits(house.paths.codex_config, "toml", (Unset(key, 1),))
-        fix = _("Move it to {file}.").format(file=house.paths.short(path))
-        finding = _at(house, "warning", key, text, fix)
-        yield finding._replace(repairs=(Edits(path, "toml", new), own) if new else (own,))
+        text = _("[profiles.{name}] is ignored since 0.134: 'codex -p {name}' stops.").format(name=name)
+        fix = _("Move it by hand to a file with a plain name, such as ~/.codex/work.config.toml.")
+        if moved is not None:
+            fix = _("Move it to {file}.").format(file=house.paths.short(house.paths.codex_profile(name)))
+        yield _at(house, "warning", key, text, fix)._replace(repairs=moved or ())
+
+
+def _moved(house: House, name: str, table: Mapping[str, Any]) -> Optional[tuple[Edits, ...]]:
+    """Return what makes ``NAME.config.toml`` of the table, or None where Codex could not read that."""
+    path = house.paths.codex_profile(name)
+    if not re.fullmatch(r"[A-Za-z0-9_-]+", name) or house.broken(path, "toml") or path in house.unreadable:
+        return None
+    there = house.data(path, "toml")
+    new = tuple(Set(p, v) for p, v in _leaves(table) if lookup(there, p) is MISSING)
+    own = Edits(house.paths.codex_config, "toml", (Unset(("profiles", name), 1),))
+    return (Edits(path, "toml", new), own) if new else (own,)
 
 
 def _leaves(table: Mapping[str, Any], path: KeyPath = ()) -> Iterator[tuple[KeyPath, Any]]:
@@ -212,10 +216,7 @@ def stored_key(house: House, name: str, variable: str = "") -> tuple[str, str]:
     for profile in house.profiles.values():
         if "codex" in profile.parts and house.saved_key(profile) and url and _profile_url(house, profile) == url:
             return house.saved_key(profile), _("profile '{name}'").format(name=profile.name)
-    # Tools that think Codex reads auth.json for every provider put the key of the selected one here as well.
-    found = house.auth.get("OPENAI_API_KEY")
-    if name == selected(house) and isinstance(found, str) and found.strip() and "tokens" not in house.auth:
-        return found.strip(), where
+    # Never OPENAI_API_KEY: it may be a real key of OpenAI's, which is not for a third party.
     return "", ""
 
 

@@ -50,9 +50,9 @@ def modes(house: House) -> Iterator[Finding]:
     if open_:
         yield Finding(
             "problem",
-            _("Others on this machine can read the key in this file.")
+            _("Others on this machine can read the key in it.")
             if len(open_) == 1
-            else _("Others on this machine can read keys in: {files}").format(files=_some(house, open_)),
+            else _("Others can read keys in: {files}").format(files=_some(house, open_)),
             _("Make them yours alone (mode 0600)."),
             open_[0] if len(open_) == 1 else "",
             0,
@@ -102,7 +102,7 @@ def backups(house: House) -> Iterator[Finding]:
             _("This copy, which another tool left, holds a key.")
             if len(found) == 1
             else _("Copies that other tools left hold keys: {files}").format(files=_some(house, found)),
-            _("Remove them when you need them no more: rm {file}").format(file=house.paths.short(found[0])),
+            _("Remove what you need no more: rm {file}").format(file=house.paths.short(found[0])),
             found[0] if len(found) == 1 else "",
         )
 
