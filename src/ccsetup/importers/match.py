@@ -87,15 +87,14 @@ def match(found: Found, presets: Iterable[Preset]) -> _Matched | str:
             if isinstance(region.codex, CodexEndpoint) and found.chat:
                 urls_here.add(region.codex.base_url.rstrip("/"))
             if found.part.url in urls_here - {""}:
-                return _known(found, preset, region.id, endpoint, ())
+                return _known(found, preset, region.id, endpoint, _moved(found, endpoint))
         for old in preset.legacy_urls:
             if profiles.claude_url(old.url) == profiles.claude_url(found.part.url) and old.client == found.client:
                 region = _near(preset, found)
                 endpoint = region.claude if found.client == "claude-code" else region.codex
                 if old.still_works and not found.chat:
                     return _known(found, preset, region.id, endpoint, (), url=found.part.url)
-                text = _("{url} is replaced by today's address.").format(url=old.url)
-                return _known(found, preset, region.id, endpoint, (text,))
+                return _known(found, preset, region.id, endpoint, _moved(found, endpoint))
     if found.chat:
         return _("it speaks only Chat Completions, which neither client does")
     problem = urls.problem(found.part.url)
@@ -106,6 +105,13 @@ def match(found: Found, presets: Iterable[Preset]) -> _Matched | str:
     if custom is None:
         return _("no preset has this address")
     return _Matched(custom, custom.regions[0].id, found.part, ())
+
+
+def _moved(found: Found, endpoint: ClaudeEndpoint | CodexEndpoint | Unsupported) -> tuple[str, ...]:
+    """Return a note where the client will not use the address that was found."""
+    if isinstance(endpoint, Unsupported) or endpoint.base_url.rstrip("/") == found.part.url:
+        return ()
+    return (_("{old} is replaced by {new}.").format(old=found.part.url, new=endpoint.base_url),)
 
 
 def _near(preset: Preset, found: Found) -> Region:
