@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -337,3 +338,13 @@ def test_every_check_has_a_case() -> None:
     """No check goes without a broken home: the others have tests of their own above or beside this."""
     elsewhere = {"clients", "unfinished-change", "claude-managed", "codex-managed", "codex-background", "git"}
     assert {c.id for c in CHECKS} - elsewhere == {c.id for c in CASES}
+
+
+def test_every_check_has_a_section() -> None:
+    """docs/reference/doctor.md has a section for each check, under its client, and for nothing else."""
+    page = (Path(__file__).parents[2] / "docs/reference/doctor.md").read_text("utf-8")
+    parts = dict(zip(*[iter(re.split(r"^## (.*)$", page, flags=re.M)[1:])] * 2, strict=True))
+    owners = {"Both clients": None, "Claude Code": "claude-code", "Codex": "codex"}
+    for title, client in owners.items():
+        said = set(re.findall(r"^### (.*)$", parts[title], re.M))
+        assert said == {c.id for c in CHECKS if c.client == client}

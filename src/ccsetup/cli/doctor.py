@@ -188,7 +188,7 @@ def report(run: Run, outcomes: Sequence[Outcome], result: dict[str, Any], *, ver
         for finding in outcome.findings:
             _show(run, outcome, finding, width)
         if verbose and not outcome.findings:
-            mark = "✓" if outcome.applies else "-"
+            mark = _("ok") if outcome.applies else "-"
             owner = f"{CLIENTS[outcome.check.client].TITLE}: " if outcome.check.client else ""
             _output.line(f"{mark} {owner}{outcome.check.title} [{outcome.check.id}]")
     _summary(outcomes, result)
@@ -198,7 +198,8 @@ def report(run: Run, outcomes: Sequence[Outcome], result: dict[str, Any], *, ver
 
 def _show(run: Run, outcome: Outcome, finding: Finding, width: int) -> None:
     problem = finding.level == "problem"
-    mark = _output.paint("✗" if problem else "!", "31" if problem else "33")
+    cross = "✗" if (sys.stdout.encoding or "").lower().startswith("utf") else "x"
+    mark = _output.paint(cross if problem else "!", "31" if problem else "33")
     place = run.context.paths.short(finding.path) if finding.path else ""
     if place and finding.line:
         place += f":{finding.line}"

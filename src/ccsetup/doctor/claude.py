@@ -302,6 +302,9 @@ def approval(house: House) -> Iterator[Finding]:
     edits: list[Edit] = [] if suffix in approved else [Set(APPROVED, [*approved, suffix])]
     if no:
         edits.append(Set(REJECTED, [r for r in rejected if r != suffix]))
+    responses = lookup(house.claude_json, APPROVED[:1])
+    if responses is not MISSING and not isinstance(responses, dict):
+        edits = [Set(APPROVED[:1], {APPROVED[1]: [suffix]})]
     yield Finding(
         "problem" if no else "warning",
         _("You once answered No to this ANTHROPIC_API_KEY: sessions do not use it.")

@@ -77,16 +77,23 @@ _TYPES: Mapping[str, type] = {
 
 
 def types(house: House) -> Iterator[Finding]:
-    for name, kind in _TYPES.items():
-        found = house.codex.get(name, MISSING)
-        if found is MISSING or (isinstance(found, kind) and not (kind is int and isinstance(found, bool))):
-            continue
-        good: Any = MISSING
-        if kind is int and isinstance(found, str) and re.fullmatch(r"\d{1,9}", found):
-            good = int(found)
-        text = _("'{key}' has the wrong type, which stops every codex command.").format(key=name)
-        fix = _("Take it out.") if good is MISSING else _("Correct its type.")
-        yield _at(house, "problem", (name,), text, fix, Unset((name,)) if good is MISSING else Set((name,), good))
+    tables: list[tuple[KeyPath, Mapping[str, Any]]] = [((), house.codex)]
+    profiles_ = house.codex.get("profiles")
+    for name, table in profiles_.items() if isinstance(profiles_, dict) else ():
+        if isinstance(table, dict):
+            tables.append((("profiles", name), table))
+    for here, table in tables:
+        for name, kind in _TYPES.items():
+            found = table.get(name, MISSING)
+            if found is MISSING or (isinstance(found, kind) and not (kind is int and isinstance(found, bool))):
+                continue
+            key = (*here, name)
+            good: Any = MISSING
+            if kind is int and isinstance(found, str) and re.fullmatch(r"\d{1,9}", found):
+                good = int(found)
+            text = _("'{key}' has the wrong type, which stops every codex command.").format(key=".".join(key))
+            fix = _("Take it out.") if good is MISSING else _("Correct its type.")
+            yield _at(house, "problem", key, text, fix, Unset(key) if good is MISSING else Set(key, good))
 
 
 def wire_api(house: House) -> Iterator[Finding]:
@@ -321,12 +328,25 @@ def base_url(house: House) -> Iterator[Finding]:
             )
             level = "problem" if active(house, name) else "warning"
             yield _at(house, level, key, text, _("Change it to {url}.").format(url=better), Set(key, better))
+            continue
+        place = known.place(house, url, "codex")
+        if place is None or table.get("wire_api") not in (None, "responses") or not active(house, name):
+            continue
+        regions = (known.Place(place.preset, r, None) for r in place.preset.regions)
+        if not any(known.codex_endpoint(r) for r in regions):
+            text = _("{provider} has no endpoint that Codex can speak to.").format(provider=place.preset.name)
+            fix = _("Use another provider: ccsetup init -T codex -p PROVIDER -k KEY")
+            yield _at(house, "problem", ("model_providers", name, "base_url"), text, fix)
 
 
 def provider(house: House) -> Iterator[Finding]:
     name = selected(house)
     if not name or name in house.providers or name in BUILT_IN:
         return
+    for file in ("config.toml", "managed_config.toml"):  # the administrator's may define it
+        more = house.data(os.path.join(house.facts.etc, "codex", file), "toml").get("model_providers")
+        if isinstance(more, dict) and name in more:
+            return
     key = ("model_provider",)
     text = _("There is no provider '{name}' in the file: Codex does not start.").format(name=name)
     near = [n for n in house.providers if n.lower() == name.lower()]
@@ -454,6 +474,39 @@ def pointers(house: House) -> Iterator[Finding]:
 
 def _expanded(house: House, path: str) -> str:
     return os.path.join(house.paths.home, path[2:]) if path.startswith("~/") else path
+
+
+IGNORED = (
+    "model_max_output_tokens",
+    "max_output_tokens",
+    "temperature",
+    "model_temperature",
+    "disable_response_storage",
+    "network_access",
+    "windows_wsl_setup_acknowledged",
+    "preferred_auth_method",
+    "model_supports_reasoning_summaries",
+    "experimental_instructions_file",
+    "model_family",
+    "model_params",
+    "http",
+    "default_profile",
+)
+"""Top-level keys of older releases, or of none, that 0.169.0 ignores with a warning."""
+IGNORED_IN_PROVIDER = ("model", "key", "api_key", "temperature", "models", "max_tokens")
+IGNORED_SINCE = (0, 156, 0)
+
+
+def ignored(house: House) -> Iterator[Finding]:
+    if house.version("codex") < IGNORED_SINCE:
+        return
+    keys: list[KeyPath] = [(n,) for n in IGNORED if n in house.codex]
+    for name, table in house.providers.items():
+        keys += [("model_providers", name, n) for n in IGNORED_IN_PROVIDER if n in table]
+    if keys:
+        shown = ", ".join(k[-1] for k in keys)
+        text = _("Codex warns at every start that it ignores: {names}").format(names=shown)
+        yield _at(house, "warning", keys[0], text, _("Take them out."), *(Unset(k) for k in keys))
 
 
 def legacy(house: House) -> Iterator[Finding]:

@@ -46,7 +46,7 @@ def plan(facts: Facts, draft: Draft) -> Plan:
     failed: list[tuple[Repaired, str]] = []
     protect: dict[str, None] = {}
     folders: dict[str, None] = {}
-    tried: set[tuple[str, str, str]] = set()
+    tried: dict[tuple[str, str, str], int] = {}
     recover = False
     for _round in range(ROUNDS):
         house = view(facts, draft, protected=frozenset(protect), gone=frozenset(folders), recovered=recover)
@@ -74,13 +74,14 @@ def plan(facts: Facts, draft: Draft) -> Plan:
     return Plan(tuple(done), tuple(failed), tuple(protect), tuple(folders), recover)
 
 
-def _next(house: House, tried: set[tuple[str, str, str]]) -> Repaired | None:
+def _next(house: House, tried: dict[tuple[str, str, str], int]) -> Repaired | None:
     """Return the first finding with a repair that was not tried yet."""
     for check in CHECKS:
         for outcome in examine(house, (check,)):
             for finding in outcome.findings:
-                key = (check.id, finding.text, finding.path)  # the same once more: its repair did not help
-                if finding.repairs and key not in tried:
-                    tried.add(key)
+                key = (check.id, finding.text, finding.path)
+                # Another repair may bring a defect back once; what comes back more often is not repaired by this.
+                if finding.repairs and tried.get(key, 0) < 2:
+                    tried[key] = tried.get(key, 0) + 1
                     return Repaired(check, finding)
     return None

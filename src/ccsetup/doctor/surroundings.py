@@ -9,7 +9,7 @@ from ccsetup.clients import CLIENTS
 from ccsetup.clients.claude import BASE_URL, CREDENTIALS, MODELS, OTHER_BACKENDS, env
 from ccsetup.clients.codex import TUI_SERVER
 from ccsetup.doctor import claude, codex
-from ccsetup.doctor.house import Edits, Finding, House, Whole, as_text
+from ccsetup.doctor.house import Edits, Finding, Form, House, Whole, as_text
 from ccsetup.documents import dotenv, jsondoc
 from ccsetup.documents.edit import Set, lookup
 from ccsetup.errors import DocumentError
@@ -40,7 +40,7 @@ def claude_shell(house: House) -> Iterator[Finding]:
     own = house.settings_env
     url = claude.value(house, BASE_URL)
     if BASE_URL in shell and BASE_URL not in own and claude.foreign(shell[BASE_URL]):
-        text = _("ANTHROPIC_BASE_URL of this shell sends Claude Code to {url}.").format(url=shell[BASE_URL][:60])
+        text = _("ANTHROPIC_BASE_URL of this shell sends Claude Code to {url}.").format(url=_host(shell[BASE_URL]))
         yield Finding("warning", text, _("Run: unset {name}").format(name=BASE_URL))
     if not claude.foreign(url.text):
         names = [n for n in CREDENTIALS if n in shell and n not in own]
@@ -56,6 +56,16 @@ def claude_shell(house: House) -> Iterator[Finding]:
     if ride:
         text = _("This shell adds to the requests: {names}").format(names=", ".join(ride))
         yield Finding("warning", text, _("Run: unset {name}").format(name=" ".join(ride)))
+
+
+def _host(url: str) -> str:
+    """Return the host alone: the rest may hold a password."""
+    from urllib.parse import urlsplit
+
+    try:
+        return urlsplit(url).hostname or "?"
+    except ValueError:
+        return "?"
 
 
 def codex_shell(house: House) -> Iterator[Finding]:
@@ -121,6 +131,28 @@ def claude_managed(house: House) -> Iterator[Finding]:
         if names:
             text = _("The administrator sets these, and they win: {names}").format(names=", ".join(names))
             yield Finding("warning", text, _("Ask your administrator."), path, line)
+
+
+def servers(house: House) -> Iterator[Finding]:
+    """MCP servers whose program is not there: each start of the client waits for them, and complains."""
+    import shutil
+
+    files: tuple[tuple[str, Form, str, str], ...] = (
+        (house.paths.claude_json, "json", "mcpServers", "claude mcp remove {name}"),
+        (house.paths.codex_config, "toml", "mcp_servers", "codex mcp remove {name}"),
+    )
+    for path, form, key, remove in files:
+        found = house.data(path, form).get(key)
+        for name, server in found.items() if isinstance(found, dict) else ():
+            program = as_text(server.get("command")) if isinstance(server, dict) else ""
+            if not program or server.get("enabled") is False:
+                continue
+            if shutil.which(program, path=house.environ.get("PATH", "")) is None:
+                text = _("MCP server '{name}' cannot start: there is no program {program}.").format(
+                    name=name, program=program
+                )
+                fix = _("Install it, or run: {command}").format(command=remove.format(name=name))
+                yield Finding("warning", text, fix, path, house.line(path, form, (key, name, "command")))
 
 
 _NOT_IN_PROJECT: tuple[str, ...] = ("model_provider", "model_providers", "profile", "profiles")
