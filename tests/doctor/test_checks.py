@@ -207,7 +207,7 @@ def test_versions_decide(home: Path) -> None:
 
 
 def test_git(home: Path, work: Path) -> None:
-    """A key in a file that git tracks is a problem, in one that it would take along a warning; an ignored one is fine."""
+    """A key in a file that git tracks is a problem, in one that it would take along a warning, else fine."""
     subprocess.run(["git", "init", "-q", str(work)], check=True)
     local = work / ".claude/settings.local.json"
     local.parent.mkdir()

@@ -102,16 +102,15 @@ def test_zcf_codex(clean: Path, provider: Provider) -> None:
     """zcf's Codex has no key (temp_env_key), which ends in 401; doctor names it, and Codex works after --fix."""
     provider.expect(CODEX_PATH, key=KEY, scheme="bearer")
     zcf.init(clean, "-T", "codex", "-t", "api_key", "-u", provider.url(CODEX_PATH), "-M", MODEL, "-k", KEY)
+    said = doctor(clean)
+    for id in ("codex-temp-env-key", "codex-ignored-keys", "codex-auth-json", "mcp-servers", "file-modes"):
+        assert f"[{id}]" in said.stdout, said
     text = (clean / CONFIG).read_text()
     (clean / CONFIG).write_text(text.partition("[mcp_servers]")[0])  # servers that npx would have to download
     (clean / CONFIG).chmod(0o644)
     before = cc.files(clean)
     assert works("codex", clean, provider, {})
     assert all(not call.credentials for call in provider.of("responses"))
-    said = doctor(clean)
-    assert said.rc == 1
-    for id in ("codex-temp-env-key", "codex-auth-json", "file-modes"):
-        assert f"[{id}]" in said.stdout, said
     assert doctor(clean, "--fix", "--yes").rc == 0
     assert works("codex", clean, provider, {}) == ""
     assert cc.run(clean, "undo").ok
@@ -154,22 +153,33 @@ def test_zcf_claude(clean: Path) -> None:
 # Everything at once.
 
 TEN = (
-    "claude-syntax", "claude-base-url", "claude-two-keys", "claude-config-dir", "codex-wire-api", "codex-legacy-profile",
-    "codex-reserved-id", "codex-temp-env-key", "file-modes", "backups",
-)  # fmt: skip
+    *("claude-syntax", "claude-base-url", "claude-two-keys", "claude-config-dir", "codex-wire-api"),
+    *("codex-legacy-profile", "codex-reserved-id", "codex-temp-env-key", "file-modes", "backups"),
+)
 
 
 def ten(home: Path, url: str) -> None:
     """Break a home in the TEN ways."""
-    env = {"ANTHROPIC_BASE_URL": url + CLAUDE_PATH + "/v1", "ANTHROPIC_API_KEY": sick.OTHER,
-           "CLAUDE_CONFIG_DIR": str(home / "elsewhere")}  # fmt: skip
+    env = {
+        "ANTHROPIC_BASE_URL": url + CLAUDE_PATH + "/v1",
+        "ANTHROPIC_API_KEY": sick.OTHER,
+        "CLAUDE_CONFIG_DIR": str(home / "elsewhere"),
+    }
     plain = sick.settings(env).replace("{\n", "{\n  // from the team's wiki\n", 1)
-    toml = (
-        f'profile = "work"\nmodel = "nonsense"\n\n[profiles.work]\nmodel = "{MODEL}"\nmodel_provider = "openai"\n\n'
-        f'[model_providers.openai]\nname = "Mine"\nbase_url = "{url}{CODEX_PATH}"\nwire_api = "chat"\ntemp_env_key = "MY_KEY"\n'
+    toml = sick.config(
+        top='profile = "work"\nmodel = "nonsense"\n',
+        table=f'[profiles.work]\nmodel = "{MODEL}"\nmodel_provider = "openai"\n\n[model_providers.openai]\n',
+        wire='wire_api = "chat"\n',
+        key='temp_env_key = "MY_KEY"\n',
     )
-    cc.put(home, {SETTINGS: plain, ".claude/settings.json.bak": plain, ".claude.json": '{"hasCompletedOnboarding": true}',
-                  CONFIG: toml, ".codex/auth.json": json.dumps({"openai": KEY, "OPENAI_API_KEY": KEY})}, 0o644)  # fmt: skip
+    files = {
+        SETTINGS: plain,
+        ".claude/settings.json.bak": plain,
+        ".claude.json": '{"hasCompletedOnboarding": true}',
+        CONFIG: toml.replace("@URL@", url),
+        ".codex/auth.json": json.dumps({"openai": KEY, "OPENAI_API_KEY": KEY}),
+    }
+    cc.put(home, files, 0o644)
 
 
 def test_ten_at_once(home: Path, provider: Provider) -> None:

@@ -19,11 +19,22 @@ from ccsetup.draft import Draft
 HOME = "/nowhere/home"
 PRESETS = [presets.load(name) for name in presets.ids()]
 
-URLS = st.sampled_from([
-    "https://open.bigmodel.cn/api/anthropic", "https://openrouter.ai/api/v1", "https://api.minimaxi.com/anthropic", "",
-    "https://api.z.ai/api/coding/paas/v4", "https://x.example/v1/responses", "http://127.0.0.1:99/v1", "nonsense",
-    "https://integrate.api.nvidia.com/v1", "https://api.openai.com/v1", "http://[::1", "https://api.anthropic.com",
-])  # fmt: skip
+URLS = st.sampled_from(
+    [
+        "https://open.bigmodel.cn/api/anthropic",
+        "https://openrouter.ai/api/v1",
+        "https://api.minimaxi.com/anthropic",
+        "",
+        "https://api.z.ai/api/coding/paas/v4",
+        "https://x.example/v1/responses",
+        "http://127.0.0.1:99/v1",
+        "nonsense",
+        "https://integrate.api.nvidia.com/v1",
+        "https://api.openai.com/v1",
+        "http://[::1",
+        "https://api.anthropic.com",
+    ]
+)
 ODD = st.sampled_from([None, 5, True, [], {}, "x", "", "false", "30", [1], {"a": 1}])
 KEYS = st.sampled_from(["sk-0123456789abcdefghij", "", "k", 5, None])
 MODELS = st.sampled_from(["glm-4.5", "MiniMax-M2", "own", "", 5])
@@ -38,33 +49,62 @@ def merged(*parts: Any) -> Any:
 
 
 ENV = merged(
-    maybe("ANTHROPIC_BASE_URL", URLS), maybe("ANTHROPIC_AUTH_TOKEN", KEYS), maybe("ANTHROPIC_API_KEY", KEYS),
-    maybe("ANTHROPIC_MODEL", MODELS), maybe("ANTHROPIC_DEFAULT_HAIKU_MODEL", MODELS), maybe("CLAUDE_CONFIG_DIR", ODD),
-    maybe("CLAUDE_CODE_USE_BEDROCK", ODD), maybe("HTTPS_PROXY", st.just("http://127.0.0.1:8")),
-)  # fmt: skip
+    maybe("ANTHROPIC_BASE_URL", URLS),
+    maybe("ANTHROPIC_AUTH_TOKEN", KEYS),
+    maybe("ANTHROPIC_API_KEY", KEYS),
+    maybe("ANTHROPIC_MODEL", MODELS),
+    maybe("ANTHROPIC_DEFAULT_HAIKU_MODEL", MODELS),
+    maybe("CLAUDE_CONFIG_DIR", ODD),
+    maybe("CLAUDE_CODE_USE_BEDROCK", ODD),
+    maybe("HTTPS_PROXY", st.just("http://127.0.0.1:8")),
+)
 SETTINGS = merged(
-    maybe("env", ENV), maybe("apiKeyHelper", KEYS), maybe("model", MODELS), maybe("permissions", maybe("allow", ODD)),
-    maybe("includeCoAuthoredBy", ODD), maybe("cleanupPeriodDays", ODD),
-)  # fmt: skip
+    maybe("env", ENV),
+    maybe("apiKeyHelper", KEYS),
+    maybe("model", MODELS),
+    maybe("permissions", maybe("allow", ODD)),
+    maybe("includeCoAuthoredBy", ODD),
+    maybe("cleanupPeriodDays", ODD),
+)
 CLAUDE_JSON = merged(
-    maybe("hasCompletedOnboarding", ODD), maybe("primaryApiKey", KEYS), maybe("mcpServers", ODD),
-    maybe("customApiKeyResponses", merged(maybe("approved", ODD), maybe("rejected", st.just(["0123456789abcdefghij"])))),
-)  # fmt: skip
+    maybe("hasCompletedOnboarding", ODD),
+    maybe("primaryApiKey", KEYS),
+    maybe("mcpServers", ODD),
+    maybe(
+        "customApiKeyResponses", merged(maybe("approved", ODD), maybe("rejected", st.just(["0123456789abcdefghij"])))
+    ),
+)
 PROVIDER = merged(
-    maybe("name", st.sampled_from(["A", "OpenAI", "azure", ""])), maybe("base_url", URLS),
-    maybe("wire_api", st.sampled_from(["chat", "responses", "Responses"])), maybe("env_key", st.sampled_from(["K", "SET"])),
-    maybe("temp_env_key", st.sampled_from(["K", "SET", "A-B"])), maybe("experimental_bearer_token", KEYS),
-    maybe("requires_openai_auth", st.booleans()), maybe("auth", st.just({"command": "x"})), maybe("model", MODELS),
+    maybe("name", st.sampled_from(["A", "OpenAI", "azure", ""])),
+    maybe("base_url", URLS),
+    maybe("wire_api", st.sampled_from(["chat", "responses", "Responses"])),
+    maybe("env_key", st.sampled_from(["K", "SET"])),
+    maybe("temp_env_key", st.sampled_from(["K", "SET", "A-B"])),
+    maybe("experimental_bearer_token", KEYS),
+    maybe("requires_openai_auth", st.booleans()),
+    maybe("auth", st.just({"command": "x"})),
+    maybe("model", MODELS),
     maybe("http_headers", st.just({"a.b": "c"})),
-)  # fmt: skip
+)
 NAMES = st.sampled_from(["openai", "mine", "Mine", "302.ai", "ollama", "openai-custom"])
 CONFIG = merged(
-    maybe("model", MODELS), maybe("model_provider", NAMES), maybe("profile", st.sampled_from(["p", "q.r", "gone"])),
-    maybe("model_providers", st.dictionaries(NAMES, PROVIDER, max_size=3)), maybe("model_context_window", ODD),
-    maybe("profiles", st.dictionaries(st.sampled_from(["p", "q.r"]), merged(
-        maybe("model", MODELS), maybe("model_provider", NAMES), maybe("features", st.just({"x": True}))), max_size=2)),
-    maybe("model_catalog_json", st.just("gone.json")), maybe("disable_response_storage", ODD), maybe("mcp_servers", ODD),
-)  # fmt: skip
+    maybe("model", MODELS),
+    maybe("model_provider", NAMES),
+    maybe("profile", st.sampled_from(["p", "q.r", "gone"])),
+    maybe("model_providers", st.dictionaries(NAMES, PROVIDER, max_size=3)),
+    maybe("model_context_window", ODD),
+    maybe(
+        "profiles",
+        st.dictionaries(
+            st.sampled_from(["p", "q.r"]),
+            merged(maybe("model", MODELS), maybe("model_provider", NAMES), maybe("features", st.just({"x": True}))),
+            max_size=2,
+        ),
+    ),
+    maybe("model_catalog_json", st.just("gone.json")),
+    maybe("disable_response_storage", ODD),
+    maybe("mcp_servers", ODD),
+)
 AUTH = merged(maybe("OPENAI_API_KEY", KEYS), maybe("mine", KEYS), maybe("K", KEYS), maybe("tokens", ODD))
 
 
@@ -78,10 +118,19 @@ def without_null(value: Any) -> Any:
 def facts() -> Facts:
     where = paths.from_environ({"HOME": HOME, "SET": "sk-set-0123456789", "PATH": "/bin"})
     return Facts(
-        paths=where, installed={"claude-code": (2, 1, 329), "codex": (0, 169, 0)}, load_presets=lambda: PRESETS,
-        tracked=lambda files: {}, stat_mode=lambda path: 0o600, others=(), temporary=(), stale_locks=(), unfinished=(),
-        daemon=None, etc=os.path.join(HOME, "etc"), keyring=lambda name: None,
-    )  # fmt: skip
+        paths=where,
+        installed={"claude-code": (2, 1, 329), "codex": (0, 169, 0)},
+        load_presets=lambda: PRESETS,
+        tracked=lambda files: {},
+        stat_mode=lambda path: 0o600,
+        others=(),
+        temporary=(),
+        stale_locks=(),
+        unfinished=(),
+        daemon=None,
+        etc=os.path.join(HOME, "etc"),
+        keyring=lambda name: None,
+    )
 
 
 def planned(files: dict[str, bytes]) -> tuple[repair.Plan, Draft]:

@@ -16,7 +16,8 @@ def program() -> Path:
     if not found.exists():
         FOLDER.mkdir(parents=True, exist_ok=True)
         subprocess.run(
-            ["npm", "install", "--silent", "--no-audit", "--no-fund", "--prefix", str(FOLDER), f"zcf@{VERSION}"], check=True
+            ["npm", "install", "--silent", "--no-audit", "--no-fund", "--prefix", str(FOLDER), f"zcf@{VERSION}"],
+            check=True,
         )
     return found
 

@@ -281,8 +281,8 @@ def fields(house: House) -> Iterator[Finding]:
                 house, "problem", here, text, _("Name it '{name}'.").format(name=name), Set((*here, "name"), name)
             )
         elif title == "OpenAI" or title.lower() == "azure":
-            text = _("The name '{title}' switches on OpenAI's own compaction, which fails elsewhere.").format(
-                title=title
+            text = _("The name '{title}' of provider '{name}' switches on OpenAI's own compaction.").format(
+                title=title, name=name
             )
             url = as_text(table.get("base_url"))
             if "api.openai.com" not in url and ".azure." not in url:

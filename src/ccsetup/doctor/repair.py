@@ -79,7 +79,7 @@ def _next(house: House, tried: dict[tuple[str, str, str], int]) -> Repaired | No
     for check in CHECKS:
         for outcome in examine(house, (check,)):
             for finding in outcome.findings:
-                key = (check.id, finding.text, finding.path)
+                key = (check.id, finding.text, repr(finding.repairs))  # which names paths, and no value
                 # Another repair may bring a defect back once; what comes back more often is not repaired by this.
                 if finding.repairs and tried.get(key, 0) < 2:
                     tried[key] = tried.get(key, 0) + 1

@@ -108,7 +108,7 @@ def _names(house: House, path: str) -> tuple[list[str], int]:
 def claude_project(house: House) -> Iterator[Finding]:
     for name in ("settings.local.json", "settings.json"):
         path = os.path.join(house.paths.cwd, ".claude", name)
-        if path == house.paths.claude_settings or not house.exists(path):
+        if os.path.realpath(path) == os.path.realpath(house.paths.claude_settings) or not house.exists(path):
             continue
         names, line = _names(house, path)
         if not names:
@@ -167,7 +167,7 @@ _PROJECT_KEYS: tuple[str, ...] = (
 
 def codex_project(house: House) -> Iterator[Finding]:
     path = os.path.join(house.paths.cwd, ".codex", "config.toml")
-    if path == house.paths.codex_config or not house.exists(path):
+    if os.path.realpath(path) == os.path.realpath(house.paths.codex_config) or not house.exists(path):
         return
     data = house.data(path, "toml")
     names = [n for n in _NOT_IN_PROJECT if n in data]
