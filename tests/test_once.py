@@ -112,3 +112,18 @@ def test_run_refuses_what_it_cannot_do(home: Path, programs: dict[str, str | Non
     missing = cc.run(home, "run", "glm", "--", "claude", env={"PATH": "/nonexistent"})
     assert missing.rc == 1
     assert "not installed" in missing.stderr
+
+
+def test_a_signal_reaches_the_client(home: Path, tmp_path: Path) -> None:
+    """The client has taken the place of ccsetup: what is sent to one reaches the other."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    (folder / "claude").write_text('#!/bin/sh\ntrap "exit 42" TERM\necho ready\nwhile :; do sleep 0.05; done\n')
+    (folder / "claude").chmod(0o755)
+    set_up(home)
+    child = cc.start(home, "run", "glm", "--", "claude", env={"PATH": f"{folder}{os.pathsep}{os.environ['PATH']}"})
+    with child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == b"ready\n"
+        child.terminate()
+        assert child.wait(20) == 42

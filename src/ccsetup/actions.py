@@ -500,9 +500,14 @@ def _save_key(world: World, profile: Profile, key: Optional[Secret]) -> None:
                 world.keychain[profile.name] = key
         else:
             world.key(profile)
-    elif old is not None and old.key_storage == "keyring":
-        if key is None and profile.key_storage != "env" and not profile.key_command:
-            key = world.key(old)  # the keyring keeps its copy, so that undo finds it again
+    elif (
+        old is not None
+        and old.key_storage == "keyring"
+        and key is None
+        and profile.key_storage != "env"
+        and not profile.key_command
+    ):
+        key = world.key(old)  # the keyring keeps its copy, so that undo finds it again
     kept = (profile.key_storage, profile.key_env)
     if old is not None and old.key_storage == "dotenv" and kept != ("dotenv", old.key_env):
         left = dotenv.remove(world.draft.text(world.paths.codex_dotenv), old.key_env)

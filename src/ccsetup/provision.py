@@ -7,7 +7,6 @@ from typing import NamedTuple, Optional, Sequence
 from ccsetup import actions, declare, keys
 from ccsetup.actions import Request, Switched, World
 from ccsetup.declare import OFFICIAL, Declared, Document, KeyRef
-from ccsetup.documents import yamldoc
 from ccsetup.errors import CcsetupError, UsageError
 from ccsetup.i18n import _
 from ccsetup.model import CLIENT_NAMES, ClientName, Secret
@@ -71,11 +70,10 @@ def _check_active(
     import difflib
 
     near = difflib.get_close_matches(name, [*names, *world.profiles, OFFICIAL], 1)
-    yamldoc.fail(
-        document.name,
-        place,
-        _("There is no profile '{name}' for {client}.").format(name=name, client=client),
-        _("Did you mean '{field}'?").format(field=near[0]) if near else "",
+    where = f"{document.name}:{place[0]}:{place[1]}: "
+    raise UsageError(
+        where + _("There is no profile '{name}' for {client}.").format(name=name, client=client),
+        hint=_("Did you mean '{field}'?").format(field=near[0]) if near else "",
     )
 
 

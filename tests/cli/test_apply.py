@@ -75,16 +75,19 @@ def test_one_bad_entry_leaves_all_old(home: Path, broken: str, message: str) -> 
 
 
 def test_a_write_that_fails_leaves_all_old(home: Path) -> None:
-    """A folder that cannot be written stops the whole, and every file is as it was."""
-    if os.geteuid() == 0:
-        cc.put(home, {".codex": "a file where a folder has to be"})
-    else:
-        (home / ".codex").mkdir()
-        (home / ".codex").chmod(0o500)
+    """When the last of the files cannot be replaced, those replaced before it are as they were."""
+    assert apply(home, TEAM).ok
     before = cc.files(home)
-    done = apply(home, TEAM)
+    changed = TEAM.replace("provider: glm", "provider: glm, region: intl")
+    full = ("prlimit", "--fsize=4096")  # the model catalogue of Codex is larger, the files before it are not
+    assert len(before[".codex/ccsetup-glm.models.json"]) > 4096
+    text = changed.replace("codex: {}", "codex: {primary_model: glm-other}")
+    done = cc.run(home, "apply", "-", stdin=text, env=ENV, prefix=full)
     assert done.rc == 1, done
+    assert "File too large" in done.stderr
     assert cc.files(home) == before
+    assert apply(home, text).ok
+    assert cc.files(home) != before
 
 
 def test_export_makes_the_same_machine(home: Path, tmp_path: Path) -> None:
@@ -116,6 +119,8 @@ def test_export_makes_the_same_machine(home: Path, tmp_path: Path) -> None:
 def test_export_with_keys(home: Path, tmp_path: Path) -> None:
     """The file is the user's alone from the first moment, holds the key, and needs no variable to be applied."""
     assert cc.main("init", "-s", "-p", "glm", "-k", GLM).ok
+    assert GLM in cc.main("export", "--with-keys").stdout
+    assert cc.main("export", "--with-keys", "--json").rc == 2  # no value of the JSON output is a key
     file = tmp_path / "team.yaml"
     done = cc.main("export", "glm", "--with-keys", "-o", str(file))
     assert done.ok, done
@@ -146,7 +151,9 @@ def test_official_and_unknown_in_active(home: Path) -> None:
     assert done.ok, done
     assert active(home) == {"claude-code": "glm", "codex": ""}
     wrong = apply(home, "ccsetup: 1\nactive: {codex: gml}\n")
+    assert wrong.rc == 2
     assert "standard input:2:17" in wrong.stderr
+    assert apply(home, "ccsetup: 1\nactiv: {}\n").rc == 2
     assert "'glm'" in wrong.stderr
 
 

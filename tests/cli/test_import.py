@@ -117,7 +117,7 @@ def test_cc_switch(home: Path, wal: bool) -> None:
 
 
 def test_clients(home: Path) -> None:
-    """What both clients use now with one key of one provider becomes one profile for both; an old address is today's."""
+    """What both clients use now with one key of one provider is one profile for both, with today's address."""
     secret = "sk-hand-0123456789abcd"
     env = {"ANTHROPIC_BASE_URL": "https://open.bigmodel.cn/api/anthropic/", "ANTHROPIC_AUTH_TOKEN": secret}
     config = (

@@ -143,8 +143,8 @@ def by_ccjk(home: Path) -> None:
 def by_cc_switch(home: Path) -> None:
     """Write a database as cc-switch 3.20 does: a desktop program, which cannot run here.
 
-    The table is that of ``create_tables_on_conn`` in src-tauri/src/database/schema.rs of github.com/farion1231/cc-switch;
-    ``settings_config`` has the shapes of its dao/providers_seed.rs (Claude: settings.json; Codex: auth and config).
+    The table is that of ``create_tables_on_conn`` in src-tauri/src/database/schema.rs of
+    github.com/farion1231/cc-switch; ``settings_config`` has the shapes of its dao/providers_seed.rs (Claude: settings.json; Codex: auth and config).
     """
     (home / ".cc-switch").mkdir()
     db = sqlite3.connect(home / ".cc-switch" / "cc-switch.db")

@@ -11,7 +11,7 @@ import typer
 from ccsetup.cli import _output
 from ccsetup.cli._context import Context
 from ccsetup.clients import CLIENTS
-from ccsetup.errors import UsageError
+from ccsetup.errors import DocumentError, UsageError
 from ccsetup.i18n import _
 
 HELP = _(
@@ -36,7 +36,10 @@ def command(
     from ccsetup import declare, provision
 
     context = Context(codex_version=codex_version or "")
-    document = declare.parse(_read(file), _("standard input") if file == "-" else file)
+    try:
+        document = declare.parse(_read(file), _("standard input") if file == "-" else file)
+    except DocumentError as e:  # a file given on the command line, not one of the clients
+        raise UsageError(e.message, hint=e.hint) from None
     dry = dry_run or check
     applied, changes = context.run(
         "apply", lambda w: provision.apply(w, document, prune=prune, secrets=context.secrets), dry=dry

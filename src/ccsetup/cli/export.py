@@ -33,9 +33,10 @@ def command(
 
     context = Context()
     world = context.world()
-    if with_keys and output is None and sys.stdout.isatty():
+    if with_keys and output is None and (as_json or sys.stdout.isatty()):
         raise UsageError(
-            _("Keys are not printed to a terminal, where others may see them."), hint=_("Write a file with -o FILE.")
+            _("Keys are not printed to a terminal or as JSON, where others may see them."),
+            hint=_("Write a file with -o FILE."),
         )
     document = provision.export(world, names or (), with_keys=with_keys)
     text = declare.dump(document)

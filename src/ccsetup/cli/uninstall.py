@@ -48,8 +48,10 @@ def command(
         _output.line(f"{mark}: " + _("the clients hold nothing of ccsetup's any more."))
         for s in switched:
             _output.line("  " + _("{client} uses its own account.").format(client=CLIENTS[s.client].TITLE))
-        for path in context.names(changes):
-            _output.line("  " + _("changed {file}").format(file=path))
+        for change in changes:
+            if change.path != context.paths.state:
+                text = _("removed {file}") if change.after is None else _("changed {file}")
+                _output.line("  " + text.format(file=context.paths.short(change.path)))
         if stays:
             _output.line(_("This stays:"))
             what = {
