@@ -14,6 +14,7 @@ from support import cc, sick
 from support.sick import CASES, CONFIG, KEY, SETTINGS, Case
 from support.terminal import Terminal
 
+from ccsetup import presets
 from ccsetup.doctor.checks import CHECKS
 
 URL = "http://127.0.0.1:9"
@@ -112,6 +113,23 @@ def test_healthy(home: Path) -> None:
     assert result.rc == 0, result
     assert not [f for c in result.json["result"]["checks"] for f in c["findings"]], result
     assert doctor("--fix", "--yes").rc == 0
+
+
+@pytest.mark.parametrize("preset", presets.ids())
+def test_presets_are_healthy(home: Path, preset: str) -> None:
+    """What ccsetup writes for a preset is no defect to the doctor, in any region and for both clients."""
+    for region in presets.load(preset).regions:
+        for client in ("claude-code", "codex"):
+            argv = ("init", "-s", "-p", preset, "-k", KEY, "-T", client, "--region", region.id, "-n", f"a-{client}")
+            own = ("-u", "https://gateway.example/api", "-M", "own-model") if preset == "custom" else ()
+            done = cc.main(*argv, *own, *VERSION)
+            if not done.ok:
+                assert "no endpoint" in done.stderr or "only Chat" in done.stderr or "needs a model" in done.stderr, (
+                    done
+                )
+        result = doctor("--json")
+        found = [f["text"] for c in result.json["result"]["checks"] for f in c["findings"]]
+        assert not found, (region.id, found)
 
 
 @pytest.mark.parametrize("storage", ["inline", "command", "env", "dotenv"])

@@ -227,6 +227,31 @@ CASES = [
         {
             **ONBOARDED,
             SETTINGS: settings(without=("ANTHROPIC_AUTH_TOKEN",)),
+            ".claude/.credentials.json": json.dumps(
+                {
+                    "claudeAiOauth": {
+                        "accessToken": "sk-ant-oat01-" + "a" * 24,
+                        "refreshToken": "sk-ant-ort01-" + "b" * 24,
+                        "expiresAt": 4102444800000,
+                        "scopes": ["user:inference", "user:profile"],
+                        "subscriptionType": "max",
+                    }
+                }
+            ),
+            ".config/ccsetup/keys/mine": KEY + "\n",
+            PROFILES: '[profiles.mine]\nprovider = "custom"\nkey_storage = "inline"\n'
+            f'[profiles.mine.claude-code]\nurl = "@URL@{CLAUDE_PATH}"\nprimary_model = "{MODEL}"\n',
+        },
+        SETTINGS + ":3",
+        "sends your Anthropic login there",
+        broken=CC,
+        name="login",
+    ),
+    Case(
+        "claude-no-key",
+        {
+            **ONBOARDED,
+            SETTINGS: settings(without=("ANTHROPIC_AUTH_TOKEN",)),
             ".config/ccsetup/keys/mine": KEY + "\n",
             PROFILES: '[profiles.mine]\nprovider = "custom"\nkey_storage = "inline"\n'
             f'[profiles.mine.claude-code]\nurl = "@URL@{CLAUDE_PATH}"\nprimary_model = "{MODEL}"\n',
@@ -689,7 +714,8 @@ CASES = [
     Case(
         "profile-models",
         {
-            PROFILES: '[profiles.a]\nprovider = "glm"\nkey_storage = "inline"\n[profiles.a.codex]\nprimary_model = "glm-4.6"\n',
+            PROFILES: '[profiles.a]\nprovider = "glm"\nkey_storage = "inline"\n'
+            '[profiles.a.codex]\nprimary_model = "glm-4.6"\n',
             ".config/ccsetup/keys/a": KEY + "\n",
         },
         PROFILES + ":5",
