@@ -87,6 +87,8 @@ def test_command_lines(page: Path) -> None:
     for argv in command_lines(page):
         command = ""
         for word in argv:
+            if word == "--":  # what follows is another program's
+                break
             if not command and not word.startswith("-") and (word in COMMANDS or word in ALIASES):
                 command = word
             elif f"{command} {word}" in docs.commands():

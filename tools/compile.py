@@ -1,4 +1,4 @@
-"""Do by hand what the build does, and write the JSON Schema of presets: ``python tools/compile.py``."""
+"""Do by hand what the build does, and write the JSON Schemas of presets and of ``apply``: ``python tools/compile.py``."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import sys
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 SCHEMA = os.path.join(ROOT, "docs", "reference", "preset.schema.json")
+APPLY = os.path.join(ROOT, "docs", "reference", "apply.schema.json")
 
 
 def schema_text() -> str:
@@ -17,16 +18,24 @@ def schema_text() -> str:
     return json.dumps(presetspec.json_schema(), indent=2, ensure_ascii=False) + "\n"
 
 
+def apply_text() -> str:
+    """Return the text of docs/reference/apply.schema.json."""
+    from ccsetup import declare
+
+    return json.dumps(declare.json_schema(), indent=2, ensure_ascii=False) + "\n"
+
+
 def main() -> None:
-    """Compile presets and catalogues, write the schema, and name the files."""
+    """Compile presets and catalogues, write the schemas, and name the files."""
     sys.path[:0] = [os.path.join(ROOT, "src"), ROOT]
     import hatch_build
 
     written = hatch_build.compile_all(ROOT)
     os.makedirs(os.path.dirname(SCHEMA), exist_ok=True)
-    with open(SCHEMA, "w", encoding="utf-8") as file:
-        file.write(schema_text())
-    for path in [*written, SCHEMA]:
+    for path, text in ((SCHEMA, schema_text()), (APPLY, apply_text())):
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+    for path in [*written, SCHEMA, APPLY]:
         print(os.path.relpath(path, ROOT))
 
 

@@ -6,17 +6,17 @@ Nothing here writes: the draft becomes a plan, and the caller commits or shows i
 from __future__ import annotations
 
 import os
-from typing import Any, Callable, Iterable, Mapping, NamedTuple, Optional, Sequence
+from typing import Any, Callable, Iterable, Mapping, NamedTuple, Optional, Sequence, Union
 
 from ccsetup import profiles
 from ccsetup.clients import CLIENTS, codex
 from ccsetup.clients.base import Files, Use, Version, Wishes
 from ccsetup.documents import dotenv
-from ccsetup.documents.edit import Set, Unset, lookup
+from ccsetup.documents.edit import MISSING, Set, Unset, lookup
 from ccsetup.draft import Draft
 from ccsetup.errors import CcsetupError, DocumentError, UsageError
 from ccsetup.i18n import _
-from ccsetup.model import CLIENT_NAMES, ClientName, Preset, Secret, Unsupported
+from ccsetup.model import CLIENT_NAMES, ClaudeEndpoint, ClientName, CodexEndpoint, Preset, Secret, Unsupported
 from ccsetup.paths import Paths
 from ccsetup.plan import Note, Owned, Wish, edits, owned_from_json, owned_to_json
 from ccsetup.profiles import Part, Profile
@@ -84,10 +84,8 @@ class World:
         """Begin a new record where ours cannot be read: it must never keep anybody from switching."""
         try:
             data = self.draft.data(self.paths.state, "json")
-            slots = [
-                *data.get("clients", {}).values(),
-                *(c for p in data.get("saved", {}).values() for c in p.values()),
-            ]
+            slots = [*data.get("clients", {}).values(), *data.get("projects", {}).values()]
+            slots += [c for p in data.get("saved", {}).values() for c in p.values()]
             if all(isinstance(slot, dict) and isinstance(slot.get("owned", {}), dict) for slot in slots):
                 return
         except (DocumentError, AttributeError):
@@ -132,6 +130,19 @@ class World:
         name = self._state(*self.slot(client), "profile")
         return name if isinstance(name, str) else ""
 
+    def recorded(self, *slot: str) -> bool:
+        return bool(self._state(*slot))
+
+    def projects(self) -> list[str]:
+        """Return the folders whose project settings we wrote."""
+        found = self._state("projects")
+        return list(found) if isinstance(found, dict) else []
+
+    def in_project(self, folder: str) -> str:
+        """Return the profile that we made Claude Code use in *folder*, or ""."""
+        name = self._state("projects", folder, "profile")
+        return name if isinstance(name, str) else ""
+
     def owned(self, *slot: str) -> dict[str, tuple[Owned, ...]]:
         found = self._state(*slot, "owned")
         return {f: owned_from_json(items) for f, items in found.items()} if isinstance(found, dict) else {}
@@ -154,6 +165,15 @@ class World:
             {p: self.draft.text(p) for p, _f in wanted},
             self.version(client),
         )
+
+    def project_files(self, folder: str) -> Files:
+        """Return Claude Code's documents with the project's settings in the place of the user's."""
+        path = project_settings(folder)
+        self.draft.consequence.setdefault(path, consequence("claude-code"))
+        files = self.files("claude-code")
+        own = self.paths.claude_settings
+        data = {**files.data, own: self.draft.data(path, "json")}
+        return files._replace(data=data, text={**files.text, own: self.draft.text(path)})
 
     def fulfil(self, wishes: Wishes, slot: tuple[str, ...], form: Mapping[str, str]) -> dict[str, Any]:
         """Apply *wishes*, take back what *slot* owned besides, and return what it owns now, as JSON."""
@@ -368,12 +388,12 @@ def merge(world: World, request: Request) -> Profile:
         )
     ordered = {c: parts[c] for c in CLIENT_NAMES if c in parts}
     profile = Profile(request.name, provider, region, storage, key_env, ordered, key_command)
-    _needs_own_key(world, old, profile, request)
+    needs_own_key(world, old, profile, request)
     _check_one_host(world, old, profile, request)
     return profile
 
 
-def _needs_own_key(world: World, old: Optional[Profile], profile: Profile, request: Request) -> None:
+def needs_own_key(world: World, old: Optional[Profile], profile: Profile, request: Request) -> None:
     """Refuse to send the saved key to another host than those it was given for."""
     if old is None or request.key is not None or request.key_command or "env" in (profile.key_storage, old.key_storage):
         return
@@ -431,11 +451,16 @@ def _check_one_host(world: World, old: Optional[Profile], profile: Profile, requ
             )
 
 
-def world_url(world: World, profile: Profile, client: ClientName) -> str:
+def endpoint(world: World, profile: Profile, client: ClientName) -> Union[ClaudeEndpoint, CodexEndpoint]:
+    """Return what *client* is to use by *profile*; errors say what is missing."""
     preset = world.load_preset(profile.provider)
     if client == "claude-code":
-        return profiles.claude_endpoint(profile, preset).base_url
-    return profiles.codex_endpoint(profile, preset).base_url
+        return profiles.claude_endpoint(profile, preset)
+    return profiles.codex_endpoint(profile, preset)
+
+
+def world_url(world: World, profile: Profile, client: ClientName) -> str:
+    return endpoint(world, profile, client).base_url
 
 
 def variable(name: str, preset: Preset) -> str:
@@ -455,33 +480,45 @@ def init(world: World, requests: Sequence[Request], *, repair: bool = False) -> 
     """
     switched: list[Switched] = []
     for request in requests:
-        profile = merge(world, request)
-        _save_key(world, profile, request.key)
-        old = world.profiles.get(profile.name)
-        if old != profile:
-            world.draft.edit(world.paths.profiles, "toml", (profiles.save(profile),))
-            if not world.draft.text(world.paths.profiles).startswith("#") and old is None and not world.profiles:
-                world.draft.replace(world.paths.profiles, profiles.HEADER + world.draft.text(world.paths.profiles))
-            world.profiles[profile.name] = profile
-        for folder in world.used_elsewhere(profile.name):
-            world.notes.append(
-                Note(
-                    "warning",
-                    _("Profile '{name}' is also used in {folder}, which was left as it is.").format(
-                        name=profile.name, folder=world.paths.short(folder)
-                    ),
-                    _("Run the command again with CLAUDE_CONFIG_DIR or CODEX_HOME set to it."),
-                )
+        switched += put(world, merge(world, request), request.key, request.activate, repair=repair)
+    return switched
+
+
+def put(
+    world: World, profile: Profile, key: Optional[Secret], activate: Iterable[ClientName], *, repair: bool = False
+) -> list[Switched]:
+    """Save *profile* as it is, with *key* (None: it keeps the one it has), and write it where it is used.
+
+    Returns the clients that use it: those of *activate*, and those that used it before.
+    """
+    switched: list[Switched] = []
+    wanted = frozenset(activate)
+    _save_key(world, profile, key)
+    old = world.profiles.get(profile.name)
+    if old != profile:
+        world.draft.edit(world.paths.profiles, "toml", (profiles.save(profile),))
+        if not world.draft.text(world.paths.profiles).startswith("#") and old is None and not world.profiles:
+            world.draft.replace(world.paths.profiles, profiles.HEADER + world.draft.text(world.paths.profiles))
+        world.profiles[profile.name] = profile
+    for folder in world.used_elsewhere(profile.name):
+        world.notes.append(
+            Note(
+                "warning",
+                _("Profile '{name}' is also used in {folder}, which was left as it is.").format(
+                    name=profile.name, folder=world.paths.short(folder)
+                ),
+                _("Run the command again with CLAUDE_CONFIG_DIR or CODEX_HOME set to it."),
             )
-        for client in CLIENT_NAMES:
-            if client not in profile.parts:
-                if old and client in old.parts:
-                    _forget_saved(world, old.name, client)
-                continue
-            active = client in request.activate or world.active(client) == profile.name
-            _apply(world, profile, client, activate=active, repair=repair)
-            if active:
-                switched.append(Switched(client, profile.name))
+        )
+    for client in CLIENT_NAMES:
+        if client not in profile.parts:
+            if old and client in old.parts:
+                _forget_saved(world, old.name, client)
+            continue
+        active = client in wanted or world.active(client) == profile.name
+        _apply(world, profile, client, activate=active, repair=repair)
+        if active:
+            switched.append(Switched(client, profile.name))
     return switched
 
 
@@ -503,11 +540,8 @@ def _save_key(world: World, profile: Profile, key: Optional[Secret]) -> None:
             world.key(profile)
     elif key is None and old is not None and old.key_storage == "keyring" and _wants_key(profile):
         key = world.key(old)  # the keyring keeps its copy, so that undo finds it again
-    if (
-        old is not None
-        and old.key_storage == "dotenv"
-        and (profile.key_storage, profile.key_env) != ("dotenv", old.key_env)
-    ):
+    kept = (profile.key_storage, profile.key_env)
+    if old is not None and old.key_storage == "dotenv" and kept != ("dotenv", old.key_env):
         left = dotenv.remove(world.draft.text(world.paths.codex_dotenv), old.key_env)
         world.draft.replace(world.paths.codex_dotenv, left or None)
     if profile.key_storage in ("env", "keyring") or profile.key_command:
@@ -592,16 +626,171 @@ def remove_key(world: World, name: str) -> list[Switched]:
     profile = world.find(name)
     using = [c for c in CLIENT_NAMES if world.active(c) == name]
     switched = official(world, using) if using else []
+    _forget_key(world, profile)
+    return switched
+
+
+def remove(world: World, name: str) -> list[Switched]:
+    """Remove profile *name* with its key; clients that use it go back to their own account."""
+    switched = remove_key(world, name)
+    world.draft.edit(world.paths.profiles, "toml", (profiles.remove(name),))
+    del world.profiles[name]
+    return switched
+
+
+def _forget_key(world: World, profile: Profile) -> None:
+    """Take away the files of *profile* that hold its key, and what the clients keep for choosing it."""
+    name = profile.name
     for client in profile.parts:
         _forget_saved(world, name, client)
     if profile.key_storage == "keyring":
         world.keychain[name] = None
-    if profile.key_storage == "dotenv":
+    others = (p for p in world.profiles.values() if p.name != name and p.key_storage == "dotenv")
+    if profile.key_storage == "dotenv" and all(p.key_env != profile.key_env for p in others):
         text = world.draft.text(world.paths.codex_dotenv)
         world.draft.replace(world.paths.codex_dotenv, dotenv.remove(text, profile.key_env) or None)
     if world.draft.exists(world.paths.key_file(name)):
         world.draft.replace(world.paths.key_file(name), None)
+
+
+def copy(world: World, name: str, new: str) -> None:
+    """Save profile *name* once more as *new*, with the same key; no client is switched."""
+    old = world.find(name)
+    _check_free(world, new)
+    put(world, old._replace(name=new), _own_key(world, old), ())
+
+
+def rename(world: World, name: str, new: str) -> list[Switched]:
+    """Call profile *name* from now on *new*; clients that use it go on using it.
+
+    Codex files its history by the provider's id, so the profile keeps the id that it had.
+    """
+    old = world.find(name)
+    _check_free(world, new)
+    parts = dict(old.parts)
+    if "codex" in parts and not parts["codex"].provider_id:
+        parts["codex"] = parts["codex"]._replace(provider_id="ccsetup-" + name)
+    using = [c for c in CLIENT_NAMES if world.active(c) == name]
+    key = _own_key(world, old)
+    switched = put(world, old._replace(name=new, parts=parts), key, using)
+    remove(world, name)
     return switched
 
 
-__all__ = ["Keys", "Request", "Switched", "World", "init", "official", "remove_key", "switch"]
+def _own_key(world: World, profile: Profile) -> Optional[Secret]:
+    return None if profile.key_storage == "env" or profile.key_command else world.key(profile)
+
+
+def _check_free(world: World, name: str) -> None:
+    profiles.check_name(name)
+    if name in world.profiles:
+        raise UsageError(
+            _("There is a profile '{name}' already.").format(name=name),
+            hint=_("Choose another name, or remove it with: ccsetup profile rm {name}").format(name=name),
+        )
+
+
+def uninstall(world: World, *, keep_profiles: bool) -> list[Switched]:
+    """Take what we wrote out of the clients' files; without *keep_profiles*, our profiles and keys too.
+
+    A client that we have no record of is left alone: what it uses is somebody else's.
+    """
+    using = [c for c in CLIENT_NAMES if world.recorded("clients", c)]
+    switched = official(world, using) if using else []
+    for folder in world.projects():
+        unset_project(world, folder)
+    for profile in list(world.profiles.values()):
+        if keep_profiles:
+            for client in profile.parts:
+                _forget_saved(world, profile.name, client)
+        else:
+            remove(world, profile.name)
+    if not keep_profiles and world.draft.exists(world.paths.profiles):
+        world.draft.replace(world.paths.profiles, None)
+    if world.draft.exists(world.paths.state) and not world.draft.data(world.paths.state, "json"):
+        world.draft.replace(world.paths.state, None)
+    return switched
+
+
+# Projects: Claude Code reads .claude/settings.local.json of the folder that it starts in.
+
+
+def project_settings(folder: str) -> str:
+    import os
+
+    return os.path.join(folder, ".claude", "settings.local.json")
+
+
+def use_in_project(world: World, name: str, folder: str, *, repair: bool = False) -> None:
+    """Make Claude Code use profile *name* in *folder*; nothing that applies elsewhere is changed but its onboarding.
+
+    The user's settings.json lies below this file, variable by variable, so that what it may set and the profile
+    does not want is blanked here (observed with 2.1.329: an empty variable counts as none).
+    """
+    profile = world.find(name)
+    path = project_settings(folder)
+    use = world.use(profile, "claude-code")
+    check_strict(world, path, repair=repair)
+    files, below = world.project_files(folder), world.files("claude-code")
+    wishes = CLIENTS["claude-code"].use(files, use)
+    documents = []
+    for wish in wishes.documents:
+        if wish.path == world.paths.claude_settings:
+            settings = dict(wish.settings)
+            for key, value in settings.items():
+                there = lookup(below.get(world.paths.claude_settings), key)
+                if value is MISSING and there is not MISSING and there != "":
+                    settings[key] = ""
+            wish = wish._replace(path=path, settings=settings)
+        else:
+            settings = {k: v for k, v in wish.settings.items() if v is not MISSING}
+            wish = wish._replace(settings=settings, free=frozenset(settings))
+        documents.append(wish)
+    slot = ("projects", folder)
+    owned = world.fulfil(Wishes(tuple(documents), wishes.files), slot, {path: "own"})
+    world.record(slot, {"profile": name, "owned": owned})
+    if lookup(below.get(world.paths.claude_json), ("primaryApiKey",)) is not MISSING:
+        world.notes.append(
+            Note(
+                "warning",
+                _("A key from a login at Anthropic's console is in {file}: Claude Code sends it along.").format(
+                    file=world.paths.short(world.paths.claude_json)
+                ),
+                _("Log out with: claude auth logout"),
+            )
+        )
+
+
+def unset_project(world: World, folder: str) -> None:
+    """Take the provider out of the project's settings, whoever wrote it there."""
+    path = project_settings(folder)
+    slot = ("projects", folder)
+    module = CLIENTS["claude-code"]
+    files = world.project_files(folder)
+    own = {world.paths.claude_settings: world.owned(*slot).get(path, ())}
+    wishes = module.official(files, own)
+    documents = tuple(w._replace(path=path) for w in wishes.documents if w.path == world.paths.claude_settings)
+    recorded = world.recorded(*slot)
+    world.fulfil(Wishes(documents, {}), slot, {path: "own"})
+    if recorded and world.draft.exists(path) and not world.draft.data(path, "json"):
+        world.draft.replace(path, None)
+    world.record(slot, None)
+
+
+__all__ = [
+    "Keys",
+    "Request",
+    "Switched",
+    "World",
+    "copy",
+    "init",
+    "official",
+    "put",
+    "remove",
+    "remove_key",
+    "rename",
+    "switch",
+    "uninstall",
+    "unset_project",
+    "use_in_project",
+]

@@ -18,7 +18,15 @@ COMMANDS = {
     "list": ("list_", _("Show profiles, what each client uses, and providers.")),
     "test": ("test", _("Tell whether an endpoint and a key work, and why not.")),
     "key": ("key", _("Show, change and remove the keys of profiles.")),
+    "profile": ("profile", _("Show, copy, rename and remove profiles.")),
+    "env": ("env", _("Print a profile as variables for one terminal.")),
+    "run": ("run", _("Start a client with a profile, without changing any file.")),
+    "import": ("import_", _("Save what the clients or other tools have as profiles.")),
+    "export": ("export", _("Write profiles into one file, without keys.")),
+    "apply": ("apply", _("Make profiles and clients what a file says.")),
+    "doctor": ("doctor", _("Find what is wrong with the settings, and repair it.")),
     "undo": ("undo", _("Take the last change back.")),
+    "uninstall": ("uninstall", _("Take what ccsetup wrote out of the clients.")),
 }
 """Module and one line of help by command; the module is imported when the command runs."""
 

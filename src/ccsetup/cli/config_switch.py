@@ -15,6 +15,7 @@ from ccsetup.clients import CLIENTS
 from ccsetup.entries import clients_named
 from ccsetup.errors import UsageError
 from ccsetup.i18n import _
+from ccsetup.model import ClientName
 
 HELP = _(
     "Make Claude Code and Codex use the saved profile NAME. 'official' takes the provider away, so that the "
@@ -47,6 +48,9 @@ def command(
     codex_version: Optional[str] = typer.Option(
         None, "--codex-version", metavar="VERSION", help=_("Write for this version of Codex, not the installed one.")
     ),
+    project: bool = typer.Option(
+        False, "--project", help=_("Only for the current folder: in .claude/settings.local.json.")
+    ),
     dry_run: bool = typer.Option(
         False, "--dry-run", help=_("Show what would change, with keys masked; write nothing.")
     ),
@@ -73,6 +77,10 @@ def command(
             list_.show("config-switch", context, clients, presets_too=False, as_json=False)
         raise UsageError(
             _("Which profile? The name is missing."), hint=_("Give one of the names above, or 'official'.")
+        )
+    if project:
+        return _in_project(
+            context, name, clients, repair=repair, dry=dry_run or check, check=check, as_json=as_json, verbose=verbose
         )
     if name == "official":
         switched, changes = context.run(
@@ -114,3 +122,41 @@ def command(
         check=check,
         show=show,
     )
+
+
+def _in_project(
+    context: Context,
+    name: str,
+    clients: list[ClientName],
+    *,
+    repair: bool,
+    dry: bool,
+    check: bool,
+    as_json: bool,
+    verbose: bool,
+) -> int:
+    from ccsetup.cli import _project, _worktree
+
+    folder = _project.check(context)
+
+    def act(world: World) -> bool:
+        if name != "official":
+            return _project.use(world, name, clients, folder, repair=repair)
+        actions.unset_project(world, folder)
+        return True
+
+    wrote, changes = context.run(f"config-switch {name} --project", act, dry=dry)
+    if not dry:
+        context.notes.extend(_worktree.notes(context, changes))
+    profile = "" if name == "official" else name
+
+    def show() -> None:
+        mark = _output.paint(_("done"), "32") if changes else _("unchanged")
+        if wrote:
+            _output.line(f"{mark}: " + _project.text(context, profile, folder))
+        if verbose:
+            for file in context.names(changes):
+                _output.line("  " + _("wrote {file}").format(file=file))
+
+    result = {"project": folder, "active": {"claude-code": profile} if wrote else {}}
+    return context.finish("config-switch", result, changes, as_json=as_json, dry=dry, check=check, show=show)

@@ -122,6 +122,9 @@ def command(
         None, "--codex-version", metavar="VERSION", help=_("Write for this version of Codex, not the installed one.")
     ),
     no_activate: bool = typer.Option(False, "--no-activate", help=_("Save the profile, but do not switch to it.")),
+    project: bool = typer.Option(
+        False, "--project", help=_("Use it in the current folder only: in .claude/settings.local.json.")
+    ),
     dry_run: bool = typer.Option(
         False, "--dry-run", help=_("Show what would change, with keys masked; write nothing.")
     ),
@@ -197,19 +200,31 @@ def command(
             )
         ]
 
-    if not (skip_prompt or as_json or many) and _asks(context, entries, common):
+    folder = ""
+    if project:
+        from ccsetup.cli import _project
+
+        folder = _project.check(context)
+    if not (skip_prompt or as_json or many or project) and _asks(context, entries, common):
         from ccsetup.cli import wizard
 
         extra = wizard.Extra(dry=dry_run or check, check=check, verbose=verbose, codex_version=codex_version or "")
         return wizard.run(context, entries[0].fields, common, repair=repair, extra=extra)
 
     names: list[str] = []
+    here: list[str] = []
 
     def act(world: World) -> list[Switched]:
         requests = as_requests(world, entries, common)
         names[:] = [r.name for r in requests]
         context.secrets.update(r.key.reveal() for r in requests if r.key)
-        return actions.init(world, requests, repair=repair)
+        if not folder:
+            return actions.init(world, requests, repair=repair)
+        switched = actions.init(world, [r._replace(activate=frozenset()) for r in requests], repair=repair)
+        for request in requests:
+            if request.activate and _project.use(world, request.name, sorted(request.activate), folder, repair=repair):
+                here.append(request.name)
+        return switched
 
     dry = dry_run or check
     switched, changes = context.run("init", act, dry=dry)
@@ -219,11 +234,21 @@ def command(
         context.notes.extend(_worktree.notes(context, changes))
 
     def outcome() -> None:
-        show(context, names, switched, bool(changes), verbose, context.names(changes))
+        if folder:
+            mark = _output.paint(_("done"), "32") if changes else _("unchanged")
+            for name in here:
+                _output.line(f"{mark}: " + _project.text(context, name, folder))
+            if here == names:
+                return
+        show(context, [n for n in names if n not in here], switched, bool(changes), verbose, context.names(changes))
 
     return context.finish(
         "init",
-        {"profiles": names, "active": {s.client: s.profile for s in switched}},
+        {
+            "profiles": names,
+            "active": {s.client: s.profile for s in switched},
+            **({"project": folder} if folder else {}),
+        },
         changes,
         as_json=as_json,
         dry=dry,

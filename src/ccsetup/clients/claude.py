@@ -55,6 +55,28 @@ CONSOLE_KEY: KeyPath = ("primaryApiKey",)
 APPROVED: KeyPath = ("customApiKeyResponses", "approved")
 REJECTED: KeyPath = ("customApiKeyResponses", "rejected")
 
+TYPES: Mapping[str, type] = {
+    "$schema": str,
+    "env": dict,
+    "permissions": dict,
+    "apiKeyHelper": str,
+    "model": str,
+    "availableModels": list,
+    "statusLine": dict,
+    "outputStyle": str,
+    "language": str,
+    "cleanupPeriodDays": int,
+    "includeCoAuthoredBy": bool,
+    "attribution": dict,
+    "enabledPlugins": dict,
+    "alwaysThinkingEnabled": bool,
+    "skipWebFetchPreflight": bool,
+    "autoUpdatesChannel": str,
+    "forceLoginMethod": str,
+    "sandbox": dict,
+}
+"""Known keys: a value of another type, also null, makes Claude Code ignore the whole file (observed with 2.1.329)."""
+
 
 def env(name: str) -> KeyPath:
     return ("env", name)

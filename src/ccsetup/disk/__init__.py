@@ -9,6 +9,7 @@ It must not know what is in the files; only ``reverse`` looks inside, through ``
 from __future__ import annotations
 
 from ccsetup.disk.journal import Record, history, unfinished
+from ccsetup.disk.permit import protect, remove_empty
 from ccsetup.disk.read import snapshot
 from ccsetup.disk.reverse import Note, UndoPlan, undo
 from ccsetup.disk.transact import Committed, commit, transaction
@@ -20,6 +21,8 @@ __all__ = [
     "UndoPlan",
     "commit",
     "history",
+    "protect",
+    "remove_empty",
     "snapshot",
     "transaction",
     "undo",

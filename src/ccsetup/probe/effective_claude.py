@@ -11,7 +11,7 @@ import os
 import re
 from typing import Any, Callable, Iterable, Mapping, NamedTuple, Optional
 
-from ccsetup.clients.claude import API_KEY, AUTH_TOKEN, BASE_URL, MODELS, OTHER_BACKENDS, key_suffix
+from ccsetup.clients.claude import API_KEY, AUTH_TOKEN, BASE_URL, MODELS, OTHER_BACKENDS, TYPES, key_suffix
 from ccsetup.documents import encoding, jsondoc
 from ccsetup.documents.edit import MISSING, lookup
 from ccsetup.errors import DocumentError
@@ -40,22 +40,6 @@ _LEADS_AWAY = (
     *OTHER_BACKENDS,
 )
 """Variables with which a folder that somebody else made could read the key on its way."""
-
-_TYPES: Mapping[str, type] = {
-    "env": dict,
-    "permissions": dict,
-    "hooks": dict,
-    "apiKeyHelper": str,
-    "model": str,
-    "statusLine": dict,
-    "outputStyle": str,
-    "cleanupPeriodDays": int,
-    "includeCoAuthoredBy": bool,
-    "enabledPlugins": dict,
-    "alwaysThinkingEnabled": bool,
-    "forceLoginMethod": str,
-}
-"""Known keys: one of another type makes Claude Code ignore the whole file."""
 
 
 class Layer(NamedTuple):
@@ -294,7 +278,7 @@ def _layer(path: str, shown: str, project: bool, findings: list[Finding]) -> Opt
     if not isinstance(parsed, dict):
         findings.append(_ignored(shown, 1, _("the top level is not an object")))
         return None
-    for name, kind in _TYPES.items():
+    for name, kind in TYPES.items():
         value = parsed.get(name)
         if name in parsed and (not isinstance(value, kind) or (kind is int and isinstance(value, bool))):
             findings.append(

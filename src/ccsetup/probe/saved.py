@@ -108,7 +108,10 @@ def recognise(
     from urllib.parse import urlsplit
 
     wanted = base_url.strip().rstrip("/").lower()
-    host = urlsplit(wanted).netloc
+    try:
+        host = urlsplit(wanted).netloc
+    except ValueError:  # http://[::1
+        host = ""
     if not host:
         return None, None
     near: tuple[Optional[Preset], Optional[Region]] = None, None

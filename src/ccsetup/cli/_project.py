@@ -1,0 +1,78 @@
+"""``--project``: the settings of the current folder instead of the user's."""
+
+from __future__ import annotations
+
+import os
+from typing import Sequence
+
+from ccsetup import actions
+from ccsetup.actions import World
+from ccsetup.cli._context import Context
+from ccsetup.errors import UsageError
+from ccsetup.i18n import _
+from ccsetup.model import ClientName
+from ccsetup.plan import Note
+
+
+def check(context: Context) -> str:
+    """Return the project: the current folder; UsageError where its settings are the user's own."""
+    folder = context.paths.cwd
+    if os.path.realpath(os.path.join(folder, ".claude")) == os.path.realpath(context.paths.claude_dir):
+        raise UsageError(
+            _("This folder holds your own settings; it is no project."),
+            hint=_("Go into a project, or leave --project out."),
+        )
+    return folder
+
+
+def use(world: World, name: str, clients: Sequence[ClientName], folder: str, *, repair: bool) -> bool:
+    """Make Claude Code use profile *name* in *folder*; tell what Codex needs.  Return whether Claude Code is meant."""
+    profile = world.find(name)
+    wanted = clients or list(profile.parts)
+    if "codex" in wanted:
+        if clients and "codex" not in profile.parts:
+            world.use(profile, "codex")
+        world.notes.append(
+            Note(
+                "info",
+                _("Codex takes no provider from a project's files."),
+                _("Start it with: codex -p {name}").format(name=name),
+            )
+        )
+    if "claude-code" not in wanted:
+        return False
+    path = actions.project_settings(folder)
+    if profile.key_storage == "inline" and _tracked(path):
+        raise UsageError(
+            _("git tracks {file}: the key would be committed.").format(file=world.paths.short(path)),
+            hint=_("Keep the key out of it with: ccsetup init -n {name} --key-storage command --project").format(
+                name=name
+            ),
+        )
+    actions.use_in_project(world, name, folder, repair=repair)
+    return True
+
+
+def _tracked(path: str) -> bool:
+    import subprocess
+
+    folder = os.path.dirname(os.path.dirname(path))
+    try:
+        done = subprocess.run(
+            ["git", "-C", folder, "ls-files", "--error-unmatch", "--", path],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            timeout=5,
+            check=False,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return False
+    return done.returncode == 0
+
+
+def text(context: Context, name: str, folder: str) -> str:
+    """Return what was done, for people."""
+    if not name:
+        return _("Claude Code uses no provider of its own in {folder}.").format(folder=context.paths.short(folder))
+    return _("Claude Code uses profile '{name}' in {folder}.").format(name=name, folder=context.paths.short(folder))

@@ -1,0 +1,90 @@
+"""``ccsetup apply``: make profiles and clients what a document says."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any, Optional
+
+import typer
+
+from ccsetup.cli import _output
+from ccsetup.cli._context import Context
+from ccsetup.clients import CLIENTS
+from ccsetup.errors import DocumentError, UsageError
+from ccsetup.i18n import _
+
+HELP = _(
+    "Make the saved profiles and the clients what FILE says: all of it or, when anything is wrong, nothing. Run again, "
+    "it changes nothing. 'ccsetup export' writes such a file."
+)
+
+
+def command(
+    file: str = typer.Argument(..., metavar="FILE", help=_("YAML or JSON; - for standard input.")),
+    prune: bool = typer.Option(False, "--prune", help=_("Remove the saved profiles that are not in the file.")),
+    codex_version: Optional[str] = typer.Option(
+        None, "--codex-version", metavar="VERSION", help=_("Write for this version of Codex, not the installed one.")
+    ),
+    dry_run: bool = typer.Option(
+        False, "--dry-run", help=_("Show what would change, with keys masked; write nothing.")
+    ),
+    check: bool = typer.Option(False, "--check", help=_("As --dry-run, and exit 4 when something would change.")),
+    as_json: bool = typer.Option(False, "--json", help=_("Print one JSON object.")),
+    lang: Optional[str] = typer.Option(None, "--lang", metavar="LANG", help=_("Language of all texts: en or zh-CN.")),
+) -> int:
+    from ccsetup import declare, provision
+
+    context = Context(codex_version=codex_version or "")
+    try:
+        document = declare.parse(_read(file), _("standard input") if file == "-" else file)
+    except DocumentError as e:  # a file given on the command line, not one of the clients
+        raise UsageError(e.message, hint=e.hint) from None
+    dry = dry_run or check
+    applied, changes = context.run(
+        "apply", lambda w: provision.apply(w, document, prune=prune, secrets=context.secrets), dry=dry
+    )
+    if not dry:
+        from ccsetup.cli import _worktree
+
+        context.notes.extend(_worktree.notes(context, changes))
+    active = {s.client: s.profile for s in applied.switched}
+
+    def show() -> None:
+        something = bool(changes) or context.keyring_changed
+        mark = _output.paint(_("done"), "32") if something else _("unchanged")
+        for client, name in active.items():
+            _output.line(
+                f"{mark}: "
+                + (
+                    _("{client} uses profile '{name}'.").format(client=CLIENTS[client].TITLE, name=name)
+                    if name
+                    else _("{client} uses its own account; no provider is set.").format(client=CLIENTS[client].TITLE)
+                )
+            )
+        for declared in document.profiles:
+            if declared.profile.name not in active.values():
+                _output.line(f"{mark}: " + _("profile '{name}' is saved.").format(name=declared.profile.name))
+        for name in applied.removed:
+            _output.line(f"{mark}: " + _("profile '{name}' is removed.").format(name=name))
+        if not (active or document.profiles or applied.removed):
+            _output.line(f"{mark}.")
+
+    result: dict[str, Any] = {
+        "profiles": [d.profile.name for d in document.profiles],
+        "removed": list(applied.removed),
+        "active": active,
+    }
+    return context.finish("apply", result, changes, as_json=as_json, dry=dry, check=check, show=show)
+
+
+def _read(file: str) -> bytes:
+    from ccsetup.documents import yamldoc
+
+    if file == "-":
+        return sys.stdin.buffer.read(yamldoc.MAX_BYTES + 1)
+    try:
+        with open(os.path.expanduser(file), "rb") as f:
+            return f.read(yamldoc.MAX_BYTES + 1)
+    except OSError as e:
+        raise UsageError(_("{file} cannot be read: {reason}.").format(file=file, reason=e.strerror)) from None

@@ -1,0 +1,281 @@
+"""``ccsetup doctor``: what is wrong with the settings of the clients, and its repair."""
+
+from __future__ import annotations
+
+import re
+import sys
+import time
+from typing import Any, Optional, Sequence
+
+import typer
+
+from ccsetup import disk
+from ccsetup.cli import _output
+from ccsetup.cli._context import Context, lookup, parse_version
+from ccsetup.clients import CLIENTS
+from ccsetup.doctor import keysin, look, repair
+from ccsetup.doctor.checks import Outcome, examine
+from ccsetup.doctor.house import Facts, Finding
+from ccsetup.draft import Draft
+from ccsetup.errors import ChangedMeanwhile, UsageError
+from ccsetup.i18n import _
+from ccsetup.model import CLIENT_NAMES
+from ccsetup.plan import FileChange, Note, Plan
+
+HELP = _(
+    "Look at everything that the clients read, and name what they ignore, refuse or send to the wrong place. "
+    "With --fix, repair what can be repaired: the changes are shown first, and undo takes them back."
+)
+EPILOG = _("Exit codes: 0 healthy (warnings may remain), 1 problems, 2 wrong usage.")
+
+_COMMAND = re.compile(r"\b(?:ccsetup|codex|git|rm|unset|export) [^,;:]{1,70}(?<!\.)")
+
+WIDTH = 100
+"""Columns where the terminal does not tell."""
+
+
+def command(
+    fix: bool = typer.Option(False, "--fix", help=_("Show the repairs as a diff, ask, and carry them out.")),
+    yes: bool = typer.Option(False, "-y", "--yes", help=_("With --fix: do not ask.")),
+    dry_run: bool = typer.Option(False, "--dry-run", help=_("With --fix: show the repairs only, with keys masked.")),
+    verbose: bool = typer.Option(False, "-v", "--verbose", help=_("Show the checks that found nothing as well.")),
+    codex_version: str = typer.Option(
+        "", "--codex-version", metavar="VERSION", help=_("Judge by this version of Codex, not the installed one.")
+    ),
+    as_json: bool = typer.Option(False, "--json", help=_("Print one JSON object.")),
+    lang: Optional[str] = typer.Option(None, "--lang", metavar="LANG", help=_("Language of all texts: en or zh-CN.")),
+) -> int:
+    if (yes or dry_run) and not fix:
+        raise UsageError(_("--yes and --dry-run go with --fix."))
+    run = Run(codex_version)
+    outcomes = run.examine()
+    result: dict[str, Any] = {}
+    if fix and (run.facts.unfinished or any(f.repairs for o in outcomes for f in o.findings)):
+        plan, changes = run.plan()
+        shown = run.diff(plan, changes)
+        if not as_json:
+            _output.line(shown.rstrip("\n"))
+        if dry_run:
+            if as_json:
+                report(run, outcomes, {"diff": shown, "fixed": _fixed(plan)}, verbose=verbose, as_json=True)
+            return 1 if _problems(outcomes) else 0
+        if not yes and not _agreed(as_json):
+            _output.line(_("Nothing was changed."))
+            return 1 if _problems(outcomes) else 0
+        result = {**run.commit(plan, changes, asked=not yes), "fixed": _fixed(plan)}
+        for one, why in plan.failed:
+            run.context.notes.append(
+                Note("warning", _("{id} was not repaired: {why}").format(id=one.check.id, why=why))
+            )
+        run.look()
+        outcomes = run.examine()
+        if not as_json:
+            _output.line()
+    return report(run, outcomes, result, verbose=verbose, as_json=as_json)
+
+
+class Run:
+    """One run: the facts, and drafts of the files."""
+
+    def __init__(self, codex_version: str) -> None:
+        self.context = Context()
+        self._version = parse_version(codex_version) if codex_version else None
+        self.look()
+
+    def look(self) -> None:
+        self.facts: Facts = look.facts(self.context.paths, codex_version=self._version, keyring=lookup)
+
+    def draft(self) -> Draft:
+        return Draft(lambda p: disk.snapshot([p])[p], self.context.paths.short)
+
+    def examine(self) -> list[Outcome]:
+        return examine(repair.view(self.facts, self.draft()))
+
+    def plan(self) -> tuple[repair.Plan, tuple[FileChange, ...]]:
+        draft = self.draft()
+        plan = repair.plan(self.facts, draft)
+        changes = draft.changes()
+        # Copies by others and our own keys hold nothing to edit, but their contents are no less secret.
+        for change in changes:
+            for data in (change.before, change.after):
+                self.context.secrets.update(keysin.values((data or b"").decode("utf-8", "replace")))
+            if change.path.endswith("auth.json"):
+                self.context.secrets.update(_strings(change.before))
+        return plan, changes
+
+    def diff(self, plan: repair.Plan, changes: Sequence[FileChange]) -> str:
+        paths = self.context.paths
+        text = _output.diff(changes, self.context.secrets, paths.short)
+        for path in plan.protect:
+            mode = self.facts.stat_mode(path)
+            text += _("{file}: mode {old:04o} becomes {new:04o}").format(
+                file=paths.short(path), old=mode, new=mode & 0o700
+            )
+            text += "\n"
+        for folder in plan.folders:
+            text += _("{file}: the empty folder is removed").format(file=paths.short(folder)) + "\n"
+        if plan.recover:
+            text += _("The change that was killed halfway is taken back: {commands}").format(
+                commands=", ".join(self.facts.unfinished)
+            )
+            text += "\n"
+        return text
+
+    def commit(self, plan: repair.Plan, shown: Sequence[FileChange], *, asked: bool) -> dict[str, Any]:
+        last: dict[str, Any] = {"changes": tuple(shown)}
+
+        def build() -> Plan:
+            if self.facts.unfinished:  # it was taken back just now, before this plan is made
+                self.facts = self.facts._replace(unfinished=())
+            elif asked and self.plan()[1] != tuple(shown):
+                raise ChangedMeanwhile(
+                    _("Another program changed the files meanwhile. Nothing was changed."),
+                    hint=_("Run the same command again."),
+                )
+            last["changes"] = self.plan()[1]
+            return Plan("doctor --fix", last["changes"])
+
+        done = disk.transaction(build, self.context.paths.state_dir, now=time.time())
+        for path in plan.protect:
+            disk.protect(path)
+        for folder in plan.folders:
+            disk.remove_empty(folder)
+        changed = bool(done.id or plan.protect or plan.folders or plan.recover)
+        files = dict.fromkeys([*self.context.names(last["changes"]), *map(self.context.paths.short, plan.protect)])
+        return {"changed": changed, "files": list(files), "undo": done.id}
+
+
+def _strings(data: Optional[bytes]) -> set[str]:
+    """Return every text in an auth.json, all of which may be keys."""
+    return set(re.findall(r'"([^"\\]{4,})"(?!\s*:)', (data or b"").decode("utf-8", "replace")))
+
+
+def _agreed(as_json: bool) -> bool:
+    if as_json or not all(s is not None and s.isatty() for s in (sys.stdin, sys.stdout)):
+        raise UsageError(
+            _("Nobody is there to ask. Nothing was changed."),
+            hint=_("Carry the repairs out with: ccsetup doctor --fix --yes"),
+        )
+    sys.stdout.write("\n" + _("Carry these repairs out? [y/N]") + " ")
+    sys.stdout.flush()
+    return sys.stdin.readline().strip().lower() in ("y", "yes", "是")
+
+
+def _fixed(plan: repair.Plan) -> list[dict[str, str]]:
+    return [{"id": r.check.id, "text": r.finding.text, "fix": r.finding.fix} for r in plan.done]
+
+
+def _problems(outcomes: Sequence[Outcome]) -> bool:
+    return any(o.result == "problem" for o in outcomes)
+
+
+# What is shown.
+
+
+def report(run: Run, outcomes: Sequence[Outcome], result: dict[str, Any], *, verbose: bool, as_json: bool) -> int:
+    code = 1 if _problems(outcomes) else 0
+    if as_json:
+        _output.print_json("doctor", {**_as_json(run, outcomes), **result}, run.context.notes)
+        return code
+    width = _width()
+    versions = []
+    for client in CLIENT_NAMES:
+        version = run.facts.installed.get(client)
+        shown = ".".join(map(str, version)) if version else _("not found")
+        versions.append(f"{CLIENTS[client].TITLE} {shown}")
+    _output.line(", ".join(versions))
+    for outcome in outcomes:
+        for finding in outcome.findings:
+            _show(run, outcome, finding, width)
+        if verbose and not outcome.findings:
+            mark = _("ok") if outcome.applies else "-"
+            owner = f"{CLIENTS[outcome.check.client].TITLE}: " if outcome.check.client else ""
+            _output.line(f"{mark} {owner}{outcome.check.title} [{outcome.check.id}]")
+    _summary(outcomes, result)
+    _output.print_notes(run.context.notes)
+    return code
+
+
+def _show(run: Run, outcome: Outcome, finding: Finding, width: int) -> None:
+    problem = finding.level == "problem"
+    cross = "✗" if (sys.stdout.encoding or "").lower().startswith("utf") else "x"
+    mark = _output.paint(cross if problem else "!", "31" if problem else "33")
+    place = run.context.paths.short(finding.path) if finding.path else ""
+    if place and finding.line:
+        place += f":{finding.line}"
+    text = _output.mask(f"{place}  {finding.text}" if place else finding.text, run.context.secrets)
+    _output.line(mark + " " + _wrapped(text, width, "    ", 2))
+    label = "--fix: " if finding.repairs else ""
+    _output.line("    " + _wrapped(f"[{outcome.check.id}] {label}{finding.fix}", width, "      ", 4))
+
+
+def _wrapped(text: str, width: int, indent: str, first: int) -> str:
+    """Break *text* at spaces; the first line begins at column *first*."""
+    lines, column = [""], first
+    # A command to type is not broken where it fits on a line of its own.
+    text = _COMMAND.sub(lambda m: m[0].replace(" ", "\0"), _output.safe(text).replace("\n", " "))
+    for word in text.split(" "):
+        word = word.replace("\0", " ")
+        needed = _output.width(word)
+        if lines[-1].strip() and column + 1 + needed > width:
+            lines.append(indent + word)
+            column = len(indent) + needed
+        else:
+            gap = " " if lines[-1] else ""
+            lines[-1] += gap + word
+            column += len(gap) + needed
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def _summary(outcomes: Sequence[Outcome], result: dict[str, Any]) -> None:
+    good = sum(o.result == "ok" for o in outcomes)
+    findings = [f for o in outcomes for f in o.findings]
+    problems = sum(f.level == "problem" for f in findings)
+    text = _("Problems: {problems}, warnings: {warnings}, checks that are ok: {good}.").format(
+        problems=problems, warnings=len(findings) - problems, good=good
+    )
+    fixable = sum(bool(f.repairs) for f in findings)
+    if fixable:
+        text += " " + _("Repair {count} of these with: ccsetup doctor --fix").format(count=fixable)
+    _output.line(text)
+    if result.get("fixed"):
+        text = _("Repaired: {count}.").format(count=len(result["fixed"]))
+        if result.get("undo"):
+            text += " " + _("Take it back with: ccsetup undo")
+        _output.line(text)
+
+
+def _width() -> int:
+    import shutil
+
+    return min(max(shutil.get_terminal_size((WIDTH, 24)).columns, 40), 120)
+
+
+def _as_json(run: Run, outcomes: Sequence[Outcome]) -> dict[str, Any]:
+    short = run.context.paths.short
+    return {
+        "healthy": not _problems(outcomes),
+        "clients": {c: ".".join(map(str, v)) if (v := run.facts.installed.get(c)) else None for c in CLIENT_NAMES},
+        "checks": [
+            {
+                "id": o.check.id,
+                "client": o.check.client,
+                "title": o.check.title,
+                "result": o.result,
+                "findings": [
+                    {
+                        "level": f.level,
+                        "text": _output.mask(f.text, run.context.secrets),
+                        "file": short(f.path),
+                        "line": f.line,
+                        "fix": f.fix,
+                        "fixable": bool(f.repairs),
+                    }
+                    for f in o.findings
+                ],
+            }
+            for o in outcomes
+        ],
+        "changed": False,
+        "files": [],
+    }

@@ -1,0 +1,78 @@
+"""``ccsetup env``: a profile as variables for one terminal."""
+
+from __future__ import annotations
+
+import sys
+from typing import Optional
+
+import typer
+
+from ccsetup import once
+from ccsetup.cli import _output
+from ccsetup.cli._context import Context
+from ccsetup.cli.config_switch import complete
+from ccsetup.documents.edit import MISSING
+from ccsetup.entries import clients_named
+from ccsetup.errors import UsageError
+from ccsetup.i18n import _
+from ccsetup.plan import Note
+
+HELP = _(
+    'Print the lines that make a client use a profile in one terminal only, for: eval "$(ccsetup env NAME)"\n\n'
+    "The key is among them; a terminal gets it masked."
+)
+
+
+def command(
+    name: str = typer.Argument(..., metavar="NAME", help=_("A saved profile."), autocompletion=complete),
+    code_type: Optional[list[str]] = typer.Option(
+        None, "-T", "--code-type", metavar="CLIENT", help=_("claude-code (cc, the default) or codex (cx).")
+    ),
+    shell: str = typer.Option("bash", "--shell", metavar="SHELL", help=_("bash (also sh and zsh), fish or pwsh.")),
+    unset: bool = typer.Option(False, "--unset", help=_("Print the lines that remove these variables again.")),
+    lang: Optional[str] = typer.Option(None, "--lang", metavar="LANG", help=_("Language of all texts: en or zh-CN.")),
+) -> int:
+    if shell not in once.SHELLS:
+        raise UsageError(
+            _("Invalid shell '{value}'. Valid ones: {valid}").format(value=shell, valid=", ".join(once.SHELLS))
+        )
+    context = Context()
+    world = context.world()
+    profile = world.find(name)
+    clients = clients_named(code_type) or (["claude-code"] if "claude-code" in profile.parts else ["codex"])
+    lines: dict[str, object] = {}
+    for client in clients:
+        if client not in profile.parts:
+            world.use(profile, client)
+        found = once.variables(world, profile, client, names_only=unset)
+        lines.update(found)
+        if client == "codex":
+            text = _("Codex takes no provider from variables.")
+            context.notes.append(Note("info", text, _("Start it with: codex --profile {name}").format(name=name)))
+        elif not unset:
+            files = once.overridden(world, list(found))
+            if files:
+                context.notes.append(
+                    Note(
+                        "warning",
+                        _("{file} sets {names}, which Claude Code prefers to these variables.").format(
+                            file=world.paths.short(world.paths.claude_settings), names=", ".join(files)
+                        ),
+                        _("Start it with: ccsetup run {name} -- {program}").format(name=name, program="claude"),
+                    )
+                )
+    terminal = sys.stdout.isatty()
+    for variable, value in lines.items():
+        _output.line(once.export_line(variable, MISSING if unset else value, shell, masked=terminal))
+    if terminal and lines and not unset:
+        how = {"bash": 'eval "$(ccsetup env {name})"', "fish": "ccsetup env {name} --shell fish | source"}
+        how["pwsh"] = "ccsetup env {name} --shell pwsh | Out-String | Invoke-Expression"
+        context.notes.append(
+            Note(
+                "info",
+                _("The key is masked here, because this is a terminal."),
+                _("Use it with: {command}").format(command=how[shell].format(name=name)),
+            )
+        )
+    _output.print_notes([*context.notes, *world.notes])
+    return 0

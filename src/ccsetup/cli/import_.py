@@ -1,0 +1,147 @@
+"""``ccsetup import``: what the clients and other tools have, saved as profiles."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any, Optional
+
+import typer
+
+from ccsetup import actions, presets
+from ccsetup.actions import Switched, World
+from ccsetup.cli import _output
+from ccsetup.cli._context import Context
+from ccsetup.clients import CLIENTS
+from ccsetup.errors import CcsetupError, UsageError
+from ccsetup.i18n import _
+from ccsetup.model import Secret
+from ccsetup.plan import Note
+
+HELP = _(
+    "Save what the clients use now, and what other setup tools have stored, as profiles. First it shows what it found; "
+    "nothing of theirs is changed, and no client is switched."
+)
+
+
+def command(
+    source: Optional[str] = typer.Argument(
+        None, metavar="[SOURCE]", help=_("clients, zcf, ccjk, cc-switch, ccs or ccr; all of them when not given.")
+    ),
+    also: Optional[str] = typer.Option(None, "--from", metavar="SOURCE", help=_("The same, as an option.")),
+    dry_run: bool = typer.Option(False, "--dry-run", help=_("Show what was found; write nothing.")),
+    yes: bool = typer.Option(False, "-y", "--yes", help=_("Do not ask.")),
+    as_json: bool = typer.Option(False, "--json", help=_("Print one JSON object.")),
+    lang: Optional[str] = typer.Option(None, "--lang", metavar="LANG", help=_("Language of all texts: en or zh-CN.")),
+) -> int:
+    from ccsetup import importers
+    from ccsetup.importers import match, stores
+
+    if source and also and source != also:
+        raise UsageError(_("{options} both name a source: give one of them.").format(options=f"{source} / --from"))
+    chosen = source or also
+    if chosen is not None and chosen not in stores.SOURCES:
+        raise UsageError(
+            _("Invalid source '{value}'. Valid ones: {valid}").format(
+                value=_output.safe(chosen), valid=", ".join(stores.SOURCES)
+            )
+        )
+    context = Context()
+    reader = importers.store(context.paths)
+    found = [f for name, read in stores.SOURCES.items() if chosen in (None, name) for f in read(reader)]
+    context.secrets.update(f.key.reveal() for f in found if f.key)
+    known = []
+    for preset_id in presets.ids(context.paths.user_presets) if found else ():
+        try:
+            known.append(context.preset(preset_id))
+        except CcsetupError as e:
+            context.notes.append(Note("warning", e.message, e.hint))
+    proposed = match.proposals(found, known, _saved(context.world()))
+    for proposal in proposed:
+        for text in proposal.notes:
+            context.notes.append(Note("info", text))
+    rows = [_row(p) for p in proposed]
+    requests = [p.request for p in proposed if p.request is not None]
+    if not as_json:
+        _show(rows)
+    if requests and not (yes or dry_run):
+        if not sys.stdin.isatty() or as_json:
+            raise UsageError(
+                _("Saving profiles needs --yes where nobody can be asked."), hint=_("See what it finds with --dry-run.")
+            )
+        if input(_("Save these profiles? [y/N] ")).strip().lower() not in ("y", "yes"):
+            return 1
+
+    def act(world: World) -> list[Switched]:
+        return actions.init(world, requests)
+
+    changes: Any = ()
+    if requests:
+        _switched, changes = context.run("import" + (f" {chosen}" if chosen else ""), act, dry=dry_run)
+
+    def show() -> None:
+        if not requests:
+            return
+        _output.line()
+        for request in requests:
+            mark = _output.paint(_("done"), "32")
+            _output.line(f"{mark}: " + _("profile '{name}' is saved.").format(name=request.name))
+        _output.line(_("Use it with: ccsetup config-switch {name}").format(name=requests[0].name))
+
+    result = {"found": rows, "profiles": [r.name for r in requests]}
+    if dry_run and not as_json:
+        _output.print_notes(context.notes)
+        return 0
+    return context.finish("import", result, changes, as_json=as_json, dry=dry_run, check=False, show=show)
+
+
+def _saved(world: World) -> dict[str, tuple[Any, Optional[Secret]]]:
+    out: dict[str, tuple[Any, Optional[Secret]]] = {}
+    for name, profile in world.profiles.items():
+        key = None
+        if not profile.key_command:  # it is not run for a look: it may ask for a password
+            try:
+                key = world.key(profile)
+            except CcsetupError:
+                pass
+        out[name] = (profile, key)
+    return out
+
+
+def _row(proposal: Any) -> dict[str, Any]:
+    first, request = proposal.found[0], proposal.request
+    key = first.key.reveal() if first.key else ""
+    return {
+        "source": first.source,
+        "found": first.name,
+        "name": request.name if request else "",
+        "provider": request.provider if request else "",
+        "region": request.region if request else "",
+        "url": first.part.url,
+        "last4": key[-4:] if len(key) >= 12 else "",
+        "key_env": first.key_env,
+        "clients": [f.client for f in proposal.found],
+        "skipped": proposal.reason,
+    }
+
+
+def _show(rows: list[dict[str, Any]]) -> None:
+    if not rows:
+        _output.line(_("Nothing was found."))
+        return
+    head = [_("from"), _("profile"), _("provider"), _("URL"), _("key"), _("client")]
+    table = [head]
+    for r in rows:
+        if r["skipped"]:
+            continue
+        key = "…" + r["last4"] if r["last4"] else "$" + r["key_env"] if r["key_env"] else "***"
+        provider = r["provider"] + (f" ({r['region']})" if r["region"] else "")
+        names = ", ".join(CLIENTS[c].TITLE for c in r["clients"])
+        table.append([f"{r['source']}: {r['found']}", r["name"], provider, r["url"], key, names])
+    if len(table) > 1:
+        _output.line(_output.safe(_output.columns(table, indent="")))
+    for r in rows:
+        if r["skipped"]:
+            text = _("left out: {source}: {name} ({url}): {reason}").format(
+                source=r["source"], name=r["found"], url=r["url"], reason=r["skipped"].rstrip(".")
+            )
+            _output.line(_output.safe(text))

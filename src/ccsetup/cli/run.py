@@ -1,0 +1,64 @@
+"""``ccsetup run``: start a client with a profile, without changing any file."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Optional
+
+import typer
+
+from ccsetup import once
+from ccsetup.cli import _output
+from ccsetup.cli._context import Context
+from ccsetup.cli.config_switch import complete
+from ccsetup.errors import CcsetupError, UsageError
+from ccsetup.i18n import _
+from ccsetup.model import ClientName
+
+HELP = _(
+    "Start a client with a saved profile, whichever profile is in use, and change no file. The client gets your "
+    "arguments, and its exit code is the result."
+)
+EPILOG = _("Example: ccsetup run glm -- claude -p 'say hi'")
+
+PROGRAMS: dict[str, ClientName] = {"claude": "claude-code", "codex": "codex"}
+
+
+def command(
+    name: str = typer.Argument(..., metavar="NAME", help=_("A saved profile."), autocompletion=complete),
+    arguments: Optional[list[str]] = typer.Argument(
+        None, metavar="[-- claude|codex [ARGUMENT]...]", help=_("The client; the first one of the profile if left out.")
+    ),
+    lang: Optional[str] = typer.Option(None, "--lang", metavar="LANG", help=_("Language of all texts: en or zh-CN.")),
+) -> int:
+    context = Context()
+    world = context.world()
+    profile = world.find(name)
+    argv = list(arguments or ())
+    if not argv:
+        argv = ["claude" if "claude-code" in profile.parts else "codex"]
+    client = PROGRAMS.get(os.path.basename(argv[0]))
+    if client is None:
+        raise UsageError(
+            _("'{program}' is none of the clients: claude, codex.").format(program=_output.safe(argv[0])),
+            hint=_('For other programs: eval "$(ccsetup env {name})"').format(name=name),
+        )
+    import shutil
+
+    start = once.start(world, profile, client, argv[1:])
+    environ = {k: v for k, v in os.environ.items() if k not in start.unset or k == profile.key_env}
+    environ.update(start.set)
+    _output.print_notes([*context.notes, *world.notes])
+    sys.stderr.flush()
+    # Not execvpe: where a program cannot be started, it goes on to the next one of that name on PATH.
+    path = argv[0] if os.sep in argv[0] else shutil.which(argv[0]) or ""
+    if not path:
+        raise CcsetupError(_("'{program}' is not installed, or not on PATH.").format(program=_output.safe(argv[0])))
+    try:
+        # The client takes our place: signals, the terminal and the exit code are its own.
+        os.execve(path, [argv[0], *start.arguments, *argv[1:]], environ)  # noqa: S606 - that is the command
+    except OSError as e:
+        raise CcsetupError(
+            _("'{program}' cannot be started: {reason}.").format(program=_output.safe(path), reason=e.strerror)
+        ) from None

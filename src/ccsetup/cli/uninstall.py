@@ -1,0 +1,84 @@
+"""``ccsetup uninstall``: take out of the clients' files what ccsetup wrote there."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any, Optional
+
+import typer
+
+from ccsetup import actions
+from ccsetup.cli import _output
+from ccsetup.cli._context import Context
+from ccsetup.clients import CLIENTS
+from ccsetup.errors import UsageError
+from ccsetup.i18n import _
+
+HELP = _(
+    "Take out of the clients' files what ccsetup wrote there, and remove the saved profiles and keys. The clients use "
+    "their own accounts again. 'ccsetup undo' brings all of it back for as long as its records are there."
+)
+
+
+def command(
+    yes: bool = typer.Option(False, "-y", "--yes", help=_("Do not ask.")),
+    keep_profiles: bool = typer.Option(False, "--keep-profiles", help=_("Leave the saved profiles and their keys.")),
+    dry_run: bool = typer.Option(
+        False, "--dry-run", help=_("Show what would change, with keys masked; write nothing.")
+    ),
+    as_json: bool = typer.Option(False, "--json", help=_("Print one JSON object.")),
+    lang: Optional[str] = typer.Option(None, "--lang", metavar="LANG", help=_("Language of all texts: en or zh-CN.")),
+) -> int:
+    context = Context()
+    if not (yes or dry_run):
+        if not sys.stdin.isatty() or as_json:
+            raise UsageError(
+                _("Uninstalling needs --yes where nobody can be asked."), hint=_("See what it does with --dry-run.")
+            )
+        if input(_("Take ccsetup's settings out of the clients? [y/N] ")).strip().lower() not in ("y", "yes"):
+            return 1
+    switched, changes = context.run(
+        "uninstall", lambda w: actions.uninstall(w, keep_profiles=keep_profiles), dry=dry_run
+    )
+    stays = [p for p in _stays(context) if os.path.lexists(p)]
+
+    def show() -> None:
+        mark = _output.paint(_("done"), "32") if changes else _("unchanged")
+        _output.line(f"{mark}: " + _("the clients hold nothing of ccsetup's any more."))
+        for s in switched:
+            _output.line("  " + _("{client} uses its own account.").format(client=CLIENTS[s.client].TITLE))
+        for change in changes:
+            if change.path != context.paths.state:
+                text = _("removed {file}") if change.after is None else _("changed {file}")
+                _output.line("  " + text.format(file=context.paths.short(change.path)))
+        if stays:
+            _output.line(_("This stays:"))
+            what = {
+                context.paths.state_dir: _("what 'ccsetup undo' needs; it holds the keys that were in the files"),
+                context.paths.config_dir: _("your own settings and presets"),
+                context.paths.profiles: _("profiles"),
+            }
+            _output.line(_output.columns([[context.paths.short(p), what[p]] for p in stays]))
+            _output.line(_("Remove it with: rm -r {folders}").format(folders=" ".join(_folders(context, stays))))
+
+    result: dict[str, Any] = {
+        "active": {s.client: s.profile for s in switched},
+        "stays": [context.paths.short(p) for p in stays],
+    }
+    return context.finish("uninstall", result, changes, as_json=as_json, dry=dry_run, check=False, show=show)
+
+
+def _stays(context: Context) -> list[str]:
+    paths = context.paths
+    if os.path.lexists(paths.profiles):
+        return [paths.state_dir, paths.profiles]
+    own = os.path.lexists(paths.settings) or os.path.lexists(paths.user_presets)
+    return [paths.state_dir, *([paths.config_dir] if own else [])]
+
+
+def _folders(context: Context, stays: list[str]) -> list[str]:
+    import shlex
+
+    folders = [context.paths.config_dir if p == context.paths.profiles else p for p in stays]
+    return [shlex.quote(f) if " " in f else context.paths.short(f) for f in folders]

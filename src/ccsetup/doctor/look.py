@@ -1,0 +1,245 @@
+"""Gathers what the checks look at that is not the text of a settings file.  Reads the disk and asks programs."""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+from typing import Callable, Mapping, Optional, Sequence
+
+from ccsetup import disk, presets
+from ccsetup.clients import installed
+from ccsetup.clients.base import Version
+from ccsetup.clients.codex import TUI_SERVER
+from ccsetup.doctor.house import Daemon, Facts
+from ccsetup.errors import CcsetupError
+from ccsetup.i18n import _
+from ccsetup.model import ClientName, Preset, Secret
+from ccsetup.paths import Paths
+
+OLD = 3600.0
+"""Seconds after which a temporary file belongs to no running program."""
+LOCK_OLD = 60.0
+"""Seconds.  Claude Code renews its lock every 5, and takes one for abandoned after 10."""
+_MOST = 400
+"""Files that are looked at in the folders of other programs."""
+_SIZE = 1 << 20
+
+
+def facts(
+    paths: Paths,
+    *,
+    codex_version: Optional[Version] = None,
+    etc: str = "/etc",
+    keyring: Callable[[str], Optional[Secret]],
+) -> Facts:
+    """Return the facts of this machine.  *codex_version* counts instead of the installed one."""
+    versions: Mapping[ClientName, Optional[Version]] = {
+        "claude-code": installed.claude_version(paths.environ),
+        "codex": codex_version or installed.codex_version(paths.environ),
+    }
+    return Facts(
+        paths=paths,
+        installed=versions,
+        load_presets=_presets(paths),
+        tracked=_tracked(),
+        stat_mode=_mode,
+        others=_others(paths),
+        temporary=_temporary(paths),
+        stale_locks=_locks(paths),
+        unfinished=[r.command for r in disk.unfinished(paths.state_dir)],
+        daemon=_daemon(paths, versions["codex"]),
+        etc=etc,
+        keyring=keyring,
+    )
+
+
+def _presets(paths: Paths) -> Callable[[], Sequence[Preset]]:
+    loaded: list[Preset] = []
+
+    def load() -> Sequence[Preset]:
+        for name in presets.ids(paths.user_presets) if not loaded else ():
+            try:
+                loaded.append(presets.load(name, paths.user_presets))
+            except CcsetupError:
+                continue  # ``ccsetup list`` says what is wrong with it
+        return loaded
+
+    return load
+
+
+def _mode(path: str) -> int:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return -1
+    if not stat.S_ISREG(found.st_mode) or (hasattr(os, "geteuid") and os.geteuid() not in (0, found.st_uid)):
+        return -1
+    return stat.S_IMODE(found.st_mode)
+
+
+# Copies and leftovers.
+
+
+def _others(paths: Paths) -> list[str]:
+    """Return the copies of settings that other programs keep beside the originals, and zcf's own store."""
+    out: list[str] = []
+    beside = (
+        (paths.claude_dir, ("settings.json.", "settings.json~", "settings.local.json.", "config.backup.")),
+        (paths.codex_home, ("config.toml.", "config.toml~", "auth.json.", "config.backup.", ".env.")),
+        (paths.home, (".claude.json.b", ".claude.json.corrupted", ".claude.json~")),
+    )
+    for folder, beginnings in beside:
+        for name in _list(folder):
+            path = os.path.join(folder, name)
+            if name.startswith(beginnings) and not name.endswith((".lock", ".tmp")):
+                out.append(path)
+            elif name.startswith("backup") and folder != paths.home and os.path.isdir(path):
+                _walk(path, out, 3)
+    _walk(os.path.join(paths.home, ".ufomiao"), out, 3)
+    return [p for p in out if _small(p)]
+
+
+def _walk(folder: str, out: list[str], depth: int) -> None:
+    for name in _list(folder):
+        path = os.path.join(folder, name)
+        if os.path.islink(path) or len(out) > _MOST:
+            continue
+        if os.path.isdir(path):
+            if depth:
+                _walk(path, out, depth - 1)
+        elif name.endswith((".json", ".toml", ".env", ".bak", ".yaml")) or "backup" in name or name == ".env":
+            out.append(path)
+
+
+def _list(folder: str) -> list[str]:
+    try:
+        return sorted(os.listdir(folder))
+    except OSError:
+        return []
+
+
+def _small(path: str) -> bool:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return False
+    return stat.S_ISREG(found.st_mode) and found.st_size <= _SIZE
+
+
+def _temporary(paths: Paths) -> list[str]:
+    out = []
+    now = time.time()
+    folders = (paths.claude_dir, paths.codex_home, paths.home, paths.config_dir, os.path.join(paths.config_dir, "keys"))
+    for folder in dict.fromkeys(folders):
+        for name in _list(folder):
+            path = os.path.join(folder, name)
+            if name.startswith(".") and ".ccsetup-" in name and now - _time(path) > OLD and _small(path):
+                out.append(path)
+    return out
+
+
+def _locks(paths: Paths) -> list[str]:
+    path = paths.claude_json + ".lock"
+    stale = os.path.isdir(path) and not _list(path) and time.time() - _time(path) > LOCK_OLD
+    return [path] if stale else []
+
+
+def _time(path: str) -> float:
+    try:
+        return os.lstat(path).st_mtime
+    except OSError:
+        return time.time()
+
+
+# Git.
+
+
+def _tracked() -> Callable[[Sequence[str]], Mapping[str, str]]:
+    known: dict[str, str] = {}
+
+    def ask(files: Sequence[str]) -> Mapping[str, str]:
+        for path in files:
+            if path not in known:
+                known[path] = _git_state(path)
+        return {p: known[p] for p in files if known[p]}
+
+    return ask
+
+
+def _git_state(path: str) -> str:
+    real = os.path.realpath(path)
+    folder = os.path.dirname(real)
+    top = folder
+    while not os.path.exists(os.path.join(top, ".git")):
+        parent = os.path.dirname(top)
+        if parent == top:
+            return ""
+        top = parent
+    if _git(top, "ls-files", "--error-unmatch", "--", real) == 0:
+        return "tracked"
+    return "open" if _git(top, "check-ignore", "-q", "--", real) == 1 else ""
+
+
+def _git(top: str, *arguments: str) -> int:
+    import subprocess
+
+    try:
+        done = subprocess.run(
+            ["git", "-C", top, *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            timeout=5,
+            check=False,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return -1
+    return done.returncode
+
+
+# Codex's background process.
+
+
+def _daemon(paths: Paths, version: Optional[Version]) -> Optional[Daemon]:
+    """Ask Codex for its background process, where one was ever started (observed with 0.169.0)."""
+    note = os.path.join(paths.codex_home, "app-server-daemon", "daemon.pid")
+    if version is None or version < TUI_SERVER or not os.path.isfile(note):
+        return None
+    import json
+    import subprocess
+
+    try:
+        done = subprocess.run(
+            ["codex", "app-server", "daemon", "version"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=dict(paths.environ),
+            timeout=5,
+            check=False,
+        )
+        said = json.loads(done.stdout)
+    except (OSError, subprocess.SubprocessError, ValueError):
+        return None
+    if not isinstance(said, dict) or said.get("status") != "running":
+        return None
+    server, program = str(said.get("appServerVersion", "")), str(said.get("cliVersion", ""))
+    stale = ""
+    if server and program and server != program:
+        stale = _("A Codex {old} runs in the background; {new} is installed.").format(old=server, new=program)
+    else:
+        started = _time(note)
+        newer = [p for p in (paths.codex_dotenv, os.path.join(paths.codex_home, "auth.json")) if _newer(p, started)]
+        if newer:
+            stale = _("A Codex in the background started before {file} was changed, and keeps the old keys.").format(
+                file=paths.short(newer[0])
+            )
+    return Daemon(True, server, stale)
+
+
+def _newer(path: str, started: float) -> bool:
+    try:
+        return os.stat(path).st_mtime > started
+    except OSError:
+        return False

@@ -1,0 +1,94 @@
+"""Checks of ccsetup's own record: saved profiles, their keys, and which one each client uses."""
+
+from __future__ import annotations
+
+from typing import Iterator
+
+from ccsetup import profiles
+from ccsetup.clients import CLIENTS
+from ccsetup.doctor import known
+from ccsetup.doctor.house import Edits, Finding, House
+from ccsetup.documents.edit import Edit, Set, lookup
+from ccsetup.errors import CcsetupError, DocumentError
+from ccsetup.i18n import _
+from ccsetup.model import CLIENT_NAMES
+
+
+def record(house: House) -> Iterator[Finding]:
+    path = house.paths.profiles
+    try:
+        profiles.parse(house.text(path), house.paths.short(path))
+    except CcsetupError as e:
+        line = e.line if isinstance(e, DocumentError) else 0
+        yield Finding(
+            "problem", _("The saved profiles cannot be read: {why}").format(why=e.message), e.hint, path, line
+        )
+        return
+    if house.broken(house.paths.state, "json") is not None:
+        text = _("The record of what was set is damaged: ccsetup begins a new one.")
+        yield Finding("warning", text, _("Run: ccsetup config-switch NAME"), house.paths.state)
+    ids = {p.id: p for p in house.presets}
+    state = house.data(house.paths.state, "json")
+    using = {c: lookup(state, ("clients", c, "profile")) for c in CLIENT_NAMES}
+    for name, profile in house.profiles.items():
+        line = house.line(path, "toml", profiles.path(name))
+        if profile.provider not in ids:
+            text = _("Profile '{name}' is for provider '{provider}', which there is not.").format(
+                name=name, provider=profile.provider
+            )
+            fix = _("Run: ccsetup init -n {name} -p PROVIDER -k KEY, or ccsetup list to see them.").format(name=name)
+            yield Finding("problem", text, fix, path, line)
+            continue
+        active = [CLIENTS[c].TITLE for c in CLIENT_NAMES if using[c] == name]
+        missing = ""
+        if profile.key_storage == "env":
+            missing = profile.key_env if not house.environ.get(profile.key_env, "").strip() else ""
+        elif profile.key_storage == "keyring":
+            missing = _("the keyring") if house.facts.keyring(name) is None else ""
+        elif not profile.key_command and not house.saved_key(profile):
+            missing = house.paths.short(house.paths.key_file(name))
+        if missing:
+            text = _("The key of profile '{name}' is not where it was saved: {place}").format(name=name, place=missing)
+            fix = (
+                _("Run: export {name}=KEY").format(name=profile.key_env)
+                if profile.key_storage == "env"
+                else _("Run: ccsetup key set {name}").format(name=name)
+            )
+            yield Finding("problem" if active and profile.key_storage != "inline" else "warning", text, fix, path, line)
+    for client, chosen in using.items():
+        if isinstance(chosen, str) and chosen and chosen not in house.profiles:
+            text = _("{client} was set to profile '{name}', which is no longer saved.").format(
+                client=CLIENTS[client].TITLE, name=chosen
+            )
+            fix = _("Run: ccsetup config-switch NAME -T {client}").format(client=client)
+            yield Finding("warning", text, fix, house.paths.state)
+
+
+def models(house: House) -> Iterator[Finding]:
+    """Retired models that a saved profile names: the next switch would write them again."""
+    ids = {p.id: p for p in house.presets}
+    for name, profile in house.profiles.items():
+        preset = ids.get(profile.provider)
+        if preset is None:
+            continue
+        table = lookup(house.data(house.paths.profiles, "toml"), profiles.path(name))
+        edits: list[Edit] = []
+        old = ""
+        for client in CLIENT_NAMES:
+            part = lookup(table, (client,))
+            for field, value in part.items() if isinstance(part, dict) else ():
+                if "model" in field and isinstance(value, str) and known.successor(preset, value)[0]:
+                    old = old or value
+                    edits.append(Set((*profiles.path(name), client, field), known.successor(preset, value)[0]))
+        if edits:
+            first = edits[0]
+            yield Finding(
+                "warning",
+                _("Profile '{name}' names a model that {provider} has replaced: {model}").format(
+                    name=name, provider=preset.name, model=old
+                ),
+                _("Change to {models}.").format(models=known.successor(preset, old)[0]),
+                house.paths.profiles,
+                house.line(house.paths.profiles, "toml", first.path),
+                (Edits(house.paths.profiles, "toml", tuple(edits)),),
+            )

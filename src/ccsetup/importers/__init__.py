@@ -1,0 +1,66 @@
+"""Moving in: what the clients and other tools have, as proposals for profiles.
+
+``stores`` reads each tool's own files, ``match`` finds presets and names; only this module opens anything.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any, Mapping, Optional
+
+from ccsetup.importers.found import Found, Store
+from ccsetup.paths import Paths
+
+MAX_BYTES = 4 << 20
+
+
+def store(paths: Paths) -> Store:
+    """Return a reader of the files below *paths*."""
+    return Store(paths.home, paths.claude_settings, paths.codex_home, _text, _names, rows)
+
+
+def _text(path: str) -> Optional[str]:
+    import stat
+
+    try:
+        if not stat.S_ISREG(os.stat(path).st_mode):  # opening a pipe would wait for ever
+            return None
+        with open(path, encoding="utf-8-sig", errors="replace") as f:
+            return f.read(MAX_BYTES)
+    except OSError:
+        return None
+
+
+def _names(folder: str) -> list[str]:
+    try:
+        return sorted(os.listdir(folder))
+    except OSError:
+        return []
+
+
+def rows(path: str, table: str) -> list[Mapping[str, Any]]:
+    """Return the rows of *table*, which is one of our own words; [] where there is no such database or table.
+
+    The database is opened read-only.  ``immutable`` leaves no -wal and -shm file behind, but misses what its own
+    program has not checkpointed yet: it is for a database without such a file.
+    """
+    import sqlite3
+    from urllib.parse import quote
+
+    if not os.path.isfile(path):
+        return []
+    option = "mode=ro" if os.path.exists(path + "-wal") else "mode=ro&immutable=1"
+    try:
+        db = sqlite3.connect(f"file:{quote(path)}?{option}", uri=True, timeout=2)
+    except sqlite3.Error:
+        return []
+    try:
+        db.row_factory = sqlite3.Row
+        return [dict(row) for row in db.execute(f"SELECT * FROM {table}")]  # noqa: S608 - a fixed word
+    except sqlite3.Error:
+        return []
+    finally:
+        db.close()
+
+
+__all__ = ["Found", "Store", "rows", "store"]

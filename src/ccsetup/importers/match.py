@@ -1,0 +1,223 @@
+"""From what was found to requests: presets by address, one profile for both clients, names that are free."""
+
+from __future__ import annotations
+
+import re
+from typing import Iterable, Mapping, NamedTuple, Optional, Sequence
+
+from ccsetup import profiles, urls
+from ccsetup.actions import Request
+from ccsetup.errors import CcsetupError
+from ccsetup.i18n import _
+from ccsetup.importers.found import Found
+from ccsetup.model import ClaudeEndpoint, ClientName, CodexEndpoint, Preset, Region, Secret, Unsupported
+from ccsetup.profiles import Part, Profile
+
+
+class Proposal(NamedTuple):
+    """One profile that an import would make, or a provider that it leaves out."""
+
+    found: tuple[Found, ...]
+    request: Optional[Request]
+    """None: *reason* says why it is left out."""
+    reason: str
+    notes: tuple[str, ...]
+
+
+class _Matched(NamedTuple):
+    preset: Preset
+    region: str
+    part: Part
+    notes: tuple[str, ...]
+
+
+def proposals(
+    found: Sequence[Found], presets: Sequence[Preset], saved: Mapping[str, tuple[Profile, Optional[Secret]]]
+) -> list[Proposal]:
+    """Return one proposal for each provider in *found*; *saved* are the profiles there are, with their keys."""
+    out: list[Proposal] = []
+    names = {*saved, *profiles.RESERVED}
+    by_id = {p.id: p for p in presets}
+    for one in found:
+        preset = match(one, presets)
+        if isinstance(preset, str):
+            out.append(Proposal((one,), None, preset, ()))
+            continue
+        reason = _problem(one, preset)
+        if reason:
+            out.append(Proposal((one,), None, reason, ()))
+            continue
+        there = next((n for n, (p, key) in saved.items() if _same(p, key, one, preset, by_id)), "")
+        if there:
+            out.append(Proposal((one,), None, _("it is there as profile '{name}'").format(name=there), ()))
+            continue
+        if _joined(out, one, preset):
+            continue
+        twin = next((p.request.name for p in out if p.request and _twin(p.request, one, preset)), "")
+        if twin:
+            out.append(Proposal((one,), None, _("it is the same as '{name}'").format(name=twin), ()))
+            continue
+        name = _free(one, preset, names)
+        names.add(name)
+        request = Request(
+            name=name,
+            provider=preset.preset.id,
+            region=preset.region,
+            parts={one.client: preset.part},
+            key=one.key,
+            key_storage="env" if one.key_env and one.key is None else "",
+            key_env=one.key_env if one.key is None else "",
+            activate=frozenset(),
+        )
+        out.append(Proposal((one,), request, "", preset.notes))
+    return out
+
+
+def match(found: Found, presets: Iterable[Preset]) -> _Matched | str:
+    """Return the preset whose address *found* has, with what differs from it; or why there is none.
+
+    Any other address is ``custom``; where no model is named, Claude Code sends its own ids there, as to ``anthropic``.
+    """
+    for preset in presets:
+        for region in preset.regions:
+            endpoint = region.claude if found.client == "claude-code" else region.codex
+            urls_here = {profiles.codex_url(region.chat_url)} if found.chat and region.chat_url else set()
+            if not isinstance(endpoint, Unsupported) and endpoint.base_url:
+                urls_here.add(endpoint.base_url.rstrip("/"))
+            if isinstance(region.codex, CodexEndpoint) and found.chat:
+                urls_here.add(region.codex.base_url.rstrip("/"))
+            if found.part.url in urls_here - {""}:
+                return _known(found, preset, region.id, endpoint, _moved(found, endpoint))
+        for old in preset.legacy_urls:
+            if profiles.claude_url(old.url) == profiles.claude_url(found.part.url) and old.client == found.client:
+                region = _near(preset, found)
+                endpoint = region.claude if found.client == "claude-code" else region.codex
+                if old.still_works and not found.chat:
+                    return _known(found, preset, region.id, endpoint, (), url=found.part.url)
+                return _known(found, preset, region.id, endpoint, _moved(found, endpoint))
+    if found.chat:
+        return _("it speaks only Chat Completions, which neither client does")
+    problem = urls.problem(found.part.url)
+    if problem:
+        return problem
+    native = found.client == "claude-code" and not found.part.primary_model
+    custom = next((p for p in presets if p.id == ("anthropic" if native else "custom")), None)
+    if custom is None:
+        return _("no preset has this address")
+    return _Matched(custom, custom.regions[0].id, found.part, ())
+
+
+def _moved(found: Found, endpoint: ClaudeEndpoint | CodexEndpoint | Unsupported) -> tuple[str, ...]:
+    """Return a note where the client will not use the address that was found."""
+    if isinstance(endpoint, Unsupported) or endpoint.base_url.rstrip("/") == found.part.url:
+        return ()
+    return (_("{old} is replaced by {new}.").format(old=found.part.url, new=endpoint.base_url),)
+
+
+def _near(preset: Preset, found: Found) -> Region:
+    """Return the region of *preset* at the host of an older address, or its default one."""
+    host = profiles.origin(found.part.url)
+    for region in preset.regions:
+        for endpoint in (region.claude, region.codex):
+            if not isinstance(endpoint, Unsupported) and profiles.origin(endpoint.base_url) == host:
+                return region
+    return preset.regions[0]
+
+
+def _known(
+    found: Found,
+    preset: Preset,
+    region: str,
+    endpoint: ClaudeEndpoint | CodexEndpoint | Unsupported,
+    notes: tuple[str, ...],
+    url: str = "",
+) -> _Matched:
+    """Return *found* as a profile of *preset*: without what that says as well, and with today's models."""
+    part, out = found.part, list(notes)
+    fields: dict[str, str] = {"url": url}
+    tiers = endpoint.models if isinstance(endpoint, ClaudeEndpoint) else None
+    default = tiers.primary if tiers else endpoint.model if isinstance(endpoint, CodexEndpoint) else ""
+    if isinstance(endpoint, ClaudeEndpoint) and part.auth != endpoint.auth and found.source != "ccr":
+        fields["auth"] = part.auth
+    successor = {m.id: m.successor for m in preset.legacy_models}
+    primary = part.primary_model or default
+    for field in ("primary_model", "haiku_model", "sonnet_model", "opus_model"):
+        model = getattr(part, field)
+        if model in successor:
+            out.append(_("{old} is retired: {new} takes its place.").format(old=model, new=successor[model]))
+            model = successor[model]
+        own = default if field == "primary_model" else getattr(tiers, field.removesuffix("_model"), "")
+        if model and model != own and (field == "primary_model" or model != primary or own != default):
+            fields[field] = model
+    return _Matched(preset, region, Part(**fields), tuple(dict.fromkeys(out)))  # type: ignore[arg-type]
+
+
+def _problem(found: Found, matched: _Matched) -> str:
+    """Return why no client could use this, or ""."""
+    if found.key is None and not found.key_env and matched.preset.key_required:
+        return _("there is no key with it")
+    profile = Profile("x", matched.preset.id, matched.region, "inline", "", {found.client: matched.part})
+    try:
+        if found.client == "claude-code":
+            profiles.claude_endpoint(profile, matched.preset)
+        elif profiles.codex_endpoint(profile, matched.preset).wire == "chat":
+            return _("it speaks only Chat Completions, which Codex does not")
+    except CcsetupError as e:
+        return e.message
+    return ""
+
+
+def _joined(out: list[Proposal], found: Found, matched: _Matched) -> bool:
+    """Add *found* to a proposal for the other client of the same provider with the same key, if there is one."""
+    for i, other in enumerate(out):
+        request = other.request
+        if (
+            request is not None
+            and matched.preset.id != "custom"
+            and found.source == other.found[0].source
+            and (request.provider, request.region) == (matched.preset.id, matched.region)
+            and found.client not in request.parts
+            and found.key is not None
+            and request.key == found.key
+        ):
+            parts: dict[ClientName, Part] = {**request.parts, found.client: matched.part}
+            notes = tuple(dict.fromkeys((*other.notes, *matched.notes)))
+            out[i] = Proposal((*other.found, found), request._replace(parts=parts), "", notes)
+            return True
+    return False
+
+
+def _twin(request: Request, found: Found, matched: _Matched) -> bool:
+    return (
+        (request.provider, request.region) == (matched.preset.id, matched.region)
+        and request.parts.get(found.client) == matched.part
+        and request.key == found.key
+    )
+
+
+def _same(
+    profile: Profile, key: Optional[Secret], found: Found, matched: _Matched, presets: Mapping[str, Preset]
+) -> bool:
+    if found.client not in profile.parts or profile.provider not in presets:
+        return False
+    if found.key != key if found.key is not None else found.key_env != profile.key_env:
+        return False
+    wanted = Profile("x", matched.preset.id, matched.region, "inline", "", {found.client: matched.part})
+    endpoint = profiles.claude_endpoint if found.client == "claude-code" else profiles.codex_endpoint
+    try:
+        return endpoint(profile, presets[profile.provider]) == endpoint(wanted, matched.preset)
+    except CcsetupError:
+        return False
+
+
+def _free(found: Found, matched: _Matched, names: set[str]) -> str:
+    """Return a name for the profile that is free: the preset's for what a client uses now, else the store's."""
+    own = found.name
+    if found.source == "clients" and found.client == "claude-code":  # the settings have no name of their own for it
+        own = re.sub(r"^\w+://|:\d+$", "", profiles.origin(matched.part.url)) if matched.part.url else ""
+    slug = re.sub(r"[^A-Za-z0-9_-]+", "-", own).strip("-_")[:56] or matched.preset.id
+    name, n = slug, 1
+    while name in names:
+        n += 1
+        name = f"{slug}-{n}"
+    return name

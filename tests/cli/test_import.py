@@ -1,0 +1,162 @@
+"""``ccsetup import``: each store, read as its own tool writes it, becomes profiles, and is left as it was."""
+
+from __future__ import annotations
+
+import json
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support import cc, stores
+
+
+def port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+def imported(home: Path, source: str) -> dict[str, Any]:
+    """Import *source*, check what every import promises, and return the rows by what the store calls them."""
+    before = cc.files(home)
+    look = cc.main("import", source, "--dry-run")
+    assert look.ok, look
+    assert cc.files(home) == before
+    refused = cc.main("import", source)  # nobody can be asked here
+    assert refused.rc == 2, refused
+    done = cc.main("import", source, "--yes", "--json")
+    assert done.ok, done
+    assert "sk-" not in look.stdout + look.stderr + done.stdout + done.stderr
+    after = cc.files(home)
+    assert {n: after[n] for n in before} == before  # nothing of theirs is changed
+    again = cc.main("import", source, "--json")
+    assert again.json["result"]["profiles"] == [], again
+    assert cc.files(home) == after
+    return {row["found"]: row for row in done.json["result"]["found"]}
+
+
+def key(home: Path, name: str) -> str:
+    return (home / ".config/ccsetup/keys" / name).read_text()
+
+
+def test_zcf(home: Path) -> None:
+    """Its profiles of Claude Code by preset or address, and its provider of Codex, whose key Codex itself ignores."""
+    stores.by_zcf(home)
+    rows = imported(home, "zcf")
+    assert (rows["glm-cn"]["provider"], rows["glm-cn"]["region"]) == ("glm", "cn")
+    assert key(home, rows["glm-cn"]["name"]) == "sk-zcf-glm-0123456789"
+    assert rows["custom-config"]["url"] == "https://gate.example.com/one"
+    assert key(home, rows["custom-config"]["name"]) == "sk-zcf-gate-0123456789"
+    codex = rows["custom-api-key"]
+    assert (codex["clients"], codex["provider"]) == (["codex"], "custom")
+    assert key(home, codex["name"]) == "sk-zcf-codex-0123456789"
+    assert cc.main("config-switch", codex["name"]).ok
+    assert cc.main("config-switch", rows["custom-config"]["name"]).ok
+    env = json.loads((home / ".claude/settings.json").read_bytes())["env"]
+    assert env["ANTHROPIC_API_KEY"] == "sk-zcf-gate-0123456789"
+    assert env["ANTHROPIC_BASE_URL"] == "https://gate.example.com/one"
+
+
+def test_ccs(home: Path) -> None:
+    """Its settings files; a name that has a meaning in ccsetup gets a number."""
+    stores.by_ccs(home)
+    rows = imported(home, "ccs")
+    assert (rows["myglm"]["provider"], rows["myglm"]["region"]) == ("glm", "intl")
+    assert rows["relay"]["name"] == "relay-2"
+    assert rows["relay"]["provider"] == "custom"
+    assert key(home, "relay-2") == "sk-ccs-relay-0123456789"
+
+
+def test_ccr(home: Path) -> None:
+    """Providers that have an Anthropic address of their own; the others say why they are left out."""
+    stores.by_ccr(home, port())
+    rows = imported(home, "ccr")
+    assert rows["openrouter"]["provider"] == "openrouter"
+    assert rows["openrouter"]["clients"] == ["claude-code"]
+    assert key(home, "openrouter") == "sk-or-v1-ccr-0123456789"
+    assert (rows["zai"]["provider"], rows["zai"]["region"], rows["zai"]["key_env"]) == ("glm", "intl", "ZAI_KEY")
+    assert "Chat Completions" in rows["mine"]["skipped"]
+    profile = cc.main("profile", "show", "zai", "--json").json["result"]
+    assert (profile["key_storage"], profile["key_env"]) == ("env", "ZAI_KEY")
+
+
+def test_ccjk(home: Path) -> None:
+    """Its JSON files, broken ones left out; a retired model is replaced."""
+    stores.by_ccjk(home)
+    rows = imported(home, "ccjk")
+    assert list(rows) == ["work"]
+    assert rows["work"]["provider"] == "minimax"
+    assert key(home, "work") == "sk-ccjk-0123456789"
+
+
+@pytest.mark.parametrize("wal", [False, True])
+def test_cc_switch(home: Path, wal: bool) -> None:
+    """Its database, opened read-only: official accounts and other programs are no providers."""
+    stores.by_cc_switch(home)
+    database = home / ".cc-switch" / "cc-switch.db"
+    if wal:
+        import sqlite3
+
+        db = sqlite3.connect(database)
+        db.execute("PRAGMA journal_mode=WAL")
+        db.execute("UPDATE providers SET name = 'Kimi' WHERE id = '1'")
+        db.commit()  # as while cc-switch runs: the change is in the -wal file only
+    rows = {row["found"]: row for row in cc.main("import", "cc-switch", "--dry-run", "--json").json["result"]["found"]}
+    if wal:
+        db.close()
+        assert "Kimi" in rows
+        return
+    rows = imported(home, "cc-switch")
+    assert sorted(rows) == ["Kimi For Coding", "Mein Anbieter 服务"]
+    assert rows["Kimi For Coding"]["provider"] == "kimi"
+    assert rows["Kimi For Coding"]["name"] == "Kimi-For-Coding"
+    codex = rows["Mein Anbieter 服务"]
+    assert (codex["provider"], codex["clients"], codex["name"]) == ("custom", ["codex"], "Mein-Anbieter")
+    assert key(home, "Mein-Anbieter") == "sk-codex-0123456789"
+
+
+def test_clients(home: Path) -> None:
+    """What both clients use now with one key of one provider is one profile for both, with today's address."""
+    secret = "sk-hand-0123456789abcd"
+    env = {"ANTHROPIC_BASE_URL": "https://open.bigmodel.cn/api/anthropic/", "ANTHROPIC_AUTH_TOKEN": secret}
+    config = (
+        'model_provider = "z"\nmodel = "glm-4-plus"\n[model_providers.z]\nname = "z"\nwire_api = "chat"\n'
+        f'base_url = "https://open.bigmodel.cn/api/coding/paas/v4"\nexperimental_bearer_token = "{secret}"\n'
+    )
+    cc.put(home, {".claude/settings.json": json.dumps({"env": env}), ".codex/config.toml": config})
+    done = cc.main("import", "clients", "--yes", "--json")
+    assert done.json["result"]["profiles"] == ["glm"], done
+    texts = " ".join(n["text"] for n in done.json["notes"])
+    assert "glm-4-plus is retired" in texts
+    assert "/coding/paas/v4 is replaced by https://open.bigmodel.cn/api/v1" in texts
+    profile = cc.main("profile", "show", "glm", "--json").json["result"]
+    assert set(profile["endpoints"]) == {"claude-code", "codex"}
+    assert profile["endpoints"]["codex"]["url"] == "https://open.bigmodel.cn/api/v1"
+    assert (home / ".codex/config.toml").read_text() == config
+    assert cc.main("config-switch", "glm").rc in (0, 5)
+
+
+def test_everything_at_once(home: Path) -> None:
+    """Without a source all stores are read; the same provider with the same key is taken once."""
+    stores.by_ccjk(home)
+    stores.by_cc_switch(home)
+    env = {
+        "ANTHROPIC_BASE_URL": "https://api.minimaxi.com/anthropic",
+        "ANTHROPIC_AUTH_TOKEN": "sk-ccjk-0123456789",
+        "ANTHROPIC_MODEL": "MiniMax-M2",
+    }
+    cc.put(home, {".claude/settings.json": json.dumps({"env": env})})
+    done = cc.main("import", "--yes", "--json")
+    assert done.ok, done
+    assert len(done.json["result"]["profiles"]) == 3, done
+    assert any("the same as" in row["skipped"] for row in done.json["result"]["found"])
+    assert cc.main("undo").ok
+    assert cc.main("list", "--json").json["result"]["profiles"] == []
+
+
+def test_nothing_there(home: Path) -> None:
+    done = cc.main("import")
+    assert done.ok, done
+    assert "Nothing was found" in done.stdout
+    assert cc.main("import", "zfc").rc == 2
