@@ -90,7 +90,7 @@ def _start_claude(world: World, profile: Profile, given: Sequence[str]) -> Start
         helper = profile._replace(key_storage="command")
     wanted = _claude_settings(world, world.use(helper, "claude-code"))
     # What has to be absent is blanked: other settings, which lie below these, may have it.
-    env = {p[1]: "" if v is MISSING else v for p, v in wanted.items() if p[0] == "env"}
+    env = {p[1]: "" if v is MISSING else v for p, v in wanted.items() if p[0] == "env" and p[1] != profile.key_env}
     settings = {"env": env, "apiKeyHelper": wanted[claude.HELPER]}
     if lookup(world.files("claude-code").get(world.paths.claude_json), claude.CONSOLE_KEY) is not MISSING:
         world.notes.append(

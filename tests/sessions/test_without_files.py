@@ -55,18 +55,18 @@ def check(provider: Provider, name: str, key: str, *, helper: bool) -> None:
 
 
 @pytest.mark.parametrize("version", CLAUDE_VERSIONS[:2])
-@pytest.mark.parametrize("storage", ["inline", "env"])
+@pytest.mark.parametrize("storage", ["inline", "OWN_KEY", "ANTHROPIC_API_KEY"])
 def test_run_claude(provider: Provider, home: Path, version: str, storage: str) -> None:
     """A run uses its profile though settings.json and the shell say another, and leaves no trace in any file."""
     provider.expect("/own", key=OWN, scheme="any")
-    more = ("--key-storage", "env", "--key-env-name", "OWN_KEY") if storage == "env" else ()
+    more = ("--key-storage", "env", "--key-env-name", storage) if storage != "inline" else ()
     save(home, provider, "other", OTHER, "-T", "cc", auth="api_key")
     save(home, provider, "own", OWN, "-T", "cc", "--no-activate", *more)
-    above = {"ANTHROPIC_API_KEY": OTHER, "CLAUDE_CODE_USE_BEDROCK": "1", "ANTHROPIC_MODEL": "other"}
+    above = {"ANTHROPIC_AUTH_TOKEN": OTHER, "CLAUDE_CODE_USE_BEDROCK": "1", "ANTHROPIC_MODEL": "other"}
     above["ANTHROPIC_BASE_URL"] = provider.url("/other")
     cc.put(home, {".claude/settings.json": json.dumps({"env": above})})
     before = {n: d for n, d in cc.files(home).items() if n != ".claude.json"}  # Claude Code's own notes
-    env = environment("claude-code", version, home) | {"ANTHROPIC_AUTH_TOKEN": OTHER, "OWN_KEY": OWN}
+    env = environment("claude-code", version, home) | {"ANTHROPIC_AUTH_TOKEN": OTHER, storage: OWN}
     done = cc.run(home, "run", "own", "--", "claude", "-p", "say the word", env=env)
     assert done.ok, (done, provider.summary())
     assert done.stdout.strip().endswith(provider.reply)

@@ -125,8 +125,9 @@ def use(files: Files, use: Use) -> Wishes:
         want[env(other)] = MISSING if other == AUTH_TOKEN and files.version < BLANK_TOKEN else ""
         want[HELPER] = MISSING
     else:
-        want[env(AUTH_TOKEN)] = ""
-        want[env(API_KEY)] = ""
+        for name in CREDENTIALS:
+            # A variable of that name may be the one that holds the key: blanked here, the helper would not see it.
+            want[env(name)] = MISSING if storage == "env" and name == use.profile.key_env else ""
         want[HELPER] = helper_command(use)
     tiers = endpoint.models
     values = (
