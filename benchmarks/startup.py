@@ -5,11 +5,14 @@ from __future__ import annotations
 import argparse
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 from side_by_side import CCSETUP, PYTHON, ROOT, Figure, environment, measure, scratch
 
-ZCF = "3.7.3"
+sys.path.insert(0, str(ROOT / "tests"))
+
+from support import peers
 
 EMPTY = """
 import typer
@@ -20,18 +23,6 @@ def one(x: str = "1"): pass
 def two(): pass
 app()
 """
-
-
-def zcf() -> Path:
-    """Install zcf into the cache and return its program."""
-    folder = ROOT / ".cache" / f"zcf-{ZCF}"
-    program = folder / "node_modules" / ".bin" / "zcf"
-    if not program.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        subprocess.run(
-            ["npm", "install", "--silent", "--no-audit", "--no-fund", "--prefix", str(folder), f"zcf@{ZCF}"], check=True
-        )
-    return program
 
 
 def main() -> None:
@@ -75,7 +66,7 @@ def main() -> None:
             home, {**complete, "_EMPTY.PY_COMPLETE": "complete_bash", "COMP_WORDS": "empty.py o"}
         )
         if not options.no_zcf:
-            tool = str(zcf())
+            tool = str(peers.npm("zcf"))
             first = ["init", "-s", "-m", "skip", "-w", "skip", "-o", "skip", "-x", "false"]
             first += ["-g", "en", "-c", "en", "-a", "en", "-r", "new"]
             job = [tool, *first, "-t", "api_key", "-k", "sk-benchmark-one", "-u", "https://example.com/one"]

@@ -15,11 +15,10 @@ from pathlib import Path
 
 import pytest
 import yaml
-from support import cc
+from support import cc, peers
 
 ROOT = Path(__file__).resolve().parents[1]
 EXAMPLES = ROOT / "examples"
-ANSIBLE = "2.19.14"
 KEY = "sk-0123456789abcdef"
 
 
@@ -84,21 +83,9 @@ def test_devcontainer(work: Path, home: Path) -> None:
     check(home)
 
 
-def ansible() -> str:
-    """Return ansible-playbook, installed into .cache at the first call."""
-    folder = ROOT / ".cache" / f"ansible-core-{ANSIBLE}"
-    program = folder / "bin" / "ansible-playbook"
-    if not program.exists():
-        subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
-        subprocess.run(
-            [str(folder / "bin" / "pip"), "install", "-q", f"ansible-core=={ANSIBLE}"], check=True, capture_output=True
-        )
-    return str(program)
-
-
 def test_ansible(work: Path, home: Path) -> None:
     """The playbook changes a fresh machine, the second time nothing; in check mode it tells and does not write."""
-    program = ansible()
+    program = peers.ansible()
     argv = f"{program} -i localhost, -c local -e ansible_python_interpreter={sys.executable} --skip-tags install"
     line = f"{argv} -e '{json.dumps({'keys': {'ZHIPU_API_KEY': KEY}})}' ansible.yml"
 

@@ -57,8 +57,9 @@ def environment() -> bool:
 
 
 def clients() -> bool:
-    """Install the pinned Claude Code and Codex, and jsonc-parser, below ``.cache``."""
-    return call(PYTHON, "tests/support/client_install.py") and call(PYTHON, "tests/support/oracle.py")
+    """Install the pinned Claude Code and Codex, and what else tests run for real, below ``.cache``."""
+    scripts = ("client_install.py", "oracle.py", "peers.py")
+    return all(call(PYTHON, f"tests/support/{script}") for script in scripts)
 
 
 PROGRAMS = {

@@ -1,4 +1,4 @@
-"""Do by hand what the build does, and write the JSON Schemas of presets and of ``apply``: ``python tools/compile.py``."""
+"""Do by hand what the build does, and write the JSON Schemas of presets and of ``apply``."""
 
 from __future__ import annotations
 

@@ -13,29 +13,7 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-from support import zcf
-
-CACHE = Path(__file__).resolve().parents[2] / ".cache"
-CCS, CCR = ("ccs", "@kaitranntt/ccs", "7.79.1"), ("ccr", "@musistudio/claude-code-router", "1.0.73")
-
-
-def _program(tool: tuple[str, str, str]) -> str:
-    name, package, version = tool
-    folder = CACHE / f"{name}-{version}"
-    found = folder / "node_modules" / ".bin" / name
-    if not found.exists():
-        argv = [
-            "npm",
-            "install",
-            "--silent",
-            "--no-audit",
-            "--no-fund",
-            "--prefix",
-            str(folder),
-            f"{package}@{version}",
-        ]
-        subprocess.run(argv, check=True)
-    return str(found)
+from support import peers, zcf
 
 
 def _environment(home: Path) -> dict[str, str]:
@@ -58,7 +36,7 @@ def by_ccs(home: Path) -> None:
         ("relay", "--base-url", "https://relay.example.com", "--api-key", "sk-ccs-relay-0123456789", "--model", "m"),
     ):
         subprocess.run(
-            [_program(CCS), "api", "create", *argv, "--yes", "--force"],
+            [str(peers.npm("ccs")), "api", "create", *argv, "--yes", "--force"],
             env=_environment(home),
             cwd=home,
             stdin=subprocess.DEVNULL,
@@ -83,7 +61,7 @@ def by_ccr(home: Path, port: int) -> None:
     ]
     body = {"PORT": port, "Providers": providers, "Router": {"default": "zai,glm-x"}}
     server = subprocess.Popen(
-        [_program(CCR), "start"],
+        [str(peers.npm("ccr")), "start"],
         env=_environment(home),
         cwd=home,
         stdin=subprocess.DEVNULL,
@@ -144,13 +122,14 @@ def by_cc_switch(home: Path) -> None:
     """Write a database as cc-switch 3.20 does: a desktop program, which cannot run here.
 
     The table is that of ``create_tables_on_conn`` in src-tauri/src/database/schema.rs of
-    github.com/farion1231/cc-switch; ``settings_config`` has the shapes of its dao/providers_seed.rs (Claude: settings.json; Codex: auth and config).
+    github.com/farion1231/cc-switch; ``settings_config`` has the shapes of its dao/providers_seed.rs (Claude:
+    settings.json; Codex: auth and config).
     """
     (home / ".cc-switch").mkdir()
     db = sqlite3.connect(home / ".cc-switch" / "cc-switch.db")
     db.execute(
-        "CREATE TABLE providers (id TEXT NOT NULL, app_type TEXT NOT NULL, name TEXT NOT NULL, settings_config TEXT NOT "
-        "NULL, website_url TEXT, category TEXT, created_at INTEGER, sort_index INTEGER, notes TEXT, icon TEXT, "
+        "CREATE TABLE providers (id TEXT NOT NULL, app_type TEXT NOT NULL, name TEXT NOT NULL, settings_config TEXT "
+        "NOT NULL, website_url TEXT, category TEXT, created_at INTEGER, sort_index INTEGER, notes TEXT, icon TEXT, "
         "icon_color TEXT, meta TEXT NOT NULL DEFAULT '{}', is_current BOOLEAN NOT NULL DEFAULT 0, in_failover_queue "
         "BOOLEAN NOT NULL DEFAULT 0, PRIMARY KEY (id, app_type))"
     )

@@ -6,26 +6,13 @@ import os
 import subprocess
 from pathlib import Path
 
-VERSION = "3.7.3"
-FOLDER = Path(__file__).resolve().parents[2] / ".cache" / f"zcf-{VERSION}"
-
-
-def program() -> Path:
-    """Return its program, installed at the first call."""
-    found = FOLDER / "node_modules" / ".bin" / "zcf"
-    if not found.exists():
-        FOLDER.mkdir(parents=True, exist_ok=True)
-        subprocess.run(
-            ["npm", "install", "--silent", "--no-audit", "--no-fund", "--prefix", str(FOLDER), f"zcf@{VERSION}"],
-            check=True,
-        )
-    return found
+from support import peers
 
 
 def run(home: Path, *argv: str) -> subprocess.CompletedProcess[bytes]:
     """Run ``zcf *argv`` in *home*, without a terminal."""
     return subprocess.run(
-        [str(program()), *argv],
+        [str(peers.npm("zcf")), *argv],
         env={"PATH": os.environ["PATH"], "HOME": str(home), "LANG": "C.UTF-8"},
         cwd=home,
         stdin=subprocess.DEVNULL,
