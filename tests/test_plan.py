@@ -137,7 +137,7 @@ def test_a_damaged_record_is_dropped() -> None:
 def test_a_digest_recognises_only_its_key() -> None:
     """A record never holds a key, and a value that only looks like a digest is compared as it is."""
     record = digest(Secret("k"))
-    assert "k" not in json.dumps(record["sha256"]).replace("k", "", 0) or record["sha256"] != "k"
+    assert len(record["blake2b"]) == 128
     assert is_ours("k", record)
     assert not is_ours("j", record)
     assert not is_ours(7, record)

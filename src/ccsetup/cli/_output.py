@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import sys
-import unicodedata
 from typing import Any, Iterable, Mapping, Optional, Sequence
 
 from ccsetup.i18n import _
@@ -66,6 +65,10 @@ def paint(text: str, code: str, stream: Any = None) -> str:
 
 def width(text: str) -> int:
     """Return how many terminal cells *text* takes."""
+    if text.isascii():
+        return len(text)
+    import unicodedata
+
     return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
 
 

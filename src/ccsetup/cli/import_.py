@@ -142,6 +142,6 @@ def _show(rows: list[dict[str, Any]]) -> None:
     for r in rows:
         if r["skipped"]:
             text = _("left out: {source}: {name} ({url}): {reason}").format(
-                source=r["source"], name=r["found"], url=r["url"], reason=r["skipped"].rstrip(".")
+                source=r["source"], name=r["found"], url=r["url"], reason=r["skipped"].rstrip(".。")
             )
             _output.line(_output.safe(text))

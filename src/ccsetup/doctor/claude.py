@@ -77,7 +77,7 @@ def syntax(house: House) -> Iterator[Finding]:
         return
     broken = house.broken(path, "json")
     if broken is not None:
-        what = broken.message.rstrip(".") or _("the top level is not an object")
+        what = broken.message.rstrip(".。") or _("the top level is not an object")
         yield Finding(
             "problem",
             _("{what}: Claude Code ignores the whole file.").format(what=what),
@@ -344,7 +344,7 @@ def legacy(house: House) -> Iterator[Finding]:
             "warning" if place.legacy.still_works else "problem",
             env(BASE_URL),
             _("This is not {provider}'s address today: {reason}.").format(
-                provider=place.preset.name, reason=place.legacy.reason.rstrip(".")
+                provider=place.preset.name, reason=place.legacy.reason.rstrip(".。")
             ),
             _("Change it to {url}.").format(url=endpoint.base_url),
             Set(env(BASE_URL), endpoint.base_url),

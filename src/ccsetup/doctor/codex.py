@@ -54,7 +54,7 @@ def syntax(house: House) -> Iterator[Finding]:
     if broken is not None:
         yield Finding(
             "problem",
-            _("{what}; no codex command starts.").format(what=broken.message.rstrip(".")),
+            _("{what}; no codex command starts.").format(what=broken.message.rstrip(".。")),
             _("Correct this line by hand; nothing tells for sure what was meant."),
             path,
             broken.line,
@@ -523,7 +523,7 @@ def legacy(house: House) -> Iterator[Finding]:
                 "warning" if place.legacy.still_works else "problem",
                 ("model_providers", name, "base_url"),
                 _("This is not {provider}'s address today: {reason}.").format(
-                    provider=place.preset.name, reason=place.legacy.reason.rstrip(".")
+                    provider=place.preset.name, reason=place.legacy.reason.rstrip(".。")
                 ),
                 _("Change it to {url}.").format(url=endpoint.base_url),
                 Set(("model_providers", name, "base_url"), endpoint.base_url),

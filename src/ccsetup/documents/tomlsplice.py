@@ -671,7 +671,16 @@ def _dotted(path: KeyPath) -> str:
     return ".".join(tomlkit_key(key).as_string() for key in path)
 
 
+_PLAIN = re.compile(r"[ !#-\[\]-~]*\Z")
+"""Text that stands between double quotes as it is."""
+
+
 def _render(value: Any) -> str:
+    # Most of what is written is plain; importing tomlkit for that would be a tenth of the whole command.
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str) and _PLAIN.match(value):
+        return f'"{value}"'
     import tomlkit
 
     return _item(tomlkit, value).as_string()  # type: ignore[no-any-return]

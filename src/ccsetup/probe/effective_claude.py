@@ -297,7 +297,7 @@ def _ignored(shown: str, line: int, why: str) -> Finding:
     return Finding(
         "config",
         _("{place}: {why}. Claude Code ignores the whole file because of it.").format(
-            place=place, why=clean(why, limit=160).rstrip(".")
+            place=place, why=clean(why, limit=160).rstrip(".。")
         ),
         _("Correct the line; comments and trailing commas go with: ccsetup init ... --repair"),
     )

@@ -216,7 +216,7 @@ def _layers(paths: Paths, etc: str, findings: list[Finding]) -> list[Layer]:
                 Finding(
                     "config",
                     _("{place}: {why}. Codex does not start with the file as it is.").format(
-                        place=place, why=clean(e.message, limit=160).rstrip(".")
+                        place=place, why=clean(e.message, limit=160).rstrip(".。")
                     ),
                     _("Correct the line."),
                 )
