@@ -62,7 +62,7 @@ def route(client: ClientName, scheme: str, host: str, port: int, environ: Mappin
 
 def excepted(no_proxy: str, host: str, port: int) -> bool:
     """Tell whether the list *no_proxy* excepts *host*: names, suffixes, addresses, networks, ``*``."""
-    host = host.strip("[]").lower().rstrip(".。")
+    host = host.strip("[]").lower().rstrip(".")
     for entry in no_proxy.replace(" ", ",").split(","):
         entry = entry.strip().lower()
         if not entry:
