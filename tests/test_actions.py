@@ -9,12 +9,14 @@ from typing import Any, Optional
 
 import pytest
 
-from ccsetup import actions, paths, presets
-from ccsetup.actions import Keys, Request, Switched, World
+from ccsetup import actions, merge, paths, presets
+from ccsetup.actions import Switched
 from ccsetup.draft import Draft
 from ccsetup.errors import CcsetupError, UsageError
+from ccsetup.merge import Request
 from ccsetup.model import ClientName, Secret
 from ccsetup.profiles import Part, Profile
+from ccsetup.world import Keys, World
 
 HOME = "/home/u"
 SETTINGS, CLAUDE_JSON, CONFIG = f"{HOME}/.claude/settings.json", f"{HOME}/.claude.json", f"{HOME}/.codex/config.toml"
@@ -231,9 +233,9 @@ def test_keys_never_go_to_another_host(case: Any) -> None:
 def test_the_variable_for_a_key() -> None:
     """The provider's usual variable, or one of ours where shells or Codex's .env reader would not take it."""
     preset = presets.load("glm", "/nonexistent")
-    assert actions.variable("x", preset) == "ZHIPU_API_KEY"
+    assert merge.variable("x", preset) == "ZHIPU_API_KEY"
     for usual in ("", "CODEX_KEY", "302AI_KEY", "A-B"):
-        assert actions.variable("my-p", preset._replace(key_env=usual)) == "CCSETUP_MY_P_API_KEY"
+        assert merge.variable("my-p", preset._replace(key_env=usual)) == "CCSETUP_MY_P_API_KEY"
 
 
 def test_a_variable_that_is_not_set_is_a_warning() -> None:

@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import Any, NamedTuple, Optional
 
 from ccsetup import apiconfigs, keys, profiles
-from ccsetup.actions import Request, World
 from ccsetup.apiconfigs import Entry
 from ccsetup.clients import CLIENTS
 from ccsetup.errors import Incomplete, UsageError
 from ccsetup.i18n import _
+from ccsetup.merge import Request
 from ccsetup.model import CLIENT_NAMES, KEY_STORAGES, ClientName, Preset, Secret
 from ccsetup.plan import Note
 from ccsetup.profiles import Part
+from ccsetup.world import World
 
 
 class Options(NamedTuple):

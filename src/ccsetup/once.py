@@ -9,8 +9,6 @@ from __future__ import annotations
 import json
 from typing import Any, Mapping, NamedTuple, Sequence
 
-from ccsetup import actions
-from ccsetup.actions import World
 from ccsetup.clients import CLIENTS, claude, codex
 from ccsetup.clients.base import Use
 from ccsetup.documents.edit import MISSING, KeyPath, lookup
@@ -19,6 +17,7 @@ from ccsetup.i18n import _
 from ccsetup.model import ClientName, Secret
 from ccsetup.plan import Note
 from ccsetup.profiles import Profile
+from ccsetup.world import World, endpoint_of
 
 SHELLS = ("bash", "fish", "pwsh")
 """bash is for every shell that has ``export`` (sh, zsh)."""
@@ -51,7 +50,7 @@ def variables(world: World, profile: Profile, client: ClientName, *, names_only:
     if client == "codex":
         return {profile.key_env: key} if profile.key_storage in ("env", "dotenv") else {}
     plain = profile._replace(key_storage="inline", key_env="", key_command="")
-    endpoint = actions.endpoint(world, profile, client)
+    endpoint = endpoint_of(world, profile, client)
     wanted = _claude_settings(world, Use(plain, world.load_preset(profile.provider), endpoint, key, ()))
     return {path[1]: value for path, value in wanted.items() if path[0] == "env"}
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import NamedTuple, Optional, Sequence
 
-from ccsetup import actions, declare, keys
-from ccsetup.actions import Request, Switched, World
+from ccsetup import actions, declare, keys, merge
+from ccsetup.actions import Switched
 from ccsetup.declare import OFFICIAL, Declared, Document, KeyRef
 from ccsetup.errors import CcsetupError, UsageError
 from ccsetup.i18n import _
+from ccsetup.merge import Request
 from ccsetup.model import CLIENT_NAMES, ClientName, Secret
 from ccsetup.plan import Note
 from ccsetup.profiles import Profile
+from ccsetup.world import World
 
 
 class Applied(NamedTuple):
@@ -102,7 +104,7 @@ def _resolved(world: World, declared: Declared) -> tuple[Profile, Optional[Secre
             profile = profile._replace(key_command=old.key_command)
         if kept:
             request = Request(profile.name, profile.provider, region.id, profile.parts, None, "", "", frozenset())
-            actions.needs_own_key(world, old, profile, request)
+            merge.needs_own_key(world, old, profile, request)
         elif not preset.key_required and preset.default_key:
             key = Secret(preset.default_key)
         else:
@@ -145,9 +147,9 @@ def _reference(world: World, profile: Profile, taken: dict[str, str], *, with_ke
         key = world.key(profile)
         assert key is not None
         return KeyRef("inline", key.reveal())
-    variable = actions.variable(profile.name, preset)
+    variable = merge.variable(profile.name, preset)
     if taken.setdefault(variable, profile.name) != profile.name:
-        variable = actions.variable(profile.name, preset._replace(key_env=""))
+        variable = merge.variable(profile.name, preset._replace(key_env=""))
         taken[variable] = profile.name
     return KeyRef("env", variable)
 

@@ -94,9 +94,9 @@ def test_a_bug_shows_no_key(home: Path, monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_values_do_not_print_their_keys() -> None:
     """repr, str and format of everything that carries a key hide it."""
-    from ccsetup.actions import Request
     from ccsetup.apiconfigs import parse
     from ccsetup.documents.edit import Set
+    from ccsetup.merge import Request
     from ccsetup.model import Secret
     from ccsetup.plan import FileChange, Owned, Plan, digest
     from ccsetup.profiles import Part

@@ -8,7 +8,6 @@ import time
 from typing import Any, Callable, Optional, Sequence
 
 from ccsetup import disk, keys, paths, presets
-from ccsetup.actions import Keys, World
 from ccsetup.cli import _output
 from ccsetup.clients import CLIENTS
 from ccsetup.clients.base import Version
@@ -18,6 +17,7 @@ from ccsetup.i18n import _
 from ccsetup.model import ClientName, Preset, Secret
 from ccsetup.paths import Paths
 from ccsetup.plan import FileChange, Note, Plan
+from ccsetup.world import Keys, World
 
 
 def parse_version(text: str) -> Version:

@@ -6,12 +6,13 @@ import os
 from typing import Sequence
 
 from ccsetup import actions
-from ccsetup.actions import World
+from ccsetup.cli import _worktree
 from ccsetup.cli._context import Context
 from ccsetup.errors import UsageError
 from ccsetup.i18n import _
 from ccsetup.model import ClientName
 from ccsetup.plan import Note
+from ccsetup.world import World, project_settings
 
 
 def check(context: Context) -> str:
@@ -41,7 +42,7 @@ def use(world: World, name: str, clients: Sequence[ClientName], folder: str, *, 
         )
     if "claude-code" not in wanted:
         return False
-    path = actions.project_settings(folder)
+    path = project_settings(folder)
     if profile.key_storage == "inline" and _tracked(path):
         raise UsageError(
             _("git tracks {file}: the key would be committed.").format(file=world.paths.short(path)),
@@ -54,21 +55,7 @@ def use(world: World, name: str, clients: Sequence[ClientName], folder: str, *, 
 
 
 def _tracked(path: str) -> bool:
-    import subprocess
-
-    folder = os.path.dirname(os.path.dirname(path))
-    try:
-        done = subprocess.run(
-            ["git", "-C", folder, "ls-files", "--error-unmatch", "--", path],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            timeout=5,
-            check=False,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return False
-    return done.returncode == 0
+    return _worktree.git(os.path.dirname(os.path.dirname(path)), "ls-files", "--error-unmatch", "--", path)
 
 
 def text(context: Context, name: str, folder: str) -> str:

@@ -45,11 +45,16 @@ def _work_tree(folder: str) -> str:
 
 
 def _ignored(top: str, path: str) -> bool:
+    return git(top, "check-ignore", "-q", "--", path)
+
+
+def git(folder: str, *argv: str) -> bool:
+    """Run git in *folder* without any output; tell whether it succeeded."""
     import subprocess
 
     try:
         done = subprocess.run(
-            ["git", "-C", top, "check-ignore", "-q", "--", path],
+            ["git", "-C", folder, *argv],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

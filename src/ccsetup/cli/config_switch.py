@@ -8,7 +8,7 @@ from typing import Optional
 import typer
 
 from ccsetup import actions
-from ccsetup.actions import Switched, World
+from ccsetup.actions import Switched
 from ccsetup.cli import _output, list_
 from ccsetup.cli._context import Context
 from ccsetup.clients import CLIENTS
@@ -16,6 +16,7 @@ from ccsetup.entries import clients_named
 from ccsetup.errors import UsageError
 from ccsetup.i18n import _
 from ccsetup.model import ClientName
+from ccsetup.world import World
 
 HELP = _(
     "Make Claude Code and Codex use the saved profile NAME. 'official' takes the provider away, so that the "

@@ -8,7 +8,7 @@ from typing import Any, Optional
 import typer
 
 from ccsetup import actions, presets
-from ccsetup.actions import Switched, World
+from ccsetup.actions import Switched
 from ccsetup.cli import _output
 from ccsetup.cli._context import Context
 from ccsetup.clients import CLIENTS
@@ -16,6 +16,7 @@ from ccsetup.errors import CcsetupError, UsageError
 from ccsetup.i18n import _
 from ccsetup.model import Secret
 from ccsetup.plan import Note
+from ccsetup.world import World
 
 HELP = _(
     "Save what the clients use now, and what other setup tools have stored, as profiles. First it shows what it found; "

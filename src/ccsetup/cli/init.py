@@ -8,8 +8,8 @@ from typing import Any, Optional
 
 import typer
 
-from ccsetup import actions, apiconfigs, keys, profiles
-from ccsetup.actions import Switched, World
+from ccsetup import actions, apiconfigs, keys, merge, profiles
+from ccsetup.actions import Switched
 from ccsetup.apiconfigs import Entry
 from ccsetup.cli import _output
 from ccsetup.cli._context import Context
@@ -20,6 +20,7 @@ from ccsetup.errors import Incomplete, UsageError
 from ccsetup.i18n import _
 from ccsetup.model import CLIENT_NAMES, KEY_STORAGES
 from ccsetup.plan import Note
+from ccsetup.world import World
 
 HELP = _(
     "Save a provider as a profile and make Claude Code (or Codex, with -T codex) use it.\n\n"
@@ -264,7 +265,7 @@ def _asks(context: Context, entries: list[Entry], common: Options) -> bool:
     world = context.world()
     try:
         for request in as_requests(world, entries, common):
-            profile = actions.merge(world, request)
+            profile = merge.merge(world, request)
             preset = world.load_preset(profile.provider)
             for client in profile.parts:
                 (profiles.claude_endpoint if client == "claude-code" else profiles.codex_endpoint)(profile, preset)

@@ -9,15 +9,17 @@ from typing import Any, Optional
 import typer
 
 from ccsetup import actions, keys, presets
-from ccsetup.actions import Request, Switched, World
+from ccsetup.actions import Switched
 from ccsetup.cli import _output, _parser
 from ccsetup.cli._context import Context
 from ccsetup.clients import CLIENTS
 from ccsetup.errors import CcsetupError, UsageError
 from ccsetup.i18n import _
+from ccsetup.merge import Request
 from ccsetup.model import CLIENT_NAMES, Secret
 from ccsetup.plan import Note
 from ccsetup.profiles import Profile
+from ccsetup.world import World
 
 HELP = _("Show, read, change and remove the keys of saved profiles.")
 

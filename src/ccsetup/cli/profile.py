@@ -8,7 +8,7 @@ from typing import Any, Callable, Optional
 import typer
 
 from ccsetup import actions
-from ccsetup.actions import Switched, World
+from ccsetup.actions import Switched
 from ccsetup.cli import _output, _parser
 from ccsetup.cli._context import Context
 from ccsetup.clients import CLIENTS
@@ -16,6 +16,7 @@ from ccsetup.errors import CcsetupError, UsageError
 from ccsetup.i18n import _
 from ccsetup.model import CLIENT_NAMES
 from ccsetup.plan import Note
+from ccsetup.world import World, endpoint_of
 
 HELP = _("Show, copy, rename and remove saved profiles.")
 
@@ -56,7 +57,7 @@ def show(name: str = _NAME, as_json: bool = _JSON, lang: Optional[str] = _LANG) 
     }
     for client in profile.parts:
         try:
-            endpoint = actions.endpoint(world, profile, client)
+            endpoint = endpoint_of(world, profile, client)
         except CcsetupError as e:
             context.notes.append(Note("warning", e.message, e.hint))
             continue

@@ -9,7 +9,6 @@ from typing import Any, Iterator, Optional, Sequence
 import typer
 
 from ccsetup import keys, presets, profiles
-from ccsetup.actions import World
 from ccsetup.cli import _output
 from ccsetup.cli._context import Context
 from ccsetup.clients import CLIENTS
@@ -22,6 +21,7 @@ from ccsetup.plan import Note
 from ccsetup.probe.target import Finding, Target
 from ccsetup.probe.verdict import EXIT, Report, Step, worst
 from ccsetup.profiles import Part, Profile
+from ccsetup.world import World
 
 HELP = _(
     "Test whether an endpoint and a key work, and say what to do when they do not.\n\n"

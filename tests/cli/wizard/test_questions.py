@@ -16,6 +16,7 @@ from ccsetup.cli.wizard.questions import LIVE, TYPE, Answers, Ask, Choose, Facts
 from ccsetup.entries import Options
 from ccsetup.errors import CcsetupError
 from ccsetup.model import CLIENT_NAMES, ClientName, Model, Secret
+from ccsetup.world import World
 
 KEY = "test-key-0123456789abcdefWXYZ"
 BOTH: list[ClientName] = ["claude-code", "codex"]
@@ -268,7 +269,7 @@ def test_every_provider(context: Context, preset_id: str, clients: list[ClientNa
     answers, asked = walk(known, given(clients, provider=preset_id), **enter)
     assert len(asked) <= 10
 
-    def act(world: actions.World) -> None:
+    def act(world: World) -> None:
         actions.init(world, entries.requests(world, [Entry(answers.fields, "")], answers.options))
 
     _result, changes = context.run("init", act, dry=True)

@@ -10,7 +10,6 @@ import shlex
 from typing import Any, Iterator, Mapping, Optional, Sequence
 
 from ccsetup import actions, presets
-from ccsetup.actions import World
 from ccsetup.apiconfigs import Entry
 from ccsetup.cli import _output
 from ccsetup.cli._context import Context
@@ -22,6 +21,7 @@ from ccsetup.errors import CcsetupError, UsageError
 from ccsetup.i18n import _, ngettext
 from ccsetup.model import CLIENT_NAMES, Model, Preset, Region, Secret
 from ccsetup.plan import FileChange, Note
+from ccsetup.world import World
 
 MOST = 40
 """A new file with more lines is shown by its beginning; a model catalogue has hundreds."""

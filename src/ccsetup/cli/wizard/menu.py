@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, Sequence
 
 from ccsetup import disk, i18n
-from ccsetup.actions import World
 from ccsetup.cli import list_
 from ccsetup.cli._context import Context
 from ccsetup.cli.wizard import has_command, look, prompts, run_command
@@ -14,6 +13,7 @@ from ccsetup.clients import CLIENTS
 from ccsetup.documents.edit import Set
 from ccsetup.i18n import _
 from ccsetup.model import CLIENT_NAMES, ClientName
+from ccsetup.world import World
 
 LANGUAGES = {"en": "English", "zh_CN": "简体中文"}
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Any, Callable, Mapping, NamedTuple, Optional, Sequence, Union
 
-from ccsetup import actions, i18n, keys, profiles, urls
+from ccsetup import i18n, keys, merge, profiles, urls
 from ccsetup.cli.wizard import found as find
 from ccsetup.cli.wizard.found import Found, tail
 from ccsetup.cli.wizard.look import Seen
@@ -697,7 +697,7 @@ def _storage(facts: Facts, answers: Answers) -> Step:
         return None
     wanted = clients_of(facts, answers)
     saved = facts.profiles.get(name_of(facts, answers))
-    variable = answers.key_variable or actions.variable(name_of(facts, answers), preset)
+    variable = answers.key_variable or merge.variable(name_of(facts, answers), preset)
     files = {"claude-code": "settings.json", "codex": "config.toml"}
     inline = " / ".join(files[c] for c in wanted)
     kept = answers.options.secret is None and saved is not None

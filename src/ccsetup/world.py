@@ -1,0 +1,276 @@
+"""What a command has to know around its draft: profiles, keys, the clients' documents, and what we own in them."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, Callable, Iterable, Mapping, NamedTuple, Optional, Union
+
+from ccsetup import profiles
+from ccsetup.clients import CLIENTS
+from ccsetup.clients.base import Files, Use, Version, Wishes
+from ccsetup.documents.edit import Set, Unset, lookup
+from ccsetup.draft import Draft
+from ccsetup.errors import CcsetupError, DocumentError, UsageError
+from ccsetup.i18n import _
+from ccsetup.model import CLIENT_NAMES, ClaudeEndpoint, ClientName, CodexEndpoint, Preset, Secret
+from ccsetup.paths import Paths
+from ccsetup.plan import Note, Owned, Wish, edits, owned_from_json, owned_to_json
+from ccsetup.profiles import Profile
+
+
+class Keys(NamedTuple):
+    """How keys are reached that lie outside our files; each has a real and a test form."""
+
+    program: tuple[str, ...]
+    """This program, for clients that ask it for a key."""
+    lookup: Callable[[str], Optional[Secret]]
+    """The keyring's key of a profile."""
+    run: Callable[[str], Secret]
+    """What a key command prints."""
+
+
+class World:
+    """A draft with everything that a command has to know around it."""
+
+    def __init__(
+        self,
+        draft: Draft,
+        paths: Paths,
+        load_preset: Callable[[str], Preset],
+        versions: Callable[[ClientName], Version],
+        keys: Keys,
+    ) -> None:
+        self.draft = draft
+        self.paths = paths
+        self.load_preset = load_preset
+        self.version = versions
+        self.keys = keys
+        self.keychain: dict[str, Optional[Secret]] = {}
+        """Keys that the keyring is to hold after this, by profile; None: it is to forget the key."""
+        self.notes: list[Note] = []
+        self._check_state()
+        self.profiles = profiles.parse(draft.text(paths.profiles), paths.short(paths.profiles))
+
+    # The record of what we own.
+
+    def _check_state(self) -> None:
+        """Begin a new record where ours cannot be read: it must never keep anybody from switching."""
+        try:
+            data = self.draft.data(self.paths.state, "json")
+            slots = [*data.get("clients", {}).values(), *data.get("projects", {}).values()]
+            slots += [c for p in data.get("saved", {}).values() for c in p.values()]
+            if all(isinstance(slot, dict) and isinstance(slot.get("owned", {}), dict) for slot in slots):
+                return
+        except (DocumentError, AttributeError):
+            pass
+        self.draft.replace(self.paths.state, None)
+        self.notes.append(
+            Note(
+                "warning",
+                _("{file} is damaged: what was set before may stay in the settings of the clients.").format(
+                    file=self.paths.short(self.paths.state)
+                ),
+            )
+        )
+
+    def _state(self, *path: str) -> Any:
+        return lookup(self.draft.data(self.paths.state, "json"), path)
+
+    def slot(self, client: ClientName, saved: str = "") -> tuple[str, ...]:
+        """Return where the record of *client* is kept: for its active settings, or for those of the profile *saved*.
+
+        A client whose folder was moved (CLAUDE_CONFIG_DIR, CODEX_HOME) is one of its own.
+        """
+        folder, usual = {
+            "claude-code": (self.paths.claude_dir, os.path.join(self.paths.home, ".claude")),
+            "codex": (self.paths.codex_home, os.path.join(self.paths.home, ".codex")),
+        }[client]
+        place = client if os.path.normpath(folder) == usual else f"{client}@{os.path.normpath(folder)}"
+        return ("saved", saved, place) if saved else ("clients", place)
+
+    def used_elsewhere(self, profile: str) -> list[str]:
+        """Return the folders other than today's whose client uses *profile*, by our record."""
+        clients = self._state("clients")
+        here = {self.slot(c)[1] for c in CLIENT_NAMES}
+        return [
+            place.partition("@")[2] or place
+            for place, record in (clients.items() if isinstance(clients, dict) else ())
+            if place not in here and isinstance(record, dict) and record.get("profile") == profile
+        ]
+
+    def active(self, client: ClientName) -> str:
+        """Return the profile that we made *client* use last, or ""."""
+        name = self._state(*self.slot(client), "profile")
+        return name if isinstance(name, str) else ""
+
+    def recorded(self, *slot: str) -> bool:
+        return bool(self._state(*slot))
+
+    def projects(self) -> list[str]:
+        """Return the folders whose project settings we wrote."""
+        found = self._state("projects")
+        return list(found) if isinstance(found, dict) else []
+
+    def in_project(self, folder: str) -> str:
+        """Return the profile that we made Claude Code use in *folder*, or ""."""
+        name = self._state("projects", folder, "profile")
+        return name if isinstance(name, str) else ""
+
+    def owned(self, *slot: str) -> dict[str, tuple[Owned, ...]]:
+        found = self._state(*slot, "owned")
+        return {f: owned_from_json(items) for f, items in found.items()} if isinstance(found, dict) else {}
+
+    def record(self, slot: tuple[str, ...], body: Optional[dict[str, Any]]) -> None:
+        edit = Unset(slot, prune=len(slot) - 1) if body is None else Set(slot, body)
+        if body is None and not self._state(*slot) and self._state(*slot) != {}:
+            return
+        self.draft.edit(self.paths.state, "json", (edit,))
+
+    # Documents.
+
+    def files(self, client: ClientName, extra: Iterable[tuple[str, str]] = ()) -> Files:
+        wanted = [*CLIENTS[client].documents(self.paths), *((p, f) for p, f in extra if f)]
+        for path, _form in wanted:
+            self.draft.consequence.setdefault(path, consequence(client))
+        return Files(
+            self.paths,
+            {p: self.draft.data(p, f) for p, f in wanted},
+            {p: self.draft.text(p) for p, _f in wanted},
+            self.version(client),
+        )
+
+    def project_files(self, folder: str) -> Files:
+        """Return Claude Code's documents with the project's settings in the place of the user's."""
+        path = project_settings(folder)
+        self.draft.consequence.setdefault(path, consequence("claude-code"))
+        files = self.files("claude-code")
+        own = self.paths.claude_settings
+        data = {**files.data, own: self.draft.data(path, "json")}
+        return files._replace(data=data, text={**files.text, own: self.draft.text(path)})
+
+    def fulfil(self, wishes: Wishes, slot: tuple[str, ...], form: Mapping[str, str]) -> dict[str, Any]:
+        """Apply *wishes*, take back what *slot* owned besides, and return what it owns now, as JSON."""
+        before = self.owned(*slot)
+        by_path = {w.path: w for w in wishes.documents}
+        for path in before:
+            if path not in by_path:
+                by_path[path] = Wish(path, "json" if path.endswith(".json") else "toml", {})
+        owned: dict[str, Any] = {}
+        for path, wish in by_path.items():
+            done, now, changed = edits(self.draft.data(path, wish.format), wish, before.get(path, ()))
+            for c in changed:
+                self.notes.append(
+                    Note(
+                        "warning",
+                        _("{file}: {key} was changed by hand since; it stays as it is.").format(
+                            file=self.paths.short(c.file), key=".".join(c.path)
+                        ),
+                    )
+                )
+            self.draft.edit(path, wish.format, done, claude_lock=wish.claude_lock)
+            if not wish.settings and done and form.get(path) == "own" and not self.draft.data(path, wish.format):
+                self.draft.replace(path, None)
+            if now:
+                owned[path] = owned_to_json(now)
+        for path, text in wishes.files.items():
+            if text is None and not self.draft.exists(path):
+                continue
+            self.draft.replace(path, text)
+        return owned
+
+    # Profiles.
+
+    def use(self, profile: Profile, client: ClientName) -> Use:
+        """Return *profile* as *client* is to use it; errors say what is missing."""
+        preset = self.load_preset(profile.provider)
+        if client not in profile.parts:
+            raise UsageError(
+                _("Profile '{name}' has no settings for {client}.").format(
+                    name=profile.name, client=CLIENTS[client].TITLE
+                ),
+                hint=_("Add them with: ccsetup init -n {name} -p {provider} -T {client} -k KEY").format(
+                    name=profile.name, provider=profile.provider, client=client
+                ),
+            )
+        endpoint = (
+            profiles.claude_endpoint(profile, preset)
+            if client == "claude-code"
+            else profiles.codex_endpoint(profile, preset)
+        )
+        if profile.key_command:
+            reader: tuple[str, ...] = ("/bin/sh", "-c", profile.key_command)
+        elif profile.key_storage == "keyring":
+            reader = (*self.keys.program, "key", "get", profile.name)
+        else:
+            reader = ("cat", self.paths.key_file(profile.name))
+        key = self.key(profile) if profile.key_storage in ("inline", "dotenv") else None
+        if profile.key_storage == "command" and not profile.key_command:
+            self.key(profile)  # a client that is told to read a file should find it
+        return Use(profile, preset, endpoint, key, reader)
+
+    def key(self, profile: Profile) -> Optional[Secret]:
+        """Return the key of *profile*, wherever it is; None when that is a variable which is not set here."""
+        if profile.key_storage == "env":
+            text = self.paths.environ.get(profile.key_env, "").strip()
+            return Secret(text) if text else None
+        if profile.key_command:
+            return self.keys.run(profile.key_command)
+        if profile.key_storage == "keyring":
+            found = self.keychain[profile.name] if profile.name in self.keychain else self.keys.lookup(profile.name)
+            if found is None:
+                raise CcsetupError(
+                    _("The keyring holds no key of profile '{name}'.").format(name=profile.name),
+                    hint=_("Give it again with: ccsetup key set {name}").format(name=profile.name),
+                )
+            return found
+        text = self.draft.text(self.paths.key_file(profile.name)).strip()
+        if not text:
+            raise CcsetupError(
+                _("The key of profile '{name}' is not where it was saved: {file}").format(
+                    name=profile.name, file=self.paths.short(self.paths.key_file(profile.name))
+                ),
+                hint=_("Give it again with: ccsetup key set {name}").format(name=profile.name),
+            )
+        return Secret(text)
+
+    def find(self, name: str) -> Profile:
+        """Return the profile called *name*; UsageError names those there are."""
+        if name in self.profiles:
+            return self.profiles[name]
+        known = ", ".join(self.profiles)
+        if not known:
+            raise CcsetupError(
+                _("There is no profile '{name}': none is saved yet.").format(name=profiles.printable(name)),
+                hint=_("Make one with: ccsetup init -p PROVIDER -k KEY"),
+            )
+        import difflib
+
+        near = difflib.get_close_matches(name, self.profiles, 1)
+        raise CcsetupError(
+            _("There is no profile '{name}'. Saved profiles: {known}").format(
+                name=profiles.printable(name), known=known
+            ),
+            hint=_("Did you mean: ccsetup config-switch {name}").format(name=near[0])
+            if near
+            else _("See them with: ccsetup config-switch --list"),
+        )
+
+
+def consequence(client: ClientName) -> str:
+    """Return what *client* does with a document that cannot be parsed (observed)."""
+    if client == "claude-code":
+        return _("Claude Code ignores the whole file as it is. Nothing was changed.")
+    return _("Codex does not start with the file as it is. Nothing was changed.")
+
+
+def endpoint_of(world: World, profile: Profile, client: ClientName) -> Union[ClaudeEndpoint, CodexEndpoint]:
+    """Return what *client* is to use by *profile*; errors say what is missing."""
+    preset = world.load_preset(profile.provider)
+    if client == "claude-code":
+        return profiles.claude_endpoint(profile, preset)
+    return profiles.codex_endpoint(profile, preset)
+
+
+def project_settings(folder: str) -> str:
+
+    return os.path.join(folder, ".claude", "settings.local.json")
