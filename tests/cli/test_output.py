@@ -254,3 +254,18 @@ def test_texts_of_files_are_printed_harmless(home: Path) -> None:
         assert done.rc in (0, 5), done
         assert "\x1b" not in done.stdout + done.stderr
         assert "\x07" not in done.stdout + done.stderr
+
+
+def test_a_narrow_terminal_shortens_one_column() -> None:
+    """No line is longer than the terminal while the shortened cell keeps eight cells; wide characters count twice."""
+    from ccsetup.cli._output import columns, width
+
+    rows = [
+        ["glm", "a text that is longer than there is room for", "cn intl"],
+        ["kimi", "国内与国际站点的说明文字" * 3, "cn"],
+    ]
+    text = columns(rows, limit=40, shrink=1)
+    assert max(width(line) for line in text.split("\n")) <= 40
+    assert "cn intl" in text
+    assert ".." in text
+    assert columns(rows, limit=0, shrink=1) == columns(rows)

@@ -134,8 +134,11 @@ def test_zcf_rewrites_a_working_provider(clean: Path, provider: Provider) -> Non
     assert works("codex", clean, provider, env) == ""
 
 
-def test_zcf_claude(clean: Path) -> None:
-    """zcf's Claude Code settings: keys that others can read, models that are missing or old, and its own copy."""
+def test_zcf_claude(clean: Path, provider: Provider) -> None:
+    """zcf's Claude Code settings: keys that others can read, models that are missing or old, and its own copy.
+
+    After --fix the real client works with them, here at the loopback provider, and sends the provider's models only.
+    """
     zcf.init(clean, "-p", "minimax", "-k", KEY, "-o", "skip", "-x", "false", "-r", "new")
     said = doctor(clean)
     for id in ("claude-legacy", "claude-tiers", "file-modes", "backups"):
@@ -145,6 +148,14 @@ def test_zcf_claude(clean: Path) -> None:
     env = json.loads((clean / SETTINGS).read_text())["env"]
     assert {v for k, v in env.items() if k.endswith("_MODEL")} == {"MiniMax-M3"}
     assert cc.modes(clean)[SETTINGS] == 0o600
+    repaired = (clean / SETTINGS).read_bytes()
+    provider.expect(CLAUDE_PATH, key=KEY, scheme="bearer")
+    here = repaired.decode().replace(env["ANTHROPIC_BASE_URL"], provider.url(CLAUDE_PATH))
+    (clean / SETTINGS).write_text(here)
+    assert provider.reply in ask("claude-code", clean, {}).stdout
+    provider.check("messages", prefix=CLAUDE_PATH, key=KEY, scheme="bearer", models={"MiniMax-M3"})
+    (clean / SETTINGS).write_bytes(repaired)
+    (clean / ".claude.json").write_bytes(before[".claude.json"])  # the client has been at it
     assert cc.run(clean, "undo").ok
     now = cc.files(clean)
     assert {n: now[n] for n in before} == before

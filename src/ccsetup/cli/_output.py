@@ -72,8 +72,29 @@ def width(text: str) -> int:
     return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
 
 
-def columns(rows: Sequence[Sequence[str]], indent: str = "  ") -> str:
-    """Return *rows* as text with aligned columns."""
+def terminal_width() -> int:
+    """Return how many cells a line of this terminal has; 0 where the output is no terminal."""
+    try:
+        return os.get_terminal_size(sys.stdout.fileno()).columns if sys.stdout.isatty() else 0
+    except (OSError, ValueError):
+        return 0
+
+
+def shorten(text: str, cells: int) -> str:
+    """Return *text* in at most *cells* terminal cells."""
+    if width(text) <= cells:
+        return text
+    while text and width(text) > cells - 2:
+        text = text[:-1]
+    return text.rstrip() + ".."
+
+
+def columns(rows: Sequence[Sequence[str]], indent: str = "  ", *, limit: int = 0, shrink: int = -1) -> str:
+    """Return *rows* as text with aligned columns.
+
+    Where a line would be longer than *limit* cells (0: no limit), its cell *shrink* is shortened, but never below
+    8 cells; what follows that cell then need not be aligned.
+    """
     widths: list[int] = []
     for row in rows:
         for i, cell in enumerate(row):
@@ -83,7 +104,14 @@ def columns(rows: Sequence[Sequence[str]], indent: str = "  ") -> str:
     out = []
     for row in rows:
         cells = [c + " " * (widths[i] - width(c)) for i, c in enumerate(row)]
-        out.append((indent + "  ".join(cells)).rstrip())
+        text = (indent + "  ".join(cells)).rstrip()
+        if limit and width(text) > limit and shrink >= 0:
+            rest = width(indent) + sum(
+                (width(row[i]) if i > shrink else widths[i]) + 2 for i in range(len(row)) if i != shrink
+            )
+            cells = [*cells[:shrink], shorten(row[shrink], max(8, limit - rest)), *row[shrink + 1 :]]
+            text = (indent + "  ".join(cells)).rstrip()
+        out.append(text)
     return "\n".join(out)
 
 

@@ -84,7 +84,9 @@ def show(name: str, context: Context, clients: Sequence[ClientName], *, presets_
                         _("regions: {ids}").format(ids=" ".join(p["regions"])) if len(p["regions"]) > 1 else "",
                     ]
                     for p in result["presets"]
-                ]
+                ],
+                limit=_output.terminal_width(),
+                shrink=2,
             )
         )
     _output.print_notes(context.notes)
