@@ -14,7 +14,7 @@ def toml_of(lines: int) -> str:
     out = ['model_reasoning_effort = "high"  # mine\n', "\n"]
     n = 0
     while len(out) < lines:
-        out += [f'[projects."/home/user/work/project-{n}"]\n', 'trust_level = "trusted"  # asked once\n', "\n"]
+        out += [f'[projects."/home/user/code/project-{n}"]\n', 'trust_level = "trusted"  # asked once\n', "\n"]
         n += 1
     return "".join(out[:lines] if lines > 2 else out)
 
@@ -22,8 +22,8 @@ def toml_of(lines: int) -> str:
 def json_of(size: int) -> str:
     """A document of about *size* bytes in the shape of .claude.json."""
     one = {"allowedTools": [], "history": [{"display": "x" * 120, "pastedContents": {}}] * 4, "cost": 0.123456789}
-    each = len(json.dumps({"projects": {"/home/user/work/project-00000": one}}, indent=2))
-    projects = {f"/home/user/work/project-{i:05}": one for i in range(max(1, size // each))}
+    each = len(json.dumps({"projects": {"/home/user/code/project-00000": one}}, indent=2))
+    projects = {f"/home/user/code/project-{i:05}": one for i in range(max(1, size // each))}
     return json.dumps({"numStartups": 17, "projects": projects}, indent=2)
 
 
