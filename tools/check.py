@@ -67,6 +67,8 @@ PROGRAMS = {
     "tmux": "tmux",  # what a person sees
     "gnome-keyring-daemon": "gnome-keyring",  # a real keyring
     "dbus-run-session": "dbus-daemon",
+    "redis-server": "redis-server",  # state that several relays share
+    "pg_ctlcluster": "postgresql",  # what `relay drain` writes to
 }
 """Programs that tests use, and the Debian package of each."""
 

@@ -1,0 +1,73 @@
+"""The relay's HTTP client: what the rest of the relay knows of it.
+
+Two implementations, held against each other by the same tests: ``lean`` (asyncio protocols and httptools; the default)
+and ``aiohttp_client`` (aiohttp, where that is installed, chosen with CCSETUP_RELAY_HTTP=aiohttp).  Neither follows
+redirects, keeps cookies, decompresses, nor reads the environment.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple, Optional, Protocol, Sequence
+
+Headers = Sequence[tuple[bytes, bytes]]
+
+
+class Origin(NamedTuple):
+    """Where connections go, and through what; connections are shared among requests of the same origin."""
+
+    scheme: Literal["http", "https"]
+    host: str
+    """As in the URL; an IPv6 address without brackets."""
+    port: int
+    proxy: str = ""
+    """``http://[user:password@]host:port``; https goes through CONNECT."""
+    connect_timeout: float = 10
+
+
+class UpstreamError(Exception):
+    """No answer, or no more of it.  *kind* is a ``FailureKind`` other than ``status``; the text holds no key."""
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
+class Answer(Protocol):
+    """An answer whose head has come.  Bytes are read from the connection only as they are asked for (bounded)."""
+
+    status: int
+    headers: list[tuple[bytes, bytes]]
+    """Names in lower case; without hop-by-hop headers."""
+
+    async def read(self) -> bytes:
+        """Return the next bytes of the body as they came (never held back to fill a buffer), b"" at its end.
+
+        UpstreamError ``cut`` when the connection ended before the body did, ``protocol`` for broken framing.
+        """
+        ...
+
+    def close(self) -> None:
+        """Give the answer up; a connection whose body was not read to its end is closed.  May be called again."""
+        ...
+
+
+class Http(Protocol):
+    async def request(self, origin: Origin, method: bytes, target: bytes, headers: Headers, body: bytes) -> Answer:
+        """Send a request and return when the answer's head is there.
+
+        *headers* are complete but for host, content-length and connection.  A connection that turns out to be dead
+        before the first byte of an answer, after it had served another request, is replaced once by a new one.
+        Informational answers (1xx) are skipped.  Timeouts for the head and between reads are the caller's.
+        Cancelling closes the connection.  UpstreamError: ``connect``, ``tls``, ``cut``, ``protocol``.
+        """
+        ...
+
+    async def close(self) -> None: ...
+
+
+class Counts(NamedTuple):
+    open: int
+    idle: int
+
+
+Maker = Optional[type[Http]]

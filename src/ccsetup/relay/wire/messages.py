@@ -1,0 +1,380 @@
+"""The neutral form of a request, of an answer's events and of an error: what the three wire formats have in common.
+
+Facts about clients and providers in this package were found by experiment with Claude Code 2.1.329 and Codex 0.169
+against scripted upstreams, unless a docstring says otherwise.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Iterable, Literal, Mapping, NamedTuple, Optional, Protocol, Union
+
+from ccsetup.errors import CcsetupError
+
+# A request.
+
+
+class Text(NamedTuple):
+    text: str
+    cache: bool = False
+    """A cache_control mark stood on it."""
+
+
+class Image(NamedTuple):
+    """Either *data*, base64 of *media_type*, or *url*."""
+
+    media_type: str
+    data: str = ""
+    url: str = ""
+    detail: str = ""
+
+
+class File(NamedTuple):
+    """A document: *data* is base64, *text* is plain text; exactly one of data, text, url and id is given."""
+
+    media_type: str
+    data: str = ""
+    text: str = ""
+    url: str = ""
+    id: str = ""
+    name: str = ""
+
+
+class Reasoning(NamedTuple):
+    """What a model thought in an earlier turn, kept by the client to be sent back."""
+
+    text: str
+    summary: bool = False
+    """*text* is a summary, not the thinking itself."""
+    signature: str = ""
+    """Anthropic's; foreign or empty ones are never sent to an upstream that verifies them."""
+    encrypted: str = ""
+    """``reasoning.encrypted_content`` of Responses, or the data of a redacted_thinking block."""
+    redacted: bool = False
+    id: str = ""
+
+
+class ToolCall(NamedTuple):
+    id: str
+    name: str
+    arguments: str
+    """JSON text of an object; for a custom tool its raw input."""
+    custom: bool = False
+    namespace: str = ""
+
+
+class ToolResult(NamedTuple):
+    call_id: str
+    content: tuple[Union[Text, Image, File], ...]
+    is_error: bool = False
+    custom: bool = False
+    cache: bool = False
+
+
+Part = Union[Text, Image, File, Reasoning, ToolCall, ToolResult]
+
+Role = Literal["system", "developer", "user", "assistant"]
+
+
+class Message(NamedTuple):
+    """Tool calls and reasoning are parts of assistant messages, tool results are parts of user messages."""
+
+    role: Role
+    parts: tuple[Part, ...]
+
+
+class Tool(NamedTuple):
+    name: str
+    description: str = ""
+    schema: Mapping[str, Any] = {}
+    """JSON schema of the arguments of a function."""
+    kind: Literal["function", "custom", "hosted"] = "function"
+    namespace: str = ""
+    strict: Optional[bool] = None
+    format: Mapping[str, Any] = {}
+    """A custom tool's format: ``{"type": "grammar", …}``."""
+    raw: Mapping[str, Any] = {}
+    """A hosted tool as it was given: the upstream itself would run it (web_search, …)."""
+    cache: bool = False
+
+
+class ToolChoice(NamedTuple):
+    mode: Literal["auto", "none", "required", "tool"]
+    name: str = ""
+    namespace: str = ""
+
+
+class Format(NamedTuple):
+    """A structured answer: ``json_object``, or ``json_schema`` with a schema."""
+
+    type: Literal["json_object", "json_schema"]
+    name: str = ""
+    schema: Mapping[str, Any] = {}
+    strict: Optional[bool] = None
+
+
+class Thinking(NamedTuple):
+    mode: Literal["enabled", "adaptive", "disabled"]
+    budget: Optional[int] = None
+    """Tokens."""
+    display: str = ""
+    """Anthropic: "summarized" or "omitted"."""
+
+
+class Loss(NamedTuple):
+    """Something of a request that a format cannot carry."""
+
+    path: str
+    """Where it was in the client's request: ``tools[3].cache_control``."""
+    code: str
+    """A key of the LOSSES table of the module that noticed it."""
+
+
+class Conversation(NamedTuple):
+    """A request.  System text that stood in front is *system*; system messages in between stay in *messages*."""
+
+    model: str
+    system: tuple[Text, ...] = ()
+    messages: tuple[Message, ...] = ()
+    tools: tuple[Tool, ...] = ()
+    tool_choice: Optional[ToolChoice] = None
+    parallel: Optional[bool] = None
+    """parallel_tool_calls; None: the format's default."""
+    max_tokens: Optional[int] = None
+    temperature: Optional[float] = None
+    top_p: Optional[float] = None
+    top_k: Optional[int] = None
+    stop: tuple[str, ...] = ()
+    stream: bool = False
+    include_usage: bool = True
+    """Chat: ``stream_options.include_usage``; the others always tell the usage."""
+    thinking: Optional[Thinking] = None
+    effort: str = ""
+    """none, minimal, low, medium, high, xhigh, max; "" when not said."""
+    summary: str = ""
+    """Responses: which summary of the reasoning is wanted: auto, concise, detailed."""
+    verbosity: str = ""
+    format: Optional[Format] = None
+    service_tier: str = ""
+    user: str = ""
+    """metadata.user_id, user, safety_identifier."""
+    cache_key: str = ""
+    """prompt_cache_key."""
+    logprobs: Optional[int] = None
+    echo: Mapping[str, Any] = {}
+    """Members that an answer repeats (Responses: instructions, metadata, store, …), as they were given."""
+    losses: tuple[Loss, ...] = ()
+    """What the reader could not carry."""
+
+
+# An answer, as events in order.
+
+
+class Usage(NamedTuple):
+    """Tokens.  *input* is what was neither read from nor written to a cache; *output* includes *reasoning*."""
+
+    input: int = 0
+    output: int = 0
+    cache_read: int = 0
+    cache_write: int = 0
+    reasoning: int = 0
+
+    @property
+    def prompt(self) -> int:
+        """All tokens of the request, as OpenAI counts ``prompt_tokens`` and ``input_tokens``."""
+        return self.input + self.cache_read + self.cache_write
+
+
+class Started(NamedTuple):
+    """Exactly one, and first (only Failed may come instead)."""
+
+    id: str
+    model: str
+    usage: Optional[Usage] = None
+
+
+class TextStart(NamedTuple):
+    block: int
+    """Counted from 0, contiguous, in the order of the starts."""
+
+
+class ReasoningStart(NamedTuple):
+    block: int
+    summary: bool = False
+
+
+class ToolStart(NamedTuple):
+    """A call of a tool.  Its deltas are pieces of *arguments* (JSON text, or a custom tool's raw input)."""
+
+    block: int
+    id: str
+    """As the upstream gave it: it may be empty, repeated or ill-formed.  Writers make it fit (``tools.fit_id``)."""
+    name: str
+    """As the upstream has it: flat.  Writers ask ``Names.back``."""
+    custom: bool = False
+    namespace: str = ""
+
+
+class RefusalStart(NamedTuple):
+    """Text in which the model refuses."""
+
+    block: int
+
+
+class Delta(NamedTuple):
+    """More text of a block that is open.  Deltas of several open tool blocks may interleave."""
+
+    block: int
+    text: str
+
+
+class BlockEnd(NamedTuple):
+    """Every block that was started ends, before Stop; a block may end long after its last delta."""
+
+    block: int
+    signature: str = ""
+    encrypted: str = ""
+    redacted: bool = False
+    """Reasoning whose text the provider keeps to itself: *encrypted* has it."""
+
+
+StopReason = Literal["end", "tools", "length", "sequence", "refusal", "pause", "context"]
+"""``tools`` whenever there was a tool call, whatever the upstream said; ``context``: the window is full."""
+
+
+class Stop(NamedTuple):
+    """The answer is complete.  Nothing follows."""
+
+    reason: StopReason
+    usage: Optional[Usage] = None
+    """The full figures, None when the upstream never told them."""
+    sequence: str = ""
+    """The stop sequence that was met."""
+
+
+ErrorKind = Literal[
+    "invalid_request",
+    "authentication",
+    "permission",
+    "quota",
+    "not_found",
+    "too_large",
+    "context",
+    "rate_limit",
+    "overloaded",
+    "server",
+    "timeout",
+    "cut",
+]
+"""``context``: the conversation is too long for the model, so that the client has to compact it; never retried.
+``cut``: the stream ended before its end."""
+
+
+class WireError(NamedTuple):
+    kind: ErrorKind
+    message: str
+    status: int
+    """HTTP status of the upstream's answer; for an error inside a stream the one that fits *kind*."""
+    retry_after: str = ""
+    """The Retry-After header as it came."""
+    code: str = ""
+    """The provider's own code or type."""
+    param: str = ""
+
+
+class Failed(NamedTuple):
+    """The answer cannot be completed.  Nothing follows; what came before is not a finished answer."""
+
+    error: WireError
+
+
+class Ping(NamedTuple):
+    """The upstream is alive and has nothing to say."""
+
+
+Event = Union[Started, TextStart, ReasoningStart, ToolStart, RefusalStart, Delta, BlockEnd, Stop, Failed, Ping]
+
+
+# What readers and writers are told.
+
+
+class Dialect(NamedTuple):
+    """What an upstream takes beyond, or short of, the definition of its wire format."""
+
+    official: bool = False
+    """Anthropic's or OpenAI's own endpoint: verifies signatures and encrypted reasoning, knows every field."""
+    reasoning_field: str = "reasoning_content"
+    """Chat: the member that carries the thinking of earlier turns; "" when none may be sent."""
+    thinking_switch: Literal["", "thinking", "reasoning_effort", "enable_thinking", "reasoning"] = ""
+    """Chat: how thinking is switched: ``thinking: {type: enabled}`` (GLM, DeepSeek, Kimi), ``reasoning_effort``
+    (OpenAI), ``enable_thinking`` (Qwen), ``reasoning: {effort: …}`` (OpenRouter); "" not at all."""
+    images: bool = True
+    system_between: bool = True
+    """Takes system messages after the first message."""
+    developer: bool = False
+    """Chat: knows the role ``developer``."""
+    max_tokens_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
+    stream_usage: bool = True
+    """Chat: takes ``stream_options``."""
+    hosted: tuple[str, ...] = ()
+    """Types of hosted tools that it has."""
+    max_output: Optional[int] = None
+    """The largest ``max_tokens`` it takes; also what is sent where the format requires one and the client named none."""
+    cache_control: bool = True
+    """Anthropic: takes cache_control marks."""
+    structured: bool = True
+    """Takes a JSON schema as ``response_format``; else it is asked for in words."""
+
+
+class Names(Protocol):
+    """The names of tools toward an upstream and back (``wire.tools.ToolNames``)."""
+
+    def flat(self, name: str, namespace: str = "") -> str:
+        """Return the name for the upstream: at most 64 of ``[a-zA-Z0-9_-]``; ``namespace__name``."""
+
+    def back(self, flat: str) -> Tool:
+        """Return the client's tool of that name; one that the client did not name is a plain function."""
+
+
+class Asked(NamedTuple):
+    """What a writer has to know of the request that is answered."""
+
+    conversation: Conversation
+    names: Names
+    id: str
+    """32 hexadecimal digits, the relay's own id of the request; ids in the answer are made of it."""
+    created: int
+    """Unix time in seconds."""
+    input_estimate: int = 0
+    """Tokens of the request, estimated, for formats that tell them before the upstream has."""
+    upstream: str = ""
+    """The upstream's name; marks reasoning so that it is sent back to the same one."""
+
+
+class BadRequest(CcsetupError):
+    """A request that is not of its format.  *param* is the path of the member: ``messages[2].content``."""
+
+    def __init__(self, message: str, param: str = "") -> None:
+        super().__init__(message)
+        self.param = param
+
+
+class SseReader(Protocol):
+    """Turns the SSE events of one answer into neutral events.  Feeding never raises: what is not understood is
+    skipped, what breaks the answer becomes Failed.  After Stop or Failed it returns nothing more."""
+
+    def feed(self, event: str, data: bytes) -> list[Event]:
+        """*data* is the event's JSON as it came, UTF-8; *event* is its name, "" when it has none."""
+        ...
+
+    def end(self) -> list[Event]:
+        """The upstream closed the stream: return Stop if the answer was complete, else Failed of kind ``cut``."""
+
+
+class SseWriter(Protocol):
+    """Turns the neutral events of one answer into SSE text."""
+
+    def write(self, event: Event) -> bytes: ...
+
+
+Losses = list[Loss]
+Events = Iterable[Event]
