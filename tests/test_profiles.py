@@ -185,7 +185,7 @@ def test_what_is_missing_is_said() -> None:
             assert text in caught.value.hint
         with pytest.raises(CcsetupError, match="why") as refused:
             resolve(profile(), none)
-        assert "-u URL" in refused.value.hint
+        assert "--via-relay" in refused.value.hint
         assert (
             resolve(profile(url="https://relay.example/x", primary_model="m"), none).base_url
             == "https://relay.example/x"

@@ -197,7 +197,7 @@ def _forget_saved(world: World, name: str, client: ClientName) -> None:
 def switch(world: World, name: str, clients: Sequence[ClientName], *, repair: bool = False) -> list[Switched]:
     """Make *clients* use the saved profile *name*; an empty list means every client that it has settings for."""
     profile = world.find(name)
-    wanted = clients or [c for c in CLIENT_NAMES if c in profile.parts]
+    wanted = clients or [c for c in CLIENT_NAMES if c in profile.parts] or CLIENT_NAMES
     for client in wanted:
         _apply(world, profile, client, activate=True, repair=repair)
     return [Switched(c, name) for c in wanted]

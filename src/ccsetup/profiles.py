@@ -30,7 +30,10 @@ from ccsetup.model import (
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}\Z")
 """Codex takes only such names for ``--profile`` (observed with 0.169.0)."""
 
-RESERVED = ("official", "relay", "all")
+RELAY = "relay"
+"""The profile that points the clients at our own relay: only the program makes it."""
+
+RESERVED = ("official", RELAY, "all")
 
 UNKNOWN_CONTEXT = 200_000
 """Tokens assumed for a model that nobody described: Claude Code 2.1.329 would assume a million and overrun."""
@@ -98,7 +101,9 @@ def check_name(name: str) -> None:
     if name in RESERVED:
         raise UsageError(
             _("'{name}' is not free as a profile name: it has a meaning of its own.").format(name=name),
-            hint=_("Choose another name with -n NAME."),
+            hint=_("The profile 'relay' is made by: ccsetup relay init")
+            if name == RELAY
+            else _("Choose another name with -n NAME."),
         )
     if not NAME.match(name):
         raise UsageError(
@@ -146,7 +151,7 @@ def parse(text: str, file: str) -> dict[str, Profile]:
         raise bad(("profiles",), _("this has to be a table"))
     for name, body in table.items():
         here = path(name)
-        if not NAME.match(name) or name in RESERVED:
+        if not NAME.match(name) or (name in RESERVED and name != RELAY):
             raise bad(here, _("not a usable profile name"))
         if not isinstance(body, dict):
             raise bad(here, _("this has to be a table"))
@@ -218,7 +223,7 @@ def claude_endpoint(profile: Profile, preset: Preset) -> ClaudeEndpoint:
                 _("{provider} has no endpoint that Claude Code can speak to: {reason}").format(
                     provider=preset.name, reason=base.reason
                 ),
-                hint=_("Choose another provider, or give the address of a translating relay with -u URL."),
+                hint=_("Have the relay translate for it: add --via-relay; or choose another provider."),
             )
         base = ClaudeEndpoint("", "auth_token", None, None, {})
     url = claude_url(part.url or base.base_url)
@@ -281,7 +286,7 @@ def codex_endpoint(profile: Profile, preset: Preset) -> CodexEndpoint:
                 _("{provider} has no endpoint that Codex can speak to: {reason}").format(
                     provider=preset.name, reason=base.reason
                 ),
-                hint=_("Choose another provider, or give the address of a translating relay with -u URL."),
+                hint=_("Have the relay translate for it: add --via-relay; or choose another provider."),
             )
         base = CodexEndpoint("", "responses", "", None, "disabled", False, True, (), "")
     if part.url and base.wire == "chat" and origin(part.url) != origin(base.base_url):

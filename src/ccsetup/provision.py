@@ -12,7 +12,7 @@ from ccsetup.i18n import _
 from ccsetup.merge import Request
 from ccsetup.model import CLIENT_NAMES, ClientName, Secret
 from ccsetup.plan import Note
-from ccsetup.profiles import Profile
+from ccsetup.profiles import RELAY, Profile
 from ccsetup.world import World
 
 
@@ -54,7 +54,7 @@ def apply(world: World, document: Document, *, prune: bool, secrets: set[str]) -
             switched += actions.official(world, [client])
         elif name not in declared_names:
             switched += actions.switch(world, name, [client])
-    removed = [n for n in world.profiles if prune and n not in declared_names]
+    removed = [n for n in world.profiles if prune and n not in declared_names and n != RELAY]
     for name in removed:
         for folder in world.projects():
             if world.in_project(folder) == name:
@@ -67,7 +67,7 @@ def _check_active(
     world: World, document: Document, client: ClientName, name: str, place: tuple[int, int], *, prune: bool
 ) -> None:
     names = [d.profile.name for d in document.profiles]
-    if name == OFFICIAL or name in names or (name in world.profiles and not prune):
+    if name == OFFICIAL or name in names or (name in world.profiles and (name == RELAY or not prune)):
         return
     import difflib
 
@@ -117,7 +117,10 @@ def _resolved(world: World, declared: Declared) -> tuple[Profile, Optional[Secre
 
 def export(world: World, names: Sequence[str], *, with_keys: bool) -> Document:
     """Return the saved profiles *names* (empty: all) as a document, without keys unless *with_keys*."""
-    chosen = [world.find(n) for n in names] if names else list(world.profiles.values())
+    chosen = [world.find(n) for n in names or world.profiles if n != RELAY]
+    if RELAY in names:
+        text = _("Profile '{name}' belongs to the relay of this machine and is not exported.")
+        world.notes.append(Note("warning", text.format(name=RELAY)))
     taken: dict[str, str] = {p.key_env: p.name for p in chosen if p.key_storage in ("env", "dotenv")}
     declared = [Declared(p, _reference(world, p, taken, with_keys=with_keys), (0, 0)) for p in chosen]
     active: dict[ClientName, tuple[str, tuple[int, int]]] = {}

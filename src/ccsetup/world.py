@@ -183,6 +183,11 @@ class World:
     def use(self, profile: Profile, client: ClientName) -> Use:
         """Return *profile* as *client* is to use it; errors say what is missing."""
         preset = self.load_preset(profile.provider)
+        if not profile.parts:
+            raise UsageError(
+                _("Profile '{name}' is used through the relay only.").format(name=profile.name),
+                hint=_("Use it with: ccsetup config-switch relay; test it with: ccsetup relay check"),
+            )
         if client not in profile.parts:
             raise UsageError(
                 _("Profile '{name}' has no settings for {client}.").format(
@@ -237,6 +242,11 @@ class World:
         """Return the profile called *name*; UsageError names those there are."""
         if name in self.profiles:
             return self.profiles[name]
+        if name == profiles.RELAY:
+            raise CcsetupError(
+                _("The relay is not set up yet, so there is no profile for it."),
+                hint=_("Set it up with: ccsetup relay init"),
+            )
         known = ", ".join(self.profiles)
         if not known:
             raise CcsetupError(

@@ -194,7 +194,7 @@ WRONG: list[tuple[str, tuple[str, ...], int, tuple[str, ...]]] = [
     ("configs and -p", (*CONFIGS, "[]", "-p", "glm"), 2, ("-p is for one profile",)),
     ("configs and -O", (*CONFIGS, "[]", "-O", "m"), 2, ("-O is for one profile",)),
     ("no such saved profile", ("init", "-s", "-n", "work", "-k", KEY), 1, ("no profile 'work'",)),
-    ("chat only", ("init", "-s", "-p", "cerebras", "-k", KEY, "-T", "codex"), 1, ("Chat Completions", "-u URL")),
+    ("chat only", ("init", "-s", "-p", "cerebras", "-k", KEY, "-T", "codex"), 1, ("Chat Completions", "--via-relay")),
     ("one of two is impossible", ("init", "-s", "-p", "anthropic", "-k", KEY, "-T", "all"), 1, ("Codex",)),
 ]
 

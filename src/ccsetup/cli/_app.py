@@ -25,6 +25,7 @@ COMMANDS = {
     "export": ("export", _("Write profiles into one file, without keys.")),
     "apply": ("apply", _("Make profiles and clients what a file says.")),
     "doctor": ("doctor", _("Find what is wrong with the settings, and repair it.")),
+    "relay": ("relay", _("Several providers behind one local address, and translation between their formats.")),
     "undo": ("undo", _("Take the last change back.")),
     "uninstall": ("uninstall", _("Take what ccsetup wrote out of the clients.")),
 }
@@ -33,11 +34,11 @@ COMMANDS = {
 ALIASES = {"i": "init", "cs": "config-switch", "ls": "list"}
 
 
-class Commands(_parser.Group):
+class Commands(_parser.Lazy):
     """Finds commands by name without importing the others."""
 
-    def list_commands(self, ctx: Any) -> list[str]:
-        return list(COMMANDS)
+    def table(self) -> dict[str, str]:
+        return {name: text for name, (_module, text) in COMMANDS.items()}
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         name = ALIASES.get(cmd_name, cmd_name)
@@ -46,22 +47,7 @@ class Commands(_parser.Group):
         module = importlib.import_module("ccsetup.cli." + COMMANDS[name][0])
         if hasattr(module, "app"):
             return typer.main.get_command(module.app)
-        one = typer.Typer(rich_markup_mode=None, add_completion=False, pretty_exceptions_enable=False)
-        one.command(name, cls=_parser.Command, help=module.HELP, epilog=getattr(module, "EPILOG", None))(module.command)
-        return typer.main.get_command(one)
-
-    def format_commands(self, ctx: Any, formatter: Any) -> None:
-        with formatter.section(_("Commands")):
-            formatter.write_dl([(name, text) for name, (_module, text) in COMMANDS.items()])
-
-    def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
-        from typer._click.shell_completion import CompletionItem
-
-        if incomplete.startswith("-"):
-            return super().shell_complete(ctx, incomplete)
-        return [
-            CompletionItem(name, help=text) for name, (_module, text) in COMMANDS.items() if name.startswith(incomplete)
-        ]
+        return _parser.single(name, module.command, module.HELP, getattr(module, "EPILOG", None))
 
 
 app = typer.Typer(

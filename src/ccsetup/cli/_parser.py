@@ -6,8 +6,9 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, Callable, Optional
 
+import typer
 from typer.core import TyperCommand, TyperGroup
 
 from ccsetup.i18n import _
@@ -39,6 +40,35 @@ class Command(_Help, TyperCommand):
 
 class Group(_Help, TyperGroup):
     pass
+
+
+class Lazy(Group):
+    """A group that imports the module of a command when that command is run, or shown in ``--help``."""
+
+    def table(self) -> dict[str, str]:
+        """Return the names of the commands, each with one line of help."""
+        raise NotImplementedError
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(self.table())
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        with formatter.section(_("Commands")):
+            formatter.write_dl(list(self.table().items()))
+
+    def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
+        from typer._click.shell_completion import CompletionItem
+
+        if incomplete.startswith("-"):
+            return super().shell_complete(ctx, incomplete)
+        return [CompletionItem(n, help=text) for n, text in self.table().items() if n.startswith(incomplete)]
+
+
+def single(name: str, function: Callable[..., Any], text: str, epilog: Optional[str] = None) -> Any:
+    """Return *function* as the command *name*, with *text* as its help."""
+    one = typer.Typer(rich_markup_mode=None, add_completion=False, pretty_exceptions_enable=False)
+    one.command(name, cls=Command, help=text, epilog=epilog)(function)
+    return typer.main.get_command(one)
 
 
 def problem(message: str) -> str:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 from typing import Sequence
 
-from ccsetup import actions
-from ccsetup.cli import _worktree
+from ccsetup import actions, git
 from ccsetup.cli._context import Context
 from ccsetup.errors import UsageError
 from ccsetup.i18n import _
@@ -43,7 +42,7 @@ def use(world: World, name: str, clients: Sequence[ClientName], folder: str, *, 
     if "claude-code" not in wanted:
         return False
     path = project_settings(folder)
-    if profile.key_storage == "inline" and _tracked(path):
+    if profile.key_storage == "inline" and git.tracks(os.path.dirname(os.path.dirname(path)), path):
         raise UsageError(
             _("git tracks {file}: the key would be committed.").format(file=world.paths.short(path)),
             hint=_("Keep the key out of it with: ccsetup init -n {name} --key-storage command --project").format(
@@ -52,10 +51,6 @@ def use(world: World, name: str, clients: Sequence[ClientName], folder: str, *, 
         )
     actions.use_in_project(world, name, folder, repair=repair)
     return True
-
-
-def _tracked(path: str) -> bool:
-    return _worktree.git(os.path.dirname(os.path.dirname(path)), "ls-files", "--error-unmatch", "--", path)
 
 
 def text(context: Context, name: str, folder: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import Iterable
 
+from ccsetup import git
 from ccsetup.cli._context import Context
 from ccsetup.i18n import _
 from ccsetup.plan import FileChange, Note
@@ -20,8 +21,8 @@ def notes(context: Context, changes: Iterable[FileChange]) -> list[Note]:
         if not any(s.encode() in change.after for s in context.secrets if s):
             continue
         real = os.path.realpath(change.path)
-        top = _work_tree(os.path.dirname(real))
-        if top and not _ignored(top, real):
+        top = git.work_tree(os.path.dirname(real))
+        if top and git.ignores(top, real) != 0:
             out.append(
                 Note(
                     "warning",
@@ -32,35 +33,3 @@ def notes(context: Context, changes: Iterable[FileChange]) -> list[Note]:
                 )
             )
     return out
-
-
-def _work_tree(folder: str) -> str:
-    while True:
-        if os.path.exists(os.path.join(folder, ".git")):
-            return folder
-        parent = os.path.dirname(folder)
-        if parent == folder:
-            return ""
-        folder = parent
-
-
-def _ignored(top: str, path: str) -> bool:
-    return git(top, "check-ignore", "-q", "--", path)
-
-
-def git(folder: str, *argv: str) -> bool:
-    """Run git in *folder* without any output; tell whether it succeeded."""
-    import subprocess
-
-    try:
-        done = subprocess.run(
-            ["git", "-C", folder, *argv],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            timeout=5,
-            check=False,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return False
-    return done.returncode == 0

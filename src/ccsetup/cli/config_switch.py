@@ -16,6 +16,7 @@ from ccsetup.entries import clients_named
 from ccsetup.errors import UsageError
 from ccsetup.i18n import _
 from ccsetup.model import ClientName
+from ccsetup.profiles import RELAY
 from ccsetup.world import World
 
 HELP = _(
@@ -97,6 +98,7 @@ def command(
             from ccsetup.cli import _worktree
 
             context.notes.extend(_worktree.notes(context, changes))
+            _relay(context, name)
 
     def show() -> None:
         mark = _output.paint(_("done"), "32") if changes else _("unchanged")
@@ -125,6 +127,14 @@ def command(
     )
 
 
+def _relay(context: Context, name: str) -> None:
+    """Start the relay when that is what the clients use now."""
+    if name == RELAY:
+        from ccsetup.cli.relay import _up
+
+        _up.start_for_clients(context)
+
+
 def _in_project(
     context: Context,
     name: str,
@@ -149,6 +159,7 @@ def _in_project(
     wrote, changes = context.run(f"config-switch {name} --project", act, dry=dry)
     if not dry:
         context.notes.extend(_worktree.notes(context, changes))
+        _relay(context, name)
     profile = "" if name == "official" else name
 
     def show() -> None:

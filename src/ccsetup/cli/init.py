@@ -123,6 +123,10 @@ def command(
         None, "--codex-version", metavar="VERSION", help=_("Write for this version of Codex, not the installed one.")
     ),
     no_activate: bool = typer.Option(False, "--no-activate", help=_("Save the profile, but do not switch to it.")),
+    via_relay: bool = typer.Option(
+        False, "--via-relay", help=_("Through the relay: for a provider whose format the client does not speak.")
+    ),
+    no_start: bool = typer.Option(False, "--no-start", help=_("With --via-relay: do not start the relay.")),
     project: bool = typer.Option(
         False, "--project", help=_("Use it in the current folder only: in .claude/settings.local.json.")
     ),
@@ -200,6 +204,26 @@ def command(
                 "",
             )
         ]
+
+    if no_start and not via_relay:
+        raise UsageError(_("{option} goes with {other}.").format(option="--no-start", other="--via-relay"))
+    if via_relay:
+        if many or project:
+            other = "--project" if project else "--api-configs"
+            raise UsageError(
+                _("{options} exclude each other: give one of them.").format(options=f"--via-relay / {other}")
+            )
+        from ccsetup.cli.relay import _via
+
+        wanted = _via.Wanted(
+            dry=dry_run or check,
+            check=check,
+            as_json=as_json,
+            start=not no_start,
+            activate=not no_activate,
+            repair=repair,
+        )
+        return _via.run(context, entries, common, wanted)
 
     folder = ""
     if project:

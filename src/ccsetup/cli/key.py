@@ -10,7 +10,7 @@ import typer
 
 from ccsetup import actions, keys, presets
 from ccsetup.actions import Switched
-from ccsetup.cli import _output, _parser
+from ccsetup.cli import _options, _output, _parser
 from ccsetup.cli._context import Context
 from ccsetup.clients import CLIENTS
 from ccsetup.errors import CcsetupError, UsageError
@@ -32,22 +32,13 @@ app = typer.Typer(
     help=HELP,
 )
 
-_KEY = typer.Option(None, "-k", "--api-key", metavar="KEY", help=_("The key; - reads it from standard input."))
-_FILE = typer.Option(None, "--api-key-file", metavar="PATH", help=_("Read the key from a file."))
-_VARIABLE = typer.Option(
-    None, "--api-key-env", metavar="NAME", help=_("Read the key from a variable; also CCSETUP_API_KEY.")
-)
-_JSON = typer.Option(False, "--json", help=_("Print one JSON object."))
-_LANG = typer.Option(None, "--lang", metavar="LANG", help=_("Language of all texts: en or zh-CN."))
-_NAME = typer.Argument(..., metavar="NAME", help=_("A saved profile."))
-
 
 @app.command(
     "list",
     cls=_parser.Command,
     help=_("Show for each profile what kind of key it has, its last four characters, and its use."),
 )
-def list_(as_json: bool = _JSON, lang: Optional[str] = _LANG) -> int:
+def list_(as_json: bool = _options.JSON, lang: Optional[str] = _options.LANG) -> int:
     context = Context()
     world = context.world()
     families = presets.key_families()
@@ -114,9 +105,9 @@ def _try(world: World, profile: Profile) -> tuple[Optional[Secret], str]:
     help=_("Print the key of a profile, for programs; not to a terminal unless --reveal is given."),
 )
 def get(
-    name: str = _NAME,
+    name: str = _options.PROFILE,
     reveal: bool = typer.Option(False, "--reveal", help=_("Print it to a terminal too.")),
-    lang: Optional[str] = _LANG,
+    lang: Optional[str] = _options.LANG,
 ) -> int:
     world = Context().world()
     profile = world.find(name)
@@ -139,12 +130,12 @@ def get(
     "set", cls=_parser.Command, help=_("Give a profile another key; it reaches every file that holds the old one.")
 )
 def set_(
-    name: str = _NAME,
-    key: Optional[str] = _KEY,
-    key_file: Optional[str] = _FILE,
-    key_env: Optional[str] = _VARIABLE,
-    as_json: bool = _JSON,
-    lang: Optional[str] = _LANG,
+    name: str = _options.PROFILE,
+    key: Optional[str] = _options.KEY,
+    key_file: Optional[str] = _options.KEY_FILE,
+    key_env: Optional[str] = _options.KEY_VARIABLE,
+    as_json: bool = _options.JSON,
+    lang: Optional[str] = _options.LANG,
 ) -> int:
     return _change("key set", name, key, key_file, key_env, as_json, restart=False)
 
@@ -155,13 +146,13 @@ def set_(
     help=_("As set, and restart the Codex that runs in the background, which may keep the old key."),
 )
 def rotate(
-    name: str = _NAME,
-    key: Optional[str] = _KEY,
-    key_file: Optional[str] = _FILE,
-    key_env: Optional[str] = _VARIABLE,
+    name: str = _options.PROFILE,
+    key: Optional[str] = _options.KEY,
+    key_file: Optional[str] = _options.KEY_FILE,
+    key_env: Optional[str] = _options.KEY_VARIABLE,
     restart: bool = typer.Option(False, "--restart-codex", help=_("Restart it without asking.")),
-    as_json: bool = _JSON,
-    lang: Optional[str] = _LANG,
+    as_json: bool = _options.JSON,
+    lang: Optional[str] = _options.LANG,
 ) -> int:
     return _change("key rotate", name, key, key_file, key_env, as_json, restart=True, restart_now=restart)
 
@@ -259,10 +250,10 @@ def _restart_codex(context: Context, *, ask: bool, now: bool) -> None:
     help=_("Remove a profile's key from everywhere; clients that use it go back to their own account."),
 )
 def rm(
-    name: str = _NAME,
-    yes: bool = typer.Option(False, "-y", "--yes", help=_("Do not ask.")),
-    as_json: bool = _JSON,
-    lang: Optional[str] = _LANG,
+    name: str = _options.PROFILE,
+    yes: bool = _options.YES,
+    as_json: bool = _options.JSON,
+    lang: Optional[str] = _options.LANG,
 ) -> int:
     context = Context()
     profile = context.world().find(name)

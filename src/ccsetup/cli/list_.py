@@ -37,7 +37,7 @@ def show(name: str, context: Context, clients: Sequence[ClientName], *, presets_
     state = {c: active(context, world, c) for c in wanted}
     rows: list[dict[str, Any]] = []
     for profile in world.profiles.values():
-        if not any(c in profile.parts for c in wanted):
+        if not any(c in profile.parts for c in wanted) and (clients or profile.parts):
             continue
         rows.append(
             {
@@ -122,7 +122,7 @@ def _print_profiles(
             [
                 ("* " if used else "  ") + row["name"],
                 row["provider"] + (f" ({row['region']})" if row["region"] else ""),
-                " ".join({"claude-code": "claude", "codex": "codex"}[c] for c in row["clients"]),
+                " ".join({"claude-code": "claude", "codex": "codex"}[c] for c in row["clients"]) or _("(by the relay)"),
                 _("used by {clients}").format(clients=used) if used else "",
             ]
         )

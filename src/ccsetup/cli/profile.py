@@ -9,7 +9,7 @@ import typer
 
 from ccsetup import actions
 from ccsetup.actions import Switched
-from ccsetup.cli import _output, _parser
+from ccsetup.cli import _options, _output, _parser
 from ccsetup.cli._context import Context
 from ccsetup.clients import CLIENTS
 from ccsetup.errors import CcsetupError, UsageError
@@ -29,15 +29,11 @@ app = typer.Typer(
     help=HELP,
 )
 
-_JSON = typer.Option(False, "--json", help=_("Print one JSON object."))
-_LANG = typer.Option(None, "--lang", metavar="LANG", help=_("Language of all texts: en or zh-CN."))
-_DRY = typer.Option(False, "--dry-run", help=_("Show what would change, with keys masked; write nothing."))
-_NAME = typer.Argument(..., metavar="NAME", help=_("A saved profile."))
 _NEW = typer.Argument(..., metavar="NEW", help=_("The new name."))
 
 
 @app.command("show", cls=_parser.Command, help=_("Show what a profile says and where its key is; the key is masked."))
-def show(name: str = _NAME, as_json: bool = _JSON, lang: Optional[str] = _LANG) -> int:
+def show(name: str = _options.PROFILE, as_json: bool = _options.JSON, lang: Optional[str] = _options.LANG) -> int:
     context = Context()
     world = context.world()
     profile = world.find(name)
@@ -89,11 +85,11 @@ def show(name: str = _NAME, as_json: bool = _JSON, lang: Optional[str] = _LANG) 
 
 @app.command("copy", cls=_parser.Command, help=_("Save a profile once more under another name, with the same key."))
 def copy(
-    name: str = _NAME,
+    name: str = _options.PROFILE,
     new: str = _NEW,
-    dry_run: bool = _DRY,
-    as_json: bool = _JSON,
-    lang: Optional[str] = _LANG,
+    dry_run: bool = _options.DRY,
+    as_json: bool = _options.JSON,
+    lang: Optional[str] = _options.LANG,
 ) -> int:
     text = _("profile '{name}' is saved.").format(name=new)
     return _change("profile copy", f"{name} {new}", lambda w: actions.copy(w, name, new), text, dry_run, as_json)
@@ -105,11 +101,11 @@ def copy(
     help=_("Give a profile another name; clients that use it go on, and Codex keeps its history."),
 )
 def rename(
-    name: str = _NAME,
+    name: str = _options.PROFILE,
     new: str = _NEW,
-    dry_run: bool = _DRY,
-    as_json: bool = _JSON,
-    lang: Optional[str] = _LANG,
+    dry_run: bool = _options.DRY,
+    as_json: bool = _options.JSON,
+    lang: Optional[str] = _options.LANG,
 ) -> int:
     text = _("profile '{name}' is called '{new}' now.").format(name=name, new=new)
     return _change("profile rename", f"{name} {new}", lambda w: actions.rename(w, name, new), text, dry_run, as_json)
@@ -121,11 +117,11 @@ def rename(
     help=_("Remove a profile and its key; with --yes also one that is in use, whose clients get their own account."),
 )
 def rm(
-    name: str = _NAME,
+    name: str = _options.PROFILE,
     yes: bool = typer.Option(False, "-y", "--yes", help=_("Do not ask, also when it is in use.")),
-    dry_run: bool = _DRY,
-    as_json: bool = _JSON,
-    lang: Optional[str] = _LANG,
+    dry_run: bool = _options.DRY,
+    as_json: bool = _options.JSON,
+    lang: Optional[str] = _options.LANG,
 ) -> int:
     world = Context().world()
     world.find(name)

@@ -9,11 +9,13 @@ from typing import Any, Optional
 import typer
 
 from ccsetup import actions
+from ccsetup.actions import Switched
 from ccsetup.cli import _output
 from ccsetup.cli._context import Context
 from ccsetup.clients import CLIENTS
 from ccsetup.errors import UsageError
 from ccsetup.i18n import _
+from ccsetup.world import World
 
 HELP = _(
     "Take out of the clients' files what ccsetup wrote there, and remove the saved profiles and keys. The clients use "
@@ -38,9 +40,21 @@ def command(
             )
         if input(_("Take ccsetup's settings out of the clients? [y/N] ")).strip().lower() not in ("y", "yes"):
             return 1
-    switched, changes = context.run(
-        "uninstall", lambda w: actions.uninstall(w, keep_profiles=keep_profiles), dry=dry_run
-    )
+    relay = not keep_profiles and _has_relay(context)
+
+    def act(world: World) -> list[Switched]:
+        switched = actions.uninstall(world, keep_profiles=keep_profiles)
+        if relay:
+            from ccsetup.cli.relay import _remove
+
+            _remove.files(context, world)
+        return switched
+
+    if relay and not dry_run:
+        from ccsetup.cli.relay import _remove
+
+        _remove.process(context)
+    switched, changes = context.run("uninstall", act, dry=dry_run)
     stays = [p for p in _stays(context) if os.path.lexists(p)]
 
     def show() -> None:
@@ -67,6 +81,12 @@ def command(
         "stays": [context.paths.short(p) for p in stays],
     }
     return context.finish("uninstall", result, changes, as_json=as_json, dry=dry_run, check=False, show=show)
+
+
+def _has_relay(context: Context) -> bool:
+    paths = context.paths
+    places = (os.path.join(paths.config_dir, "relay.yaml"), os.path.join(paths.state_dir, "relay", "run.json"))
+    return any(os.path.lexists(p) for p in places)
 
 
 def _stays(context: Context) -> list[str]:

@@ -116,9 +116,9 @@ def _provider(files: Files, use: Use) -> dict[str, Any]:
             ).format(provider=use.preset.name, since=dotted(CHAT_REMOVED))
             + (" " + endpoint.reason if endpoint.reason else ""),
             hint=_(
-                "Use this provider with Claude Code (-T claude-code) if it is listed for it, or put a relay "
-                "that translates in front of it and give the relay's address with -u URL."
-            ),
+                "Have the relay translate for it: ccsetup init -p {provider} -k KEY -T codex --via-relay; or use the "
+                "provider with Claude Code (-T claude-code) if it is listed for it."
+            ).format(provider=use.preset.id),
         )
     table: dict[str, Any] = {
         "name": f"{use.preset.name} (ccsetup)",

@@ -7,7 +7,7 @@ import stat
 import time
 from typing import Callable, Mapping, Optional, Sequence
 
-from ccsetup import disk, presets
+from ccsetup import disk, git, presets
 from ccsetup.clients import installed
 from ccsetup.clients.base import Version
 from ccsetup.clients.codex import TUI_SERVER
@@ -169,33 +169,12 @@ def _tracked() -> Callable[[Sequence[str]], Mapping[str, str]]:
 
 def _git_state(path: str) -> str:
     real = os.path.realpath(path)
-    folder = os.path.dirname(real)
-    top = folder
-    while not os.path.exists(os.path.join(top, ".git")):
-        parent = os.path.dirname(top)
-        if parent == top:
-            return ""
-        top = parent
-    if _git(top, "ls-files", "--error-unmatch", "--", real) == 0:
+    top = git.work_tree(os.path.dirname(real))
+    if not top:
+        return ""
+    if git.tracks(top, real):
         return "tracked"
-    return "open" if _git(top, "check-ignore", "-q", "--", real) == 1 else ""
-
-
-def _git(top: str, *arguments: str) -> int:
-    import subprocess
-
-    try:
-        done = subprocess.run(
-            ["git", "-C", top, *arguments],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            timeout=5,
-            check=False,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return -1
-    return done.returncode
+    return "open" if git.ignores(top, real) == 1 else ""
 
 
 # Codex's background process.

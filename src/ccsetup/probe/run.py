@@ -529,15 +529,7 @@ class Run:
     def _key_from(self, answer: Answer, request: Request, reply: Reply) -> bool:
         """Report the key by an answer of the endpoint itself; False when it does not tell."""
         evidence = self.evidence(request.url, reply.status, answer.message)
-        if answer.meaning in ("bad_key", "wrong_region"):
-            self._bad_key(request, reply, answer.message, region=answer.meaning == "wrong_region")
-            raise _Stop
-        if answer.meaning in ("no_quota", "rate"):
-            self._quota(answer, reply, evidence)
-            raise _Stop
-        if answer.meaning == "forbidden":
-            self._forbidden(answer, evidence)
-            raise _Stop
+        self._stop_if_refused(answer, request, reply)
         if answer.meaning in ("ok", "bad_model", "bad_request"):
             if not self.target.credentials:
                 self.add("ok", _("No key is needed."), evidence=evidence)
@@ -545,6 +537,19 @@ class Run:
                 self.add("ok", _("The endpoint accepts the key."), evidence=evidence)
             return True
         return False
+
+    def _stop_if_refused(self, answer: Answer, request: Request, reply: Reply) -> None:
+        """Report an answer that refuses the key or the account, and raise _Stop."""
+        evidence = self.evidence(request.url, reply.status, answer.message)
+        if answer.meaning in ("bad_key", "wrong_region"):
+            self._bad_key(request, reply, answer.message, region=answer.meaning == "wrong_region")
+        elif answer.meaning in ("no_quota", "rate"):
+            self._quota(answer, reply, evidence)
+        elif answer.meaning == "forbidden":
+            self._forbidden(answer, evidence)
+        else:
+            return
+        raise _Stop
 
     def _quota(self, answer: Answer, reply: Reply, evidence: Evidence) -> None:
         if answer.meaning == "no_quota":
@@ -568,15 +573,7 @@ class Run:
         target = self.target
         evidence = self.evidence(request.url, reply.status, answer.message)
         name = _name(target.wire)
-        if answer.meaning in ("bad_key", "wrong_region"):
-            self._bad_key(request, reply, answer.message, region=answer.meaning == "wrong_region")
-            raise _Stop
-        if answer.meaning in ("no_quota", "rate"):
-            self._quota(answer, reply, evidence)
-            raise _Stop
-        if answer.meaning == "forbidden":
-            self._forbidden(answer, evidence)
-            raise _Stop
+        self._stop_if_refused(answer, request, reply)
         if answer.meaning == "server":
             self.add(
                 "server",
@@ -660,8 +657,7 @@ class Run:
         hint = ""
         if spoken == "chat" and target.client == "codex":
             hint = _(
-                "This address speaks only Chat Completions, so Codex needs a relay for this: put one that translates "
-                "Responses in front of it."
+                "This address speaks only Chat Completions, so Codex needs the relay for this: ccsetup init --via-relay"
             )
         elif spoken:
             hint = _("This address speaks {other}, which {client} does not.").format(

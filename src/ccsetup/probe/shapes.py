@@ -33,6 +33,8 @@ class Piece(NamedTuple):
 
 def pieces(target: Target) -> list[Piece]:
     """Return what *target*'s client adds to the bare request with its present settings."""
+    if target.wire == "chat":
+        return []  # only our relay speaks it, and adds nothing that a provider may not know
     return _claude(target) if target.wire == "anthropic" else _codex(target)
 
 

@@ -1,10 +1,11 @@
-"""``relay.yaml``: its text to a ``Config`` and back.  Pure."""
+"""``relay.yaml``: its text to a ``Config`` and back, and what is dangerous in one.  Pure."""
 
 from __future__ import annotations
 
-from typing import Literal, Mapping, NamedTuple, Optional
+from typing import Callable, Literal, Mapping, NamedTuple, Optional
 
-from ccsetup.model import WireFormat
+from ccsetup.i18n import _
+from ccsetup.model import Preset, WireFormat
 from ccsetup.relay.wire.messages import Dialect
 
 Group = Literal["primary", "backup"]
@@ -85,7 +86,7 @@ class Upstream(NamedTuple):
     models: tuple[str, ...] = ()
     """Names and globs that clients may ask it for; empty: all."""
     map: tuple[tuple[str, str], ...] = ()
-    """(name or glob, the upstream's name), first match; exact names go before globs."""
+    """(name or glob, the upstream's name), first match; exact names go before globs.  ``*``: the name as asked."""
     default_model: str = ""
     """For every model that *map* does not name; empty: the name as it was asked."""
     headers: Mapping[str, str] = {}
@@ -105,10 +106,22 @@ class Upstream(NamedTuple):
     prices: Mapping[str, Price] = {}
     """By the upstream's model name; complete: the preset's, overridden by the file's."""
     activation: Optional[Activation] = None
+    insecure: bool = False
+    """The user wants plain http over the internet, keys and all."""
 
     def model(self, asked: str) -> str:
         """Return the upstream's name for the model *asked*."""
-        raise NotImplementedError
+        from fnmatch import fnmatchcase
+
+        found = next((name for pattern, name in self.map if pattern == asked), "")
+        found = found or next((name for pattern, name in self.map if fnmatchcase(asked, pattern)), self.default_model)
+        return asked if found in ("", "*") else found
+
+    def serves(self, asked: str) -> bool:
+        """Tell whether clients may ask it for the model *asked*."""
+        from fnmatch import fnmatchcase
+
+        return not self.models or any(fnmatchcase(asked, pattern) for pattern in self.models)
 
 
 class Rule(NamedTuple):
@@ -120,13 +133,15 @@ class Rule(NamedTuple):
     network: tuple[str, ...] = ()
     """connect, tls, first_byte, idle, cut, protocol; given: only network failures."""
     body: str = ""
-    """Text that the body has, lower case compare."""
+    """Text that the body has; lower case, and compared so."""
     cool: Literal["", "key", "upstream"] = ""
     """What is put aside at once, whatever the thresholds say."""
     seconds: float = 0
     """How long; 0: as ``Cooldown.seconds``, or Retry-After where that is longer."""
     counts: bool = True
     """The failure counts toward the upstream's threshold."""
+    error: tuple[str, ...] = ()
+    """What the answer means (an ``ErrorKind``), whatever status and shape the provider gave it."""
 
 
 class Retry(NamedTuple):
@@ -161,6 +176,8 @@ class Listen(NamedTuple):
     """Further names that a Host header may carry, besides the address and localhost."""
     keyless: bool = False
     """Take requests without a key; only on loopback."""
+    plain: bool = False
+    """Plain http beyond loopback, because something in front of the relay ends TLS."""
 
 
 class Limits(NamedTuple):
@@ -188,7 +205,7 @@ class Config(NamedTuple):
     retry: Retry = Retry()
     cooldown: Cooldown = Cooldown()
     rules: tuple[Rule, ...] = ()
-    """The file's rows, and then the built-in ones: complete."""
+    """The file's rows, and then ``rules.DEFAULT_RULES``: complete."""
     limits: Limits = Limits()
     store: StoreSettings = StoreSettings()
     ping: float = 10
@@ -197,3 +214,94 @@ class Config(NamedTuple):
     """Keep so many cache_control marks of a Messages request (the first ones); 0: all."""
     stop_seconds: float = 30
     """How long running answers may go on after the relay was told to stop."""
+
+
+PresetLoader = Callable[[str], Preset]
+
+
+def parse(data: bytes, name: str, load_preset: PresetLoader) -> Config:
+    """Return what *data* says; *name* is what messages call the file.
+
+    DocumentError has ``name:line:column`` and the nearest known word; it never shows a key.
+    """
+    from ccsetup.relay import config_parse
+
+    return config_parse.parse(data, name, load_preset)
+
+
+def dump(config: Config, load_preset: PresetLoader) -> str:
+    """Return *config* as a relay.yaml that ``parse`` reads back to the same value; what a preset says is left out."""
+    from ccsetup.relay import config_dump
+
+    return config_dump.dump(config, load_preset)
+
+
+def loopback(host: str) -> bool:
+    """Tell whether only this machine can reach *host*."""
+    import ipaddress
+
+    try:
+        return ipaddress.ip_address(host.strip("[]").partition("%")[0]).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
+
+
+def refusals(config: Config, has_keys: bool) -> list[str]:
+    """Return why the relay must not listen as *config* says; *has_keys*: there are client keys."""
+    listen = config.listen
+    out: list[str] = []
+    if loopback(listen.host):
+        return out
+    if listen.keyless:
+        out.append(
+            _("{host} can be reached from other machines, and 'keyless' would let everybody in.").format(
+                host=listen.host
+            )
+        )
+    if not has_keys and not listen.keyless:
+        out.append(
+            _(
+                "{host} can be reached from other machines, and there is no client key: ccsetup relay key add NAME"
+            ).format(host=listen.host)
+        )
+    if not listen.tls_cert and not listen.plain:
+        out.append(
+            _(
+                "{host} can be reached from other machines, and without TLS keys and prompts would cross the network "
+                "in the clear: give tls_cert and tls_key, or 'plain: true' when something in front ends TLS."
+            ).format(host=listen.host)
+        )
+    return out
+
+
+def warnings(config: Config) -> list[str]:
+    """Return what the user should know of *config*; nothing of it keeps the relay from running."""
+    out = []
+    for upstream in config.upstreams:
+        if any(key.kind == "inline" for key in upstream.keys):
+            out.append(
+                _(
+                    "Upstream '{name}' has its key in relay.yaml itself: whoever reads or copies the file has the key. "
+                    "A file, a variable, a command or a saved profile is safer."
+                ).format(name=upstream.name)
+            )
+        plain = [url for url in upstream.endpoints.values() if url.startswith("http://")]
+        if upstream.insecure and plain:
+            out.append(
+                _(
+                    "Upstream '{name}' gets keys and prompts over plain http: everybody on the way can read them."
+                ).format(name=upstream.name)
+            )
+    if config.store.password is not None and config.store.password.kind == "inline":
+        out.append(_("The password of the store is in relay.yaml itself."))
+    names = [u.name for u in config.upstreams if not u.map and not u.default_model and not u.models]
+    if len(config.upstreams) > 1 and names:
+        out.append(
+            _(
+                "No 'map' and no 'default_model' for {names}: models are asked for by the client's name, which another "
+                "provider may not know."
+            ).format(names=", ".join(names))
+        )
+    if config.upstreams and not any(u.enabled for u in config.upstreams):
+        out.append(_("Every upstream is switched off."))
+    return out

@@ -10,6 +10,30 @@ from __future__ import annotations
 from typing import Literal, NamedTuple, Optional, Protocol, Sequence
 
 Headers = Sequence[tuple[bytes, bytes]]
+"""Names in lower case."""
+
+HOP_BY_HOP = frozenset(
+    (
+        b"connection",
+        b"keep-alive",
+        b"proxy-authenticate",
+        b"proxy-authorization",
+        b"proxy-connection",
+        b"te",
+        b"trailer",
+        b"transfer-encoding",
+        b"upgrade",
+    )
+)
+"""Headers that concern one connection; besides them those that a Connection header names."""
+OURS = frozenset((b"host", b"content-length", b"connection", b"transfer-encoding"))
+"""Headers of a request that only the HTTP client sets."""
+
+
+def without_named(headers: list[tuple[bytes, bytes]], connection: bytes) -> list[tuple[bytes, bytes]]:
+    """Return *headers* without those that *connection*, the value of a Connection header, names."""
+    named = {name.strip() for name in connection.lower().split(b",")} - {b"", b"close", b"keep-alive"}
+    return [header for header in headers if header[0] not in named] if named else headers
 
 
 class Origin(NamedTuple):
@@ -42,7 +66,8 @@ class Answer(Protocol):
     async def read(self) -> bytes:
         """Return the next bytes of the body as they came (never held back to fill a buffer), b"" at its end.
 
-        UpstreamError ``cut`` when the connection ended before the body did, ``protocol`` for broken framing.
+        Cancelling it loses nothing: the answer can be read on.  UpstreamError ``cut`` when the connection ended
+        before the body did, ``protocol`` for broken framing.
         """
         ...
 
@@ -55,8 +80,9 @@ class Http(Protocol):
     async def request(self, origin: Origin, method: bytes, target: bytes, headers: Headers, body: bytes) -> Answer:
         """Send a request and return when the answer's head is there.
 
-        *headers* are complete but for host, content-length and connection.  A connection that turns out to be dead
-        before the first byte of an answer, after it had served another request, is replaced once by a new one.
+        *headers* are complete but for host, content-length and connection; ValueError when they hold one of these, or
+        a line end.  A connection that turns out to be dead before the first byte of an answer, after it had served
+        another request, is replaced once by a new one.
         Informational answers (1xx) are skipped.  Timeouts for the head and between reads are the caller's.
         Cancelling closes the connection.  UpstreamError: ``connect``, ``tls``, ``cut``, ``protocol``.
         """

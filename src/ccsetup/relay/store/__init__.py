@@ -64,6 +64,9 @@ class Spent(NamedTuple):
     requests: int = 0
     tokens: int = 0
     cost: float = 0.0
+    """In US dollars."""
+    other: Mapping[str, float] = {}
+    """What was charged in other currencies, by their code."""
 
 
 class Store(Protocol):
@@ -76,15 +79,21 @@ class Store(Protocol):
         ...
 
     async def flush(self) -> None:
-        """Return when everything recorded so far is on disk (and, where shared and reachable, in the server)."""
+        """Return when everything recorded so far is on disk (and, where shared and reachable, in the server).
+
+        WriteError when the disk does not take it; it is kept and tried again.
+        """
         ...
 
     def record(self, row: UsageRow) -> None:
-        """Remember a request, and count it to its client's spending of the day."""
+        """Remember a request, and add its tokens and cost to its client's spending of the day."""
         ...
 
     def reserve(self, client: str, now: float) -> None:
-        """Count one request that begins, so that many at once cannot pass a budget of requests."""
+        """Count one request that begins, so that many at once cannot pass a budget of requests.
+
+        Nothing else counts requests: it is called once for each that was let in.
+        """
         ...
 
     def spent(self, client: str, now: float) -> Spent:
@@ -99,8 +108,8 @@ class Store(Protocol):
         """Return the rests that are not over: those of this relay, of earlier runs, and of others that share."""
         ...
 
-    def watch(self, changed: Callable[[], None]) -> None:
-        """Call *changed* when rests came from elsewhere, or another relay announced a new configuration."""
+    def watch(self, changed: Callable[[], None], announced: Optional[Callable[[], None]] = None) -> None:
+        """Call *changed* when rests came from elsewhere, *announced* when another relay announced a configuration."""
         ...
 
     def announce(self) -> None:
@@ -108,5 +117,6 @@ class Store(Protocol):
         ...
 
     def health(self) -> Mapping[str, str]:
-        """Return for /readyz and ``relay status``: the part and "ok", or since when and why it is away."""
+        """Return for /readyz and ``relay status``: the part and "ok" (perhaps with more words), or since when and why
+        it is away.  The relay works without all of them."""
         ...

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Callable, Union
+from typing import Any, Callable, Mapping, Union
+
+from ccsetup.relay.wire.messages import BadRequest
 
 Source = Union[bytes, str]
 
@@ -30,3 +32,16 @@ except ImportError:
     loads, dumps = _plain_loads, _plain_dumps
 else:
     loads, dumps = orjson.loads, orjson.dumps
+
+
+def request(body: Union[bytes, Mapping[str, Any]]) -> Mapping[str, Any]:
+    """Return the members of a request, parsed if it is not yet; BadRequest when it is no JSON object."""
+    if not isinstance(body, bytes):
+        return body
+    try:
+        value = loads(body)
+    except (ValueError, RecursionError):
+        raise BadRequest("The body is not JSON.") from None
+    if not isinstance(value, dict):
+        raise BadRequest("The body has to be a JSON object.")
+    return value

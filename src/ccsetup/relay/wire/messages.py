@@ -351,11 +351,13 @@ class Asked(NamedTuple):
 
 
 class BadRequest(CcsetupError):
-    """A request that is not of its format.  *param* is the path of the member: ``messages[2].content``."""
+    """A request that is not of its format.  *param* is the path of the member: ``messages[2].content``; *code* is the
+    format's own, where it has one for this."""
 
-    def __init__(self, message: str, param: str = "") -> None:
+    def __init__(self, message: str, param: str = "", code: str = "") -> None:
         super().__init__(message)
         self.param = param
+        self.code = code
 
 
 class SseReader(Protocol):

@@ -1,0 +1,113 @@
+"""Having a relay that runs: the one that is there, or a new one in the background."""
+
+from __future__ import annotations
+
+import time
+from typing import NamedTuple, Optional, Sequence
+
+from ccsetup.cli._context import Context, program
+from ccsetup.cli.relay import _base
+from ccsetup.errors import CcsetupError
+from ccsetup.i18n import _
+from ccsetup.plan import Note
+from ccsetup.relay import control, service
+from ccsetup.relay.config import Config
+from ccsetup.relay.control import Running
+from ccsetup.relay.places import Places
+
+
+class Up(NamedTuple):
+    running: Running
+    new: bool
+    """It was started now."""
+
+
+def bring_up(
+    context: Context,
+    at: Places,
+    arguments: Sequence[str] = (),
+    *,
+    service_manager: bool = True,
+    enable: bool = False,
+) -> Up:
+    """Return the relay that runs; start one in the background when there is none.
+
+    *arguments* are further ones of ``relay run``.  CcsetupError says why it does not start.
+    """
+    state, running = control.look(at)
+    if state == "silent" and running is not None:
+        running = _settled(at, running)
+    if running is not None and not enable:
+        return Up(running, False)
+    _base.need_extra()
+    config = _base.load(context, at)
+    which = service.kind(context.paths.environ) if service_manager else "process"
+    if which != "process" and not enable:
+        reason = _needs_shell(context, config)
+        if reason:
+            which = "process"
+            context.notes.append(Note("info", reason))
+    if which == "process" and not enable:
+        for name in [n for n in variables(context, config) if not context.paths.environ.get(n)]:
+            context.notes.append(Note("warning", _("The variable {name} is not set here.").format(name=name)))
+    command = (*program(), "relay", "run", "--config", at.config, *arguments)
+    job = service.job(which, at, context.paths, command, enable=enable)
+    if job.file:
+        at.make()
+        context.run("relay start", lambda w: w.draft.replace(job.file, job.text), dry=False)
+    if running is not None:
+        return Up(running, False)
+    return Up(service.start(job, at, context.paths.environ), True)
+
+
+def _settled(at: Places, running: Running) -> Optional[Running]:
+    """Wait until a relay that begins or ends has done so; return it when it runs."""
+    deadline = time.monotonic() + service.START_SECONDS
+    while time.monotonic() < deadline:
+        state, found = control.look(at)
+        if state != "silent":
+            return found
+        time.sleep(service.EVERY)
+    raise CcsetupError(
+        _("A relay (process {pid}) is there, but does not answer: it may be waiting for answers to finish.").format(
+            pid=running.pid
+        ),
+        hint=_("End it at once with: ccsetup relay stop --now"),
+    )
+
+
+def variables(context: Context, config: Config) -> list[str]:
+    """Return the variables that hold keys of *config*'s upstreams."""
+    saved = context.world().profiles
+    out = []
+    for ref in [k for u in config.upstreams if u.enabled for k in u.keys]:
+        if ref.kind == "env":
+            out.append(ref.value)
+        elif ref.kind == "profile" and ref.value in saved and saved[ref.value].key_storage == "env":
+            out.append(saved[ref.value].key_env)
+    return list(dict.fromkeys(out))
+
+
+def _needs_shell(context: Context, config: Config) -> str:
+    """Return why a service manager, which does not have this shell's variables, cannot run the relay; "" if it can."""
+    names = variables(context, config)
+    proxies = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
+    names += [n for n, v in context.paths.environ.items() if n.lower() in proxies and v]
+    if not names:
+        return ""
+    return _("The relay was started from this shell, because it needs its variables: {names}.").format(
+        names=", ".join(names)
+    )
+
+
+def start_for_clients(context: Context) -> Optional[Up]:
+    """Start the relay that the clients were just made to use, and say so; or say why they will not reach it yet."""
+    try:
+        up = bring_up(context, _base.here(context))
+    except CcsetupError as e:
+        text = _("The relay does not run: {problem}").format(problem=e.message)
+        context.notes.append(Note("blocked", text, e.hint or _("Start it with: ccsetup relay start")))
+        return None
+    if up.new:
+        context.notes.append(Note("info", _("The relay was started at {url}.").format(url=up.running.url)))
+    return up

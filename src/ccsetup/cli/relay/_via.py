@@ -1,0 +1,179 @@
+"""``ccsetup init --via-relay``: a provider for a client that does not speak its format, through the relay."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, Optional, Sequence
+
+from ccsetup import actions, profiles
+from ccsetup.actions import Switched
+from ccsetup.apiconfigs import Entry
+from ccsetup.cli import _output
+from ccsetup.cli._context import Context
+from ccsetup.cli.relay import _base, _setup, _up
+from ccsetup.clients import CLIENTS
+from ccsetup.entries import Options
+from ccsetup.entries import requests as as_requests
+from ccsetup.errors import UsageError
+from ccsetup.i18n import _
+from ccsetup.merge import Request
+from ccsetup.model import ClaudeEndpoint, ClientName, Region, Unsupported
+from ccsetup.plan import Note
+from ccsetup.profiles import Part, Profile
+from ccsetup.relay import compose, config_parse, insert, rules
+from ccsetup.relay import config as configuring
+from ccsetup.relay.config import Config, KeyRef, Upstream
+from ccsetup.relay.places import Places
+from ccsetup.world import World
+
+
+class Wanted(NamedTuple):
+    """How the command is to be carried out."""
+
+    dry: bool
+    check: bool
+    as_json: bool
+    start: bool
+    activate: bool
+    repair: bool
+
+
+class _Outcome(NamedTuple):
+    name: str
+    switched: list[Switched]
+    new: bool
+    """The upstream came into relay.yaml now."""
+
+
+def run(context: Context, entries: Sequence[Entry], common: Options, wanted: Wanted) -> int:
+    if not wanted.dry:
+        _base.need_extra()
+    at = _base.here(context)
+
+    def act(world: World) -> _Outcome:
+        request = as_requests(world, list(entries), common)[0]
+        if request.key is not None:
+            context.secrets.add(request.key.reveal())
+        profile = _save(world, request, repair=wanted.repair)
+        config, new = _upstream(context, world, at, entries[0], profile, request)
+        parts = {c: _asked(context, profile, c, request.parts[c]) for c in request.parts}
+        active: Sequence[ClientName] = list(request.parts) if wanted.activate else ()
+        return _Outcome(profile.name, _setup.clients(context, world, at, config, activate=active, parts=parts), new)
+
+    outcome, changes = context.run("init --via-relay", act, dry=wanted.dry)
+    outcome_now: _Outcome = outcome
+    up: Optional[_up.Up] = None
+    if not wanted.dry and wanted.start:
+        up = _up.start_for_clients(context)
+    elif not wanted.dry:
+        text = _("The relay was not started, as --no-start says.")
+        context.notes.append(Note("info", text, _("Start it with: ccsetup relay start")))
+
+    def show() -> None:
+        mark = _output.paint(_("done"), "32") if changes else _("unchanged")
+        for s in outcome_now.switched:
+            text = _("{client} uses provider '{name}' through the relay.")
+            _output.line(f"{mark}: " + text.format(client=CLIENTS[s.client].TITLE, name=outcome_now.name))
+        if not outcome_now.switched:
+            text = _("profile '{name}' is an upstream of the relay.").format(name=outcome_now.name)
+            _output.line(f"{mark}: " + text)
+        if up is not None:
+            _output.line(_("The relay runs at {url}.").format(url=up.running.url))
+        if changes and outcome_now.switched:
+            programs = {"claude-code": "claude", "codex": "codex"}
+            names = " / ".join(programs[s.client] for s in outcome_now.switched)
+            _output.line(_("Start {programs}; take this back with: ccsetup undo").format(programs=names))
+
+    result: dict[str, Any] = {
+        "profiles": [outcome_now.name],
+        "active": {s.client: s.profile for s in outcome_now.switched},
+        "relay": {"config": at.config, "url": up.running.url if up else "", "started": bool(up and up.new)},
+    }
+    return context.finish(
+        "init", result, changes, as_json=wanted.as_json, dry=wanted.dry, check=wanted.check, show=show
+    )
+
+
+def _save(world: World, request: Request, *, repair: bool) -> Profile:
+    """Save the profile with its key, and return it.  It has parts for those clients only that need no relay for it."""
+    provider = request.provider or world.find(request.name).provider
+    preset = world.load_preset(provider)
+    region = preset.region(request.region)
+    if region is None:
+        profiles.region_of(Profile(request.name, provider, request.region, "inline", "", {}), preset)
+        raise AssertionError
+    direct = {c: p for c, p in request.parts.items() if _speaks(region, c, p)}
+    request = request._replace(parts=direct, provider=provider, region=region.id, activate=frozenset())
+    actions.init(world, [request], repair=repair)
+    return world.profiles[request.name]
+
+
+def _speaks(region: Region, client: ClientName, part: Part) -> bool:
+    """Tell whether *client* could use the provider without a relay.
+
+    Of an address that the user gives it is believed that it cannot: why else put the relay in front?
+    """
+    endpoint = region.claude if client == "claude-code" else region.codex
+    if isinstance(endpoint, Unsupported) or (part.url and not endpoint.base_url):
+        return False
+    return isinstance(endpoint, ClaudeEndpoint) or endpoint.wire != "chat"
+
+
+def _upstream(
+    context: Context, world: World, at: Places, entry: Entry, profile: Profile, request: Request
+) -> tuple[Config, bool]:
+    """Have the provider among the upstreams of ``relay.yaml``; return what that says then, and whether it is new."""
+    text = world.draft.text(at.config)
+    file = context.paths.short(at.config)
+    made = _made(context, world, entry, profile, request)
+    if not text.strip():
+        config = Config(upstreams=(made,), rules=rules.DEFAULT_RULES)
+        world.draft.replace(at.config, configuring.dump(config, context.preset))
+        return config, True
+    config = configuring.parse(text.encode(), file, context.preset)
+    same = next((u for u in config.upstreams if KeyRef("profile", profile.name) in u.keys), None)
+    if same is not None:
+        if same.endpoints != made.endpoints:
+            text = _("{file}: upstream '{name}' was kept as it is; its addresses are others than today's.")
+            context.notes.append(Note("warning", text.format(file=file, name=same.name)))
+        return config, False
+    if any(u.name.lower() == made.name.lower() for u in config.upstreams):
+        raise UsageError(
+            _("{file} has another upstream '{name}' already.").format(file=file, name=made.name),
+            hint=_("Choose another name with -n NAME."),
+        )
+    # In front, but only for its own models: what the others serve goes on as it did.
+    preset = context.preset(profile.provider)
+    own = dict.fromkeys((made.default_model, *(m.id for m in preset.models)))
+    made = made._replace(models=tuple(n for n in own if n), default_model="", map=())
+    world.draft.replace(at.config, insert.first(text, file, made, context.preset))
+    return config._replace(upstreams=(made, *config.upstreams)), True
+
+
+def _made(context: Context, world: World, entry: Entry, profile: Profile, request: Request) -> Upstream:
+    """Return the provider as an upstream."""
+    preset = context.preset(profile.provider)
+    region = profiles.region_of(profile, preset)
+    indirect = [c for c, p in request.parts.items() if not _speaks(region, c, p)]
+    model = next((request.parts[c].primary_model for c in indirect if request.parts[c].primary_model), "")
+    given = next((u for u in (entry.text(f) for f in ("url", "codexUrl", "claudeUrl")) if u), "") if indirect else ""
+    if not given:
+        made = compose.from_profiles([profile.name], world.profiles, context.preset).upstreams[0]
+        return made._replace(default_model=model) if model else made
+    if not model:
+        model = _asked(context, profile, indirect[0], request.parts[indirect[0]]).primary_model
+    url = config_parse.base_url(given, "chat")
+    keys = (KeyRef("profile", profile.name),)
+    made = Upstream(profile.name, {"chat": url}, keys, default_model=model, preset=preset.id, region=profile.region)
+    return compose.complete(made, preset)
+
+
+def _asked(context: Context, profile: Profile, client: ClientName, part: Part) -> Part:
+    """Return the models of the provider that *client* is to ask for."""
+    if part.primary_model:
+        fields = ("primary_model", "haiku_model", "sonnet_model", "opus_model", "fable_model", "subagent_model")
+        return Part(**{f: getattr(part, f) for f in fields}, context_window=part.context_window)
+    models = compose.models_of(profile._replace(parts={}), context.preset(profile.provider))
+    if client == "codex":
+        return Part(primary_model=models.codex, context_window=part.context_window)
+    tiers = {f"{tier}_model": name for tier, name in models.tiers._asdict().items()}
+    return Part(**tiers, context_window=part.context_window)

@@ -1,0 +1,214 @@
+"""``ccsetup relay check``: the configuration, every upstream, and which way requests take."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Any, Optional, Sequence
+
+import typer
+
+from ccsetup.cli import _options, _output, test
+from ccsetup.cli._context import Context
+from ccsetup.cli.relay import _base
+from ccsetup.i18n import _
+from ccsetup.model import Secret, WireFormat
+from ccsetup.plan import Note
+from ccsetup.probe.target import Credential, Finding, Target, TierModel
+from ccsetup.probe.verdict import EXIT, Report, Step, worst
+from ccsetup.relay import config as configuring
+from ccsetup.relay import failover, secrets
+from ccsetup.relay.config import Config, Upstream
+
+EPILOG = _("Exit codes: 1 the configuration cannot be used; else as ccsetup test, by the worst of the upstreams.")
+
+WIRES: tuple[tuple[WireFormat, str, str], ...] = (
+    ("anthropic", "Messages", "/v1/messages"),
+    ("responses", "Responses", "/v1/responses"),
+    ("chat", "Chat", "/v1/chat/completions"),
+)
+"""Wire format, what people call it, and where the relay takes it."""
+
+
+def command(
+    quick: bool = typer.Option(False, "--quick", help=_("Only what is free: address, connection, key, protocol.")),
+    config: Optional[str] = _base.CONFIG,
+    as_json: bool = _options.JSON,
+    verbose: bool = typer.Option(False, "-v", "--verbose", help=_("Say more.")),
+    lang: Optional[str] = _options.LANG,
+) -> int:
+    context = Context()
+    at = _base.here(context, config)
+    found = _base.load(context, at)
+    clients = _base.load_keys(context, at)
+    valid = [k for k in clients.keys if k.revoked is None and (k.expires is None or k.expires > time.time())]
+    refused = configuring.refusals(found, bool(valid))
+    for text in configuring.warnings(found):
+        context.notes.append(Note("warning", text))
+    if not valid and not found.listen.keyless and not refused:
+        context.notes.append(
+            Note("warning", _("No client has a key for the relay."), _("Make one with: ccsetup relay key add NAME"))
+        )
+    routes = ways(found)
+    if not as_json:
+        _output.line(
+            _("{file} is valid: {n} upstreams.").format(file=context.paths.short(at.config), n=len(found.upstreams))
+        )
+        for text in refused:
+            _output.line(_output.paint(_("refused"), "31") + ": " + text)
+        _output.line()
+        _show_ways(routes)
+        _output.line()
+        sys.stdout.flush()
+    targets = _targets(context, found)
+    reports, interrupted = _probe(targets, quick=quick, quiet=as_json, verbose=verbose)
+    code = 130 if interrupted else 1 if refused else EXIT[worst(r.verdict for r in reports)] if reports else 0
+    if as_json:
+        result = {
+            "config": at.config,
+            "refused": refused,
+            "ways": routes,
+            "targets": [r.json() for r in reports],
+            "interrupted": interrupted,
+            "exit_code": code,
+        }
+        _output.print_json("relay check", result, context.notes)
+        return code
+    _output.print_notes(context.notes)
+    return code
+
+
+# Which way requests take.
+
+
+def names(config: Config) -> list[str]:
+    """Return the models that can be asked for by name, and ``*`` for every other one."""
+    out: list[str] = []
+    for upstream in config.upstreams:
+        for name in (*upstream.models, *(pattern for pattern, _name in upstream.map), upstream.default_model):
+            if name and not any(c in name for c in "*?["):
+                out.append(name)
+    return [*dict.fromkeys(out), "*"]
+
+
+def ways(config: Config) -> list[dict[str, Any]]:
+    """Return for each client format and model the upstreams in the order in which they are asked."""
+    pool = failover.Pool(config)
+    now = time.time()
+    out: list[dict[str, Any]] = []
+    for wire, title, path in WIRES:
+        for model in names(config):
+            order = []
+            for upstream, why in pool.candidates(failover.Ask(wire, model), now):
+                if why == "model":
+                    continue
+                order.append(
+                    {
+                        "upstream": upstream.name,
+                        "group": upstream.group,
+                        "wire": failover.wire_for(upstream, wire),
+                        "model": upstream.model(model),
+                        "now": not why,
+                        "why": why,
+                    }
+                )
+            out.append({"wire": wire, "format": title, "path": path, "model": model, "upstreams": order})
+    return out
+
+
+def _show_ways(routes: Sequence[dict[str, Any]]) -> None:
+    for wire, title, path in WIRES:
+        _output.line(f"{title} ({path})")
+        rows: dict[str, list[str]] = {}
+        for route in (r for r in routes if r["wire"] == wire):
+            model = _("any other") if route["model"] == "*" else route["model"]
+            steps = " → ".join(_step(u, wire) for u in route["upstreams"]) or _("no upstream serves it")
+            rows.setdefault(steps, []).append(model)
+        # Models that go the same way share a line.
+        table = [[", ".join(models), steps] for steps, models in rows.items()]
+        _output.line(_output.safe(_output.columns(table)))
+
+
+def _step(one: dict[str, Any], wire: str) -> str:
+    text: str = one["upstream"]
+    if one["model"] != "*":
+        text += f": {one['model']}"
+    marks = []
+    if one["wire"] != wire:
+        marks.append(_("translated to {wire}").format(wire=one["wire"]))
+    if one["group"] == "backup":
+        marks.append(_("backup"))
+    if one["why"]:
+        marks.append(_("not now: {reason}").format(reason=one["why"]))
+    return text + (f" ({', '.join(marks)})" if marks else "")
+
+
+# The upstreams themselves.
+
+
+def _targets(context: Context, config: Config) -> list[Target]:
+    read = secrets.read(config, context.paths)
+    for problem in read.problems:
+        context.notes.append(Note("warning", problem))
+    out = []
+    for upstream in (u for u in config.upstreams if u.enabled):
+        own = read.by_upstream.get(upstream.name, ())
+        for wire, url in upstream.endpoints.items():
+            for index, key in enumerate(own or (None,)):
+                number = f" {index + 1}" if len(own) > 1 else ""
+                out.append(_target(context, upstream, wire, url, key, f"{upstream.name}{number} ({wire})", bool(own)))
+    return out
+
+
+def _target(
+    context: Context,
+    upstream: Upstream,
+    wire: WireFormat,
+    url: str,
+    key: Optional[Secret],
+    label: str,
+    needs_key: bool,
+) -> Target:
+    preset = context.preset(upstream.preset) if upstream.preset else None
+    region = preset.region(upstream.region) if preset is not None else None
+    plain = wire == "anthropic" and upstream.auth == "x-api-key"
+    credentials: tuple[Credential, ...] = ()
+    if key is not None:
+        header, scheme = ("x-api-key", "") if plain else ("authorization", "Bearer")
+        credentials = (Credential(header, scheme, key, label),)
+    findings = (Finding("config", _("Its key cannot be read.")),) if needs_key and key is None else ()
+    served = dict.fromkeys(
+        name
+        for name in (upstream.default_model, *(n for _p, n in upstream.map), *upstream.models)
+        if name and not any(c in name for c in "*?[")
+    )
+    return Target(
+        label=label,
+        client="claude-code" if wire == "anthropic" else "codex",
+        kind="profile",
+        wire=wire,
+        base_url=url,
+        credentials=credentials,
+        models=tuple(TierModel("model", name) for name in served),
+        environ=context.paths.environ,
+        findings=findings,
+        headers=upstream.headers,
+        preset=preset,
+        region=region,
+        extra={"betas": False, "web_search": "disabled", "extra_tools": False},
+    )
+
+
+def _probe(targets: Sequence[Target], *, quick: bool, quiet: bool, verbose: bool) -> tuple[list[Report], bool]:
+    from ccsetup.probe import run
+
+    options = run.Options("quick" if quick else "normal", 30.0, True)
+    reports, interrupted = run.probe(targets, options)
+    if not quiet:
+        for target, report in zip(targets, reports, strict=True):
+            _output.line(f"{target.label} · {target.about()['base_url']}")
+            shown: list[Step] = [s for s in report.steps if verbose or s.verdict != "skipped"]
+            for step in shown:
+                _output.line(test.step_text(step, verbose))
+            _output.line(test.summary(report))
+    return reports, interrupted

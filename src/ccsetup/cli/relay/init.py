@@ -1,0 +1,130 @@
+"""``ccsetup relay init``: ``relay.yaml`` from saved profiles, and the profile with which the clients use the relay."""
+
+from __future__ import annotations
+
+from typing import Any, Optional
+
+import typer
+
+from ccsetup.cli import _options, _output
+from ccsetup.cli._context import Context
+from ccsetup.cli.relay import _base, _setup
+from ccsetup.errors import CcsetupError, UsageError
+from ccsetup.i18n import _
+from ccsetup.plan import Note
+from ccsetup.profiles import RELAY
+from ccsetup.relay import compose
+from ccsetup.relay import config as configuring
+from ccsetup.relay.config import Config, Listen
+from ccsetup.relay.places import Places
+from ccsetup.world import World
+
+
+def command(
+    from_profiles: Optional[str] = typer.Option(
+        None, "--from-profiles", metavar="A,B,C", help=_("The saved profiles, in the order in which they are asked.")
+    ),
+    host: Optional[str] = typer.Option(
+        None, "--host", metavar="ADDRESS", help=_("Where the relay listens: 127.0.0.1.")
+    ),
+    port: Optional[int] = typer.Option(
+        None, "--port", metavar="N", min=1, max=65535, help=_("The port on which it listens: 5101.")
+    ),
+    force: bool = typer.Option(False, "--force", help=_("Write relay.yaml anew, whatever is in it.")),
+    config: Optional[str] = _base.CONFIG,
+    dry_run: bool = _options.DRY,
+    as_json: bool = _options.JSON,
+    lang: Optional[str] = _options.LANG,
+) -> int:
+    context = Context()
+    at = _base.here(context, config)
+    exists = _base.read(at.config) is not None and not force
+    names = _setup.listed(from_profiles) if from_profiles is not None else []
+    if not names and not exists:
+        names = _ask(context, as_json)
+    written: list[Config] = []
+
+    def act(world: World) -> None:
+        if exists:
+            made = _base.load(context, at)
+        else:
+            listen = Listen()
+            listen = listen._replace(host=host or listen.host, port=port if port is not None else listen.port)
+            made = compose.from_profiles(names, world.profiles, context.preset, listen)
+            world.draft.replace(at.config, configuring.dump(made, context.preset))
+        written[:] = [made]
+        _setup.clients(context, world, at, made, anew=not exists)
+
+    _nothing, changes = context.run("relay init", act, dry=dry_run)
+    made = written[0]
+    if exists:
+        _kept(context, at, made, names, host, port)
+    for text in configuring.warnings(made):
+        context.notes.append(Note("warning", text))
+    for text in configuring.refusals(made, True):
+        context.notes.append(Note("blocked", text))
+
+    def show() -> None:
+        mark = _output.paint(_("done"), "32") if changes else _("unchanged")
+        file = context.paths.short(at.config)
+        _output.line(f"{mark}: " + _("the relay is set up in {file}; upstreams in this order:").format(file=file))
+        for group in ("primary", "backup"):
+            for upstream in (u for u in made.upstreams if u.group == group):
+                tail = _("backup") if group == "backup" else ""
+                wires = ", ".join(upstream.endpoints)
+                _output.line(_output.safe(f"  {upstream.name}  {wires}  {upstream.default_model}  {tail}".rstrip()))
+        _output.line(_("Next: ccsetup relay check, then ccsetup config-switch relay (which starts it)."))
+
+    result: dict[str, Any] = {
+        "config": at.config,
+        "upstreams": [u.name for u in made.upstreams],
+        "kept": exists,
+        "profile": RELAY,
+    }
+    return context.finish("relay init", result, changes, as_json=as_json, dry=dry_run, check=False, show=show)
+
+
+def _kept(
+    context: Context, at: Places, made: Config, names: list[str], host: Optional[str], port: Optional[int]
+) -> None:
+    """Say that the file was left as it is, and what of the command is not in it."""
+    file = context.paths.short(at.config)
+    missing = [n for n in names if n not in {u.name for u in made.upstreams}]
+    text = _("{file} is there already and was kept as it is.").format(file=file)
+    if missing:
+        text += " " + _("Not in it: {names}.").format(names=", ".join(missing))
+    asked = host not in (None, made.listen.host) or port not in (None, made.listen.port)
+    level: Any = "warning" if missing or asked else "info"
+    context.notes.append(Note(level, text, _("Edit it, or write it anew with --force.")))
+
+
+def _ask(context: Context, as_json: bool) -> list[str]:
+    """Ask which profiles, in which order."""
+    saved = [n for n in context.world().profiles if n != RELAY]
+    if not saved:
+        raise CcsetupError(
+            _("No profile is saved yet, so there is nothing to make upstreams of."),
+            hint=_("Make one with: ccsetup init -p PROVIDER -k KEY --no-activate"),
+        )
+    if as_json or not _base.interactive():
+        raise UsageError(
+            _("Which profiles? Give them in the order in which they are to be asked: --from-profiles A,B,C"),
+            hint=_("Saved profiles: {known}").format(known=", ".join(saved)),
+        )
+    from ccsetup.cli.wizard import prompts
+    from ccsetup.cli.wizard.prompts import Option
+
+    prompter = prompts.for_terminal(context.paths.environ)
+    world = context.world()
+    chosen: list[str] = []
+    while len(chosen) < len(saved):
+        options = [Option(n, n, world.profiles[n].provider) for n in saved if n not in chosen]
+        if chosen:
+            options.append(Option("", _("That is all")))
+        question = _("Which profile is asked next, when the ones before fail?") if chosen else _("Which one first?")
+        answer = prompter.choose(question, options, back=False)
+        if not answer:
+            break
+        chosen.append(answer)
+    prompts.say(_("Next time: {command}").format(command=f"ccsetup relay init --from-profiles {','.join(chosen)}"))
+    return chosen

@@ -1,0 +1,310 @@
+"""``ccsetup relay start``, ``stop``, ``restart``, ``status`` and ``logs``."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from typing import Any, Optional
+
+import typer
+
+from ccsetup.cli import _options, _output
+from ccsetup.cli._context import Context
+from ccsetup.cli.relay import _base, _up
+from ccsetup.errors import CcsetupError, UsageError
+from ccsetup.i18n import _
+from ccsetup.plan import Note
+from ccsetup.relay import control, service
+from ccsetup.relay.control import Running
+from ccsetup.relay.places import Places
+
+_HOST = typer.Option(None, "--host", metavar="ADDRESS", help=_("Listen here instead of where relay.yaml says."))
+_PORT = typer.Option(None, "--port", metavar="N", min=1, max=65535, help=_("The same for the port."))
+_LEVEL = typer.Option(None, "--log-level", metavar="LEVEL", help=_("debug, info, warning or error."))
+_ENABLE = typer.Option(False, "--enable", help=_("Also start it at every login (systemd, launchd)."))
+_PLAIN = typer.Option(False, "--no-service", help=_("As a process of its own, also where systemd or launchd is there."))
+_NOW = typer.Option(False, "--now", help=_("Do not wait for running answers: cut them."))
+
+WAIT = 30.0
+"""Seconds that a relay waits for running answers unless its configuration says otherwise."""
+
+
+def _arguments(host: Optional[str], port: Optional[int], level: Optional[str]) -> list[str]:
+    options = (("--host", host), ("--port", port), ("--log-level", level))
+    return [word for option, value in options if value is not None for word in (option, str(value))]
+
+
+def start(
+    host: Optional[str] = _HOST,
+    port: Optional[int] = _PORT,
+    config: Optional[str] = _base.CONFIG,
+    level: Optional[str] = _LEVEL,
+    enable: bool = _ENABLE,
+    plain: bool = _PLAIN,
+    as_json: bool = _options.JSON,
+    lang: Optional[str] = _options.LANG,
+) -> int:
+    if enable and plain:
+        raise UsageError(_("{options} exclude each other: give one of them.").format(options="--enable / --no-service"))
+    context = Context()
+    at = _base.here(context, config)
+    up = _up.bring_up(context, at, _arguments(host, port, level), service_manager=not plain, enable=enable)
+    _different(context, at, up.running, host, port)
+    return _say_started(context, "relay start", up, enable, as_json)
+
+
+def _different(context: Context, at: Places, running: Running, host: Optional[str], port: Optional[int]) -> None:
+    """Note that what runs is not what was asked for."""
+    asked_port = port is not None and not running.url.endswith(f":{port}")
+    if running.config != at.config or asked_port:
+        text = _("The relay that runs has the configuration {file} and the address {url}.")
+        context.notes.append(
+            Note(
+                "warning",
+                text.format(file=context.paths.short(running.config), url=running.url),
+                _("Run: ccsetup relay restart, with the same options"),
+            )
+        )
+
+
+def _say_started(context: Context, command: str, up: _up.Up, enable: bool, as_json: bool) -> int:
+    result = {"url": up.running.url, "pid": up.running.pid, "started": up.new, "enabled": enable}
+    if as_json:
+        _output.print_json(command, result, context.notes)
+        return 0
+    if up.new:
+        mark = _output.paint(_("done"), "32")
+        _output.line(f"{mark}: " + _("the relay runs at {url}.").format(url=up.running.url))
+        _output.line(_("Make the clients use it with: ccsetup config-switch relay"))
+    else:
+        mark = _("unchanged")
+        _output.line(f"{mark}: " + _("the relay runs already at {url}.").format(url=up.running.url))
+    if enable:
+        _output.line(_("It is started at every login; no more with: ccsetup relay stop --disable"))
+    _output.print_notes(context.notes)
+    return 0
+
+
+def stop(
+    now: bool = _NOW,
+    disable: bool = typer.Option(False, "--disable", help=_("Also do not start it at login any more.")),
+    as_json: bool = _options.JSON,
+    lang: Optional[str] = _options.LANG,
+) -> int:
+    context = Context()
+    running = _end(context, _base.here(context), now=now, quiet=as_json)
+    file = service.disable(context.paths) if disable else None
+    if file is not None:
+        context.run("relay stop --disable", lambda w: w.draft.replace(file, None), dry=False)
+    if as_json:
+        _output.print_json("relay stop", {"stopped": running is not None, "disabled": disable}, context.notes)
+        return 0
+    if running is None:
+        _output.line(f"{_('unchanged')}: " + _("no relay is running."))
+    else:
+        _output.line(f"{_output.paint(_('done'), '32')}: " + _("the relay is stopped."))
+    if disable:
+        _output.line(_("It is not started at login any more."))
+    _output.print_notes(context.notes)
+    return 0
+
+
+def _end(context: Context, at: Places, *, now: bool, quiet: bool) -> Optional[Running]:
+    """Stop the relay and return what it was; None when none was there."""
+    state, running = control.look(at)
+    if running is None:
+        return None
+    if now:
+        ended = service.kill(running)
+    else:
+        seconds = WAIT
+        if state == "runs":
+            said = control.status(running)
+            seconds = float(said.get("stop_seconds", WAIT))
+            busy = int(said.get("running", 0))
+            if busy and not quiet:
+                _output.line(
+                    _("{n} answers are running; they have {seconds} seconds (Ctrl-C leaves them to it).").format(
+                        n=busy, seconds=round(seconds)
+                    )
+                )
+                sys.stdout.flush()
+        ended = service.stop(running, seconds + 10)
+    if not ended:
+        raise CcsetupError(
+            _("The relay (process {pid}) has not ended.").format(pid=running.pid),
+            hint=_("End it at once with: ccsetup relay stop --now"),
+        )
+    return running
+
+
+def restart(
+    host: Optional[str] = _HOST,
+    port: Optional[int] = _PORT,
+    config: Optional[str] = _base.CONFIG,
+    level: Optional[str] = _LEVEL,
+    plain: bool = _PLAIN,
+    now: bool = _NOW,
+    as_json: bool = _options.JSON,
+    lang: Optional[str] = _options.LANG,
+) -> int:
+    context = Context()
+    at = _base.here(context, config)
+    _base.need_extra()
+    _base.load(context, at)  # what cannot start again is not stopped
+    _end(context, at, now=now, quiet=as_json)
+    up = _up.bring_up(context, at, _arguments(host, port, level), service_manager=not plain)
+    return _say_started(context, "relay restart", up, False, as_json)
+
+
+# Status.
+
+
+def status(as_json: bool = _options.JSON, lang: Optional[str] = _options.LANG) -> int:
+    context = Context()
+    at = _base.here(context)
+    state, running = control.look(at)
+    said: dict[str, Any] = {}
+    if state == "runs" and running is not None:
+        said = control.status(running)
+    if as_json:
+        _output.print_json("relay status", {**said, "state": state}, context.notes)
+        return 0 if state == "runs" else 1
+    if running is None:
+        _output.line(_("No relay is running."))
+        if _base.read(at.config) is None:
+            _output.line(_("There is no {file} yet.").format(file=context.paths.short(at.config)))
+            _output.line(_("Make it with: ccsetup relay init"))
+        else:
+            _output.line(_("Start it with: ccsetup relay start"))
+        return 1
+    if state == "silent":
+        _output.line(
+            _("A relay (process {pid}) is there, but takes no requests: it starts, or it ends.").format(pid=running.pid)
+        )
+        return 1
+    _show(context, running, said)
+    return 0
+
+
+def _show(context: Context, running: Running, said: dict[str, Any]) -> None:
+    rows = [
+        [_("Address"), str(said.get("url", running.url))],
+        [_("Process"), f"{running.pid}, {_since(said.get('started'))}".rstrip(", ")],
+        [_("Version"), running.version],
+        [_("Configuration"), context.paths.short(running.config)],
+        [_("Running requests"), str(said.get("running", 0))],
+    ]
+    for part, text in (said.get("store") or {}).items():
+        rows.append([_("Store {part}").format(part=part), str(text)])
+    reloaded = said.get("last_reload")
+    if isinstance(reloaded, dict) and reloaded.get("problem"):
+        rows.append([_("Last reload"), str(reloaded["problem"])])
+    _output.line(_output.safe(_output.columns(rows, indent="")))
+    upstreams = said.get("upstreams") or []
+    if upstreams:
+        _output.line()
+        table = [[_("Upstream"), _("Group"), _("State"), _("Running")]]
+        table += [[one["name"], one["group"], _state(one), str(one["running"])] for one in upstreams]
+        _output.line(_output.safe(_output.columns(table)))
+    if isinstance(said.get("problems"), list):
+        context.notes.extend(Note("warning", str(p)) for p in said["problems"])
+    _output.print_notes(context.notes)
+
+
+def _state(one: dict[str, Any]) -> str:
+    """Return for people why an upstream is not asked now, and until when."""
+    words = {
+        "": _("ok"),
+        "disabled": _("switched off"),
+        "window": _("outside its hours"),
+        "resting": _("rests"),
+        "probing": _("is tried again"),
+        "keys": _("none of its keys can be used"),
+        "busy": _("busy"),
+    }
+    text = words.get(one["why"], str(one["why"]))
+    if one.get("reason"):
+        text += f" ({one['reason']})"
+    if one.get("until"):
+        text += " " + _("until {time}").format(time=time.strftime("%H:%M:%S", time.localtime(one["until"])))
+    resting = sum(1 for until in one.get("keys") or () if until)
+    if resting and one["why"] != "keys":
+        text += ", " + _("{n} of {all} keys rest").format(n=resting, all=len(one["keys"]))
+    return text
+
+
+def _since(started: Any) -> str:
+    if not isinstance(started, (int, float)):
+        return ""
+    seconds = max(0, round(time.time() - started))
+    days, rest = divmod(seconds, 86400)
+    hours, rest = divmod(rest, 3600)
+    minutes, seconds = divmod(rest, 60)
+    parts = [(days, "d"), (hours, "h"), (minutes, "min"), (seconds, "s")]
+    first = next((i for i, (n, _u) in enumerate(parts) if n), 3)
+    return _("for {time}").format(time=" ".join(f"{n} {u}" for n, u in parts[first : first + 2]))
+
+
+# Logs.
+
+
+def logs(
+    follow: bool = typer.Option(False, "-f", "--follow", help=_("Go on as more is written, until Ctrl-C.")),
+    lines: int = typer.Option(50, "-n", "--lines", min=0, metavar="N", help=_("So many lines of the end.")),
+    lang: Optional[str] = _options.LANG,
+) -> int:
+    path = _base.here(Context()).log
+    try:
+        f = open(path, "rb")  # noqa: SIM115 - another file takes its place
+    except OSError:
+        sys.stderr.write(_("The relay has written no log yet.") + "\n")
+        if not follow:
+            return 0
+        f = None
+    try:
+        if f is not None:
+            sys.stdout.write(_output.safe(_tail(f, lines)))
+        while follow:
+            sys.stdout.flush()
+            f = _go_on(f, path)
+            time.sleep(0.2)
+    except KeyboardInterrupt:
+        return 0  # that is how one ends it
+    finally:
+        if f is not None:
+            f.close()
+    return 0
+
+
+def _tail(f: Any, lines: int) -> str:
+    """Return the last *lines* lines of *f*, and leave it at its end."""
+    size = f.seek(0, os.SEEK_END)
+    data, begin = b"", size
+    while begin > 0 and data.count(b"\n") <= lines:
+        step = min(65536, begin)
+        begin -= step
+        f.seek(begin)
+        data = f.read(step) + data
+    f.seek(size)
+    kept = data.splitlines(keepends=True)[-lines:] if lines else []
+    return b"".join(kept).decode("utf-8", "replace")
+
+
+def _go_on(f: Any, path: str) -> Any:
+    """Write what is new; return the file to go on with: after the log was put aside, the new one."""
+    if f is not None:
+        sys.stdout.write(_output.safe(f.read().decode("utf-8", "replace")))
+    try:
+        there = os.stat(path)
+        if f is None or os.fstat(f.fileno()).st_ino != there.st_ino:
+            new = open(path, "rb")  # noqa: SIM115
+            if f is not None:
+                f.close()
+            return new
+        if there.st_size < f.tell():
+            f.seek(0)
+    except OSError:
+        pass
+    return f

@@ -1,0 +1,70 @@
+"""``ccsetup relay reload``, ``reset`` and ``log``: what is asked of a relay that runs."""
+
+from __future__ import annotations
+
+from typing import Any, Optional
+
+import typer
+
+from ccsetup.cli import _options, _output
+from ccsetup.cli._context import Context
+from ccsetup.cli.relay import _base
+from ccsetup.errors import CcsetupError
+from ccsetup.i18n import _
+from ccsetup.relay import control
+from ccsetup.relay.control import Running
+
+
+def running_one(context: Context) -> Running:
+    """Return the relay that runs; CcsetupError when there is none."""
+    found = control.alive(_base.here(context))
+    if found is None:
+        raise CcsetupError(_("No relay is running."), hint=_("Start it with: ccsetup relay start"))
+    return found
+
+
+def reload(as_json: bool = _options.JSON, lang: Optional[str] = _options.LANG) -> int:
+    context = Context()
+    running = running_one(context)
+    control.reload(running)
+    text = _("the relay uses {file} as it is now; running answers finish as they began.")
+    return _done(context, "relay reload", {}, text.format(file=context.paths.short(running.config)), as_json)
+
+
+def reset(
+    upstream: Optional[str] = typer.Argument(None, metavar="[UPSTREAM]", help=_("Only this one; all if left out.")),
+    as_json: bool = _options.JSON,
+    lang: Optional[str] = _options.LANG,
+) -> int:
+    context = Context()
+    control.reset(running_one(context), upstream or "")
+    text = _("'{name}' is asked again.").format(name=upstream) if upstream else _("all upstreams are asked again.")
+    return _done(context, "relay reset", {"upstream": upstream or ""}, text, as_json)
+
+
+def log(
+    which: str = typer.Argument(
+        ..., metavar="CLIENT|ID", help=_("The name of a client's key, or the id of a request from the log; * for all.")
+    ),
+    seconds: float = typer.Option(60.0, "--seconds", min=0, max=86400, metavar="N", help=_("So long; 0 ends it.")),
+    as_json: bool = _options.JSON,
+    lang: Optional[str] = _options.LANG,
+) -> int:
+    context = Context()
+    control.log(running_one(context), which, seconds)
+    text = (
+        _("prompts and answers of '{name}' go into the log for {n} seconds; see them with: ccsetup relay logs -f")
+        if seconds
+        else _("contents of '{name}' are not logged.")
+    )
+    result = {"id": which, "seconds": seconds}
+    return _done(context, "relay log", result, text.format(name=which, n=round(seconds)), as_json)
+
+
+def _done(context: Context, command: str, result: dict[str, Any], text: str, as_json: bool) -> int:
+    if as_json:
+        _output.print_json(command, result, context.notes)
+    else:
+        _output.line(f"{_output.paint(_('done'), '32')}: " + _output.safe(text))
+        _output.print_notes(context.notes)
+    return 0

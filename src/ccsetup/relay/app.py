@@ -1,0 +1,390 @@
+"""The relay as an ASGI application: which path is what, who may ask, and what is not about inference.
+
+Raw ASGI, because routing by a dictionary costs nothing and a framework costs a third of the throughput.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import os
+import secrets
+import time
+from typing import Any, Awaitable, Callable, Mapping, Optional
+from urllib.parse import urlsplit
+
+from ccsetup import __version__
+from ccsetup.model import WireFormat
+from ccsetup.relay import access as accessing
+from ccsetup.relay import prices
+from ccsetup.relay.access import Access, ClientKey
+from ccsetup.relay.exchange import Exchange, Receive, Send
+from ccsetup.relay.failover import Choice, Pool
+from ccsetup.relay.log import Log
+from ccsetup.relay.metrics import Metrics
+from ccsetup.relay.runtime import FORMATS, Runtime
+from ccsetup.relay.store import Store, UsageRow
+from ccsetup.relay.upstream import Http
+from ccsetup.relay.wire import codec, tokens
+from ccsetup.relay.wire.messages import BadRequest, Usage, WireError
+
+INFERENCE: Mapping[str, WireFormat] = {
+    "/v1/messages": "anthropic",
+    "/api/v1/messages": "anthropic",
+    "/v1/responses": "responses",
+    "/responses": "responses",
+    "/openai/responses": "responses",
+    "/openai/v1/responses": "responses",
+    "/v1/chat/completions": "chat",
+    "/chat/completions": "chat",
+    "/openai/chat/completions": "chat",
+    "/openai/v1/chat/completions": "chat",
+}
+"""Path and format.  Claude Code appends to a base URL with or without ``/api``; Codex' base URL ends with any of the
+others' beginnings."""
+
+_COUNTS = ("/v1/messages/count_tokens", "/api/v1/messages/count_tokens")
+_MODELS = ("/v1/models", "/api/v1/models", "/models", "/openai/models", "/openai/v1/models")
+_HELLO = ("/", "/api", "/api/hello", "/api/api/hello")
+"""What Claude Code asks before its first request (HEAD /, HEAD /api/hello; observed with 2.1.197 and 2.1.329)."""
+CONTROL = "/_relay/"
+
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+class Control:
+    """What the operator can do with a running relay; the server fills it in."""
+
+    def __init__(self) -> None:
+        self.token = secrets.token_urlsafe(32)
+        self.reload: Optional[Callable[[], Awaitable[str]]] = None
+        """Return "" or what is wrong."""
+        self.stop: Optional[Callable[[], None]] = None
+        self.about: Mapping[str, Any] = {}
+        """For the status: url, config path."""
+        self.last_reload: Mapping[str, Any] = {}
+
+
+class Relay:
+    """The state that all requests share, and the application."""
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        access: Access,
+        pool: Pool,
+        http: Http,
+        store: Store,
+        log: Log,
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        self.runtime = runtime
+        self.access = access
+        self.pool = pool
+        self.http = http
+        self.store = store
+        self.log = log
+        self.loop = loop
+        self.metrics = Metrics()
+        self.control = Control()
+        self.running: set[Exchange] = set()
+        self.watched: dict[str, float] = {}
+        """Client names and request ids whose content is logged, and until when."""
+        self.ready = True
+        self.started = time.time()
+        self._prefix = secrets.token_hex(8)
+        self._count = 0
+        self._hosts = _hosts(runtime)
+        self._names: dict[bytes, bool] = {}
+
+    def use(self, runtime: Runtime, access: Access) -> None:
+        """Take a new configuration for the requests to come; those that run keep theirs."""
+        self.runtime = runtime
+        self.access = access
+        self.pool.replace(runtime.config, missing=runtime.missing)
+        self.log.hide((*runtime.secrets, self.control.token))
+        self._hosts = _hosts(runtime)
+        self._names.clear()
+
+    # ASGI.
+
+    async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        path: str = scope["path"]
+        wire = INFERENCE.get(path)
+        if wire is None:
+            await self._other(path, scope, receive, send)
+            return
+        refusal = self._guard(scope) or (None if scope["method"] == "POST" else _method())
+        client: Optional[ClientKey] = None
+        if refusal is None:
+            client, refusal = self._client(scope)
+        if refusal is None and len(self.running) >= self.runtime.config.limits.requests:
+            refusal = WireError("overloaded", "The relay serves as many requests as it may at a time.", 503, "1")
+        self._count += 1
+        exchange = Exchange(self, wire, scope, receive, send, client, f"{self._prefix}{self._count:016x}")
+        if refusal is not None:
+            await exchange.refuse(refusal)
+            self.metrics.refused(wire, refusal.status)
+            return
+        await exchange.run()
+
+    async def _other(self, path: str, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
+        method = scope["method"]
+        refusal = self._guard(scope)
+        if refusal is not None:
+            await _json(send, refusal.status, {"error": {"message": refusal.message}})
+        elif path == "/healthz":
+            await _json(send, 200, {"status": "ok"})
+        elif path == "/readyz":
+            await self._readyz(send)
+        elif path.startswith(CONTROL):
+            await self._control(path, scope, receive, send)
+        elif method in ("HEAD", "GET") and path in _HELLO:
+            await _json(send, 200, {"name": "ccsetup relay"})
+        else:
+            client, refusal = self._client(scope)
+            if refusal is not None:
+                wire = "anthropic" if path in _COUNTS else "chat"
+                await _error(send, wire, refusal)
+            elif path in _COUNTS and method == "POST":
+                await self._count_tokens(scope, receive, send)
+            elif path in _MODELS and method in ("GET", "HEAD"):
+                await _json(send, 200, self._models(client))
+            elif path == "/metrics" and method == "GET":
+                await _bytes(send, 200, b"text/plain; version=0.0.4; charset=utf-8", self._metrics())
+            elif method == "HEAD":
+                await _json(send, 200, {})
+            else:
+                await _error(send, "chat", WireError("not_found", f"The relay has no {method} {path[:200]}.", 404))
+
+    # Who may ask.
+
+    def _guard(self, scope: Mapping[str, Any]) -> Optional[WireError]:
+        """Refuse what a web page made a browser send: a foreign Host (DNS rebinding) or Origin."""
+        for name, value in scope["headers"]:
+            if name == b"host":
+                known = self._names.get(value)
+                if known is None:
+                    known = self._names_host(value)
+                    if len(self._names) < 1000:
+                        self._names[value] = known
+                if not known:
+                    return WireError("permission", "The Host header names another server than this relay.", 403)
+            elif name == b"origin" and not self._names_host(urlsplit(value.decode("latin-1")).netloc.encode("latin-1")):
+                return WireError("permission", "The relay takes no requests from web pages.", 403)
+        return None
+
+    def _names_host(self, value: bytes) -> bool:
+        if self._hosts is None:
+            return True
+        text = value.decode("latin-1").lower()
+        try:
+            host = urlsplit("//" + text).hostname or ""
+        except ValueError:
+            return False
+        return host in self._hosts
+
+    def _client(self, scope: Mapping[str, Any]) -> tuple[Optional[ClientKey], Optional[WireError]]:
+        presented = b""
+        for name, value in scope["headers"]:
+            if name == b"authorization" and value[:7].lower() == b"bearer ":
+                presented = value[7:].strip()
+            elif name == b"x-api-key" and not presented:
+                presented = value.strip()
+        client = self.access.find(presented) if presented else None
+        if client is not None or self.runtime.config.listen.keyless:
+            return client, None
+        said = "The key is not one of this relay's." if presented else "The relay needs a key."
+        return None, WireError("authentication", said + " Make one with: ccsetup relay key add NAME", 401)
+
+    def budget_refusal(self, client: ClientKey) -> Optional[WireError]:
+        now = time.time()
+        return accessing.refusal(client, self.store.spent(client.name, now), now)
+
+    def is_watched(self, client: str, request_id: str) -> bool:
+        until = max(self.watched.get(client, 0.0), self.watched.get(request_id, 0.0), self.watched.get("*", 0.0))
+        return until > time.time()
+
+    # Notes of exchanges.
+
+    def cost(self, choice: Choice, usage: Usage) -> Optional[tuple[float, str]]:
+        return prices.cost(choice.upstream, choice.model, usage)
+
+    def note(self, row: UsageRow) -> None:
+        self.store.record(row)
+        self.metrics.observe(row)
+        if self.log.wants("info"):
+            self.log.add(
+                "info",
+                "request",
+                id=row.id,
+                client=row.client,
+                upstream=row.upstream,
+                wire=row.wire_in if row.wire_in == row.wire_out else f"{row.wire_in}>{row.wire_out}",
+                model=row.model,
+                served=row.served,
+                status=row.status,
+                error=row.error,
+                attempts=row.attempts,
+                tokens_in=row.input + row.cache_read + row.cache_write,
+                tokens_out=row.output,
+                first_ms=None if row.first_ms is None else round(row.first_ms, 1),
+                total_ms=round(row.total_ms, 1),
+            )
+
+    # What is not inference.
+
+    async def _readyz(self, send: Send) -> None:
+        available = sum(status.available for status in self.pool.status(time.time()))
+        ok = self.ready and available > 0
+        await _json(
+            send,
+            200 if ok else 503,
+            {"status": "ok" if ok else "not ready", "upstreams": available, "store": dict(self.store.health())},
+        )
+
+    async def _count_tokens(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
+        """Answer with an estimate: few providers have the endpoint, and Claude Code steers compaction by it."""
+        body = b""
+        limit = self.runtime.config.limits.body
+        while True:
+            message = await receive()
+            if message["type"] != "http.request":
+                return
+            body += message.get("body", b"")
+            if len(body) > limit:
+                error = WireError("too_large", "The request is larger than this relay takes.", 413)
+                await _error(send, "anthropic", error)
+                return
+            if not message.get("more_body"):
+                break
+        try:
+            conversation = FORMATS["anthropic"].read_request(body)
+        except BadRequest as bad:
+            await _error(send, "anthropic", WireError("invalid_request", bad.message, 400, param=bad.param))
+            return
+        await _json(send, 200, {"input_tokens": tokens.estimate(conversation)})
+
+    def _models(self, client: Optional[ClientKey]) -> dict[str, Any]:
+        """Return the names that can be asked for, in the shapes of both OpenAI and Anthropic."""
+        allowed = set(client.upstreams) if client is not None and client.upstreams else None
+        found: dict[str, str] = {}
+        for upstream in self.runtime.config.upstreams:
+            if not upstream.enabled or (allowed is not None and upstream.name not in allowed):
+                continue
+            names = [*upstream.models, *(pattern for pattern, _name in upstream.map), upstream.default_model]
+            for name in names:
+                if name and not any(c in name for c in "*?["):
+                    found.setdefault(name, upstream.name)
+        data = [
+            {
+                "id": name,
+                "object": "model",
+                "type": "model",
+                "display_name": name,
+                "created": 0,
+                "created_at": "1970-01-01T00:00:00Z",
+                "owned_by": owner,
+            }
+            for name, owner in found.items()
+        ]
+        return {
+            "object": "list",
+            "data": data,
+            "has_more": False,
+            "first_id": data[0]["id"] if data else None,
+            "last_id": data[-1]["id"] if data else None,
+            # Codex with a key command asks for its own catalogue, and reads no other member.
+            "models": [],
+        }
+
+    def _metrics(self) -> bytes:
+        now = time.time()
+        gauges: dict[str, float] = {"running": float(len(self.running)), "uptime_seconds": now - self.started}
+        return self.metrics.render(gauges, self.pool.status(now))
+
+    # The operator's side.
+
+    async def _control(self, path: str, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
+        given = next((v for n, v in scope["headers"] if n == b"authorization"), b"")
+        if not hmac.compare_digest(given, b"Bearer " + self.control.token.encode()):
+            await _json(send, 401, {"error": {"message": "This needs the control token of the relay."}})
+            return
+        action = path[len(CONTROL) :]
+        method = scope["method"]
+        if action == "status" and method == "GET":
+            await _json(send, 200, self._status())
+            return
+        if method != "POST" or action not in ("reload", "reset", "stop", "log"):
+            await _json(send, 404, {"error": {"message": "There is no such control."}})
+            return
+        try:
+            body = (await receive()).get("body", b"")
+            given_value = codec.loads(body) if body else {}
+            value: dict[str, Any] = given_value if isinstance(given_value, dict) else {}
+        except ValueError:
+            value = {}
+        if action == "reload":
+            problem = await self.control.reload() if self.control.reload is not None else ""
+            await _json(send, 409 if problem else 200, {"error": {"message": problem}} if problem else {"ok": True})
+        elif action == "reset":
+            name = str(value.get("upstream", ""))
+            if name and name not in {u.name for u in self.runtime.config.upstreams}:
+                await _json(send, 404, {"error": {"message": f"There is no upstream '{name[:80]}'."}})
+                return
+            self.pool.reset(name)
+            await _json(send, 200, {"ok": True})
+        elif action == "log":
+            seconds = value.get("seconds", 60)
+            if not isinstance(seconds, (int, float)) or not 0 <= seconds <= 86400:
+                await _json(send, 400, {"error": {"message": "seconds is a number from 0 to 86400."}})
+                return
+            self.watched[str(value.get("id", "*"))] = time.time() + seconds
+            await _json(send, 200, {"ok": True})
+        else:
+            await _json(send, 200, {"ok": True})
+            if self.control.stop is not None:
+                self.control.stop()
+
+    def _status(self) -> dict[str, Any]:
+        now = time.time()
+        return {
+            "version": __version__,
+            "pid": os.getpid(),
+            "started": self.started,
+            **self.control.about,
+            "running": len(self.running),
+            "upstreams": [status._asdict() for status in self.pool.status(now)],
+            "store": dict(self.store.health()),
+            "problems": list(self.runtime.problems),
+            "last_reload": dict(self.control.last_reload),
+        }
+
+
+def _hosts(runtime: Runtime) -> Optional[frozenset[str]]:
+    """Return the names that a Host header may carry; None where every name is right."""
+    listen = runtime.config.listen
+    if listen.host in ("0.0.0.0", "::") and not listen.names:  # noqa: S104 - compared, not bound
+        return None
+    return frozenset(name.lower() for name in (*_LOOPBACK, listen.host, *listen.names))
+
+
+def _method() -> WireError:
+    return WireError("invalid_request", "This path takes POST.", 405)
+
+
+async def _error(send: Send, wire: str, error: WireError) -> None:
+    status, body = FORMATS[wire].write_error(error)
+    await _bytes(send, status, b"application/json", body)
+
+
+async def _json(send: Send, status: int, value: Any) -> None:
+    await _bytes(send, status, b"application/json", codec.dumps(value))
+
+
+async def _bytes(send: Send, status: int, kind: bytes, body: bytes) -> None:
+    head = [(b"content-type", kind), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": head})
+    await send({"type": "http.response.body", "body": body, "more_body": False})

@@ -1,0 +1,897 @@
+"""One request of a client: attempts on upstreams until one answers, and the answer's way back.
+
+Nothing of an answer reaches the client before its first event is known to be good, so that until then another key or
+upstream can take over.  The same format in and out is pass-through: bytes go on as they came.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import zlib
+from typing import TYPE_CHECKING, Any, Awaitable, Callable, Mapping, Optional
+
+from ccsetup.model import WireFormat
+from ccsetup.relay import peek as peeking
+from ccsetup.relay.access import ClientKey
+from ccsetup.relay.failover import Ask, Choice, Failure, FailureKind
+from ccsetup.relay.protocol import connection
+from ccsetup.relay.runtime import FORMATS, Lane, Runtime, forwarded
+from ccsetup.relay.store import UsageRow
+from ccsetup.relay.upstream import Answer, UpstreamError
+from ccsetup.relay.wire import adjust, codec, errors, reasoning, tokens
+from ccsetup.relay.wire.messages import (
+    Asked,
+    BadRequest,
+    Conversation,
+    Event,
+    Failed,
+    Ping,
+    Started,
+    Stop,
+    Usage,
+    WireError,
+)
+from ccsetup.relay.wire.sse import Decoder
+from ccsetup.relay.wire.tap import Tap, usage_of
+from ccsetup.relay.wire.tools import ToolNames
+
+if TYPE_CHECKING:
+    from ccsetup.relay.app import Relay
+
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+
+_MAX_ERROR = 64 * 1024
+"""Bytes of an upstream's error that are read."""
+_MAX_ANSWER = 64 << 20
+"""Bytes of an answer that is not a stream, and of what comes before a stream's first event."""
+_MAX_WATCHED = 1 << 20
+_NEVER = float("inf")
+
+_PASSED = frozenset((b"request-id", b"x-request-id", b"retry-after", b"openai-processing-ms", b"openai-model"))
+_PASSED_BEGINS = (b"anthropic-ratelimit-", b"x-ratelimit-")
+_STREAM_HEAD = [
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-cache"),
+    (b"x-accel-buffering", b"no"),
+]
+
+
+class Unanswered(Exception):
+    """An attempt that gave the client nothing."""
+
+    def __init__(self, failure: Failure, error: WireError, raw: bytes = b"", head: Optional[list[Any]] = None) -> None:
+        super().__init__(error.kind)
+        self.failure = failure
+        self.error = error
+        self.raw = raw
+        """The upstream's own error body, when it is in the client's format."""
+        self.head = head or []
+
+
+class Broken(Exception):
+    """The answer stopped after the client had got a part of it; the client has been told."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__(kind)
+        self.kind = kind
+
+
+class Exchange:
+    """Created for each request to an inference endpoint; ``run`` serves it."""
+
+    def __init__(
+        self,
+        relay: Relay,
+        wire: WireFormat,
+        scope: Mapping[str, Any],
+        receive: Receive,
+        send: Send,
+        client: Optional[ClientKey],
+        request_id: str,
+    ) -> None:
+        self.relay = relay
+        self.runtime: Runtime = relay.runtime
+        self.wire: WireFormat = wire
+        self.scope = scope
+        self.receive = receive
+        self.send = send
+        self.client = client
+        self.id = request_id
+        self.began = time.perf_counter()
+        self.came = relay.loop.time()
+        self.time = time.time()
+        # What the ticker looks at.
+        self.deadline = _NEVER
+        self.deadline_kind: FailureKind = "first_byte"
+        self.quiet_since = _NEVER
+        self.expired: Optional[FailureKind] = None
+        self.gone = False
+        self.sending = False
+        self.task: Optional[asyncio.Task[Any]] = None
+        self.pinging: Optional[asyncio.Task[None]] = None
+        # The state of the answer.
+        self.committed = False
+        """The head of the answer has gone to the client."""
+        self.stream = False
+        self.tap: Optional[Tap] = None
+        self.boundary = True
+        """What went to the client ends between two events."""
+        # What is noted at the end.
+        self.attempts = 0
+        self.choice: Optional[Choice] = None
+        self.model = ""
+        self.status = 0
+        self.error = ""
+        self.first: Optional[float] = None
+        self.usage = Usage()
+        self.watched: Optional[list[bytes]] = None
+        # The neutral form of the request, made once when a translation needs it.
+        self._conversation: Optional[Conversation] = None
+        self._names: Optional[ToolNames] = None
+        self._asked: Optional[Asked] = None
+
+    # The whole of it.
+
+    async def run(self) -> None:
+        """Serve the request.  Never raises but CancelledError when the server ends it."""
+        relay = self.relay
+        self.task = asyncio.current_task()
+        protocol = connection(self.scope)
+        if protocol is not None:
+            protocol.on_lost = self._lost
+        relay.running.add(self)
+        try:
+            await self._serve()
+        except asyncio.CancelledError:
+            task = self.task
+            if self.gone and task is not None:
+                task.uncancel()
+            elif self.expired is not None and task is not None:  # the client did not take what it was sent
+                task.uncancel()
+                self.gone = True
+            else:
+                await self._cut_off()
+                raise
+            self.error = self.error or "gone"
+            self.status = 499
+        finally:
+            relay.running.discard(self)
+            if protocol is not None:
+                protocol.on_lost = None
+            if self.pinging is not None:
+                self.pinging.cancel()
+            self._note()
+
+    async def _serve(self) -> None:
+        relay = self.relay
+        try:
+            body = await self._body()
+            peek = peeking.peek(self.wire, body)
+        except BadRequest as bad:
+            await self.refuse(_invalid(bad))
+            return
+        except _TooLarge:
+            await self.refuse(WireError("too_large", "The request is larger than this relay takes.", 413))
+            return
+        if self.gone:
+            raise asyncio.CancelledError
+        self.model = peek.model
+        self.stream = peek.stream
+        client = self.client
+        name = client.name if client is not None else ""
+        if relay.watched and relay.is_watched(name, self.id):
+            self.watched = [body]
+        if client is not None:
+            refusal = relay.budget_refusal(client)
+            if refusal is not None:
+                await self.refuse(refusal)
+                return
+            relay.store.reserve(name, self.time)
+        allowed = frozenset(client.upstreams) if client is not None and client.upstreams else None
+        turn = relay.pool.turn(Ask(self.wire, peek.model, peek.conversation, allowed), self.time)
+        last: Optional[Unanswered] = None
+        try:
+            while True:
+                choice = turn.next(time.time())
+                if choice is None:
+                    break
+                self.choice = choice
+                self.attempts += 1
+                try:
+                    await self._attempt(turn, choice, peek, body)
+                    return
+                except Unanswered as failed:
+                    last = failed
+                    decision = turn.failed(failed.failure, time.time())
+                    relay.log.add(
+                        "warning",
+                        "attempt failed",
+                        id=self.id,
+                        upstream=choice.upstream.name,
+                        key=choice.key,
+                        kind=failed.failure.kind,
+                        status=failed.failure.status,
+                        message=failed.error.message[:200],
+                        again=decision.again,
+                    )
+                    if not decision.again:
+                        break
+                    if decision.wait > 0:
+                        self._no_deadline()
+                        await asyncio.sleep(decision.wait)
+                except Broken as broken:
+                    self.error = broken.kind
+                    turn.failed(Failure("cut" if broken.kind not in ("idle", "protocol") else broken.kind), time.time())  # type: ignore[arg-type]
+                    relay.log.add(
+                        "warning", "answer broke off", id=self.id, upstream=choice.upstream.name, kind=broken.kind
+                    )
+                    return
+            await self._give_up(last, allowed, peek)
+        finally:
+            turn.finished(time.time())
+
+    async def _body(self) -> bytes:
+        limit = self.runtime.config.limits.body
+        pieces: list[bytes] = []
+        size = 0
+        while True:
+            message = await self.receive()
+            if message["type"] != "http.request":
+                self.gone = True
+                return b""
+            piece = message.get("body", b"")
+            size += len(piece)
+            if size > limit:
+                raise _TooLarge
+            if not message.get("more_body"):
+                if not pieces:
+                    return bytes(piece)
+                pieces.append(piece)
+                return b"".join(pieces)
+            pieces.append(piece)
+
+    # One attempt.
+
+    async def _attempt(self, turn: Any, choice: Choice, peek: peeking.Peek, body: bytes) -> None:
+        # The pool chose by the configuration of now, whatever it was when the request came.
+        self.runtime = self.relay.runtime
+        lane = self.runtime.lane(choice)
+        head = lane.heads[choice.key] if choice.key < len(lane.heads) else None
+        if head is None:
+            raise Unanswered(
+                Failure("status", 401, "no key"),
+                WireError("authentication", f"The relay has no key for its upstream '{lane.upstream.name}'.", 502),
+            )
+        same = choice.wire == self.wire
+        timeouts = lane.upstream.timeouts
+        total = self.came + timeouts.total if timeouts.total else _NEVER
+        sanitized = choice.moved and lane.dialect.official
+        while True:
+            sent = (
+                self._own_body(lane, choice, peek, body, sanitized)
+                if same
+                else self._translated_body(lane, choice, peek, sanitized)
+            )
+            target = lane.target
+            if same and self.scope.get("query_string"):
+                target = target + b"?" + self.scope["query_string"]
+            headers = forwarded(self.scope["headers"], lane, head, same=same)
+            now = self.relay.loop.time()
+            self.deadline = min(now + (timeouts.first_byte or _NEVER), total)
+            self.deadline_kind = "first_byte"
+            if self.quiet_since == _NEVER:
+                self.quiet_since = now
+            answer: Optional[Answer] = None
+            try:
+                answer = await self.relay.http.request(lane.origin, b"POST", target, headers, sent)
+                if answer.status != 200:
+                    await self._refused(lane, answer)
+                body_in = _Body(answer)
+                if same:
+                    await (self._pass_stream if self.stream else self._pass_whole)(turn, lane, answer, body_in, total)
+                else:
+                    await (self._translate_stream if self.stream else self._translate_whole)(
+                        turn, lane, answer, body_in, total
+                    )
+                return
+            except UpstreamError as error:
+                raise self._unanswered(lane, error.kind, str(error)) from None
+            except asyncio.CancelledError:
+                if self.expired is None or self.sending or self.gone:
+                    raise
+                kind, self.expired = self.expired, None
+                assert self.task is not None
+                self.task.uncancel()
+                raise self._unanswered(lane, kind, "it took too long") from None
+            except Unanswered as failed:
+                if sanitized or not _wants_no_reasoning(failed.error):
+                    raise
+                sanitized = True
+            finally:
+                if answer is not None:
+                    answer.close()
+
+    def _unanswered(self, lane: Lane, kind: str, detail: str) -> Unanswered:
+        status = 504 if kind in ("first_byte", "idle") else 502
+        said = {
+            "connect": "cannot be reached",
+            "tls": "cannot be reached over TLS",
+            "first_byte": "did not answer in time",
+            "idle": "stopped answering",
+            "cut": "closed the connection before its answer was complete",
+        }.get(kind, "answered something that is not HTTP")
+        message = f"The relay's upstream '{lane.upstream.name}' {said}."
+        if detail and kind in ("connect", "tls"):
+            message += f" ({detail})"
+        error = WireError("timeout" if status == 504 else "server", self.relay.log.masked(message), status)
+        return Unanswered(Failure(kind), error)  # type: ignore[arg-type]
+
+    async def _refused(self, lane: Lane, answer: Answer) -> None:
+        """Raise what an answer means whose status is not 200."""
+        pieces, size = [], 0
+        body_in = _Body(answer)
+        try:
+            while size < _MAX_ERROR:
+                piece = await body_in.read()
+                if not piece:
+                    break
+                pieces.append(piece)
+                size += len(piece)
+        except UpstreamError:
+            pass
+        raw = b"".join(pieces)
+        status = answer.status
+        retry_after = next((v.decode("latin-1") for n, v in answer.headers if n == b"retry-after"), "")
+        if not 400 <= status <= 599:
+            # Redirects are not followed: a key must not go to another host.
+            message = f"The relay's upstream '{lane.upstream.name}' answered with status {status}."
+            raise Unanswered(Failure("protocol", status), WireError("server", message, 502))
+        error: WireError = FORMATS[lane.wire].read_error(status, raw, retry_after)
+        raise self._status(lane, error, raw, answer.headers)
+
+    def _status(
+        self, lane: Lane, error: WireError, raw: bytes = b"", head: Optional[list[tuple[bytes, bytes]]] = None
+    ) -> Unanswered:
+        masked = self.relay.log.masked
+        error = error._replace(message=masked(error.message))
+        text = raw[:4096].decode("utf-8", "replace")
+        failure = Failure("status", error.status, text or error.message, seconds_of(error.retry_after))
+        own = b""
+        if raw and lane.wire == self.wire and error.kind != "context":
+            own = masked(raw.decode("utf-8", "replace")).encode()
+        return Unanswered(failure, error, own, _passed(head or []))
+
+    # Requests.
+
+    def _own_body(self, lane: Lane, choice: Choice, peek: peeking.Peek, body: bytes, sanitized: bool) -> bytes:
+        """Return the client's bytes, or as few changes of them as the rules ask for."""
+        value: Optional[Mapping[str, Any]] = None
+        if sanitized:
+            value = adjust.without_reasoning(self.wire, peek.value())
+        elif _MARK in body:
+            value = adjust.without_reasoning(self.wire, peek.value(), ours_only=True)
+        if self.wire == "anthropic":
+            if not lane.dialect.system_between and b'"system"' in body:
+                value = adjust.system_in_front(value if value is not None else peek.value())
+            limit = self.runtime.config.cache_control_limit
+            if limit and body.count(b'"cache_control"') > limit:
+                value = peeking.drop_cache_control(value if value is not None else peek.value(), limit)
+        if value is not None and value is not peek.value():
+            return codec.dumps({**value, "model": choice.model})
+        if choice.model != peek.model:
+            return peeking.replace_model(body, choice.model, peek.span)
+        return body
+
+    def conversation(self, peek: peeking.Peek) -> Conversation:
+        """Return the neutral form of the request; BadRequest when it is not of its format."""
+        if self._conversation is None:
+            self._conversation = FORMATS[self.wire].read_request(peek.value())
+        return self._conversation
+
+    def _translated_body(self, lane: Lane, choice: Choice, peek: peeking.Peek, sanitized: bool) -> bytes:
+        try:
+            conversation = self.conversation(peek)
+        except BadRequest as bad:
+            error = _invalid(bad)
+            raise Unanswered(Failure("status", 400, "request"), error) from None
+        if self._names is None:
+            self._names = ToolNames.of(conversation)
+        names = self._names
+        self._asked = Asked(
+            conversation, names, self.id, int(self.time), tokens.estimate(conversation), choice.upstream.name
+        )
+        own = reasoning.for_upstream(conversation, choice.upstream.name, moved=sanitized or choice.moved)._replace(
+            model=choice.model
+        )
+        out: bytes
+        out, _losses = FORMATS[lane.wire].write_request(own, lane.dialect, names)
+        return out
+
+    # Answers in the client's own format.
+
+    async def _pass_whole(self, turn: Any, lane: Lane, answer: Answer, body_in: _Body, total: float) -> None:
+        raw = await self._whole(lane, body_in, total)
+        usage = usage_of(self.wire, raw)
+        if usage is not None:
+            self.usage = usage
+        else:
+            error = wrong_answer(lane.wire, raw)
+            if error is not None:
+                raise self._status(lane, error, raw, answer.headers)
+        turn.succeeded(time.time())
+        self._first()
+        head = [(b"content-type", b"application/json"), *_passed(answer.headers)]
+        await self._finish(200, head, raw)
+
+    async def _pass_stream(self, turn: Any, lane: Lane, answer: Answer, body_in: _Body, total: float) -> None:
+        if not _is_stream(answer):
+            await self._stream_of_whole(turn, lane, body_in, total)
+            return
+        tap = Tap(self.wire)
+        held: list[bytes] = []
+        size = 0
+        while not tap.begun:
+            piece = await body_in.read()
+            if not piece:
+                raise Unanswered(Failure("cut"), self._unanswered(lane, "cut", "").error)
+            tap.feed(piece)
+            if tap.failed is not None:
+                raise self._status(lane, tap.failed)
+            held.append(piece)
+            size += len(piece)
+            if size > _MAX_ANSWER:
+                raise UpstreamError("protocol", "nothing but comments")
+        turn.succeeded(time.time())
+        self.tap = tap
+        self._first()
+        loop_time = self.relay.loop.time
+        idle = lane.upstream.timeouts.idle or _NEVER
+        self.deadline_kind = "idle"
+        piece = b"".join(held)
+        kind = ""
+        try:
+            if not self.committed:
+                await self._commit(_passed(answer.headers))
+            send = self.send
+            while piece:
+                now = loop_time()
+                self.deadline = min(now + idle, total)
+                self.quiet_since = now
+                self.sending = True
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+                self.sending = False
+                self.boundary = tap.at_boundary
+                if self.watched is not None:
+                    self.watch(piece)
+                piece = await body_in.read()
+                tap.feed(piece)
+        except UpstreamError as error:
+            kind = error.kind
+        except asyncio.CancelledError:
+            if self.expired is None or self.sending or self.gone:
+                raise
+            kind, self.expired = self.expired, None
+            assert self.task is not None
+            self.task.uncancel()
+        finally:
+            if tap.usage is not None:
+                self.usage = tap.usage
+        if tap.failed is None and not tap.finished:
+            await self._break_off(lane, kind or "cut")
+        await self._end()
+        if tap.failed is not None:
+            self.error = tap.failed.kind
+            if tap.failed.kind in ("server", "overloaded", "timeout"):
+                raise Broken(tap.failed.kind)
+
+    async def _stream_of_whole(self, turn: Any, lane: Lane, body_in: _Body, total: float) -> None:
+        """The upstream answers a stream's request with one JSON document: make the stream of it."""
+        events = await self._events(lane, body_in, total)
+        turn.succeeded(time.time())
+        asked = self._asked or self._plain_asked()
+        writer = FORMATS[self.wire].Writer(asked)
+        await self._write_out(b"".join(writer.write(event) for event in events))
+
+    def _plain_asked(self) -> Asked:
+        names = ToolNames(())
+        return Asked(Conversation(self.model, stream=True), names, self.id, int(self.time))
+
+    # Answers in another format.
+
+    async def _translate_whole(self, turn: Any, lane: Lane, answer: Answer, body_in: _Body, total: float) -> None:
+        events = await self._events(lane, body_in, total)
+        assert self._asked is not None
+        out = FORMATS[self.wire].write_answer(events, self._asked)
+        turn.succeeded(time.time())
+        self._first()
+        await self._finish(200, [(b"content-type", b"application/json"), *_passed(answer.headers)], out)
+
+    async def _events(self, lane: Lane, body_in: _Body, total: float) -> list[Event]:
+        """Return the events of an answer that is one JSON document; Unanswered when it is an error in disguise."""
+        raw = await self._whole(lane, body_in, total)
+        error = wrong_answer(lane.wire, raw)
+        if error is not None:
+            raise self._status(lane, error, raw)
+        events: list[Event] = FORMATS[lane.wire].read_answer(raw)
+        for event in events:
+            if isinstance(event, Failed):
+                raise self._status(lane, event.error, raw)
+            self._note_usage(event)
+        return events
+
+    async def _translate_stream(self, turn: Any, lane: Lane, answer: Answer, body_in: _Body, total: float) -> None:
+        if not _is_stream(answer):
+            await self._stream_of_whole(turn, lane, body_in, total)
+            return
+        assert self._asked is not None
+        decoder = Decoder()
+        reader = FORMATS[lane.wire].Reader()
+        write = FORMATS[self.wire].Writer(self._asked).write
+        feed = reader.feed
+        held: list[bytes] = []
+        begun = ended = False
+        loop_time = self.relay.loop.time
+        idle = lane.upstream.timeouts.idle or _NEVER
+        kind = ""
+        size = 0
+        try:
+            while not ended:
+                piece = await body_in.read()
+                out: list[bytes] = []
+                if piece:
+                    events = [event for name, data in decoder.feed(piece) for event in feed(name, data)]
+                else:
+                    ended = True
+                    events = [event for name, data in decoder.end() for event in feed(name, data)]
+                    events += reader.end()
+                for event in events:
+                    which = type(event)
+                    if which is Failed:
+                        if not begun:
+                            raise self._broken_start(lane, event)
+                        self.error = event.error.kind
+                        ended = True
+                    elif which is Stop or which is Started:
+                        self._note_usage(event)
+                        begun = begun or which is Stop
+                        ended = ended or which is Stop
+                    elif which is not Ping:
+                        begun = True
+                    if which is not Ping:
+                        out.append(write(event))
+                if not begun:
+                    held += out
+                    size += len(piece)
+                    if size > _MAX_ANSWER:
+                        raise UpstreamError("protocol", "nothing but comments")
+                    continue
+                now = loop_time()
+                self.deadline = min(now + idle, total)
+                if self.first is None:
+                    turn.succeeded(time.time())
+                    self._first()
+                    self.deadline_kind = "idle"
+                    if not self.committed:
+                        await self._commit(_passed(answer.headers))
+                    out = held + out
+                text = b"".join(out)
+                if text:
+                    self.quiet_since = now
+                    self.sending = True
+                    await self.send({"type": "http.response.body", "body": text, "more_body": True})
+                    self.sending = False
+                    if self.watched is not None:
+                        self.watch(text)
+        except UpstreamError as error:
+            if not begun:
+                raise
+            kind = error.kind
+        except ValueError:  # an event larger than the decoder takes
+            kind = "protocol"
+            if not begun:
+                raise UpstreamError(kind, "an event is too large") from None
+        except asyncio.CancelledError:
+            if not begun or self.expired is None or self.sending or self.gone:
+                raise
+            kind, self.expired = self.expired, None
+            assert self.task is not None
+            self.task.uncancel()
+        if kind:
+            self.error = kind
+            told = self._unanswered(lane, kind, "").error._replace(kind="cut")
+            await self.send({"type": "http.response.body", "body": write(Failed(told)), "more_body": True})
+        await self._end()
+        if kind or self.error == "cut":
+            raise Broken(kind or "cut")
+
+    def _broken_start(self, lane: Lane, event: Failed) -> Unanswered:
+        if event.error.kind == "cut":
+            return self._unanswered(lane, "cut", "")
+        return self._status(lane, event.error)
+
+    def _note_usage(self, event: Event) -> None:
+        usage = event.usage if isinstance(event, (Started, Stop)) else None
+        if usage is not None:
+            self.usage = usage
+
+    # Toward the client.
+
+    async def _whole(self, lane: Lane, body_in: _Body, total: float) -> bytes:
+        pieces: list[bytes] = []
+        size = 0
+        idle = lane.upstream.timeouts.idle or _NEVER
+        while True:
+            piece = await body_in.read()
+            if not piece:
+                return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+            self.deadline = min(self.relay.loop.time() + idle, total)
+            self.deadline_kind = "idle"
+            size += len(piece)
+            if size > _MAX_ANSWER:
+                raise UpstreamError("protocol", "the answer is too large")
+            pieces.append(piece)
+
+    def _first(self) -> None:
+        if self.first is None:
+            self.first = time.perf_counter() - self.began
+
+    async def _commit(self, more: list[tuple[bytes, bytes]]) -> None:
+        self.committed = True
+        self.status = 200
+        head = [*_STREAM_HEAD, (b"x-relay-request-id", self.id.encode()), *more]
+        await self.send({"type": "http.response.start", "status": 200, "headers": head})
+
+    async def _write_out(self, text: bytes) -> None:
+        self._first()
+        if not self.committed:
+            await self._commit([])
+        if self.watched is not None:
+            self.watch(text)
+        await self.send({"type": "http.response.body", "body": text, "more_body": True})
+        await self._end()
+
+    async def _end(self) -> None:
+        self._no_deadline()
+        await self.send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _finish(self, status: int, head: list[tuple[bytes, bytes]], body: bytes) -> None:
+        self._no_deadline()
+        self.committed = True
+        self.status = status
+        head += [(b"content-length", str(len(body)).encode()), (b"x-relay-request-id", self.id.encode())]
+        if self.watched is not None:
+            self.watch(body)
+        await self.send({"type": "http.response.start", "status": status, "headers": head})
+        await self.send({"type": "http.response.body", "body": body, "more_body": False})
+
+    async def refuse(
+        self, error: WireError, raw: bytes = b"", head: Optional[list[tuple[bytes, bytes]]] = None
+    ) -> None:
+        """Answer with *error* in the client's format; *raw* is the upstream's own body in that format."""
+        self.error = error.kind
+        if self.committed:  # a sign of life has gone out already: the status cannot be told any more
+            text = FORMATS[self.wire].Writer(self._asked or self._plain_asked()).write(Failed(error))
+            await self.send({"type": "http.response.body", "body": text, "more_body": True})
+            await self._end()
+            return
+        status, body = FORMATS[self.wire].write_error(error)
+        lines = [(b"content-type", b"application/json"), *(head or [])]
+        if error.retry_after and not any(n == b"retry-after" for n, _v in lines):
+            lines.append((b"retry-after", error.retry_after.encode("latin-1", "replace")))
+        await self._finish(status, lines, raw or body)
+
+    async def _break_off(self, lane: Lane, kind: str) -> None:
+        """Tell the client inside its stream that the answer is not complete; a cut never looks finished."""
+        error = self._unanswered(lane, kind, "").error._replace(kind="cut")
+        text = FORMATS[self.wire].Writer(self._plain_asked()).write(Failed(error))
+        if not self.boundary:
+            text = b"\n\n" + text
+        await self.send({"type": "http.response.body", "body": text, "more_body": True})
+        await self._end()
+        raise Broken(kind)
+
+    async def _cut_off(self) -> None:
+        """The relay stops: what runs longer than it waits is told so."""
+        self.error = "stopped"
+        if self.committed and self.stream and not self.sending:
+            text = (
+                FORMATS[self.wire]
+                .Writer(self._plain_asked())
+                .write(Failed(WireError("overloaded", "The relay is being stopped.", 503)))
+            )
+            try:
+                await self.send({"type": "http.response.body", "body": b"\n\n" + text, "more_body": True})
+                await self._end()
+            except Exception:
+                return
+        elif not self.committed:
+            await self.refuse(WireError("overloaded", "The relay is being stopped.", 503, "1"))
+
+    async def _give_up(self, last: Optional[Unanswered], allowed: Optional[frozenset[str]], peek: peeking.Peek) -> None:
+        if last is not None:
+            error = last.error
+            await self.refuse(error, last.raw, last.head)
+            return
+        now = time.time()
+        ask = Ask(self.wire, peek.model, peek.conversation, allowed)
+        wait = self.relay.pool.wait(ask, now)
+        said = f"No upstream of the relay can take a request for '{peek.model}' now."
+        retry = "" if wait is None else str(max(1, int(wait) + 1))
+        reasons = [why for _upstream, why in self.relay.pool.candidates(ask, now)]
+        if all(why in ("model", "not allowed", "disabled") for why in reasons):
+            said = f"No upstream of the relay serves '{peek.model}'."
+            await self.refuse(WireError("not_found", said, 404, code="model_not_found"))
+            return
+        await self.refuse(WireError("overloaded", said, 503, retry))
+
+    # Called by the ticker and by the connection, between the steps above.
+
+    def tick(self, now: float, ping: float) -> None:
+        """Enforce the deadline, and give a client that waits for a stream a sign of life."""
+        if now >= self.deadline:
+            self.deadline = _NEVER
+            self.expired = self.deadline_kind
+            if self.task is not None:
+                self.task.cancel()
+        elif ping and self.stream and self.boundary and not self.sending and now - self.quiet_since >= ping:
+            self.quiet_since = now
+            protocol = connection(self.scope)
+            if protocol is None or not protocol.stalled:
+                self.pinging = self.relay.loop.create_task(self._ping())
+
+    async def _ping(self) -> None:
+        if not self.committed:
+            await self._commit([])
+        if self.status == 200 and self.boundary:
+            await self.send({"type": "http.response.body", "body": FORMATS[self.wire].PING, "more_body": True})
+
+    def _lost(self) -> None:
+        self.gone = True
+        if self.task is not None:
+            self.task.cancel()
+
+    def _no_deadline(self) -> None:
+        self.deadline = _NEVER
+        self.quiet_since = _NEVER
+
+    # Notes.
+
+    def watch(self, piece: bytes) -> None:
+        assert self.watched is not None
+        if sum(map(len, self.watched)) < _MAX_WATCHED:
+            self.watched.append(piece)
+
+    def _note(self) -> None:
+        relay = self.relay
+        total = time.perf_counter() - self.began
+        choice = self.choice
+        usage = self.usage
+        cost = relay.cost(choice, usage) if choice is not None else None
+        row = UsageRow(
+            self.time,
+            self.id,
+            self.client.name if self.client is not None else "",
+            choice.upstream.name if choice is not None else "",
+            choice.key if choice is not None else 0,
+            self.model,
+            choice.model if choice is not None else "",
+            self.wire,
+            choice.wire if choice is not None else "",
+            self.status or 500,
+            self.error,
+            self.attempts,
+            self.stream,
+            usage.input,
+            usage.output,
+            usage.cache_read,
+            usage.cache_write,
+            usage.reasoning,
+            None if cost is None else cost[0],
+            "" if cost is None else cost[1],
+            None if self.first is None else self.first * 1000,
+            total * 1000,
+        )
+        relay.note(row)
+        if self.watched is not None:
+            asked, *answered = self.watched
+            relay.log.add(
+                "info",
+                "content",
+                id=self.id,
+                request=asked.decode("utf-8", "replace"),
+                answer=b"".join(answered).decode("utf-8", "replace"),
+            )
+
+
+class _TooLarge(Exception):
+    pass
+
+
+class _Body:
+    """The body of an upstream's answer, unpacked where the upstream compressed it although it was asked not to."""
+
+    def __init__(self, answer: Answer) -> None:
+        self._answer = answer
+        encoding = next((value for name, value in answer.headers if name == b"content-encoding"), b"").strip().lower()
+        self._inflate: Any = None
+        if encoding in (b"gzip", b"deflate", b"x-gzip"):
+            self._inflate = zlib.decompressobj(47)
+        elif encoding not in (b"", b"identity"):
+            raise UpstreamError("protocol", "the answer is compressed in an unknown way")
+        if self._inflate is None:
+            self.read = answer.read  # type: ignore[method-assign]  # the common case costs nothing
+
+    async def read(self) -> bytes:
+        while True:
+            piece = await self._answer.read()
+            if not piece:
+                return b""
+            try:
+                plain: bytes = self._inflate.decompress(piece, _MAX_ANSWER)
+            except zlib.error:
+                raise UpstreamError("protocol", "the answer is not compressed as it says") from None
+            if plain:
+                return plain
+
+
+_MARK = reasoning.PREFIX.encode()
+
+
+def wrong_answer(wire: str, raw: bytes) -> Optional[WireError]:
+    """Return the error that an answer with status 200 holds; None for an answer.
+
+    GLM, MiniMax and some gateways report errors that way.
+    """
+    try:
+        value = codec.loads(raw)
+    except ValueError:
+        return WireError("server", "The upstream's answer is not JSON.", 502)
+    if not isinstance(value, dict):
+        return WireError("server", "The upstream's answer is not a JSON object.", 502)
+    member = {"anthropic": "content", "responses": "output", "chat": "choices"}[wire]
+    if isinstance(value.get(member), list) and not (wire == "responses" and value.get("error")):
+        return None
+    found: WireError = errors.extract(200, raw, "")
+    return found._replace(status=errors.status_of(found.kind))
+
+
+def seconds_of(retry_after: str) -> Optional[float]:
+    """Return a Retry-After header in seconds; None when it says nothing."""
+    text = retry_after.strip()
+    if not text:
+        return None
+    try:
+        return max(0.0, float(text))
+    except ValueError:
+        pass
+    import email.utils
+
+    try:
+        return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - time.time())
+    except (TypeError, ValueError):
+        return None
+
+
+def _invalid(bad: BadRequest) -> WireError:
+    return WireError("invalid_request", bad.message, 400, code=getattr(bad, "code", ""), param=bad.param)
+
+
+def _wants_no_reasoning(error: WireError) -> bool:
+    """Whether the upstream refused signatures or encrypted reasoning that it did not make."""
+    if error.status != 400:
+        return False
+    text = f"{error.code} {error.message}".lower()
+    return "invalid_encrypted_content" in text or ("signature" in text and "thinking" in text)
+
+
+def _is_stream(answer: Answer) -> bool:
+    for name, value in answer.headers:
+        if name == b"content-type":
+            return b"json" not in value.lower()
+    return True
+
+
+def _passed(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    return [line for line in headers if line[0] in _PASSED or line[0].startswith(_PASSED_BEGINS)]

@@ -1,0 +1,100 @@
+"""uvicorn's HTTP protocol with the bounds that it leaves out: size of a request's head, time to send it; and with a
+call when the client goes away, so that nobody has to wait for that."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from typing import Any, Callable, Iterator, Optional, cast
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+MAX_HEAD = 64 * 1024
+"""Bytes of a request's line and headers."""
+HEAD_SECONDS = 30.0
+"""A connection that has not sent a whole head by then is closed."""
+
+CONNECTION = "ccsetup.connection"
+"""Where a request's scope has its protocol."""
+
+
+class GuardedProtocol(HttpToolsProtocol):
+    on_lost: Optional[Callable[[], None]] = None
+    """Called once when the connection ends while a request is running."""
+    _in_head = True
+    _size = 0
+    """Bytes of the head that is on its way."""
+    _timer: Optional[asyncio.TimerHandle] = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(cast(asyncio.Transport, transport))
+        self._timer = self.loop.call_later(HEAD_SECONDS, self._too_slow)
+
+    def connection_lost(self, exc: Optional[Exception]) -> None:
+        self._stop_timer()
+        super().connection_lost(exc)
+        lost, self.on_lost = self.on_lost, None
+        if lost is not None:
+            lost()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self._in_head:
+            # Counted here and not in the parser's callbacks: a header that never ends reaches none.
+            self._size += len(data)
+            if self._size > MAX_HEAD:
+                if not self.transport.is_closing():
+                    self.send_400_response("The head of the request is too large.")
+            elif self._timer is None:
+                self._timer = self.loop.call_later(HEAD_SECONDS, self._too_slow)
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._in_head = True
+        self._size = 0
+        cast(dict[str, Any], self.scope)[CONNECTION] = self
+
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        if self._timer is not None:
+            self._stop_timer()
+        super().on_headers_complete()
+
+    def _too_slow(self) -> None:
+        self._timer = None
+        if not self.transport.is_closing():
+            self.transport.close()
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    @property
+    def stalled(self) -> bool:
+        """The client does not take what it is sent."""
+        return bool(self.flow.write_paused)
+
+
+def connection(scope: Any) -> Optional[GuardedProtocol]:
+    """Return the protocol of a request; None under another server."""
+    found = scope.get(CONNECTION)
+    return found if isinstance(found, GuardedProtocol) else None
+
+
+class QuietServer(uvicorn.Server):
+    """uvicorn without its own signal handlers: the relay has some of its own."""
+
+    on_started: Optional[Callable[[], None]] = None
+    """Called once when requests are taken."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def startup(self, sockets: Optional[list[socket.socket]] = None) -> None:
+        await super().startup(sockets)
+        if self.started and self.on_started is not None:
+            self.on_started()

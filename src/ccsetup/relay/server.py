@@ -1,0 +1,383 @@
+"""Running the relay: from its files to a listening socket, reloads, and an end that loses nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import os
+import random
+import signal
+import socket
+import sys
+import time
+from typing import Any, Callable, NamedTuple, Optional
+
+from ccsetup import __version__, presets
+from ccsetup.errors import CcsetupError, DocumentError
+from ccsetup.i18n import _
+from ccsetup.model import Preset
+from ccsetup.paths import Paths
+from ccsetup.relay import access as accessing
+from ccsetup.relay import config as configuring
+from ccsetup.relay import control, secrets
+from ccsetup.relay.access import Access
+from ccsetup.relay.activating import Activations
+from ccsetup.relay.app import Relay
+from ccsetup.relay.config import Config
+from ccsetup.relay.failover import Pool
+from ccsetup.relay.log import Level, Log
+from ccsetup.relay.places import Places
+from ccsetup.relay.places import url as url_of
+from ccsetup.relay.runtime import Runtime, build
+from ccsetup.relay.store import Store
+from ccsetup.relay.store.sqlite import SqliteStore
+from ccsetup.relay.upstream import Http
+
+TICK = 0.1
+"""Seconds between two looks at deadlines, silent streams and the log."""
+FILES_EVERY = 1.0
+"""Seconds between two looks at the files of the configuration."""
+IDLE_CONNECTION = 120
+"""Seconds that a client's idle connection stays open."""
+
+
+class Settings(NamedTuple):
+    """How a relay is started."""
+
+    paths: Paths
+    places: Places
+    host: str = ""
+    """Instead of the configuration's; "" as the configuration says."""
+    port: Optional[int] = None
+    level: Level = "info"
+    as_json: bool = True
+    """The log is JSON; else text for people."""
+    started: Optional[Callable[[str], None]] = None
+    """Called with the relay's address when it takes requests."""
+
+
+def main(settings: Settings) -> int:
+    """Run until told to stop.  CcsetupError when it cannot begin; nothing is changed then."""
+    loaded = load(settings)
+    listener = _bind(loaded.config)
+    try:
+        loop_factory: Optional[Callable[[], asyncio.AbstractEventLoop]] = None
+        with contextlib.suppress(ImportError):
+            import uvloop
+
+            loop_factory = uvloop.new_event_loop
+        with asyncio.Runner(loop_factory=loop_factory) as runner:
+            runner.run(_Server(settings, loaded, listener).run())
+    finally:
+        listener.close()
+    return 0
+
+
+class Loaded(NamedTuple):
+    """What the files say."""
+
+    config: Config
+    runtime: Runtime
+    access: Access
+
+
+def load(settings: Settings) -> Loaded:
+    """Read the files; DocumentError or CcsetupError says what is wrong and where."""
+    paths, places = settings.paths, settings.places
+    config = read_config(places, paths)
+    listen = config.listen
+    if settings.host:
+        listen = listen._replace(host=settings.host)
+    if settings.port is not None:
+        listen = listen._replace(port=settings.port)
+    config = config._replace(listen=listen)
+    access = read_access(places, paths)
+    refused = configuring.refusals(config, access.any())
+    if refused:
+        raise CcsetupError(" ".join(refused), hint=_("The file is {file}.").format(file=paths.short(places.config)))
+    runtime = build(config, secrets.read(config, paths), paths.environ)
+    return Loaded(config, runtime, access)
+
+
+def read_config(places: Places, paths: Paths) -> Config:
+    """Return what ``relay.yaml`` says; CcsetupError when there is none."""
+
+    def preset(name: str) -> Preset:
+        return presets.load(name, paths.user_presets)
+
+    try:
+        with open(places.config, "rb") as file:
+            data = file.read(2 << 20)
+    except FileNotFoundError:
+        raise CcsetupError(
+            _("There is no {file}: the relay has not been set up.").format(file=paths.short(places.config)),
+            hint=_("Set it up with: ccsetup relay init"),
+        ) from None
+    except OSError as error:
+        raise CcsetupError(
+            _("{file} cannot be read: {reason}").format(file=paths.short(places.config), reason=error.strerror)
+        ) from None
+    return configuring.parse(data, paths.short(places.config), preset)
+
+
+def read_access(places: Places, paths: Paths) -> Access:
+    """Return the client keys; none where there is no file."""
+    try:
+        with open(places.keys, "rb") as file:
+            data = file.read(16 << 20)
+    except FileNotFoundError:
+        return Access()
+    except OSError as error:
+        raise CcsetupError(
+            _("{file} cannot be read: {reason}").format(file=paths.short(places.keys), reason=error.strerror)
+        ) from None
+    return accessing.parse(data, paths.short(places.keys))
+
+
+def _bind(config: Config) -> socket.socket:
+    host, port = config.listen.host, config.listen.port
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(2048)
+    except OSError as error:
+        listener.close()
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        raise CcsetupError(
+            _("The relay cannot listen on {host}, port {port}: {reason}.").format(host=host, port=port, reason=reason),
+            hint=_("See whether it runs already with: ccsetup relay status; or choose another port with --port."),
+        ) from None
+    listener.setblocking(False)
+    return listener
+
+
+class _Server:
+    def __init__(self, settings: Settings, loaded: Loaded, listener: socket.socket) -> None:
+        self.settings = settings
+        self.loaded = loaded
+        self.listener = listener
+        self.log = Log(sys.stderr, as_json=settings.as_json, level=settings.level)
+        self.seen = self._versions()
+        self.tasks: set[asyncio.Task[Any]] = set()
+
+    async def run(self) -> None:
+        import uvicorn
+
+        from ccsetup.relay.protocol import GuardedProtocol, QuietServer
+
+        config, runtime, access = self.loaded
+        loop = asyncio.get_running_loop()
+        places = self.settings.places
+        places.make()
+        self.store = self._store(config)
+        await self.store.open()
+        self.pool = Pool(
+            config,
+            random.Random(),  # noqa: S311 - spreads load
+            missing=runtime.missing,
+            on_rest=self.store.rest,
+            on_unrest=self.store.unrest,
+        )
+        self.pool.restore(self.store.rests(time.time()))
+        http = _http()
+        self.relay = relay = Relay(runtime, access, self.pool, http, self.store, self.log, loop)
+        self.log.hide((*runtime.secrets, relay.control.token))
+        listen = config.listen
+        port = self.listener.getsockname()[1]
+        url = url_of(listen.host, port, tls=bool(listen.tls_cert))
+        relay.control.about = {"url": url, "config": places.config}
+        relay.control.reload = self.reload
+        relay.control.stop = self.stop
+        self.server = QuietServer(
+            uvicorn.Config(
+                relay,
+                http=GuardedProtocol,
+                ws="none",
+                lifespan="off",
+                interface="asgi3",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                proxy_headers=False,
+                timeout_keep_alive=IDLE_CONNECTION,
+                timeout_graceful_shutdown=max(1, int(config.stop_seconds)),
+                ssl_certfile=listen.tls_cert or None,
+                ssl_keyfile=listen.tls_key or None,
+            )
+        )
+        self.server.on_started = lambda: self._started(url)
+        self._signals(loop)
+        self._spawn(self._tick())
+        self._spawn(self._files())
+        self.activations = Activations(relay)
+        self._spawn(self.activations.run())
+        self.store.watch(self._elsewhere)
+        for problem in runtime.problems:
+            self.log.add("warning", "key", problem=problem)
+        for warning in configuring.warnings(config):
+            self.log.add("warning", "config", problem=warning)
+        try:
+            await self.server.serve(sockets=[self.listener])
+        finally:
+            relay.ready = False
+            for task in self.tasks:
+                task.cancel()
+            await asyncio.gather(*self.tasks, return_exceptions=True)
+            await http.close()
+            await self.store.close()
+            control.withdraw(places, os.getpid())
+            self.log.add("info", "stopped")
+            self.log.flush()
+
+    def _store(self, config: Config) -> Store:
+        settings = config.store
+        local = SqliteStore(self.settings.places.usage, self.log, days=settings.days)
+        if not settings.url:
+            return local
+        from ccsetup.relay.store.shared import SharedStore
+
+        password = secrets.read_one(settings.password, self.settings.paths) if settings.password else None
+        return SharedStore(local, settings.url, password, settings.prefix, self.log)
+
+    def _started(self, url: str) -> None:
+        pid = os.getpid()
+        listen = self.loaded.config.listen
+        control.announce(
+            self.settings.places,
+            control.Running(
+                pid,
+                control.born(pid),
+                url,
+                self.settings.places.config,
+                self.relay.control.token,
+                __version__,
+                listen.tls_cert,
+            ),
+        )
+        self.log.add("info", "started", url=url, pid=pid, upstreams=len(self.loaded.config.upstreams))
+        self.log.flush()
+        # What is alive now stays: later collections need not look at it again.
+        gc.collect()
+        gc.freeze()
+        if self.settings.started is not None:
+            self.settings.started(url)
+
+    # Signals and reloads.
+
+    def _signals(self, loop: asyncio.AbstractEventLoop) -> None:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            with contextlib.suppress(NotImplementedError):
+                loop.add_signal_handler(number, self.stop)
+        if hasattr(signal, "SIGHUP"):
+            with contextlib.suppress(NotImplementedError):
+                loop.add_signal_handler(signal.SIGHUP, lambda: self._spawn(self.reload()))
+
+    def stop(self) -> None:
+        """End gracefully; told again, at once."""
+        if self.server.should_exit:
+            self.server.force_exit = True
+            for exchange in list(self.relay.running):
+                if exchange.task is not None:
+                    exchange.task.cancel()
+        self.relay.ready = False
+        self.server.should_exit = True
+        self.log.add("info", "stopping", running=len(self.relay.running))
+        self.log.flush()
+
+    async def reload(self, *, announce: bool = True) -> str:
+        """Read the files again; return "" or why the old configuration stays."""
+        self.seen = self._versions()
+        try:
+            loaded = await asyncio.get_running_loop().run_in_executor(None, load, self.settings)
+        except (CcsetupError, DocumentError) as error:
+            self._reloaded(error.message)
+            return error.message
+        before, now = self.loaded.config, loaded.config
+        notes = ""
+        if (before.listen.host, before.listen.port, before.listen.tls_cert, before.listen.tls_key) != (
+            now.listen.host,
+            now.listen.port,
+            now.listen.tls_cert,
+            now.listen.tls_key,
+        ) or before.store != now.store:
+            notes = "the address, TLS files and the store change at the next start"
+        self.loaded = loaded
+        self.relay.use(loaded.runtime, loaded.access)
+        self.activations.changed()
+        for problem in loaded.runtime.problems:
+            self.log.add("warning", "key", problem=problem)
+        self._reloaded("", notes)
+        if announce:
+            self.store.announce()
+        return ""
+
+    def _reloaded(self, problem: str, note: str = "") -> None:
+        self.relay.control.last_reload = {"time": time.time(), "ok": not problem, "problem": problem}
+        if problem:
+            self.log.add("error", "reload refused, the old configuration stays", problem=problem)
+        else:
+            self.log.add("info", "reloaded", note=note)
+        self.log.flush()
+
+    def _elsewhere(self) -> None:
+        """Another relay that shares the state put something aside, or has a new configuration."""
+        self.pool.restore(self.store.rests(time.time()))
+
+    def _versions(self) -> tuple[Any, ...]:
+        out = []
+        paths, places = self.settings.paths, self.settings.places
+        kept = [ref for upstream in self.loaded.config.upstreams for ref in upstream.keys]
+        of_profiles = [paths.key_file(ref.value) for ref in kept if ref.kind == "profile"]
+        files = [os.path.expanduser(ref.value) for ref in kept if ref.kind == "file"]
+        for path in (places.config, places.keys, *of_profiles, *files):
+            try:
+                status = os.stat(path)
+                out.append((status.st_mtime_ns, status.st_size, status.st_ino))
+            except OSError:
+                out.append((0, 0, 0))
+        return tuple(out)
+
+    # Tasks.
+
+    def _spawn(self, work: Any) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self.tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self.tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            self.log.add("error", "a task of the relay failed", kind=type(task.exception()).__name__)
+
+    async def _tick(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(TICK)
+            now = loop.time()
+            ping = self.relay.runtime.config.ping
+            for exchange in list(self.relay.running):
+                exchange.tick(now, ping)
+            self.log.flush()
+
+    async def _files(self) -> None:
+        while True:
+            await asyncio.sleep(FILES_EVERY)
+            if self._versions() != self.seen:
+                # An editor may be in the middle of writing: read when it has been quiet for a moment.
+                before = self._versions()
+                await asyncio.sleep(0.2)
+                if self._versions() == before:
+                    await self.reload()
+
+
+def _http() -> Http:
+    if os.environ.get("CCSETUP_RELAY_HTTP") == "aiohttp":
+        from ccsetup.relay.aiohttp_client import Aiohttp
+
+        return Aiohttp()
+    from ccsetup.relay.lean import Lean
+
+    return Lean()

@@ -1,0 +1,33 @@
+"""Anthropic Messages, read and written: the names of a wire format's module (``wire``)."""
+
+from __future__ import annotations
+
+from typing import Mapping
+
+from ccsetup.relay.wire import anthropic_body, anthropic_request, errors
+from ccsetup.relay.wire.anthropic_body import write_request
+from ccsetup.relay.wire.anthropic_reader import Reader, read_answer
+from ccsetup.relay.wire.anthropic_request import read_request
+from ccsetup.relay.wire.anthropic_writer import PING, Writer, write_answer, write_error
+from ccsetup.relay.wire.messages import WireError
+
+__all__ = [
+    "LOSSES",
+    "PING",
+    "Reader",
+    "Writer",
+    "read_answer",
+    "read_error",
+    "read_request",
+    "write_answer",
+    "write_error",
+    "write_request",
+]
+
+LOSSES: Mapping[str, str] = {**anthropic_request.LOSSES, **anthropic_body.LOSSES}
+"""Code to sentence: everything of a request that is not carried, from or to this format."""
+
+
+def read_error(status: int, body: bytes, retry_after: str = "") -> WireError:
+    """Read the body of an error answer, of whatever shape.  Never raises."""
+    return errors.extract(status, body, retry_after)

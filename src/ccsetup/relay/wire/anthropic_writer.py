@@ -1,0 +1,438 @@
+"""Neutral events, and errors, to answers of Anthropic Messages, whole and as streams.  Pure."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Literal, Mapping, NamedTuple, Optional
+
+from ccsetup.relay.wire import codec, errors, reasoning, tools
+from ccsetup.relay.wire.messages import (
+    Asked,
+    BlockEnd,
+    Delta,
+    ErrorKind,
+    Event,
+    Events,
+    Failed,
+    Ping,
+    ReasoningStart,
+    RefusalStart,
+    Started,
+    Stop,
+    StopReason,
+    TextStart,
+    ToolCall,
+    ToolStart,
+    Usage,
+    WireError,
+)
+
+PING = b'event: ping\ndata: {"type":"ping"}\n\n'
+
+_REASONS: Mapping[StopReason, str] = {
+    "end": "end_turn",
+    "tools": "tool_use",
+    "length": "max_tokens",
+    "sequence": "stop_sequence",
+    "refusal": "refusal",
+    "pause": "pause_turn",
+    "context": "model_context_window_exceeded",
+}
+
+_DELTA = b'event: content_block_delta\ndata: {"type":"content_block_delta","index":%d,"delta":{"type":"%b","%b":'
+_DELTA_END = b"}}\n\n"
+_TYPES: Mapping[str, tuple[bytes, bytes]] = {
+    "text": (b"text_delta", b"text"),
+    "thinking": (b"thinking_delta", b"thinking"),
+    "tool": (b"input_json_delta", b"partial_json"),
+}
+_CHARS_PER_TOKEN = 3
+
+
+class _Piece:
+    """A neutral block on its way to the client."""
+
+    __slots__ = ("complete", "custom", "encrypted", "end", "held", "id", "index", "kind", "name", "plain", "signature")
+
+    def __init__(self, kind: Literal["text", "thinking", "tool"]) -> None:
+        self.kind = kind
+        self.held: list[str] = []
+        """Deltas that wait for their turn; of a tool that is open, those whose end was not yet looked for."""
+        self.index = -1
+        """Of the client's block; below 0 while it is not open."""
+        self.end = False
+        self.signature = self.encrypted = ""
+        self.id = self.name = ""
+        self.custom = False
+        self.plain = False
+        """A tool whose arguments go out as they come: they began as an object."""
+        self.complete: Optional[tools.Completeness] = None
+
+
+class Writer:
+    """Writes a canonical stream: one block at a time, contiguous indexes, each closed before the next one opens.
+
+    A delta goes out at once while its block is the open one; those of other blocks wait.  The open block closes for
+    one that waits when it has ended, when it is text or thinking, or when a tool's arguments are a complete object.
+    """
+
+    def __init__(self, asked: Asked) -> None:
+        self._asked = asked
+        self._pieces: dict[int, _Piece] = {}
+        """By neutral number, in the order of their starts; the first is the open one, the others wait."""
+        self._open: Optional[_Piece] = None
+        self._direct = -1
+        """The neutral number of the block whose deltas need no look; -1 for none."""
+        self._head = b""
+        self._index = 0
+        self._chars = 0
+        self._taken: Optional[set[str]] = None
+        self._kinds: dict[int, Literal["text", "thinking", "tool"]] = {}
+        self._started = False
+        self._over = False
+
+    def write(self, event: Event) -> bytes:
+        if type(event) is Delta:
+            block, text = event
+            if block == self._direct:
+                self._chars += len(text)
+                return b"%b%b}}\n\n" % (self._head, codec.dumps(text)) if text else b""
+            return self._delta(block, text)
+        if self._over:
+            return b""
+        if type(event) is BlockEnd:
+            return self._end(event)
+        if type(event) is ToolStart:
+            piece = _Piece("tool")
+            piece.id, piece.custom = event.id, event.custom
+            piece.name = self._asked.names.back(event.name).name or event.name
+            return self._begin(event.block, piece)
+        if type(event) is TextStart or type(event) is RefusalStart:
+            return self._begin(event.block, _Piece("text"))
+        if type(event) is ReasoningStart:
+            return self._begin(event.block, _Piece("thinking"))
+        if type(event) is Started:
+            return self._start(event)
+        if type(event) is Stop:
+            return self._stop(event)
+        if type(event) is Failed:
+            self._over, self._direct = True, -1
+            return _event("error", _error(event.error))
+        return PING if type(event) is Ping and self._started else b""
+
+    def _start(self, event: Started) -> bytes:
+        if self._started:
+            return b""
+        self._started = True
+        return _event("message_start", {"type": "message_start", "message": _message(self._asked, event)})
+
+    def _begin(self, block: int, piece: _Piece) -> bytes:
+        out = b"" if self._started else self._start(Started("", ""))
+        self._kinds[block] = piece.kind
+        self._pieces[block] = piece
+        return out + self._advance()
+
+    def _delta(self, block: int, text: str) -> bytes:
+        if self._over or not text:
+            return b""
+        piece = self._pieces.get(block)
+        if piece is None:
+            # More text of a block that was closed because another one began: it goes on in a new one.
+            kind = self._kinds.get(block)
+            if kind is None or kind == "tool":
+                return b""
+            piece = self._pieces[block] = _Piece(kind)
+        self._chars += len(text)
+        if piece is self._open and piece.plain:
+            piece.held.append(text)
+            out = b"%b%b}}\n\n" % (self._head, codec.dumps(text))
+            return out + self._advance() if len(self._pieces) > 1 else out
+        piece.held.append(text)
+        return self._advance()
+
+    def _end(self, event: BlockEnd) -> bytes:
+        piece = self._pieces.get(event.block)
+        if piece is None:
+            if not (self._kinds.get(event.block) == "thinking" and event.encrypted):
+                return b""
+            piece = self._pieces[event.block] = _Piece("thinking")
+        piece.end = True
+        piece.signature, piece.encrypted = event.signature, event.encrypted
+        return self._advance()
+
+    def _stop(self, event: Stop) -> bytes:
+        out = b"" if self._started else self._start(Started("", ""))
+        for piece in self._pieces.values():
+            piece.end = True
+        out += self._advance()
+        self._over, self._direct = True, -1
+        told = event.usage or Usage(self._asked.input_estimate, max(1, self._chars // _CHARS_PER_TOKEN))
+        delta = {"stop_reason": _REASONS[event.reason], "stop_sequence": event.sequence or None}
+        out += _event("message_delta", {"type": "message_delta", "delta": delta, "usage": _usage(told)})
+        return out + b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
+
+    def _advance(self) -> bytes:
+        """Send what can be sent, and open and close blocks, in order."""
+        out: list[bytes] = []
+        self._direct = -1
+        while self._pieces:
+            number, piece = next(iter(self._pieces.items()))
+            waiting = len(self._pieces) > 1
+            self._send(piece, out)
+            if not (piece.end or (waiting and self._may_close(piece))):
+                if piece.index >= 0 and piece.kind != "tool" and not waiting:
+                    self._direct = number
+                break
+            self._close(piece, out)
+            del self._pieces[number]
+        return b"".join(out)
+
+    def _send(self, piece: _Piece, out: list[bytes]) -> None:
+        """Send what *piece* holds, as far as that may be sent now."""
+        if not piece.held:
+            return
+        if piece.kind != "tool":
+            text = "".join(piece.held)
+            piece.held = []
+            self._show(piece, text, out)
+            return
+        if piece.plain:
+            return  # it was sent as it came; what is held is for _may_close
+        if piece.custom:
+            return
+        held = "".join(piece.held)
+        begin = held.lstrip()
+        piece.held = [held]
+        if begin.startswith("{"):
+            self._show(piece, held, out)
+            piece.plain = True
+
+    def _show(self, piece: _Piece, text: str, out: list[bytes]) -> None:
+        self._open_block(piece, out)
+        out.append(self._head + codec.dumps(text) + _DELTA_END)
+
+    def _open_block(self, piece: _Piece, out: list[bytes]) -> None:
+        if piece.index >= 0:
+            return
+        block: dict[str, Any]
+        if piece.kind == "text":
+            block = {"type": "text", "text": ""}
+        elif piece.kind == "thinking":
+            block = {"type": "thinking", "thinking": "", "signature": ""}
+        else:
+            block = {"type": "tool_use", "id": self._fit(piece.id), "name": piece.name, "input": {}}
+        self._open_as(piece, block, out)
+        self._head = _DELTA % (piece.index, *_TYPES[piece.kind])
+
+    def _open_as(self, piece: _Piece, block: dict[str, Any], out: list[bytes]) -> None:
+        piece.index = self._index
+        self._index += 1
+        self._open = piece
+        start = {"type": "content_block_start", "index": piece.index, "content_block": block}
+        out.append(_event("content_block_start", start))
+
+    def _fit(self, id: str) -> str:
+        if self._taken is None:
+            self._taken = tools.taken_ids(self._asked.conversation)
+        return tools.fit_id(id, self._asked.id, self._taken)
+
+    def _may_close(self, piece: _Piece) -> bool:
+        """Whether *piece*, which has not ended, may give way to the one that waits behind it."""
+        if piece.kind != "tool":
+            return True
+        if not piece.plain:
+            return False
+        if piece.complete is None:
+            piece.complete = tools.Completeness()
+        held, piece.held = "".join(piece.held), []
+        return piece.complete.feed(held)
+
+    def _close(self, piece: _Piece, out: list[bytes]) -> None:
+        if piece.kind == "tool":
+            self._open_block(piece, out)
+            if not piece.plain:
+                text = _object_text(piece)
+                out.append(self._head + codec.dumps(text) + _DELTA_END)
+        elif piece.kind == "thinking":
+            self._sign(piece, out)
+        if piece.index >= 0:
+            out.append(b'event: content_block_stop\ndata: {"type":"content_block_stop","index":%d}\n\n' % piece.index)
+        if piece is self._open:
+            self._open = None
+
+    def _sign(self, piece: _Piece, out: list[bytes]) -> None:
+        upstream = self._asked.upstream
+        if piece.index < 0:
+            if piece.encrypted:
+                data = reasoning.pack("", upstream, encrypted=piece.encrypted) if upstream else piece.encrypted
+                self._open_as(piece, {"type": "redacted_thinking", "data": data}, out)
+                return
+            if not piece.signature:
+                return
+            self._open_block(piece, out)
+        text = codec.dumps(_signature(piece.signature, piece.encrypted, upstream))
+        out.append(_DELTA % (piece.index, b"signature_delta", b"signature") + text + _DELTA_END)
+
+
+def _signature(signature: str, encrypted: str, upstream: str) -> str:
+    """Return what the client keeps with the thinking: the provider's own signature, else one that is plainly ours."""
+    if signature:
+        return signature
+    return reasoning.pack("", upstream, encrypted=encrypted) if encrypted else reasoning.mark(upstream)
+
+
+def _object_text(piece: _Piece) -> str:
+    """Return arguments that did not begin as an object, as one."""
+    held = "".join(piece.held)
+    if not piece.custom:
+        try:
+            value = codec.loads(held)
+            if isinstance(value, str):  # encoded twice
+                held = value if isinstance(codec.loads(value or "null"), (dict, type(None))) else held
+        except (ValueError, RecursionError):
+            pass
+    return tools.object_arguments(ToolCall(piece.id, piece.name, held, piece.custom))
+
+
+def _event(name: str, value: Mapping[str, Any]) -> bytes:
+    return b"event: %b\ndata: %b\n\n" % (name.encode(), codec.dumps(value))
+
+
+def _message(asked: Asked, started: Started) -> dict[str, Any]:
+    return {
+        "id": f"msg_{asked.id}",
+        "type": "message",
+        "role": "assistant",
+        "model": asked.conversation.model or started.model,
+        "content": [],
+        "stop_reason": None,
+        "stop_sequence": None,
+        "usage": _usage(started.usage or Usage(asked.input_estimate)),
+    }
+
+
+def _usage(told: Usage) -> dict[str, Any]:
+    counts: dict[str, Any] = {
+        "input_tokens": told.input,
+        "cache_creation_input_tokens": told.cache_write,
+        "cache_read_input_tokens": told.cache_read,
+        "output_tokens": told.output,
+    }
+    if told.reasoning:
+        counts["output_tokens_details"] = {"thinking_tokens": told.reasoning}
+    return counts
+
+
+def write_answer(events: Events, asked: Asked) -> bytes:
+    """Return the body of an answer that is not a stream; that of an error when *events* hold Failed."""
+    answer = _Whole(asked)
+    for event in events:
+        if isinstance(event, Failed):
+            return codec.dumps(_error(event.error))
+        answer.take(event)
+    return codec.dumps(answer.body())
+
+
+class _Said(NamedTuple):
+    start: Event
+    texts: list[str]
+
+
+class _Whole:
+    """Puts the events of an answer together."""
+
+    def __init__(self, asked: Asked) -> None:
+        self._asked = asked
+        self._started = Started("", "")
+        self._said: dict[int, _Said] = {}
+        self._ends: dict[int, BlockEnd] = {}
+        self._stop: Optional[Stop] = None
+        self._taken: set[str] = set()
+
+    def take(self, event: Event) -> None:
+        if isinstance(event, Started):
+            self._started = event
+        elif isinstance(event, (TextStart, RefusalStart, ReasoningStart, ToolStart)):
+            self._said[event.block] = _Said(event, [])
+        elif isinstance(event, Delta):
+            if event.block in self._said:
+                self._said[event.block].texts.append(event.text)
+        elif isinstance(event, BlockEnd):
+            self._ends[event.block] = event
+        elif isinstance(event, Stop):
+            self._stop = event
+
+    def body(self) -> dict[str, Any]:
+        self._taken = tools.taken_ids(self._asked.conversation)
+        stop = self._stop or Stop("end")
+        content = [block for number, said in self._said.items() if (block := self._block(number, said)) is not None]
+        chars = sum(len(text) for said in self._said.values() for text in said.texts)
+        told = stop.usage or self._started.usage or Usage(self._asked.input_estimate, max(1, chars // _CHARS_PER_TOKEN))
+        return {
+            **_message(self._asked, self._started),
+            "content": content,
+            "stop_reason": _REASONS[stop.reason],
+            "stop_sequence": stop.sequence or None,
+            "usage": _usage(told),
+        }
+
+    def _block(self, number: int, said: _Said) -> Optional[dict[str, Any]]:
+        text = "".join(said.texts)
+        end = self._ends.get(number) or BlockEnd(number)
+        if isinstance(said.start, ToolStart):
+            piece = _Piece("tool")
+            piece.held, piece.custom = [text], said.start.custom
+            piece.name = self._asked.names.back(said.start.name).name or said.start.name
+            id = tools.fit_id(said.start.id, self._asked.id, self._taken)
+            return {"type": "tool_use", "id": id, "name": piece.name, "input": codec.loads(_object_text(piece))}
+        if not isinstance(said.start, ReasoningStart):
+            return {"type": "text", "text": text} if text else None
+        upstream = self._asked.upstream
+        if not text and end.encrypted:
+            data = reasoning.pack("", upstream, encrypted=end.encrypted) if upstream else end.encrypted
+            return {"type": "redacted_thinking", "data": data}
+        if not text and not end.signature:
+            return None
+        signature = _signature(end.signature, end.encrypted, upstream)
+        return {"type": "thinking", "thinking": text, "signature": signature}
+
+
+_ERROR_TYPES: Mapping[ErrorKind, str] = {
+    "invalid_request": "invalid_request_error",
+    "authentication": "authentication_error",
+    "permission": "permission_error",
+    "quota": "billing_error",
+    "not_found": "not_found_error",
+    "too_large": "request_too_large",
+    "context": "invalid_request_error",
+    "rate_limit": "rate_limit_error",
+    "overloaded": "overloaded_error",
+    "server": "api_error",
+    "timeout": "timeout_error",
+    "cut": "api_error",
+}
+_TOO_LONG = "prompt is too long"
+_NUMBERS = re.compile(r"(?<![\w.])(\d{1,3}(?:[,_]\d{3})+|\d{3,})(?![\w.]\d)")
+
+
+def write_error(error: WireError) -> tuple[int, bytes]:
+    """Return status and body.  A context that is too long gets the words that make Claude Code compact."""
+    known = error.status if error.status >= 400 else errors.status_of(error.kind)
+    return 400 if error.kind == "context" else known, codec.dumps(_error(error))
+
+
+def _error(error: WireError) -> dict[str, Any]:
+    kind, message = _ERROR_TYPES[error.kind], error.message
+    if error.kind == "quota" and error.status == 429:
+        kind = "rate_limit_error"
+    if error.kind == "context" and not message.lower().startswith(_TOO_LONG):
+        message = _too_long(message)
+    return {"type": "error", "error": {"type": kind, "message": message}}
+
+
+def _too_long(message: str) -> str:
+    """Claude Code 2.1.329 looks for "prompt is too long", and for ``N tokens > M maximum`` behind it."""
+    numbers = [int(re.sub(r"\D", "", n)) for n in _NUMBERS.findall(message[:500])][:2]
+    if len(numbers) == 2 and numbers[0] != numbers[1]:
+        return f"{_TOO_LONG}: {max(numbers)} tokens > {min(numbers)} maximum ({message})"
+    return f"{_TOO_LONG}: {message}"
