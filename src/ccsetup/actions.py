@@ -262,6 +262,11 @@ def rename(world: World, name: str, new: str) -> list[Switched]:
     Codex files its history by the provider's id, so the profile keeps the id that it had.
     """
     old = world.find(name)
+    if name == profiles.RELAY:
+        raise UsageError(
+            _("The profile 'relay' keeps its name: the program finds it by that."),
+            hint=_("Save it once more with: ccsetup profile copy relay {new}").format(new=new),
+        )
     _check_free(world, new)
     parts = dict(old.parts)
     if "codex" in parts and not parts["codex"].provider_id:

@@ -16,6 +16,7 @@ NEVER = (
     NETWORK
     | INTERFACE
     | {"yaml", "platformdirs", "keyring", "logging", "tempfile", "ccsetup.probe", "ccsetup.keychain"}
+    | {"ccsetup.relay", "ccsetup.cli.relay", "uvicorn", "httptools", "uvloop", "orjson"}
 )
 TOML = {"tomlkit"}
 

@@ -33,11 +33,24 @@ def test_pieces_do_not_matter(size: int) -> None:
         ("anthropic", b'data: {"type": "message_start"}\n\n', "message_stop"),
         ("responses", b'data: {"type": "response.created"}\n\n', "response.completed"),
         ("responses", b'data: {"choices": []}\n\ndata: [DONE]\n\n', "Responses"),
+        ("chat", b'data: {"choices": [{"finish_reason": null}]}\n\n', "finish_reason"),
     ],
 )
 def test_what_is_wrong_is_named(wire: str, body: bytes, words: str) -> None:
     """A stream without its beginning or its end is no answer."""
     assert words in sse.problem(wire, sse.events(body))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'data: {"choices": [{"delta": {}}]}\n\ndata: [DONE]\n\n',
+        b'data: {"choices": [{"delta": {}, "finish_reason": "stop"}]}\n\ndata: {"choices": [], "usage": {}}\n\n',
+    ],
+)
+def test_a_chat_stream_ends_in_two_ways(body: bytes) -> None:
+    """Either end of a stream of Chat Completions is one."""
+    assert sse.problem("chat", sse.events(body)) == ""
 
 
 def test_error_inside_a_stream() -> None:

@@ -57,6 +57,7 @@ upstreams:
       - {days: mon-fri, from: "09:00", to: "18:00"}
       - {days: [fri-mon, wed], from: "22:00", to: "06:00"}
     zone: Asia/Shanghai
+    accepts: [anthropic, chat]
     models: [claude-*, gpt-6]
     map: {"claude-*haiku*": glm-5.3-flash, gpt-6: x}
     default_model: glm-5.3
@@ -123,6 +124,7 @@ def test_everything_is_read() -> None:
         },
         {**preset_prices(presets.load("glm")), "glm-5.3": Price(1, 2.5, 0.1, 3, "CNY")},
         Activation(("08:00", "13:30"), frozenset({0, 2}), "glm-5.3", "hello"),
+        ("anthropic", "chat"),
     )
     assert (near.endpoints, near.keys) == ({"chat": "http://127.0.0.1:9/v1"}, ())
     assert both.endpoints == {"anthropic": "https://x.example", "responses": "https://x.example/v1"}
@@ -340,6 +342,7 @@ def _upstreams(draw: Any) -> Upstream:
         enabled=draw(st.booleans()),
         windows=tuple(draw(st.lists(_window, max_size=2))),
         zone=draw(st.sampled_from(["", "Asia/Shanghai", "UTC"])),
+        accepts=tuple(draw(st.lists(st.sampled_from(["anthropic", "chat"]), max_size=2))),
         models=tuple(draw(st.lists(_model, max_size=2))),
         map=tuple(draw(st.dictionaries(_model, _model, max_size=3)).items()),
         default_model=draw(st.just("") | _model),

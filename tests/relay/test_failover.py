@@ -339,6 +339,10 @@ def test_models_windows_and_allowance() -> None:
     later = p.turn(wanted, NOW + 3600).next(NOW + 3600)
     assert later is not None
     assert later.upstream.name == "closed"
+    chat = pool(upstream("b", accepts=("chat",)))
+    assert chat.candidates(ASK, NOW)[0][1] == "format"
+    assert chat.turn(ASK, NOW).next(NOW) is None
+    assert chat.wait(ASK, NOW) is None
     only = pool(upstream("closed", windows=(friday,), zone="UTC"))
     assert only.turn(ASK, NOW).next(NOW) is None
     assert only.wait(ASK, NOW) == 3600
@@ -355,7 +359,7 @@ WIRES = [
 
 @pytest.mark.parametrize(("asked", "has", "expected"), WIRES)
 def test_the_format_is_the_clients_or_the_one_that_loses_least(asked: Any, has: Any, expected: str) -> None:
-    one = upstream("a", endpoints={wire: "https://x.example" for wire in has})
+    one = upstream("a", endpoints=dict.fromkeys(has, "https://x.example"))
     assert wire_for(one, asked) == expected
     choice = pool(one).turn(Ask(asked, "m"), NOW).next(NOW)
     assert choice is not None
@@ -430,6 +434,7 @@ class Machine(RuleBasedStateMachine):
                 windows=random.choice([(), (), (Window(frozenset({4}), 8 * 60, 8 * 60 + 2),)]),
                 zone="UTC",
                 models=random.choice([(), (), ("x*",)]),
+                accepts=random.choice([(), (), (), ("chat",)]),
                 concurrency=random.randrange(3),
             )
 
@@ -465,6 +470,7 @@ class Machine(RuleBasedStateMachine):
         assert chosen in self.pool.config.upstreams
         assert chosen.enabled
         assert chosen.serves(wanted.model)
+        assert not chosen.accepts
         assert wanted.allowed is None or chosen.name in wanted.allowed
         assert not chosen.windows or NOW <= self.now < NOW + 120
         assert chosen.keys[choice.key].value.startswith(chosen.name)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import os
 import signal
 import sqlite3
@@ -16,10 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.usage import MIDNIGHT, NOON, row
+from support.usage import MIDNIGHT, NOON, KeptLog, row
 
 from ccsetup.errors import CcsetupError, WriteError
-from ccsetup.relay.log import Log
 from ccsetup.relay.store import Rest, Spent, file, sqlite
 from ccsetup.relay.store.sqlite import SqliteStore
 
@@ -352,40 +350,37 @@ class _Full(file.UsageFile):
         return super().write(batch, now)
 
 
-def test_a_full_disk_is_survived(path: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_full_disk_is_survived(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Rows wait in bounded memory, the oldest ones are dropped and counted, and everything else is written later."""
     monkeypatch.setattr(sqlite, "LIMIT", 100)
+    monkeypatch.setattr(sqlite, "BATCH", 10)
     monkeypatch.setattr(sqlite, "EVERY", 0.01)
     monkeypatch.setattr(sqlite, "UsageFile", _Full)
-    logged = tmp_path / "log"
+    log = KeptLog()
 
     async def main() -> None:
-        with open(logged, "w", encoding="utf-8") as out:
-            log = Log(out, as_json=True)
-            async with opened(path, log=log) as store:
-                monkeypatch.setattr(_Full, "full", True)
-                store.rest(Rest("glm", -1, NOON + 60, 0, "500"))
-                for number in range(150):
-                    store.reserve("alice", NOON)
-                    store.record(row(number))
-                with pytest.raises(WriteError, match="disk is full"):
-                    await store.flush()
-                await until(lambda: store.lost == 50)
-                store.record(row(150))
-                assert store.health()["sqlite"].endswith("full; 100 requests wait; 51 requests were not recorded")
-                assert store.spent("alice", NOON) == Spent(150, 151 * 424, 75.5)
-                assert len(store.rests(NOON)) == 1
-                monkeypatch.setattr(_Full, "full", False)
-                await until(lambda: store.health()["sqlite"].startswith("ok"))
-            log.flush()
+        async with opened(path, log=log) as store:
+            monkeypatch.setattr(_Full, "full", True)
+            store.rest(Rest("glm", -1, NOON + 60, 0, "500"))
+            for number in range(150):
+                store.reserve("alice", NOON)
+                store.record(row(number))
+            with pytest.raises(WriteError, match="disk is full"):
+                await store.flush()
+            await until(lambda: store.lost == 50)
+            store.record(row(150))
+            assert store.health()["sqlite"].endswith("full; 100 requests wait; 51 requests were not recorded")
+            assert store.spent("alice", NOON) == Spent(150, 151 * 424, 75.5)
+            assert len(store.rests(NOON)) == 1
+            monkeypatch.setattr(_Full, "full", False)
+            await until(lambda: store.health()["sqlite"].startswith("ok"))
 
     asyncio.run(main())
     assert [i for (i,) in read(path, "SELECT id FROM usage")] == [row(number).id for number in range(51, 151)]
     assert read(path, "SELECT sum(requests), sum(tokens) FROM spending") == [(150, 151 * 424)]
     assert read(path, "SELECT upstream FROM rests") == [("glm",)]
-    events = [json.loads(line)["event"] for line in logged.read_text().splitlines()]
-    assert events.count("requests are not recorded any more") == 1
-    assert events.count("requests cannot be recorded") == 1
+    assert log.events().count("requests are not recorded any more") == 1
+    assert log.events().count("requests cannot be recorded") == 1
 
 
 def test_a_folder_that_cannot_be_made_is_survived(tmp_path: Path) -> None:

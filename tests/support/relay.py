@@ -1,8 +1,8 @@
 """A real relay process in a scratch home, in front of upstreams on loopback.
 
-    with Relay(home, upstreams=[{"name": "a", "url": …, "wire": "chat", "key": {"inline": "…"}}]) as relay:
-        relay.url, relay.key            # for clients
-        relay.rows()                    # usage, after it was written
+with Relay(home, upstreams=[{"name": "a", "url": …, "wire": "chat", "key": {"inline": "…"}}]) as relay:
+    relay.url, relay.key            # for clients
+    relay.rows()                    # usage, after it was written
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ import json
 import signal
 import sqlite3
 import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Optional, Self
@@ -64,6 +65,7 @@ class Relay:
         self.listen: dict[str, Any] = {"keyless": True} if keyless else {}
         self.config = home / ".config/ccsetup/relay.yaml"
         self.state = home / ".local/state/ccsetup/relay"
+        self.log = home / "relay.log"
         self.process: Optional[subprocess.Popen[bytes]] = None
         self.url = ""
 
@@ -99,12 +101,21 @@ class Relay:
     def start(self) -> None:
         (self.state / "run.json").unlink(missing_ok=True)
         env = {"http_proxy": None, "https_proxy": None, "HTTP_PROXY": None, "HTTPS_PROXY": None, **self.env}
-        self.process = cc.start(self.home, "relay", "run", "--port", "0", env=env)
+        # Into a file: a pipe that nobody empties would keep a part of the log back.
+        with self.log.open("ab") as out:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "ccsetup", "relay", "run", "--port", "0"],
+                env=cc.environment(self.home, env),
+                cwd=self.home,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+                start_new_session=True,
+            )
         end = time.monotonic() + _READY_SECONDS
         while time.monotonic() < end:
             if self.process.poll() is not None:
-                _out, err = self.process.communicate()
-                raise AssertionError(f"the relay ended with {self.process.returncode}:\n{err.decode()}")
+                raise AssertionError(f"the relay ended with {self.process.returncode}:\n{self.output}")
             try:
                 running = json.loads((self.state / "run.json").read_text())
                 if running["pid"] == self.process.pid:
@@ -121,11 +132,14 @@ class Relay:
         assert self.process is not None
         if self.process.poll() is None:
             self.process.send_signal(how)
-        out, err = self.process.communicate(timeout=60)
-        self.output = (out + err).decode("utf-8", "replace")
-        code = self.process.returncode
+        code = self.process.wait(timeout=60)
         self.process = None
         return code
+
+    @property
+    def output(self) -> str:
+        """What it wrote to its log so far, in all its runs."""
+        return self.log.read_text("utf-8", "replace") if self.log.exists() else ""
 
     def __exit__(
         self,
@@ -194,6 +208,16 @@ class Relay:
             time.sleep(0.05)
         raise AssertionError(f"{len(found)} usage rows instead of {wanted}")
 
+    def rows_of(self, ids: Collection[str]) -> dict[str, dict[str, Any]]:
+        """Return the usage rows of the requests *ids* by id, once they are all there."""
+        end = time.monotonic() + 20
+        while time.monotonic() < end:
+            found = {row["id"]: row for row in self._rows("") if row["id"] in ids}
+            if len(found) == len(ids):
+                return found
+            time.sleep(0.05)
+        raise AssertionError(f"no usage rows for {set(ids) - set(found)}")
+
     def _rows(self, purpose: str) -> list[dict[str, Any]]:
         path = self.state / "usage.db"
         if not path.exists():
@@ -206,5 +230,3 @@ class Relay:
             return []
         finally:
             base.close()
-
-

@@ -1,9 +1,12 @@
-"""Rows of usage for tests of the relay's store."""
+"""Rows of usage, and a log that keeps its lines, for tests of the relay's store."""
 
 from __future__ import annotations
 
+import io
+import json
 from typing import Any
 
+from ccsetup.relay.log import Log
 from ccsetup.relay.store import UsageRow
 
 MIDNIGHT = 1_800_057_600.0
@@ -39,3 +42,19 @@ def row(number: int = 1, **changes: Any) -> UsageRow:
         total_ms=1500.0,
     )
     return usual._replace(**changes)
+
+
+class KeptLog(Log):
+    """Writes to nobody."""
+
+    def __init__(self) -> None:
+        super().__init__(io.StringIO(), as_json=True, level="debug")
+        self.text = ""
+
+    def flush(self) -> None:
+        self.text += "".join(line + "\n" for line in self._lines)
+        self._lines.clear()
+
+    def events(self) -> list[str]:
+        self.flush()
+        return [json.loads(line)["event"] for line in self.text.splitlines()]

@@ -154,6 +154,11 @@ def command(
     if api_configs is not None and api_configs_file is not None:
         raise UsageError(_("Cannot specify both --api-configs and --api-configs-file at the same time"))
     many = api_configs is not None or api_configs_file is not None
+    if no_start and not via_relay:
+        raise UsageError(_("{option} goes with {other}.").format(option="--no-start", other="--via-relay"))
+    if via_relay and (many or project):
+        other = "--project" if project else "--api-configs"
+        raise UsageError(_("{options} exclude each other: give one of them.").format(options=f"--via-relay / {other}"))
     if many and key == "-" and api_configs_file == "-":
         raise UsageError(_("Standard input cannot be both the key (-k -) and the file (--api-configs-file -)."))
     secret = keys.read(key, key_file, key_env, os.environ, sys.stdin.buffer)
@@ -205,14 +210,7 @@ def command(
             )
         ]
 
-    if no_start and not via_relay:
-        raise UsageError(_("{option} goes with {other}.").format(option="--no-start", other="--via-relay"))
     if via_relay:
-        if many or project:
-            other = "--project" if project else "--api-configs"
-            raise UsageError(
-                _("{options} exclude each other: give one of them.").format(options=f"--via-relay / {other}")
-            )
         from ccsetup.cli.relay import _via
 
         wanted = _via.Wanted(

@@ -85,7 +85,6 @@ def events(body: bytes) -> list[Event]:
 _LAST = {
     "anthropic": ("message_stop",),
     "responses": ("response.completed", "response.incomplete"),
-    "chat": ("[DONE]",),
 }
 
 
@@ -111,11 +110,24 @@ def problem(wire: WireFormat, found: list[Event]) -> str:
             return _("The stream does not begin with message_start.")
     elif wire == "responses" and not any(t.startswith("response.") for t in types):
         return _("The stream holds no event of the Responses API.")
-    if not any(t in _LAST[wire] for t in types):
+    if wire == "chat":
+        # Some providers leave out [DONE]; the relay, which alone speaks this format, does without it.
+        if not any(e.data == "[DONE]" or _finish_reason(e.data) for e in found):
+            return _("The stream ended without {event}.").format(event="finish_reason")
+    elif not any(t in _LAST[wire] for t in types):
         return _("The stream ended without {event}.").format(event=_LAST[wire][0])
     if any(isinstance(e.data, str) and e.data != "[DONE]" for e in found):
         return _("An event of the stream is not JSON.")
     return ""
+
+
+def _finish_reason(data: Any) -> Any:
+    choices = data.get("choices") if isinstance(data, dict) else None
+    return (
+        choices[0].get("finish_reason")
+        if isinstance(choices, list) and choices and isinstance(choices[0], dict)
+        else ""
+    )
 
 
 def usage(found: list[Event]) -> tuple[int, int]:

@@ -62,6 +62,11 @@ class ClientKey(NamedTuple):
     budget: Budget = Budget()
     revoked: Optional[float] = None
 
+    @property
+    def free(self) -> bool:
+        """Nothing limits it."""
+        return self.expires is None and self.budget is _UNLIMITED
+
     def __repr__(self) -> str:
         return f"ClientKey({self.name!r})"
 

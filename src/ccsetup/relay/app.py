@@ -200,6 +200,8 @@ class Relay:
         return None, WireError("authentication", said + " Make one with: ccsetup relay key add NAME", 401)
 
     def budget_refusal(self, client: ClientKey) -> Optional[WireError]:
+        if client.free:
+            return None
         now = time.time()
         return accessing.refusal(client, self.store.spent(client.name, now), now)
 
@@ -215,9 +217,11 @@ class Relay:
     def note(self, row: UsageRow) -> None:
         self.store.record(row)
         self.metrics.observe(row)
-        if self.log.wants("info"):
+        # Those that went well are in the usage figures; a line for each would cost as much as half the rest.
+        failed = row.status >= 400 or row.error != ""
+        if failed or self.log.wants("debug"):
             self.log.add(
-                "info",
+                "info" if failed else "debug",
                 "request",
                 id=row.id,
                 client=row.client,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Iterable, Literal, Mapping, NamedTuple, Optional, Sequence, Union
 from urllib.parse import urlsplit
 
@@ -208,7 +209,7 @@ def _map(upstream: Upstream, preset: Preset, own: Models, first: Models) -> tupl
         globs.append(("claude-*", "*"))
     else:
         globs += [(f"claude-*{tier}*", getattr(own.tiers, tier)) for tier in _TIERS]
-    if own.codex.startswith("gpt-"):
+    if re.match(r"gpt-\d", own.codex):  # OpenAI's own, not gpt-oss
         globs += [("gpt-*", "*"), ("codex-*", "*")]
     else:
         globs += [("gpt-*", own.codex), ("codex-*", own.codex)]

@@ -106,6 +106,8 @@ class Upstream(NamedTuple):
     prices: Mapping[str, Price] = {}
     """By the upstream's model name; complete: the preset's, overridden by the file's."""
     activation: Optional[Activation] = None
+    accepts: tuple[WireFormat, ...] = ()
+    """Formats of the clients that it is for; empty: all, translated where it has no endpoint for them."""
     insecure: bool = False
     """The user wants plain http over the internet, keys and all."""
 

@@ -118,8 +118,9 @@ def _upstream(upstream: Upstream, load_preset: PresetLoader) -> list[str]:
             out[field] = getattr(upstream, field)
     if upstream.windows:
         out["windows"] = [_window(window) for window in upstream.windows]
-    if upstream.models:
-        out["models"] = list(upstream.models)
+    for field in ("accepts", "models"):
+        if getattr(upstream, field):
+            out[field] = list(getattr(upstream, field))
     if upstream.map:
         out["map"] = dict(upstream.map)
     if upstream.headers:

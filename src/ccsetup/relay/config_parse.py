@@ -68,6 +68,7 @@ _UPSTREAM = (
     "enabled",
     "windows",
     "zone",
+    "accepts",
     "models",
     "map",
     "default_model",
@@ -294,6 +295,9 @@ class _Parser:
             out["windows"] = tuple(self._window(n) for n in r.one_or_more(body["windows"]))
         if "zone" in body:
             out["zone"] = self._zone(body["zone"])
+        if "accepts" in body:
+            formats = r.one_or_more(body["accepts"])
+            out["accepts"] = tuple(r.choice(n, _("wire format"), WIRES) for n in formats)
         if "models" in body:
             out["models"] = tuple(r.text(n) for n in r.one_or_more(body["models"]))
         if "map" in body:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import time
 import zlib
-from typing import TYPE_CHECKING, Any, Awaitable, Callable, Mapping, Optional
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Awaitable, Callable, Mapping, Optional, Protocol
 
 from ccsetup.model import WireFormat
 from ccsetup.relay import peek as peeking
@@ -81,6 +82,36 @@ class Broken(Exception):
 class Exchange:
     """Created for each request to an inference endpoint; ``run`` serves it."""
 
+    # What the ticker looks at.
+    deadline = _NEVER
+    deadline_kind: FailureKind = "first_byte"
+    quiet_since = _NEVER
+    expired: Optional[FailureKind] = None
+    gone = False
+    sending = False
+    task: Optional[asyncio.Task[Any]] = None
+    pinging: Optional[asyncio.Task[None]] = None
+    # The state of the answer.
+    committed = False
+    """The head of the answer has gone to the client."""
+    stream = False
+    tap: Optional[Tap] = None
+    boundary = True
+    """What went to the client ends between two events."""
+    # What is noted at the end.
+    attempts = 0
+    choice: Optional[Choice] = None
+    model = ""
+    status = 0
+    error = ""
+    first: Optional[float] = None
+    usage = Usage()
+    watched: Optional[list[bytes]] = None
+    # The neutral form of the request, made once when a translation needs it.
+    _conversation: Optional[Conversation] = None
+    _names: Optional[ToolNames] = None
+    _asked: Optional[Asked] = None
+
     def __init__(
         self,
         relay: Relay,
@@ -99,38 +130,8 @@ class Exchange:
         self.send = send
         self.client = client
         self.id = request_id
-        self.began = time.perf_counter()
-        self.came = relay.loop.time()
         self.time = time.time()
-        # What the ticker looks at.
-        self.deadline = _NEVER
-        self.deadline_kind: FailureKind = "first_byte"
-        self.quiet_since = _NEVER
-        self.expired: Optional[FailureKind] = None
-        self.gone = False
-        self.sending = False
-        self.task: Optional[asyncio.Task[Any]] = None
-        self.pinging: Optional[asyncio.Task[None]] = None
-        # The state of the answer.
-        self.committed = False
-        """The head of the answer has gone to the client."""
-        self.stream = False
-        self.tap: Optional[Tap] = None
-        self.boundary = True
-        """What went to the client ends between two events."""
-        # What is noted at the end.
-        self.attempts = 0
-        self.choice: Optional[Choice] = None
-        self.model = ""
-        self.status = 0
-        self.error = ""
-        self.first: Optional[float] = None
-        self.usage = Usage()
-        self.watched: Optional[list[bytes]] = None
-        # The neutral form of the request, made once when a translation needs it.
-        self._conversation: Optional[Conversation] = None
-        self._names: Optional[ToolNames] = None
-        self._asked: Optional[Asked] = None
+        self.began = time.perf_counter()
 
     # The whole of it.
 
@@ -168,7 +169,7 @@ class Exchange:
         relay = self.relay
         try:
             body = await self._body()
-            peek = peeking.peek(self.wire, body)
+            peek = peeking.peek(self.wire, body, conversation=self.runtime.several)
         except BadRequest as bad:
             await self.refuse(_invalid(bad))
             return
@@ -266,7 +267,7 @@ class Exchange:
             )
         same = choice.wire == self.wire
         timeouts = lane.upstream.timeouts
-        total = self.came + timeouts.total if timeouts.total else _NEVER
+        total = self.relay.loop.time() + timeouts.total - (time.perf_counter() - self.began) if timeouts.total else _NEVER
         sanitized = choice.moved and lane.dialect.official
         while True:
             sent = (
@@ -288,7 +289,7 @@ class Exchange:
                 answer = await self.relay.http.request(lane.origin, b"POST", target, headers, sent)
                 if answer.status != 200:
                     await self._refused(lane, answer)
-                body_in = _Body(answer)
+                body_in = _readable(answer)
                 if same:
                     await (self._pass_stream if self.stream else self._pass_whole)(turn, lane, answer, body_in, total)
                 else:
@@ -331,8 +332,8 @@ class Exchange:
     async def _refused(self, lane: Lane, answer: Answer) -> None:
         """Raise what an answer means whose status is not 200."""
         pieces, size = [], 0
-        body_in = _Body(answer)
         try:
+            body_in = _readable(answer)
             while size < _MAX_ERROR:
                 piece = await body_in.read()
                 if not piece:
@@ -392,26 +393,27 @@ class Exchange:
 
     def _translated_body(self, lane: Lane, choice: Choice, peek: peeking.Peek, sanitized: bool) -> bytes:
         try:
-            conversation = self.conversation(peek)
+            return self._translated(lane, choice, self.conversation(peek), sanitized)
         except BadRequest as bad:
-            error = _invalid(bad)
-            raise Unanswered(Failure("status", 400, "request"), error) from None
+            raise Unanswered(Failure("status", 400, "request"), _invalid(bad)) from None
+
+    def _translated(self, lane: Lane, choice: Choice, conversation: Conversation, sanitized: bool) -> bytes:
         if self._names is None:
             self._names = ToolNames.of(conversation)
         names = self._names
         self._asked = Asked(
             conversation, names, self.id, int(self.time), tokens.estimate(conversation), choice.upstream.name
         )
-        own = reasoning.for_upstream(conversation, choice.upstream.name, moved=sanitized or choice.moved)._replace(
-            model=choice.model
-        )
+        # What was refused once is left out altogether, whoever made it.
+        name = "" if sanitized else choice.upstream.name
+        own = reasoning.for_upstream(conversation, name, moved=sanitized or choice.moved)._replace(model=choice.model)
         out: bytes
         out, _losses = FORMATS[lane.wire].write_request(own, lane.dialect, names)
         return out
 
     # Answers in the client's own format.
 
-    async def _pass_whole(self, turn: Any, lane: Lane, answer: Answer, body_in: _Body, total: float) -> None:
+    async def _pass_whole(self, turn: Any, lane: Lane, answer: Answer, body_in: _Readable, total: float) -> None:
         raw = await self._whole(lane, body_in, total)
         usage = usage_of(self.wire, raw)
         if usage is not None:
@@ -425,7 +427,7 @@ class Exchange:
         head = [(b"content-type", b"application/json"), *_passed(answer.headers)]
         await self._finish(200, head, raw)
 
-    async def _pass_stream(self, turn: Any, lane: Lane, answer: Answer, body_in: _Body, total: float) -> None:
+    async def _pass_stream(self, turn: Any, lane: Lane, answer: Answer, body_in: _Readable, total: float) -> None:
         if not _is_stream(answer):
             await self._stream_of_whole(turn, lane, body_in, total)
             return
@@ -486,7 +488,7 @@ class Exchange:
             if tap.failed.kind in ("server", "overloaded", "timeout"):
                 raise Broken(tap.failed.kind)
 
-    async def _stream_of_whole(self, turn: Any, lane: Lane, body_in: _Body, total: float) -> None:
+    async def _stream_of_whole(self, turn: Any, lane: Lane, body_in: _Readable, total: float) -> None:
         """The upstream answers a stream's request with one JSON document: make the stream of it."""
         events = await self._events(lane, body_in, total)
         turn.succeeded(time.time())
@@ -500,7 +502,7 @@ class Exchange:
 
     # Answers in another format.
 
-    async def _translate_whole(self, turn: Any, lane: Lane, answer: Answer, body_in: _Body, total: float) -> None:
+    async def _translate_whole(self, turn: Any, lane: Lane, answer: Answer, body_in: _Readable, total: float) -> None:
         events = await self._events(lane, body_in, total)
         assert self._asked is not None
         out = FORMATS[self.wire].write_answer(events, self._asked)
@@ -508,7 +510,7 @@ class Exchange:
         self._first()
         await self._finish(200, [(b"content-type", b"application/json"), *_passed(answer.headers)], out)
 
-    async def _events(self, lane: Lane, body_in: _Body, total: float) -> list[Event]:
+    async def _events(self, lane: Lane, body_in: _Readable, total: float) -> list[Event]:
         """Return the events of an answer that is one JSON document; Unanswered when it is an error in disguise."""
         raw = await self._whole(lane, body_in, total)
         error = wrong_answer(lane.wire, raw)
@@ -521,7 +523,7 @@ class Exchange:
             self._note_usage(event)
         return events
 
-    async def _translate_stream(self, turn: Any, lane: Lane, answer: Answer, body_in: _Body, total: float) -> None:
+    async def _translate_stream(self, turn: Any, lane: Lane, answer: Answer, body_in: _Readable, total: float) -> None:
         if not _is_stream(answer):
             await self._stream_of_whole(turn, lane, body_in, total)
             return
@@ -618,7 +620,7 @@ class Exchange:
 
     # Toward the client.
 
-    async def _whole(self, lane: Lane, body_in: _Body, total: float) -> bytes:
+    async def _whole(self, lane: Lane, body_in: _Readable, total: float) -> bytes:
         pieces: list[bytes] = []
         size = 0
         idle = lane.upstream.timeouts.idle or _NEVER
@@ -809,19 +811,16 @@ class _TooLarge(Exception):
     pass
 
 
-class _Body:
-    """The body of an upstream's answer, unpacked where the upstream compressed it although it was asked not to."""
+class _Readable(Protocol):
+    async def read(self) -> bytes: ...
+
+
+class _Unpacked:
+    """The body of an answer that the upstream compressed although it was asked not to."""
 
     def __init__(self, answer: Answer) -> None:
         self._answer = answer
-        encoding = next((value for name, value in answer.headers if name == b"content-encoding"), b"").strip().lower()
-        self._inflate: Any = None
-        if encoding in (b"gzip", b"deflate", b"x-gzip"):
-            self._inflate = zlib.decompressobj(47)
-        elif encoding not in (b"", b"identity"):
-            raise UpstreamError("protocol", "the answer is compressed in an unknown way")
-        if self._inflate is None:
-            self.read = answer.read  # type: ignore[method-assign]  # the common case costs nothing
+        self._inflate = zlib.decompressobj(47)
 
     async def read(self) -> bytes:
         while True:
@@ -834,6 +833,15 @@ class _Body:
                 raise UpstreamError("protocol", "the answer is not compressed as it says") from None
             if plain:
                 return plain
+
+
+def _readable(answer: Answer) -> _Readable:
+    for name, value in answer.headers:
+        if name == b"content-encoding" and value.strip().lower() not in (b"", b"identity"):
+            if value.strip().lower() in (b"gzip", b"deflate", b"x-gzip"):
+                return _Unpacked(answer)
+            raise UpstreamError("protocol", "the answer is compressed in an unknown way")
+    return answer
 
 
 _MARK = reasoning.PREFIX.encode()
@@ -894,4 +902,9 @@ def _is_stream(answer: Answer) -> bool:
 
 
 def _passed(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-    return [line for line in headers if line[0] in _PASSED or line[0].startswith(_PASSED_BEGINS)]
+    return [line for line in headers if line[0][:1] in b"raox" and _is_passed(line[0])]
+
+
+@lru_cache(512)
+def _is_passed(name: bytes) -> bool:
+    return name in _PASSED or name.startswith(_PASSED_BEGINS)

@@ -189,6 +189,14 @@ class _Entry:
             self.models[asked] = found
             return found
 
+    def unfit(self, ask: Ask) -> str:
+        """Return why *ask* can never go there as things are configured, or ""."""
+        if ask.allowed is not None and self.name not in ask.allowed:
+            return "not allowed"
+        if self.upstream.accepts and ask.wire not in self.upstream.accepts:
+            return "format"
+        return "model" if self.model(ask.model) is None else ""
+
     def usable(self, now: float) -> str:
         """Return "" when a new attempt may go there, else the word for why not (as in ``UpstreamStatus``)."""
         state, upstream = self.state, self.upstream
@@ -274,20 +282,15 @@ class Pool:
     def candidates(self, ask: Ask, now: float) -> list[tuple[Upstream, str]]:
         """Return every upstream in order with the word for why *ask* cannot go there, "" when it can.
 
-        Besides the words of ``UpstreamStatus``: "not allowed", "model".
+        Besides the words of ``UpstreamStatus``: "not allowed", "format", "model".
         """
-        out = []
-        for entry in self.entries:
-            why = "" if ask.allowed is None or entry.name in ask.allowed else "not allowed"
-            why = why or ("" if entry.model(ask.model) is not None else "model")
-            out.append((entry.upstream, why or entry.usable(now)))
-        return out
+        return [(entry.upstream, entry.unfit(ask) or entry.usable(now)) for entry in self.entries]
 
     def wait(self, ask: Ask, now: float) -> Optional[float]:
         """Return in how many seconds an upstream for *ask* may be usable, None when waiting will not help."""
         found = []
         for entry in self.entries:
-            if entry.model(ask.model) is None or (ask.allowed is not None and entry.name not in ask.allowed):
+            if entry.unfit(ask):
                 continue
             at = self._available(entry, now)
             if at is not None:
@@ -393,9 +396,7 @@ class Pool:
                     break
                 if entry is not sticky:
                     continue
-            if entry.name in tried or (ask.allowed is not None and entry.name not in ask.allowed):
-                continue
-            if entry.model(ask.model) is None or entry.usable(now):
+            if entry.name in tried or entry.unfit(ask) or entry.usable(now):
                 continue
             if entry is sticky:
                 return entry
@@ -406,13 +407,7 @@ class Pool:
 
     def others(self, ask: Ask, now: float, tried: set[str]) -> bool:
         """Tell whether an upstream that is not in *tried* could be asked now."""
-        return any(
-            entry.name not in tried
-            and (ask.allowed is None or entry.name in ask.allowed)
-            and entry.model(ask.model) is not None
-            and not entry.usable(now)
-            for entry in self.entries
-        )
+        return any(entry.name not in tried and not entry.unfit(ask) and not entry.usable(now) for entry in self.entries)
 
     def current(self, entry: _Entry) -> Optional[_Entry]:
         """Return *entry* as the present configuration has it, None when its upstream is gone."""
@@ -583,7 +578,7 @@ class Turn:
     def _staying(self, now: float) -> Optional[_Entry]:
         name, self._stay = self._stay, ""
         entry = self._pool.by_name.get(name) if name else None
-        if entry is None or entry.usable(now) or entry.model(self.ask.model) is None:
+        if entry is None or entry.usable(now) or entry.unfit(self.ask):
             if name:
                 self._tried.add(name)
             return None

@@ -5,8 +5,10 @@ Neither keys nor anything of prompts or answers is written, except for the reque
 
 from __future__ import annotations
 
+import queue
+import threading
 import time
-from typing import Any, Callable, Iterable, Literal, TextIO
+from typing import Any, Callable, Iterable, Literal, Optional, TextIO
 
 from ccsetup.relay.wire import codec
 
@@ -14,8 +16,15 @@ Level = Literal["debug", "info", "warning", "error"]
 LEVELS: tuple[Level, ...] = ("debug", "info", "warning", "error")
 
 
+WAITING = 1000
+"""Batches that wait for whoever reads the log; more are left out."""
+
+
 class Log:
-    """Collects lines, and writes them when ``flush`` is called (the server does, several times a second)."""
+    """Collects lines, and hands them to a thread when ``flush`` is called (the server does, several times a second).
+
+    The thread may wait for a reader, a pipe that is full for example; requests never do.
+    """
 
     def __init__(self, out: TextIO, *, as_json: bool, level: Level = "info", clock: Callable[[], float] = time.time):
         self._out = out
@@ -24,6 +33,11 @@ class Log:
         self._clock = clock
         self._lines: list[str] = []
         self._secrets: tuple[str, ...] = ()
+        self._batches: queue.Queue[str] = queue.Queue(WAITING)
+        self._left_out = 0
+        self._second = -1
+        self._stamp = ""
+        self._thread: Optional[threading.Thread] = None
 
     def hide(self, secrets: Iterable[str]) -> None:
         """Never write these texts."""
@@ -44,7 +58,11 @@ class Log:
             return
         now = self._clock()
         if self._json:
-            stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now)) + f".{int(now * 1000) % 1000:03d}Z"
+            second = int(now)
+            if second != self._second:
+                self._second = second
+                self._stamp = time.strftime("%Y-%m-%dT%H:%M:%S.", time.gmtime(second))
+            stamp = f"{self._stamp}{int((now - second) * 1000):03d}Z"
             line = codec.dumps({"time": stamp, "level": level, "event": event, **fields}).decode()
         else:
             said = " ".join(f"{name}={_plain(value)}" for name, value in fields.items() if value not in ("", None))
@@ -55,16 +73,42 @@ class Log:
             self.flush()
 
     def flush(self) -> None:
-        """Write what was collected; a full disk loses lines, never a request."""
+        """Have what was collected written; a reader that is away loses lines, and no request waits for it."""
         if not self._lines:
             return
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._write, daemon=True)
+            self._thread.start()
         text = "\n".join(self._lines) + "\n"
+        count = len(self._lines)
         self._lines.clear()
         try:
-            self._out.write(text)
-            self._out.flush()
-        except (OSError, ValueError):
-            pass
+            self._batches.put_nowait(text)
+        except queue.Full:
+            self._left_out += count
+            return
+        if self._left_out and self._batches.qsize() < WAITING:
+            missing, self._left_out = self._left_out, 0
+            self.add("warning", "log lines left out", number=missing)
+
+    def close(self, seconds: float = 2.0) -> None:
+        """Write what is left, for at most *seconds*."""
+        self.flush()
+        if self._thread is not None:
+            try:
+                self._batches.put_nowait("")
+            except queue.Full:
+                return
+            self._thread.join(seconds)
+            self._thread = None
+
+    def _write(self) -> None:
+        while text := self._batches.get():
+            try:
+                self._out.write(text)
+                self._out.flush()
+            except (OSError, ValueError):
+                pass
 
 
 def _plain(value: Any) -> str:

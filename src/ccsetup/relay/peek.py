@@ -47,8 +47,11 @@ class Peek(NamedTuple):
         return f"Peek({self.model!r}, stream={self.stream})"
 
 
-def peek(wire: WireFormat, body: bytes) -> Peek:
-    """Return what routing needs of *body*; BadRequest when it is no JSON object or names no model."""
+def peek(wire: WireFormat, body: bytes, *, conversation: bool = True) -> Peek:
+    """Return what routing needs of *body*; BadRequest when it is no JSON object or names no model.
+
+    *conversation*: tell it; where there is only one way to go, nobody asks.
+    """
     span: Optional[tuple[int, int]] = None
     first = _FIRST.match(body)
     if first is None:
@@ -62,7 +65,7 @@ def peek(wire: WireFormat, body: bytes) -> Peek:
     model = value.get("model")
     if not isinstance(model, str) or not model:
         raise BadRequest("model: a string is required", "model")
-    return Peek(model, value.get("stream") is True, _conversation(wire, value), value, span)
+    return Peek(model, value.get("stream") is True, _conversation(wire, value) if conversation else "", value, span)
 
 
 def replace_model(body: bytes, model: str, span: Optional[tuple[int, int]] = None) -> bytes:

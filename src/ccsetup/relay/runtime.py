@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from types import ModuleType
 from typing import Mapping, NamedTuple, Optional
 from urllib.parse import quote, urlsplit
@@ -63,6 +64,8 @@ class Runtime(NamedTuple):
     problems: tuple[str, ...]
     missing: Mapping[str, tuple[int, ...]] = {}
     """Keys by upstream and index that could not be read."""
+    several: bool = True
+    """Requests may go more than one way, so that it matters which conversation they belong to."""
 
     def lane(self, choice: Choice) -> Lane:
         return self.lanes[choice.upstream.name, choice.wire]
@@ -78,7 +81,7 @@ def build(config: Config, keys: Keys, environ: Mapping[str, str]) -> Runtime:
         for wire, url in upstream.endpoints.items():
             lanes[upstream.name, wire] = _lane(upstream, wire, url, own, environ)
     missing = {name: tuple(i for i, key in enumerate(own) if key is None) for name, own in keys.by_upstream.items()}
-    return Runtime(config, lanes, tuple(secrets), keys.problems, missing)
+    return Runtime(config, lanes, tuple(secrets), keys.problems, missing, len(config.upstreams) > 1 or len(secrets) > 1)
 
 
 def _lane(
@@ -135,17 +138,18 @@ def forwarded(
 ) -> list[tuple[bytes, bytes]]:
     """Return *own* and those of the client's *headers* that the upstream may see; *same*: no translation."""
     lines = list(own)
-    official = lane.dialect.official
-    version = lane.wire != "anthropic"
     for line in headers:
         name = line[0]
-        if (same and (name in _FORWARD or name.startswith(_FORWARD_BEGINS))) or name == b"user-agent":
-            if name == b"anthropic-version":
-                version = True
+        if name == b"user-agent" or (same and _may_pass(name)):
             lines.append(line)
-        elif name == b"anthropic-beta" and same and official:
+        elif name == b"anthropic-beta" and same and lane.dialect.official:
             # Providers that only imitate Anthropic answer 400 to betas they never heard of.
             lines.append(line)
-    if not version:
+    if lane.wire == "anthropic" and not any(name == b"anthropic-version" for name, _value in lines):
         lines.append((b"anthropic-version", b"2023-06-01"))
     return lines
+
+
+@lru_cache(512)
+def _may_pass(name: bytes) -> bool:
+    return name in _FORWARD or name.startswith(_FORWARD_BEGINS)

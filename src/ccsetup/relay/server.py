@@ -230,7 +230,7 @@ class _Server:
             await self.store.close()
             control.withdraw(places, os.getpid())
             self.log.add("info", "stopped")
-            self.log.flush()
+            self.log.close()
 
     def _store(self, config: Config) -> Store:
         settings = config.store

@@ -10,10 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ccsetup.relay.wire import chat, reasoning, responses
+from ccsetup.relay.wire import anthropic, chat, reasoning, responses
 from ccsetup.relay.wire.messages import (
+    Asked,
     BadRequest,
+    BlockEnd,
     Conversation,
+    Delta,
     Dialect,
     File,
     Format,
@@ -22,12 +25,17 @@ from ccsetup.relay.wire.messages import (
     Message,
     Part,
     Reasoning,
+    ReasoningStart,
+    Started,
+    Stop,
     Text,
     Thinking,
     Tool,
     ToolCall,
     ToolChoice,
     ToolResult,
+    ToolStart,
+    Usage,
     WireError,
 )
 from ccsetup.relay.wire.tools import ToolNames
@@ -720,6 +728,37 @@ def test_what_it_can_carry_it_carries_whole(
     assert losses == []
     assert again.losses == ()
     assert again._replace(echo={}) == conversation
+
+
+@pytest.mark.parametrize("shown", ["a summary", ""])
+def test_claude_code_in_front_of_openai_keeps_its_reasoning(shown: str) -> None:
+    """OpenAI's encrypted reasoning travels in a thinking block's signature, or in a redacted block, and goes home."""
+    asked = Conversation(
+        "m", messages=(user(Text("x")),), tools=(Tool("f"),), thinking=Thinking("adaptive"), stream=True
+    )
+    answer = [
+        Started("r", "m"),
+        ReasoningStart(0, summary=True),
+        *([Delta(0, shown)] if shown else []),
+        BlockEnd(0, encrypted="gAAAAAx", redacted=not shown),
+        ToolStart(1, "c", "f"),
+        Delta(1, "{}"),
+        BlockEnd(1),
+        Stop("tools", Usage(1, 1)),
+    ]
+    said = json.loads(anthropic.write_answer(answer, Asked(asked, ToolNames.of(asked), "0" * 32, 1, 1, "openai")))
+    assert [block["type"] for block in said["content"]] == ["thinking" if shown else "redacted_thinking", "tool_use"]
+    history = [
+        {"role": "user", "content": "x"},
+        {"role": "assistant", "content": said["content"]},
+        {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "c", "content": "1"}]},
+    ]
+    again = anthropic.read_request(json.dumps({"model": "m", "max_tokens": 99, "messages": history}).encode())
+    home, _losses = write(reasoning.for_upstream(again, "openai"), OFFICIAL)
+    assert [i["type"] for i in home["input"]] == ["message", "reasoning", "function_call", "function_call_output"]
+    assert home["input"][1]["encrypted_content"] == "gAAAAAx"
+    elsewhere, _losses = write(reasoning.for_upstream(again, "azure"), OFFICIAL)
+    assert [i["type"] for i in elsewhere["input"]] == ["message", "function_call", "function_call_output"]
 
 
 # Errors

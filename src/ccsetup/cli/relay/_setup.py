@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import time
-from typing import Any, Iterable, Mapping
+from typing import Any, Iterable, Mapping, Optional
 
 from ccsetup import actions
 from ccsetup.actions import Switched
 from ccsetup.cli._context import Context
 from ccsetup.cli.relay import key as keys
-from ccsetup.errors import CcsetupError, UsageError
+from ccsetup.errors import CcsetupError, Incomplete, UsageError
 from ccsetup.i18n import _
 from ccsetup.model import ClientName, Secret
+from ccsetup.plan import Note
 from ccsetup.profiles import RELAY, Part, Profile, printable
-from ccsetup.relay import access, compose
-from ccsetup.relay.config import Config
+from ccsetup.relay import access, compose, control
+from ccsetup.relay.config import Config, Listen
 from ccsetup.relay.places import Places
 from ccsetup.relay.places import url as address
 from ccsetup.world import World
@@ -38,9 +39,11 @@ def clients(
     *parts* say which models clients ask for; the others go on as before, or with *anew* ask for those of the first
     upstream.
     """
-    listen = config.listen
-    url = address(listen.host, listen.port, tls=bool(listen.tls_cert))
-    made = compose.relay_profile(config, world.profiles, context.preset, url)
+    there = config.listen
+    # A certificate is good for a name, not for an address of this machine.
+    host = there.names[0] if there.tls_cert and there.names else there.host
+    url = address(host, there.port, tls=bool(there.tls_cert))
+    made = _profile(context, world, config, url)
     old = world.profiles.get(RELAY)
     kept = {c: p._replace(context_window=0) for c, p in old.parts.items()} if old is not None and not anew else {}
     asked = {**kept, **parts}
@@ -50,6 +53,55 @@ def clients(
     secret = _key(context, world, at, made)
     context.secrets.add(secret.reveal())
     return actions.put(world, made, secret, activate)
+
+
+def listen(context: Context, at: Places, host: Optional[str] = None, port: Optional[int] = None) -> Listen:
+    """Return where a new relay is to listen; without *port*, on the usual one or the next that nobody has."""
+    out = Listen()
+    out = out._replace(host=host or out.host)
+    if port is not None:
+        return out._replace(port=port)
+    running = control.recorded(at)
+    for one in range(out.port, out.port + 20):
+        if (running is not None and running.url.endswith(f":{one}")) or _free(out.host, one):
+            if one != out.port:
+                text = _("Port {taken} is used by another program; {port} was chosen.")
+                context.notes.append(Note("info", text.format(taken=out.port, port=one)))
+            return out._replace(port=one)
+    return out
+
+
+def _free(host: str, port: int) -> bool:
+    import socket
+
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as s:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            s.bind((host, port))
+        except OSError:
+            return False
+    return True
+
+
+def _profile(context: Context, world: World, config: Config, url: str) -> Profile:
+    """Return the profile for clients of the relay at *url*.
+
+    Where nothing says which models the upstreams have, they are taken for ones that pass Anthropic's and OpenAI's own
+    through, as most that other relays were set up with.
+    """
+    try:
+        return compose.relay_profile(config, world.profiles, context.preset, url)
+    except Incomplete:
+        parts: dict[ClientName, Part] = {}
+        makers: tuple[tuple[ClientName, str], ...] = (("claude-code", "anthropic"), ("codex", "openai"))
+        for client, preset in makers:
+            known = tuple(u if u.default_model or u.preset else u._replace(preset=preset) for u in config.upstreams)
+            made = compose.relay_profile(config._replace(upstreams=known), world.profiles, context.preset, url)
+            parts[client] = made.parts[client]
+        # Claude Code knows the windows of Anthropic's models.
+        parts["claude-code"] = parts["claude-code"]._replace(context_window=0)
+        return made._replace(parts=parts)
 
 
 def _models(part: Part) -> dict[str, Any]:

@@ -126,7 +126,7 @@ def _upstream(
     file = context.paths.short(at.config)
     made = _made(context, world, entry, profile, request)
     if not text.strip():
-        config = Config(upstreams=(made,), rules=rules.DEFAULT_RULES)
+        config = Config((made,), listen=_setup.listen(context, at), rules=rules.DEFAULT_RULES)
         world.draft.replace(at.config, configuring.dump(config, context.preset))
         return config, True
     config = configuring.parse(text.encode(), file, context.preset)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import Any, Optional, Sequence
+from typing import Any, Mapping, Optional, Sequence
 
 import typer
 
@@ -32,6 +32,7 @@ WIRES: tuple[tuple[WireFormat, str, str], ...] = (
 
 def command(
     quick: bool = typer.Option(False, "--quick", help=_("Only what is free: address, connection, key, protocol.")),
+    offline: bool = typer.Option(False, "--offline", help=_("Ask no upstream; look at the configuration alone.")),
     config: Optional[str] = _base.CONFIG,
     as_json: bool = _options.JSON,
     verbose: bool = typer.Option(False, "-v", "--verbose", help=_("Say more.")),
@@ -60,7 +61,7 @@ def command(
         _show_ways(routes)
         _output.line()
         sys.stdout.flush()
-    targets = _targets(context, found)
+    targets = [] if offline else _targets(context, found)
     reports, interrupted = _probe(targets, quick=quick, quiet=as_json, verbose=verbose)
     code = 130 if interrupted else 1 if refused else EXIT[worst(r.verdict for r in reports)] if reports else 0
     if as_json:
@@ -100,7 +101,7 @@ def ways(config: Config) -> list[dict[str, Any]]:
         for model in names(config):
             order = []
             for upstream, why in pool.candidates(failover.Ask(wire, model), now):
-                if why == "model":
+                if why in ("model", "format"):
                     continue
                 order.append(
                     {
@@ -190,13 +191,23 @@ def _target(
         base_url=url,
         credentials=credentials,
         models=tuple(TierModel("model", name) for name in served),
-        environ=context.paths.environ,
+        environ=_environ(context, upstream),
         findings=findings,
         headers=upstream.headers,
         preset=preset,
         region=region,
         extra={"betas": False, "web_search": "disabled", "extra_tools": False},
     )
+
+
+def _environ(context: Context, upstream: Upstream) -> Mapping[str, str]:
+    """Return the variables for the test, with the upstream's own proxy in the place of the shell's."""
+    if not upstream.proxy:
+        return context.paths.environ
+    proxies = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
+    environ = {n: v for n, v in context.paths.environ.items() if n.lower() not in proxies}
+    own = {} if upstream.proxy == "none" else {"HTTP_PROXY": upstream.proxy, "HTTPS_PROXY": upstream.proxy}
+    return {**environ, **own, **{n.lower(): v for n, v in own.items()}}
 
 
 def _probe(targets: Sequence[Target], *, quick: bool, quiet: bool, verbose: bool) -> tuple[list[Report], bool]:

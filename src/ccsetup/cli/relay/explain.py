@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+import time
 from typing import Any, Mapping, Optional
 
 import typer
@@ -186,7 +187,9 @@ def _way(
                 )
             )
     else:
-        one = next((u for u in found.upstreams if u.enabled and u.serves(model)), None)
+        never = ("disabled", "format", "model")
+        order = failover.Pool(found).candidates(failover.Ask(source, model), time.time())
+        one = next((u for u, why in order if why not in never), None)
         if one is None:
             raise UsageError(
                 _("No upstream serves the model '{name}'.").format(name=_output.safe(model)),

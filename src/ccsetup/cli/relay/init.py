@@ -15,7 +15,7 @@ from ccsetup.plan import Note
 from ccsetup.profiles import RELAY
 from ccsetup.relay import compose
 from ccsetup.relay import config as configuring
-from ccsetup.relay.config import Config, Listen
+from ccsetup.relay.config import Config
 from ccsetup.relay.places import Places
 from ccsetup.world import World
 
@@ -48,8 +48,7 @@ def command(
         if exists:
             made = _base.load(context, at)
         else:
-            listen = Listen()
-            listen = listen._replace(host=host or listen.host, port=port if port is not None else listen.port)
+            listen = _setup.listen(context, at, host, port)
             made = compose.from_profiles(names, world.profiles, context.preset, listen)
             world.draft.replace(at.config, configuring.dump(made, context.preset))
         written[:] = [made]

@@ -11,7 +11,7 @@ import typer
 
 from ccsetup.cli import _options, _output, _parser
 from ccsetup.cli._context import Context
-from ccsetup.cli.relay import _base
+from ccsetup.cli.relay import _base, _times
 from ccsetup.errors import CcsetupError, UsageError
 from ccsetup.i18n import _
 from ccsetup.plan import Note
@@ -64,7 +64,7 @@ def add(
     context.secrets.add(secret.reveal())
     budget = Budget(requests, tokens, cost, currency)
     made = access.describe(
-        secret, name, now, expires=_moment(expires, now) if expires else None, upstreams=allowed, budget=budget
+        secret, name, now, expires=_end(expires, now) if expires else None, upstreams=allowed, budget=budget
     )
 
     def act(world: World) -> None:
@@ -108,29 +108,11 @@ def _upstreams(context: Context, at: Places, text: Optional[str]) -> Optional[li
     return names
 
 
-_UNITS = {"h": 3600, "d": 86400, "w": 7 * 86400}
-
-
-def _moment(text: str, now: float) -> float:
-    """Return the Unix time that *text*, ``30d`` or a date, names."""
-    found = re.fullmatch(r"(\d{1,5})([hdw])", text.strip())
-    if found:
-        return now + int(found[1]) * _UNITS[found[2]]
-    import datetime
-
-    try:
-        when = datetime.datetime.fromisoformat(text.strip())
-    except ValueError:
-        raise UsageError(
-            _("--expires: '{text}' is neither a time such as 30d nor a date such as 2027-01-31.").format(
-                text=_output.safe(text)
-            )
-        ) from None
-    if when.tzinfo is None:
-        when = when.astimezone()
-    if when.timestamp() <= now:
+def _end(text: str, now: float) -> float:
+    end = _times.moment(text, "--expires", now, ahead=True)
+    if end <= now:
         raise UsageError(_("--expires: {text} is over.").format(text=text))
-    return when.timestamp()
+    return end
 
 
 def _tell(context: Context, at: Places) -> bool:

@@ -15,6 +15,7 @@ from ccsetup.cli.relay import _base, _up
 from ccsetup.errors import CcsetupError, UsageError
 from ccsetup.i18n import _
 from ccsetup.plan import Note
+from ccsetup.profiles import RELAY
 from ccsetup.relay import control, service
 from ccsetup.relay.control import Running
 from ccsetup.relay.places import Places
@@ -55,8 +56,15 @@ def start(
 
 
 def _different(context: Context, at: Places, running: Running, host: Optional[str], port: Optional[int]) -> None:
-    """Note that what runs is not what was asked for."""
+    """Note that what runs is not what was asked for, or not what the clients use."""
     asked_port = port is not None and not running.url.endswith(f":{port}")
+    saved = context.world().profiles.get(RELAY)
+    known = [p.url for p in saved.parts.values()] if saved is not None else []
+    if known and not any(u == running.url or u.startswith(running.url + "/") for u in known):
+        text = _("The profile 'relay' leads the clients to {known}, but the relay listens at {url}.")
+        context.notes.append(
+            Note("warning", text.format(known=known[0], url=running.url), _("Run: ccsetup relay init, then restart it"))
+        )
     if running.config != at.config or asked_port:
         text = _("The relay that runs has the configuration {file} and the address {url}.")
         context.notes.append(

@@ -148,6 +148,11 @@ class SqliteStore:
                 self._log.add("error", "requests are not recorded any more", waiting=LIMIT, reason=reason)
             self.lost += 1
 
+    @property
+    def writable(self) -> bool:
+        """The file took the last batch."""
+        return self._task is not None and not self._away
+
     # The file.
 
     async def open(self) -> None:
@@ -191,7 +196,8 @@ class SqliteStore:
         while True:
             await self._wake.wait()
             try:
-                await asyncio.wait_for(self._enough.wait(), EVERY)
+                async with asyncio.timeout(EVERY):  # wait_for may lose a cancellation (Python 3.11)
+                    await self._enough.wait()
             except TimeoutError:
                 pass
             if await self._write() is None:

@@ -212,8 +212,8 @@ class Reader:
         block = self._blocks.pop(index, None)
         if block is None:
             return
-        if block.kind == "tool" and not block.said and block.arguments:
-            found.append(Delta(block.block, block.arguments))
+        if block.kind == "tool" and not block.said:
+            found.append(Delta(block.block, block.arguments or "{}"))
         found.append(BlockEnd(block.block, block.signature, block.data, bool(block.data)))
 
     def _finish(self, found: list[Event]) -> None:

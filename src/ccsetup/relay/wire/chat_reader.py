@@ -123,6 +123,8 @@ class Reader:
         """The open block of text, reasoning or refusal."""
         self._blocks = 0
         self._space = ""
+        """White space that waits for text of the same kind."""
+        self._space_kind = _NOTHING
         self._signature = self._encrypted = ""
         self._thought = self._refused = False
         self._calls: list[_Call] = []
@@ -242,6 +244,8 @@ class Reader:
             delta = choice.get("message")  # later it repeats everything: MiniMax's last chunk
         if isinstance(delta, dict):
             self._delta(delta, out)
+            if self._over:
+                return
         finish = choice.get("finish_reason")
         error = choice.get("error")
         if isinstance(error, dict) and error:
@@ -277,7 +281,7 @@ class Reader:
         if calls and isinstance(calls, list):
             self._tool_calls([call for call in calls if isinstance(call, dict)], out)
         legacy = delta.get("function_call")
-        if legacy and isinstance(legacy, dict):
+        if not calls and legacy and isinstance(legacy, dict):
             self._tool_calls([{"index": 0, "function": legacy}], out)
 
     def _parts(self, content: list[Any], out: list[Event]) -> None:
@@ -298,9 +302,10 @@ class Reader:
         if not text:
             return
         if self._kind != kind:
-            text = self._space + text
+            if kind == self._space_kind:
+                text = self._space + text
             if text.isspace():
-                self._space = text
+                self._space, self._space_kind = text, kind
                 return
             self._open(out)
             self._kind = kind

@@ -155,10 +155,10 @@ class Writer:
 
     def write(self, event: Event) -> bytes:
         if event.__class__ is Delta:
-            head = self._texts.get(event.block)  # type: ignore[union-attr]
+            head = self._texts.get(event.block)
             if head is not None:
-                return head + dumps(event.text) + self._text_tail  # type: ignore[union-attr]
-            return self._chunk(self._deltas.delta(event))  # type: ignore[arg-type]
+                return head + dumps(event.text) + self._text_tail
+            return self._chunk(self._deltas.delta(event))
         if isinstance(event, (TextStart, ReasoningStart, RefusalStart, ToolStart)):
             delta = self._deltas.start(event)
             member = self._deltas.member(event.block)

@@ -49,7 +49,6 @@ LOSSES: Mapping[str, str] = {
 }
 """Code to sentence: what a Responses request can say and the neutral form cannot."""
 
-_IGNORED = frozenset({"model", "input", "instructions", "stream", "stream_options", "tools", "tool_choice"})
 _ECHOED = (
     "background",
     "instructions",
@@ -82,27 +81,29 @@ _LOST: Mapping[str, str] = {
     "prompt_cache_options": "prompt_cache",
     "prompt_cache_retention": "prompt_cache",
 }
-_TAKEN = _IGNORED | {
-    "background",
-    "conversation",
-    "include",
-    "max_output_tokens",
-    "metadata",
-    "parallel_tool_calls",
-    "previous_response_id",
-    "prompt",
-    "prompt_cache_key",
-    "reasoning",
-    "safety_identifier",
-    "service_tier",
-    "store",
-    "temperature",
-    "text",
-    "top_logprobs",
-    "top_p",
-    "truncation",
-    "user",
-}
+_TAKEN = frozenset(
+    {
+        "input",
+        "instructions",
+        "max_output_tokens",
+        "metadata",
+        "model",
+        "parallel_tool_calls",
+        "prompt_cache_key",
+        "reasoning",
+        "safety_identifier",
+        "service_tier",
+        "stream",
+        "stream_options",
+        "temperature",
+        "text",
+        "tool_choice",
+        "tools",
+        "top_logprobs",
+        "top_p",
+        "user",
+    }
+)
 
 HOSTED_ITEMS = frozenset(
     {
@@ -142,17 +143,10 @@ def read_request(body: Union[bytes, Mapping[str, Any]]) -> Conversation:
 
 
 def _conversation(body: Mapping[str, Any]) -> Conversation:
-    _refuse_state(body)
-    losses: Losses = [Loss(name, "unknown_member") for name in body if name not in _TAKEN and name not in _LOST]
-    losses += [Loss(name, _LOST[name]) for name in _LOST if body.get(name) is not None]
-    for name, harmless in (("background", False), ("store", False), ("truncation", "disabled")):
-        if body.get(name) not in (None, harmless):
-            losses.append(Loss(name, name))
-    include = body.get("include")
-    for at, wanted in enumerate(include if isinstance(include, list) else ()):
-        if wanted != "reasoning.encrypted_content":
-            losses.append(Loss(f"include[{at}]", "include"))
-
+    losses: Losses = []
+    for name, value in body.items():
+        if name not in _TAKEN:
+            _not_taken(name, value, losses)
     reader = _InputReader(losses)
     instructions = body.get("instructions")
     if isinstance(instructions, list):
@@ -199,19 +193,28 @@ def _conversation(body: Mapping[str, Any]) -> Conversation:
     )
 
 
-def _refuse_state(body: Mapping[str, Any]) -> None:
-    """Refuse what only the service that stored earlier turns could answer."""
-    previous = body.get("previous_response_id")
-    if previous is not None:
+def _not_taken(name: str, value: Any, losses: Losses) -> None:
+    """Note a member that is not carried; BadRequest for what only a service that stores answers could do."""
+    if value is None:
+        return
+    if name == "previous_response_id":
         raise BadRequest(
-            f"Previous response with id '{str(previous)[:100]}' not found: the relay stores no answers; "
+            f"Previous response with id '{str(value)[:100]}' not found: the relay stores no answers; "
             "send the whole conversation as input.",
-            "previous_response_id",
+            name,
             "previous_response_not_found",
         )
-    for name in ("conversation", "prompt"):
-        if body.get(name) is not None:
-            raise BadRequest(f"The relay stores nothing, so it cannot look up {name}.", name, f"{name}_not_found")
+    if name in ("conversation", "prompt"):
+        raise BadRequest(f"The relay stores nothing, so it cannot look up {name}.", name, f"{name}_not_found")
+    if name == "include":
+        for at, wanted in enumerate(value if isinstance(value, list) else ()):
+            if wanted != "reasoning.encrypted_content":
+                losses.append(Loss(f"include[{at}]", "include"))
+    elif name in ("background", "store", "truncation"):
+        if value not in (False, "disabled"):
+            losses.append(Loss(name, name))
+    else:
+        losses.append(Loss(name, _LOST.get(name, "unknown_member")))
 
 
 class _InputReader:

@@ -95,11 +95,19 @@ _DELTAS: Mapping[str, tuple[str, dict[str, Any]]] = {
 }
 
 
+_BEGINNING = (
+    b'event: response.created\ndata: {"type":"response.created","sequence_number":0,"response":%b}\n\n'
+    b'event: response.in_progress\ndata: {"type":"response.in_progress","sequence_number":1,"response":%b}\n\n'
+)
+
+
 class Writer:
     """Turns the neutral events of one answer into SSE text (``messages.SseWriter``)."""
 
-    def __init__(self, asked: Asked) -> None:
+    def __init__(self, asked: Asked, *, silent: bool = False) -> None:
+        """*silent*: make no events, only ``response``."""
         self._asked = asked
+        self._silent = silent
         self._number = 0
         self._blocks: list[_Block] = []
         self._items: list[Optional[dict[str, Any]]] = []
@@ -149,10 +157,12 @@ class Writer:
         return b""
 
     def _event(self, name: str, members: Mapping[str, Any]) -> bytes:
+        if self._silent:
+            return b""
         number = self._number
         self._number = number + 1
-        data = codec.dumps({"type": name, "sequence_number": number, **members})
-        return b"event: %b\ndata: %b\n\n" % (name.encode(), data)
+        kind, data = name.encode(), codec.dumps(members)
+        return b'event: %b\ndata: {"type":"%b","sequence_number":%d,%b\n\n' % (kind, kind, number, data[1:])
 
     # The answer as a whole.
 
@@ -161,10 +171,11 @@ class Writer:
             return b""
         self._begun = True
         self._model = self._model or model
-        response = self._response("in_progress")
-        return self._event("response.created", {"response": response}) + self._event(
-            "response.in_progress", {"response": response}
-        )
+        if self._silent:
+            return b""
+        self._number = 2
+        response = codec.dumps(self._response("in_progress"))
+        return _BEGINNING % (response, response)
 
     def _response(self, status: str, usage: Optional[dict[str, Any]] = None, **members: Any) -> dict[str, Any]:
         if self._echo is None:
@@ -378,7 +389,7 @@ def write_answer(events: Events, asked: Asked) -> bytes:
 
     ValueError when the events hold neither Stop nor Failed.
     """
-    writer = Writer(asked)
+    writer = Writer(asked, silent=True)
     for event in events:
         writer.write(event)
     if writer.response is None:

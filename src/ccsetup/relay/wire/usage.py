@@ -7,6 +7,7 @@ from typing import Any, Mapping, Optional
 from ccsetup.relay.wire.messages import Usage
 
 _LARGEST = 1 << 53
+_PLAIN = {"input_tokens", "output_tokens"}
 
 
 def read(value: Any) -> Optional[Usage]:
@@ -17,6 +18,10 @@ def read(value: Any) -> Optional[Usage]:
     """
     if not isinstance(value, dict) or not value:
         return None
+    if value.keys() <= _PLAIN:
+        new, output = value.get("input_tokens"), value.get("output_tokens")
+        if type(new) is int and type(output) is int and 0 < new < _LARGEST and 0 < output < _LARGEST:
+            return Usage(new, output)
     details = _mapping(value, "prompt_tokens_details", "input_tokens_details")
     thought = _mapping(value, "completion_tokens_details", "output_tokens_details")
     total_in = _count(value, "prompt_tokens", "input_tokens")

@@ -1,0 +1,162 @@
+"""What ``relay stats`` tells, read from the usage database while the relay may be writing to it."""
+
+from __future__ import annotations
+
+import datetime
+import math
+import os
+import sqlite3
+from array import array
+from contextlib import closing
+from typing import Any, Iterator, Literal, Mapping, NamedTuple, Optional
+from urllib.parse import quote
+
+from ccsetup.errors import CcsetupError
+from ccsetup.i18n import _
+from ccsetup.relay.store.file import FIGURES, KEPT_FROM
+from ccsetup.relay.store.spending import DAY, day_of
+
+By = Literal["model", "day", "upstream", "client"]
+GROUPS: tuple[By, ...] = ("model", "day", "upstream", "client")
+
+_BUSY = 5.0
+
+
+class Row(NamedTuple):
+    """The figures of one model (the upstream's name), day (UTC), upstream or client key."""
+
+    name: str
+    """A day is YYYY-MM-DD; "" where no upstream answered, or the client had no key."""
+    requests: int
+    errors: int
+    """Those of *requests* that did not end well."""
+    unpriced: int
+    """Those of *requests* with an answer whose price is not known."""
+    input: int
+    """Tokens that no cache held."""
+    output: int
+    cache_read: int
+    cache_write: int
+    reasoning: int
+    """Part of *output*."""
+    costs: Mapping[str, float]
+    """By currency."""
+    first_ms: Optional[float]
+    """The median time to the first event of answers that ended well; None when only sums are left of the time."""
+    total_ms: Optional[float]
+    """The time in which 95 of 100 such answers ended."""
+
+
+class _Sum:
+    __slots__ = ("costs", "figures", "first", "total")
+
+    def __init__(self) -> None:
+        self.figures = [0] * (len(FIGURES) - 1)
+        self.costs: dict[str, float] = {}
+        self.first = array("d")
+        self.total = array("d")
+
+
+def query(path: str, by: By, since: Optional[float] = None, until: Optional[float] = None) -> list[Row]:
+    """Return the figures in the database *path*, from Unix time *since* and before *until*.
+
+    Days come in order, all else with the most requests first.  A day whose single requests are gone is told as a whole
+    when *since* and *until* touch it.  A database that is missing or empty has no rows.  CcsetupError when it cannot
+    be read.
+    """
+    if not os.path.exists(path):
+        return []
+    try:
+        with closing(_open(path)) as base:
+            base.execute("BEGIN")  # one view of all tables
+            if not base.execute("SELECT 1 FROM sqlite_master WHERE name = 'days'").fetchone():
+                return []
+            sums = _read(base, by, -math.inf if since is None else since, math.inf if until is None else until)
+    except sqlite3.Error as error:
+        raise CcsetupError(_("{path} cannot be read: {reason}").format(path=path, reason=str(error))) from None
+    rows = [
+        Row._make((name, *found.figures, found.costs, _at(found.first, 0.5), _at(found.total, 0.95)))
+        for name, found in sums.items()
+    ]
+    return sorted(rows, key=lambda row: row.name if by == "day" else (-row.requests, row.name))
+
+
+def _open(path: str) -> sqlite3.Connection:
+    return sqlite3.connect(
+        f"file:{quote(os.path.abspath(path))}?mode=ro", uri=True, timeout=_BUSY, isolation_level=None
+    )
+
+
+def _read(base: sqlite3.Connection, by: By, since: float, until: float) -> dict[str, _Sum]:
+    note = base.execute("SELECT value FROM notes WHERE name = ?", (KEPT_FROM,)).fetchone()
+    kept_from = int(note[0]) if note else -math.inf
+    sums: dict[str, _Sum] = {}
+
+    def of(name: object) -> _Sum:
+        text = _date(int(str(name))) if by == "day" else str(name)
+        found = sums.get(text)
+        if found is None:
+            found = sums[text] = _Sum()
+        return found
+
+    for name, currency, *figures, cost in (
+        *_gone(base, by, kept_from, since, until),
+        *_kept(base, by, kept_from, since, until),
+    ):
+        total = of(name)
+        total.figures = [a + b for a, b in zip(total.figures, figures, strict=True)]
+        if currency:
+            total.costs[currency] = total.costs.get(currency, 0.0) + cost
+    times = base.execute(
+        f"SELECT {_ROWS[by]}, first_ms, total_ms FROM usage WHERE time >= ? AND time < ? AND error = ''",  # noqa: S608
+        (max(since, kept_from * DAY), until),
+    )
+    for name, first_ms, total_ms in times:
+        total = of(name)
+        total.total.append(total_ms)
+        if first_ms is not None:
+            total.first.append(first_ms)
+    return sums
+
+
+_ROWS: Mapping[By, str] = {
+    "model": "CASE served WHEN '' THEN model ELSE served END",
+    "day": f"CAST(time / {DAY} AS INTEGER)",
+    "upstream": "upstream",
+    "client": "client",
+}
+"""How a row of ``usage`` is named; the sums of days have it ready."""
+
+_COUNTED = (
+    "count(*), sum(error <> ''), sum(cost IS NULL AND output > 0),"
+    " sum(input), sum(output), sum(cache_read), sum(cache_write), sum(reasoning), sum(coalesce(cost, 0))"
+)
+
+
+def _gone(base: sqlite3.Connection, by: By, kept_from: float, since: float, until: float) -> Iterator[Any]:
+    """Return the sums of the days whose rows are gone."""
+    first = day_of(since) if math.isfinite(since) else since
+    last = math.ceil(until / DAY) if math.isfinite(until) else until
+    summed = ", ".join(f"sum({figure})" for figure in FIGURES)
+    return base.execute(
+        f"SELECT {by}, currency, {summed} FROM days WHERE day >= ? AND day < ? GROUP BY 1, 2",  # noqa: S608
+        (first, min(last, kept_from)),
+    )
+
+
+def _kept(base: sqlite3.Connection, by: By, kept_from: float, since: float, until: float) -> Iterator[Any]:
+    return base.execute(
+        f"SELECT {_ROWS[by]}, currency, {_COUNTED} FROM usage WHERE time >= ? AND time < ? GROUP BY 1, 2",  # noqa: S608
+        (max(since, kept_from * DAY), until),
+    )
+
+
+def _date(day: int) -> str:
+    return (datetime.date(1970, 1, 1) + datetime.timedelta(days=day)).isoformat()
+
+
+def _at(values: array[float], part: float) -> Optional[float]:
+    """Return the value that *part* of *values* do not exceed (nearest rank), None when there is none."""
+    if not values:
+        return None
+    return sorted(values)[max(0, math.ceil(part * len(values)) - 1)]

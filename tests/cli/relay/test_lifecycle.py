@@ -1,0 +1,242 @@
+"""``ccsetup relay`` with a real relay in the background: from nothing to nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support import cc
+
+KEY = "sk-test-0123456789abcdef"
+
+
+def free_port() -> int:
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        port: int = s.getsockname()[1]
+    return port
+
+
+@pytest.fixture
+def port() -> int:
+    return free_port()
+
+
+@pytest.fixture
+def relayed(home: Path, port: int) -> Iterator[Path]:
+    """A home whose relay is set up, and not running; at the end it is not running either."""
+    assert cc.main("init", "-s", "-p", "glm", "-k", KEY, "-T", "all", "--no-activate").ok
+    done = cc.main("relay", "init", "--from-profiles", "glm", "--port", str(port))
+    assert done.ok, done
+    yield home
+    cc.run(home, "relay", "stop", "--now")
+
+
+def test_from_nothing_to_nothing(relayed: Path, port: int) -> None:
+    """start, start again, status, reload, reset, logs, stop, stop again: each says what it found."""
+    url = f"http://127.0.0.1:{port}"
+    status = cc.run(relayed, "relay", "status")
+    assert (status.rc, "No relay is running" in status.stdout) == (1, True)
+    assert "no log yet" in cc.run(relayed, "relay", "logs").stderr
+    for command in ("reload", "reset"):
+        refused = cc.run(relayed, "relay", command)
+        assert refused.rc == 1
+        assert "No relay is running." in refused.stderr
+    started = cc.run(relayed, "relay", "start")
+    assert started.ok, started
+    assert url in started.stdout
+    again = cc.run(relayed, "relay", "start", "--json")
+    assert again.json["result"]["started"] is False
+    assert again.json["result"]["url"] == url
+    with urllib.request.urlopen(url + "/healthz") as answer:
+        assert answer.status == 200
+    said = cc.run(relayed, "relay", "status", "--json").json["result"]
+    assert said["state"] == "runs"
+    assert said["pid"] == again.json["result"]["pid"]
+    assert [u["name"] for u in said["upstreams"]] == ["glm"]
+    shown = cc.run(relayed, "relay", "status")
+    assert shown.ok
+    assert "glm" in shown.stdout
+    assert cc.run(relayed, "relay", "reload").ok
+    assert cc.run(relayed, "relay", "reset", "glm").ok
+    assert "'nobody'" in cc.run(relayed, "relay", "reset", "nobody").stderr
+    assert '"started"' in cc.run(relayed, "relay", "logs", "-n", "500").stdout
+    assert cc.run(relayed, "relay", "run").rc == 1  # there is one already
+    stopped = cc.run(relayed, "relay", "stop")
+    assert stopped.ok, stopped
+    assert "stopped" in stopped.stdout
+    assert "no relay is running" in cc.run(relayed, "relay", "stop").stdout
+    with pytest.raises(urllib.error.URLError):
+        urllib.request.urlopen(url + "/healthz")
+    assert not (relayed / ".local/state/ccsetup/relay/run.json").exists()
+
+
+def test_restart_is_a_new_process(relayed: Path) -> None:
+    """restart starts one where none was, and another one where there was one."""
+    first = cc.run(relayed, "relay", "restart", "--json").json["result"]
+    second = cc.run(relayed, "relay", "restart", "--json").json["result"]
+    assert first["started"]
+    assert second["started"]
+    assert first["pid"] != second["pid"]
+
+
+def test_what_cannot_start_again_is_not_stopped(relayed: Path) -> None:
+    """A broken relay.yaml keeps restart and reload from doing harm, and is named with its place."""
+    assert cc.run(relayed, "relay", "start").ok
+    file = relayed / ".config/ccsetup/relay.yaml"
+    good = file.read_text()
+    file.write_text(good + "nonsense: 1\n")
+    for command in ("restart", "reload"):
+        refused = cc.run(relayed, "relay", command)
+        assert refused.rc == 1
+        assert "relay.yaml:" in refused.stderr
+        assert "nonsense" in refused.stderr
+    assert cc.run(relayed, "relay", "status").ok
+    file.write_text(good)
+
+
+def test_port_that_is_taken(relayed: Path, port: int) -> None:
+    """start tells why the relay ended, and exits with 1."""
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", port))
+        s.listen()
+        refused = cc.run(relayed, "relay", "start")
+    assert refused.rc == 1
+    assert "Address already in use" in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
+def test_killed_relay_is_not_believed(relayed: Path) -> None:
+    """After kill -9 the run file is there, but status says that none runs, and start starts one."""
+    pid = cc.run(relayed, "relay", "start", "--json").json["result"]["pid"]
+    os.kill(pid, signal.SIGKILL)
+    assert cc.run(relayed, "relay", "status").rc == 1
+    again = cc.run(relayed, "relay", "start", "--json").json["result"]
+    assert again["started"]
+    assert again["pid"] != pid
+
+
+def test_run_in_the_foreground_ends_with_ctrl_c(relayed: Path) -> None:
+    """Ctrl-C ends ``relay run`` gracefully, and ``relay start`` sees it while it runs."""
+    process = cc.start(relayed, "relay", "run")
+    run_file = relayed / ".local/state/ccsetup/relay/run.json"
+    deadline = time.monotonic() + 30
+    while not run_file.exists() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert "already" in cc.run(relayed, "relay", "start").stdout
+    process.send_signal(signal.SIGINT)
+    _out, err = process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert b"Traceback" not in err
+    assert not run_file.exists()
+
+
+def test_config_switch_starts_it(relayed: Path, port: int) -> None:
+    """config-switch relay starts the relay and says so; a dry run starts nothing; the second time nothing is said."""
+    dry = cc.run(relayed, "config-switch", "relay", "--dry-run")
+    assert dry.ok, dry
+    assert cc.run(relayed, "relay", "status").rc == 1
+    done = cc.run(relayed, "config-switch", "relay", "-T", "all")
+    assert done.ok, done
+    assert f"The relay was started at http://127.0.0.1:{port}" in done.stderr
+    assert cc.run(relayed, "config-switch", "relay").stderr == ""
+    env = json.loads((relayed / ".claude/settings.json").read_text())["env"]
+    assert env["ANTHROPIC_BASE_URL"] == f"http://127.0.0.1:{port}"
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{port}/v1/models", headers={"authorization": f"Bearer {env['ANTHROPIC_AUTH_TOKEN']}"}
+    )
+    with urllib.request.urlopen(request) as answer:
+        assert answer.status == 200
+    assert "relay" in cc.run(relayed, "list").stdout
+
+
+def test_config_switch_tells_why_it_does_not_start(relayed: Path, port: int) -> None:
+    """The clients are switched, the reason is told, and exit 5 says that something is left to do."""
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", port))
+        s.listen()
+        done = cc.run(relayed, "config-switch", "relay", "-T", "codex")
+    assert done.rc == 5
+    assert "Codex uses profile 'relay'" in done.stdout
+    assert "Address already in use" in done.stderr
+
+
+def test_new_key_works_without_restart(relayed: Path, port: int) -> None:
+    """A key is taken as soon as it was made, and refused as soon as it was revoked."""
+    assert cc.run(relayed, "relay", "start").ok
+    made = cc.run(relayed, "relay", "key", "add", "tom")
+    assert made.ok
+    assert made.stdout.strip().startswith("ccr-")
+
+    def status() -> int:
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{port}/v1/models", headers={"x-api-key": made.stdout.strip()}
+        )
+        try:
+            with urllib.request.urlopen(request) as answer:
+                return int(answer.status)
+        except urllib.error.HTTPError as e:
+            e.close()
+            return e.code
+
+    assert status() == 200
+    assert cc.run(relayed, "relay", "key", "revoke", "tom").ok
+    assert status() == 401
+
+
+def test_missing_packages_are_named(relayed: Path, tmp_path: Path) -> None:
+    """Where the extra is not installed, one sentence says how to install it."""
+    hide = tmp_path / "hide"
+    hide.mkdir()
+    (hide / "sitecustomize.py").write_text(
+        "import importlib.util as u\n"
+        "real = u.find_spec\n"
+        "u.find_spec = lambda name, package=None: None if name in ('uvicorn', 'httptools') else real(name, package)\n"
+    )
+    env = {"PYTHONPATH": f"{cc.SOURCE}{os.pathsep}{hide}"}
+    for argv in (("relay", "run"), ("relay", "start"), ("relay", "restart")):
+        refused = cc.run(relayed, *argv, env=env)
+        assert refused.rc == 1
+        assert "uvicorn, httptools" in refused.stderr
+        assert "pip install 'ccsetup[relay]'" in refused.stderr
+    switched = cc.run(relayed, "config-switch", "relay", env=env)
+    assert switched.rc == 5
+    assert "pip install 'ccsetup[relay]'" in switched.stderr
+    for argv in (("relay", "status"), ("relay", "key", "list"), ("relay", "check", "--help")):
+        assert "uvicorn" not in cc.run(relayed, *argv, env=env).stderr
+
+
+def test_logs_follow_until_ctrl_c(relayed: Path) -> None:
+    """logs -f shows what comes after it began, and Ctrl-C is its ordinary end."""
+    assert cc.run(relayed, "relay", "start").ok
+    process = cc.start(relayed, "relay", "logs", "-f", "-n", "1")
+    assert process.stdout is not None
+    assert b'"started"' in process.stdout.readline()
+    assert cc.run(relayed, "relay", "reload").ok
+    assert b"reloaded" in process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    try:
+        process.communicate(timeout=30)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        raise
+    assert process.returncode == 0
+
+
+def test_uninstall_takes_it_away(relayed: Path) -> None:
+    """uninstall ends the relay and removes its settings and keys."""
+    assert cc.run(relayed, "config-switch", "relay").ok
+    done = cc.run(relayed, "uninstall", "-y")
+    assert done.ok, done
+    assert cc.run(relayed, "relay", "status").rc == 1
+    left = [name for name in cc.files(relayed) if "relay" in name]
+    assert left == []

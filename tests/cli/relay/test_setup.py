@@ -1,0 +1,377 @@
+"""Setting the relay up: ``relay init``, ``relay import``, ``init --via-relay``, and the profile that they save."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import stat
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support import cc
+from support.emulator import Emulator
+from support.terminal import Terminal
+
+from ccsetup.cli.relay import _setup
+from ccsetup.relay.config import Listen
+
+KEY = "sk-test-0123456789abcdef"
+CONFIG = ".config/ccsetup/relay.yaml"
+KEYS = ".config/ccsetup/relay-keys.json"
+
+
+@pytest.fixture
+def two(home: Path) -> Path:
+    """A home with two saved profiles that no client uses."""
+    for name in ("glm", "kimi"):
+        assert cc.main("init", "-s", "-p", name, "-k", KEY + name, "-T", "all", "--no-activate").ok
+    return home
+
+
+def profile(home: Path) -> dict[str, Any]:
+    found: dict[str, Any] = tomllib.loads((home / ".config/ccsetup/profiles.toml").read_text())["profiles"]["relay"]
+    return found
+
+
+def upstreams(home: Path) -> list[str]:
+    return re.findall(r"^ *- name: (\S+)", (home / CONFIG).read_text(), re.M)
+
+
+# relay init.
+
+
+def test_init(two: Path) -> None:
+    """The profiles become upstreams in their order, by reference; the clients' profile has a key the relay knows."""
+    done = cc.main("relay", "init", "--from-profiles", "kimi,glm", "--port", "6001")
+    assert done.ok, done
+    assert upstreams(two) == ["kimi", "glm"]
+    text = (two / CONFIG).read_text()
+    assert KEY not in text
+    assert "6001" in text
+    key = (two / ".config/ccsetup/keys/relay").read_text()
+    assert profile(two)["claude-code"]["url"] == "http://127.0.0.1:6001"
+    assert profile(two)["codex"]["url"] == "http://127.0.0.1:6001/v1"
+    saved = json.loads((two / KEYS).read_text())["keys"]
+    assert [k["name"] for k in saved] == ["local"]
+    assert key not in (two / KEYS).read_text()
+    assert key.endswith(saved[0]["last4"])
+    for name in (CONFIG, KEYS, ".config/ccsetup/keys/relay"):
+        assert stat.S_IMODE((two / name).stat().st_mode) == 0o600
+    assert key not in done.stdout + done.stderr
+    assert "ccsetup config-switch relay" in done.stdout
+
+
+def test_second_init_keeps_what_the_user_changed(two: Path) -> None:
+    """The file stays, the key stays, and what is not in the file is named; --force writes it anew."""
+    assert cc.main("relay", "init", "--from-profiles", "glm").ok
+    changed = (two / CONFIG).read_text() + "\nping: 7  # mine\n"
+    (two / CONFIG).write_text(changed)
+    key = (two / ".config/ccsetup/keys/relay").read_text()
+    again = cc.main("relay", "init", "--from-profiles", "glm,kimi")
+    assert again.ok
+    assert (two / CONFIG).read_text() == changed
+    assert "Not in it: kimi" in again.stderr
+    assert "--force" in again.stderr
+    assert cc.main("relay", "init", "--json").json["result"]["changed"] is False
+    assert cc.main("relay", "init", "--from-profiles", "glm,kimi", "--force").ok
+    assert upstreams(two) == ["glm", "kimi"]
+    assert (two / ".config/ccsetup/keys/relay").read_text() == key
+
+
+def test_dry_run_writes_nothing_and_shows_no_key(two: Path) -> None:
+    """--dry-run shows the file and leaves everything as it is."""
+    before = cc.files(two)
+    done = cc.main("relay", "init", "--from-profiles", "glm", "--dry-run")
+    assert done.ok
+    assert "- name: glm" in done.stdout
+    assert not re.search(r"ccr-\w{20}", done.stdout + done.stderr)
+    assert cc.files(two) == before
+
+
+@pytest.mark.parametrize(
+    ("argv", "code", "text"),
+    [
+        (("--from-profiles", "nobody"), 2, "no profile 'nobody'"),
+        (("--from-profiles", ","), 2, "names no profile"),
+        (("--from-profiles", "relay"), 2, "relay"),
+        ((), 2, "--from-profiles A,B,C"),
+        (("--from-profiles", "glm", "--port", "0"), 2, "--port"),
+        (("--from-profiles", "glm", "--port", "70000"), 2, "--port"),
+    ],
+)
+def test_wrong_init(two: Path, argv: tuple[str, ...], code: int, text: str) -> None:
+    """Every wrong input is one sentence, and nothing is written."""
+    done = cc.main("relay", "init", *argv)
+    assert done.rc == code, done
+    assert text in done.stderr
+    assert not (two / CONFIG).exists()
+
+
+def test_init_without_profiles(home: Path) -> None:
+    """Where nothing is saved, the next command is named."""
+    done = cc.main("relay", "init")
+    assert done.rc == 1
+    assert "ccsetup init -p PROVIDER" in done.stderr
+
+
+def test_init_asks_for_the_order(two: Path) -> None:
+    """At a terminal it asks which profile comes first, which next, and tells the command for next time."""
+    with Terminal(two, "relay", "init", env={"TERM": "dumb"}) as terminal:
+        terminal.answer("Which one first?", "kimi\r")
+        terminal.answer("asked next", "glm\r")
+        assert terminal.ends() == 0
+    assert upstreams(two) == ["kimi", "glm"]
+
+
+def test_port_that_is_taken_is_left_alone(two: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where another program has the usual port, the next free one is written and named."""
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        s.listen()
+        taken = s.getsockname()[1]
+        monkeypatch.setattr(_setup, "Listen", lambda: Listen(port=taken))
+        done = cc.main("relay", "init", "--from-profiles", "glm")
+    assert done.ok, done
+    assert f"Port {taken} is used by another program" in done.stderr
+    assert not profile(two)["codex"]["url"].endswith(f":{taken}/v1")
+
+
+def test_reserved_profile_is_the_program_s(two: Path) -> None:
+    """Nobody makes, renames or exports the profile relay; an apply that prunes leaves it; copies are free."""
+    assert cc.main("relay", "init", "--from-profiles", "glm").ok
+    for argv in (
+        ("init", "-s", "-n", "relay", "-p", "glm", "-k", KEY),
+        ("profile", "rename", "relay", "mine"),
+        ("profile", "rename", "glm", "relay"),
+        ("profile", "copy", "glm", "relay"),
+        ("key", "set", "relay", "-k", KEY),
+    ):
+        refused = cc.main(*argv)
+        assert refused.rc == 2, refused
+    exported = cc.main("export")
+    assert "name: relay" not in exported.stdout
+    (two / "d.yaml").write_text(exported.stdout)
+    pruned = cc.run(two, "apply", "d.yaml", "--prune", env={"ZHIPU_API_KEY": KEY, "MOONSHOT_API_KEY": KEY})
+    assert "relay" in cc.main("list").stdout, pruned
+    assert cc.main("profile", "copy", "relay", "mine").ok
+    assert cc.main("profile", "rm", "relay", "-y").ok
+    missing = cc.main("config-switch", "relay")
+    assert missing.rc == 1
+    assert "ccsetup relay init" in missing.stderr
+
+
+def test_doctor_is_content_with_the_relay(two: Path) -> None:
+    """The relay's own profile is no problem."""
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        port = s.getsockname()[1]
+    assert cc.main("relay", "init", "--from-profiles", "glm", "--port", str(port)).ok
+    assert cc.main("init", "-s", "-p", "glm", "-k", KEY + "glm", "-T", "all").ok
+    before = cc.run(two, "doctor", "--json").json["result"]
+    cc.run(two, "config-switch", "relay")
+    try:
+        after = cc.run(two, "doctor", "--json").json["result"]
+    finally:
+        cc.run(two, "relay", "stop", "--now")
+    bad = {"problem", "warning"}
+    assert [c for c in after["checks"] if c.get("level") in bad] == [
+        c for c in before["checks"] if c.get("level") in bad
+    ]
+
+
+# relay import.
+
+ALL_CONFIGS = {
+    "api_configs": [
+        {"name": "one", "base_url": "https://one.example/x", "key": KEY + "one", "type": "primary", "enabled": True,
+         "time_enabled": [1] * 7},
+        {"name": "two", "base_url": "https://two.example", "key": KEY + "two", "type": "backup", "enabled": True,
+         "time_enabled": [1] * 7},
+    ],
+    "codex_configs": [],
+}  # fmt: skip
+ROUTER = {
+    "Providers": [
+        {
+            "name": "deepseek",
+            "api_base_url": "https://api.deepseek.com/chat/completions",
+            "api_key": KEY + "deep",
+            "models": ["deepseek-chat"],
+        }
+    ],
+    "Router": {"default": "deepseek,deepseek-chat"},
+}
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "names"),
+    [("all_configs.json", ALL_CONFIGS, ["one", "two"]), ("config.json", ROUTER, ["deepseek"])],
+    ids=["codex_cc_switch", "claude-code-router"],
+)
+def test_import(home: Path, file: str, content: Any, names: list[str]) -> None:
+    """Keys go into files of their own, nobody sees them, and what is written is a configuration that can be used."""
+    (home / file).write_text(json.dumps(content))
+    before = cc.files(home)
+    shown = cc.main("relay", "import", str(home / file), "--dry-run")
+    assert shown.ok, shown
+    assert cc.files(home) == before
+    asked = cc.main("relay", "import", str(home / file))
+    assert asked.rc == 2
+    assert "--yes" in asked.stderr
+    done = cc.main("relay", "import", str(home / file), "-y")
+    assert done.ok, done
+    assert upstreams(home) == names
+    for output in (shown.stdout, shown.stderr, done.stdout, done.stderr, (home / CONFIG).read_text()):
+        assert KEY not in output
+    for name in names:
+        path = home / ".config/ccsetup/upstream-keys" / name
+        assert path.read_text().startswith(KEY)
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert profile(home)["claude-code"]["primary_model"]
+    again = cc.main("relay", "import", str(home / file), "-y")
+    assert again.rc == 2
+    assert "--force" in again.stderr
+    assert cc.main("relay", "check", "--offline", "--json").json["result"]["ways"]
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", "no json", '{"profiles": {}}', "\x00\xff"])
+def test_import_of_something_else(home: Path, text: str) -> None:
+    """A file of another kind is refused in one sentence."""
+    (home / "x.json").write_bytes(text.encode("latin-1"))
+    done = cc.main("relay", "import", str(home / "x.json"), "-y")
+    assert done.rc == 2, done
+    assert "no configuration of a relay that is known" in done.stderr
+
+
+# init --via-relay.
+
+
+@pytest.fixture
+def siliconflow(home: Path) -> Iterator[Emulator]:
+    """The provider as its preset says, on loopback; the preset that leads there is the user's own."""
+    with Emulator("siliconflow") as running:
+        cc.put(home, {".config/ccsetup/presets/siliconflow.yaml": running.preset_yaml})
+        yield running
+
+
+VIA = ("init", "-s", "-p", "siliconflow", "-T", "codex", "--via-relay", "--no-start")
+
+
+def test_chat_only_provider_names_the_way(home: Path) -> None:
+    """Without the option the refusal says which option helps."""
+    refused = cc.main("init", "-s", "-p", "siliconflow", "-k", KEY, "-T", "codex")
+    assert refused.rc == 1
+    assert "--via-relay" in refused.stderr
+    assert not (home / ".config/ccsetup/profiles.toml").exists()
+
+
+def test_via_relay_from_nothing(home: Path, siliconflow: Emulator) -> None:
+    """One command: the key is saved, the provider is an upstream, and Codex asks the relay for its model."""
+    done = cc.main(*VIA, "-k", siliconflow.key)
+    assert done.ok, done
+    assert upstreams(home) == ["siliconflow"]
+    assert siliconflow.key not in (home / CONFIG).read_text()
+    config = tomllib.loads((home / ".codex/config.toml").read_text())
+    assert config["model_provider"] == "ccsetup-relay"
+    assert config["model"] == "zai-org/GLM-5.2"
+    assert config["model_providers"]["ccsetup-relay"]["base_url"] == profile(home)["codex"]["url"]
+    assert not (home / ".claude").exists()
+    again = cc.main(*VIA, "-k", siliconflow.key, "--json")
+    assert again.json["result"]["changed"] is False
+    listed = cc.main("list").stdout
+    assert "siliconflow" in listed
+    refused = cc.main("config-switch", "siliconflow")
+    assert refused.rc == 2
+    assert "config-switch relay" in refused.stderr
+    undone = cc.main("undo")
+    assert undone.ok, undone
+    assert not (home / CONFIG).exists()
+
+
+def test_via_relay_beside_others(two: Path, siliconflow: Emulator) -> None:
+    """A file that the user edited gains the upstream in front, for its own models alone; every other line stays."""
+    assert cc.main("relay", "init", "--from-profiles", "glm,kimi").ok
+    edited = (two / CONFIG).read_text().replace(
+        "  - name: kimi", "  # the spare one\n  - name: kimi"
+    ) + "ping: 5 # mine\n"
+    (two / CONFIG).write_text(edited)
+    done = cc.main(*VIA, "-k", siliconflow.key)
+    assert done.ok, done
+    now = (two / CONFIG).read_text()
+    assert upstreams(two) == ["siliconflow", "glm", "kimi"]
+    lines = iter(now.splitlines())
+    assert all(line in lines for line in edited.splitlines())  # the old lines, in their order
+    ways = cc.main("relay", "check", "--offline", "--json").json["result"]["ways"]
+    order = {w["model"]: [u["upstream"] for u in w["upstreams"]] for w in ways if w["wire"] == "responses"}
+    assert order["zai-org/GLM-5.2"][0] == "siliconflow"
+    assert order["*"] == ["glm", "kimi"]
+    assert profile(two)["codex"]["primary_model"] == "zai-org/GLM-5.2"
+    assert profile(two)["claude-code"]["primary_model"].startswith("glm")
+
+
+def test_via_relay_refuses_what_it_cannot_add_to(two: Path, siliconflow: Emulator) -> None:
+    """A list in one line is left alone: the lines to add are told, and nothing else is written."""
+    cc.put(
+        two, {CONFIG: "relay: 1\nupstreams: [{name: glm, preset: glm, key: {profile: glm}, default_model: glm-5.2}]\n"}
+    )
+    before = cc.files(two)
+    refused = cc.main(*VIA, "-k", siliconflow.key)
+    assert refused.rc == 1
+    assert "- name: siliconflow" in refused.stderr
+    assert "preset: siliconflow" in refused.stderr
+    assert cc.files(two) == before
+
+
+def test_via_relay_for_an_address(home: Path) -> None:
+    """An address without a preset is taken for one of Chat Completions, for either client."""
+    argv = ("init", "-s", "-p", "custom", "-n", "mine", "-k", KEY, "-M", "m1", "--via-relay", "--no-start", "-T", "all")
+    done = cc.main(*argv, "-u", "http://127.0.0.1:9/api/v1/chat/completions")
+    assert done.ok, done
+    text = (home / CONFIG).read_text()
+    assert "http://127.0.0.1:9/api/v1\n" in text
+    assert "wire: chat" in text
+    assert profile(home)["codex"]["primary_model"] == "m1"
+    env = json.loads((home / ".claude/settings.json").read_text())["env"]
+    assert env["ANTHROPIC_MODEL"] == "m1"
+
+
+def test_via_relay_for_a_client_without_endpoint(home: Path) -> None:
+    """A provider without any endpoint for Claude Code serves it through the relay."""
+    done = cc.main("init", "-s", "-p", "openai", "-k", KEY, "-T", "cc", "--via-relay", "--no-start")
+    assert done.ok, done
+    env = json.loads((home / ".claude/settings.json").read_text())["env"]
+    assert env["ANTHROPIC_BASE_URL"].startswith("http://127.0.0.1:51")
+    assert env["ANTHROPIC_MODEL"].startswith("gpt-")
+
+
+@pytest.mark.parametrize(
+    ("argv", "text"),
+    [
+        (("init", "-s", "-p", "glm", "-k", KEY, "--no-start"), "--no-start"),
+        ((*VIA, "-k", KEY, "--project"), "--via-relay / --project"),
+        ((*VIA[:2], "--via-relay", "--api-configs", "[]"), "--via-relay / --api-configs"),
+        (VIA, "key is missing"),
+        ((*VIA, "-k", KEY, "--region", "mars"), "no region 'mars'"),
+    ],
+)
+def test_wrong_via_relay(home: Path, argv: tuple[str, ...], text: str) -> None:
+    """Every wrong input is one sentence, and nothing is written."""
+    done = cc.main(*argv)
+    assert done.rc == 2, done
+    assert text in done.stderr
+    assert not (home / CONFIG).exists()
+
+
+def test_dry_run_of_via_relay(home: Path) -> None:
+    """--dry-run shows all of it, starts nothing and writes nothing; --check tells that something would change."""
+    before = cc.files(home)
+    shown = cc.main(*VIA[:-1], "-k", KEY, "--dry-run")
+    assert shown.ok, shown
+    assert "siliconflow" in shown.stdout
+    assert KEY not in shown.stdout
+    assert cc.main(*VIA[:-1], "-k", KEY, "--check").rc == 4
+    assert cc.files(home) == before

@@ -1,0 +1,124 @@
+"""The estimate of a request's tokens, held against what tokenizers count."""
+
+from __future__ import annotations
+
+import base64
+import struct
+
+import pytest
+
+from ccsetup.relay.wire import tokens
+from ccsetup.relay.wire.messages import (
+    Conversation,
+    File,
+    Format,
+    Image,
+    Message,
+    Reasoning,
+    Text,
+    Tool,
+    ToolCall,
+    ToolResult,
+)
+
+PROSE = (
+    "Decide first, as plain values; act last, in one place. A dry run is the same plan, shown but not committed. "
+    "When two habits conflict, choose what a newcomer reads more easily."
+)
+CODE = (
+    "def of_text(text: str) -> int:\n    whole = text.encode()\n    rest = whole.translate(None, _LOWER)\n"
+    "    for members, each in _CLASSES[:4]:\n        weight += (size - len(rest)) * each\n    return round(weight)\n"
+)
+SCHEMA = (
+    '{"type":"object","properties":{"command":{"type":"string","description":"The command to execute"},'
+    '"timeout":{"type":"number","maximum":600000}},"required":["command"],"additionalProperties":false}'
+)
+LISTING = "-rw-r--r-- 1 root root 17259 Nov 21 11:30 errors.py\n-rw-r--r-- 1 root root  6758 Nov 21 11:35 history.py\n"
+CHINESE = "先决定，再行动：所有修改都先算成普通的值，最后在一个地方写入磁盘。演练模式显示的是同一份计划。"
+JAPANESE = "ツールの呼び出しと結果を正しい順序で送る必要があります。"
+KOREAN = "도구 호출과 결과를 올바른 순서로 보내야 합니다."
+RUSSIAN = "Вызовы инструментов и их результаты нужно посылать в правильном порядке."
+EMOJI = "✅ done 🚀 and ❌ failed 🔥"
+COUNTED = [
+    # The highest count of cl100k_base, o200k_base and Claude 2's tokenizer.
+    (PROSE, 42),
+    (CODE, 65),
+    (SCHEMA, 43),
+    (LISTING, 47),
+    (CHINESE, 51),
+    (JAPANESE, 30),
+    (KOREAN, 28),
+    (RUSSIAN, 38),
+    (EMOJI, 14),
+]
+
+
+@pytest.mark.parametrize(("text", "counted"), COUNTED)
+def test_not_below_the_tokenizers_and_not_far_above(text: str, counted: int) -> None:
+    estimated = tokens.of_text(text * 20)
+    assert counted * 20 <= estimated <= counted * 20 * 1.9
+
+
+def test_everything_that_a_model_reads_is_counted() -> None:
+    empty = tokens.estimate(Conversation("m"))
+    assert empty > 0
+    long = "word " * 1000
+    for conversation in (
+        Conversation("m", system=(Text(long),)),
+        Conversation("m", messages=(Message("user", (Text(long),)),)),
+        Conversation("m", messages=(Message("assistant", (ToolCall("a", "b", long),)),)),
+        Conversation("m", messages=(Message("assistant", (Reasoning(long),)),)),
+        Conversation("m", messages=(Message("user", (ToolResult("a", (Text(long),)),)),)),
+        Conversation("m", messages=(Message("user", (File("text/plain", text=long),)),)),
+        Conversation("m", tools=(Tool("a", long),)),
+        Conversation("m", tools=(Tool("a", schema={"description": long}),)),
+        Conversation("m", tools=(Tool("a", kind="custom", format={"definition": long}),)),
+        Conversation("m", format=Format("json_schema", schema={"description": long})),
+    ):
+        assert tokens.estimate(conversation) >= empty + 1000
+
+
+def picture(conversation: Image) -> int:
+    base = tokens.estimate(Conversation("m", messages=(Message("user", ()),)))
+    return tokens.estimate(Conversation("m", messages=(Message("user", (conversation,)),))) - base
+
+
+def jpeg(width: int, height: int) -> bytes:
+    return b"\xff\xd8\xff\xe0\x00\x04ab\xff\xc0\x00\x11\x08" + struct.pack(">HH", height, width) + b"\x03" * 12
+
+
+@pytest.mark.parametrize(
+    ("head", "expected"),
+    [
+        (b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR" + struct.pack(">II", 750, 1000) + b"\x08", 1000),
+        (jpeg(1000, 750), 1000),
+        (b"GIF89a" + struct.pack("<HH", 75, 100), 10),
+        (b"RIFF\x00\x00\x00\x00WEBPVP8 " + b"\0" * 10 + struct.pack("<HH", 750, 1000), 1000),
+        (b"RIFF\x00\x00\x00\x00WEBPVP8L\0\0\0\0\x2f" + struct.pack("<I", 749 | 999 << 14) + b"\0" * 8, 1000),
+        (
+            b"RIFF\x00\x00\x00\x00WEBPVP8X" + b"\0" * 8 + (749).to_bytes(3, "little") + (999).to_bytes(3, "little"),
+            1000,
+        ),
+        (jpeg(10000, 9000), 4800),
+        (jpeg(1, 1), 1),
+        (b"\xff\xd8\xff", tokens.IMAGE),
+        (b"RIFF....WEBPwhat" + b"\0" * 20, tokens.IMAGE),
+        (b"unknown", tokens.IMAGE),
+        (b"", tokens.IMAGE),
+    ],
+)
+def test_images_by_their_size(head: bytes, expected: int) -> None:
+    assert picture(Image("image/x", base64.b64encode(head).decode())) == expected
+
+
+def test_images_that_cannot_be_seen() -> None:
+    assert picture(Image("", url="https://example.org/a.png")) == tokens.IMAGE
+    assert picture(Image("image/png", "not base64 at all, é")) == tokens.IMAGE
+
+
+def test_documents_by_their_pages() -> None:
+    def pages(data: str) -> int:
+        part = File("application/pdf", data=data)
+        return tokens.estimate(Conversation("m", messages=(Message("user", (part,)),)))
+
+    assert pages("A" * 4_000_000) > pages("A" * 400_000) > pages("A" * 4_000) >= tokens.PAGE

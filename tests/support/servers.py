@@ -1,0 +1,192 @@
+"""Real Redis and PostgreSQL servers for tests, each in a folder of its own and on a free port of the loopback."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Optional
+
+import pytest
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+def _answers(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def _wait(child: subprocess.Popen[bytes], port: int, log: Path) -> None:
+    for _attempt in range(600):
+        if child.poll() is not None:
+            break
+        if _answers(port):
+            return
+        time.sleep(0.05)
+    child.kill()
+    child.wait()
+    raise AssertionError(f"the server does not start: {log.read_text(errors='replace')[-2000:]}")
+
+
+def redis_program() -> Optional[str]:
+    """Return the server's program, Redis or Valkey, or None."""
+    return shutil.which("redis-server") or shutil.which("valkey-server")
+
+
+def postgres_programs() -> Optional[Path]:
+    """Return the folder of the newest PostgreSQL server's programs, or None."""
+    if initdb := shutil.which("initdb"):
+        return Path(initdb).parent
+    found = list(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    return max(found, key=lambda path: float(path.parts[-3])).parent if found else None
+
+
+class RedisServer:
+    """A Redis server that keeps nothing on the disk but what *save* has it keep."""
+
+    def __init__(self, folder: Path, *, password: str = "", keeps: bool = False) -> None:
+        self.folder = folder
+        self.port = _free_port()
+        self.password = password
+        self._keeps = keeps
+        self._child: Optional[subprocess.Popen[bytes]] = None
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def start(self) -> None:
+        program = redis_program()
+        assert program is not None
+        argv = [program, "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder), "--save", ""]
+        argv += ["--appendonly", "yes" if self._keeps else "no", "--appendfsync", "always"]
+        if self.password:
+            argv += ["--requirepass", self.password]
+        log = self.folder / "redis.log"
+        with open(log, "ab") as out:
+            self._child = subprocess.Popen(argv, stdout=out, stderr=out, stdin=subprocess.DEVNULL)
+        _wait(self._child, self.port, log)
+
+    def kill(self) -> None:
+        """Kill the server, so that it writes nothing more."""
+        if self._child is not None:
+            self._child.kill()
+            self._child.wait()
+            self._child = None
+
+
+@contextlib.contextmanager
+def redis(folder: Path, *, password: str = "", keeps: bool = False) -> Iterator[RedisServer]:
+    """Run a Redis server with its files in *folder*; skip the test where there is none.
+
+    *keeps*: it has everything again after it was killed.
+    """
+    if redis_program() is None:
+        pytest.skip("there is no redis-server (apt-get install redis-server)")
+    server = RedisServer(folder, password=password, keeps=keeps)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.kill()
+
+
+class PostgresServer:
+    """A PostgreSQL server with one database, ``postgres``, whose owner comes in without a password."""
+
+    def __init__(self, folder: Path, programs: Path) -> None:
+        self.port = _free_port()
+        self._folder = folder
+        self._programs = programs
+        self._child: Optional[subprocess.Popen[bytes]] = None
+        # PostgreSQL refuses to run as root.
+        self._user = None if os.geteuid() else _other_user()
+
+    @property
+    def url(self) -> str:
+        return f"postgresql://tester@127.0.0.1:{self.port}/postgres"
+
+    def make(self) -> None:
+        argv = [self._programs / "initdb", "-D", self._folder / "data", "-U", "tester", "-A", "trust", "-E", "UTF8"]
+        argv += ["--no-sync", "--no-instructions", "--locale", "C"]
+        done = subprocess.run(
+            argv, user=self._user, cwd=self._folder, env=_environment(), capture_output=True, check=False
+        )
+        assert done.returncode == 0, done.stderr.decode(errors="replace")
+
+    def start(self) -> None:
+        argv: list[str] = [str(self._programs / "postgres"), "-D", str(self._folder / "data"), "-p", str(self.port)]
+        for setting in (
+            "listen_addresses=127.0.0.1",
+            f"unix_socket_directories={self._folder}",
+            "fsync=off",
+            "shared_buffers=16MB",
+            "max_connections=20",
+        ):
+            argv += ["-c", setting]
+        log = self._folder / "postgres.log"
+        with open(log, "ab") as out:
+            self._child = subprocess.Popen(
+                argv,
+                user=self._user,
+                cwd=self._folder,
+                env=_environment(),
+                stdout=out,
+                stderr=out,
+                stdin=subprocess.DEVNULL,
+            )
+        _wait(self._child, self.port, log)
+
+    def stop(self) -> None:
+        """Stop the server at once; sessions are cut."""
+        if self._child is not None:
+            self._child.send_signal(3)  # SIGQUIT: no clean-up, as after a crash
+            self._child.wait()
+            self._child = None
+
+
+def _other_user() -> str:
+    for name in ("postgres", "nobody"):
+        with contextlib.suppress(KeyError):
+            return pwd.getpwnam(name).pw_name
+    pytest.skip("there is no user to run PostgreSQL as")
+
+
+def _environment() -> dict[str, str]:
+    return {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"}
+
+
+@contextlib.contextmanager
+def postgres() -> Iterator[PostgresServer]:
+    """Run a PostgreSQL server; skip the test where there is none."""
+    programs = postgres_programs()
+    if programs is None:
+        pytest.skip("there is no PostgreSQL server (apt-get install postgresql)")
+    # Not in tmp_path: only its owner can look into that, and the path of a socket has to be short.
+    folder = Path(tempfile.mkdtemp(prefix="ccsetup-pg-"))
+    try:
+        server = PostgresServer(folder, programs)
+        if server._user is not None:
+            shutil.chown(folder, server._user)
+        server.make()
+        server.start()
+        try:
+            yield server
+        finally:
+            server.stop()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
