@@ -14,7 +14,6 @@ import os
 import re
 import resource
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -26,13 +25,12 @@ from typing import Any, NamedTuple, Optional
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE / "relay"))
 
-from targets import KEY, PASSED, PATHS, TARGETS, Target, environment, model  # noqa: E402
+from targets import KEY, PASSED, PATHS, ROUTES, TARGETS, Target, environment, free_port, model  # noqa: E402
 
 RECORDED = HERE.parent / "tests" / "data" / "relay"
 TICK = os.sysconf("SC_CLK_TCK")
 PAGE = os.sysconf("SC_PAGE_SIZE")
 MARK = "CCSETUP_BENCH"
-"""An environment variable by which all processes of a target are found, however they detach themselves."""
 HEADERS = (f"authorization: Bearer {KEY}", f"x-api-key: {KEY}", "anthropic-version: 2023-06-01")
 
 
@@ -128,13 +126,23 @@ class Use(NamedTuple):
     """MB."""
 
 
-def _tree(mark: str) -> list[int]:
+class Mark(NamedTuple):
+    """By what all processes of a target are found, however they detach or rename themselves."""
+
+    text: str
+    """Value of the variable MARK in their environment."""
+    session: int
+
+
+def _tree(mark: Mark) -> list[int]:
     found = []
-    wanted = f"{MARK}={mark}".encode()
+    wanted = f"{MARK}={mark.text}".encode()
     for entry in os.listdir("/proc"):
         if entry.isdigit():
             with contextlib.suppress(OSError):
-                if wanted in Path(f"/proc/{entry}/environ").read_bytes().split(b"\0"):
+                session = int(Path(f"/proc/{entry}/stat").read_text().rpartition(")")[2].split()[3])
+                environ = Path(f"/proc/{entry}/environ").read_bytes()
+                if session == mark.session or wanted in environ.split(b"\0"):
                     found.append(int(entry))
     return found
 
@@ -149,6 +157,19 @@ def _use(pids: Sequence[int]) -> Use:
     return Use(cpu / TICK, rss * PAGE / 1e6)
 
 
+def _settled(mark: Optional[Mark]) -> None:
+    """Return when the target rests: some go on with requests that nobody waits for any more."""
+    pids = _tree(mark) if mark else []
+    end = time.monotonic() + 15
+    before = _use(pids).cpu
+    while pids and time.monotonic() < end:
+        time.sleep(0.1)
+        now = _use(pids).cpu
+        if now - before <= 0.03:
+            return
+        before = now
+
+
 def _busy() -> float:
     """Return the seconds that all CPUs together have worked."""
     fields = [int(x) for x in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]
@@ -159,13 +180,6 @@ def _busy() -> float:
 def _own() -> float:
     self, children = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
     return self.ru_utime + self.ru_stime + children.ru_utime + children.ru_stime
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-        return port
 
 
 class Bench:
@@ -189,7 +203,9 @@ class Bench:
         if self.upstream.stdout is not None:
             self.upstream.stdout.close()
 
-    def load(self, port: int, path: str, body: Path, connections: int, seconds: float, mark: str) -> dict[str, Any]:
+    def load(
+        self, port: int, path: str, body: Path, connections: int, seconds: float, mark: Optional[Mark]
+    ) -> dict[str, Any]:
         """Run the load once; return its figures, the target's use of CPU and memory, and what others used."""
         argv = ["taskset", "-c", "0", str(self.folder / "load"), str(port), path, str(body), str(connections)]
         pids = _tree(mark) if mark else []
@@ -215,10 +231,11 @@ class Bench:
         figures["foreign_percent"] = round(max(0.0, 100 * others / took / (os.cpu_count() or 1)), 1)
         return figures
 
-    def cleanest(self, port: int, path: str, body: Path, cell: Cell, mark: str) -> dict[str, Any]:
+    def cleanest(self, port: int, path: str, body: Path, cell: Cell, mark: Optional[Mark]) -> dict[str, Any]:
         seconds = self.settings.paced_seconds if cell.body == "paced" else self.settings.seconds
         best: Optional[dict[str, Any]] = None
         for _ in range(self.settings.repeat):
+            _settled(mark)
             figures = self.load(port, path, body, cell.connections, seconds, mark)
             if best is None or figures["foreign_percent"] < best["foreign_percent"]:
                 best = figures
@@ -242,14 +259,14 @@ class Bench:
         return out
 
     @contextlib.contextmanager
-    def running(self, target: Target) -> Iterator[tuple[int, str, dict[str, Any]]]:
+    def running(self, target: Target) -> Iterator[tuple[int, Mark, dict[str, Any]]]:
         """Start *target* and wait for its first good answer; at the end no process of it is left."""
         with tempfile.TemporaryDirectory(prefix="ccsetup-bench-", ignore_cleanup_errors=True) as scratch:
             work = Path(scratch)
             port = free_port()
             command = target.command(work, self.port, port)
-            mark = f"{os.getpid()}-{port}"
-            env = environment(work, {**command.env, MARK: mark})
+            text = f"{os.getpid()}-{port}"
+            env = environment(work, {**command.env, MARK: text})
             with (work / "output").open("wb") as output:
                 start = time.perf_counter()
                 process = subprocess.Popen(
@@ -261,6 +278,7 @@ class Bench:
                     stderr=output,
                     start_new_session=True,
                 )
+                mark = Mark(text, process.pid)
                 try:
                     _first_answer(port, target.routes[0], process, work / "output")
                     facts: dict[str, Any] = {"start_seconds": round(time.perf_counter() - start, 3)}
@@ -436,10 +454,16 @@ def goal_table(results: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _chosen(names: Sequence[str]) -> list[Target]:
-    """Return the targets whose names begin so, case aside; all for none."""
+    """Return the targets that have one of *names*, or begin with one that no target has; all for none."""
     if not names:
         return list(TARGETS)
-    out = [t for t in TARGETS if any(t.name.lower().startswith(n.lower()) for n in names)]
+    wanted = [name.lower() for name in names]
+    exact = {t.name.lower() for t in TARGETS}
+    out = [
+        t
+        for t in TARGETS
+        if t.name.lower() in wanted or any(t.name.lower().startswith(n) for n in wanted if n not in exact)
+    ]
     if not out:
         raise SystemExit(f"There are only: {', '.join(t.name for t in TARGETS)}")
     return out
@@ -449,20 +473,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("targets", nargs="*", metavar="TARGET", help="beginnings of names; all without any")
     parser.add_argument("--routes", default="", help="comma-separated, such as messages,messages>chat")
-    parser.add_argument("--quick", action="store_true", help="a few seconds for each route: does it work?")
+    parser.add_argument("--quick", action="store_true", help="two routes, a few seconds each: does it work?")
     parser.add_argument("--seconds", type=float, default=3, help="of each figure")
     parser.add_argument("--repeat", type=int, default=3, help="runs of a figure while others use the machine")
     parser.add_argument("--json", metavar="FILE", help="write all figures there instead of printing them")
     given = parser.parse_args()
-    settings = Settings(0.4, 1.2, 0.1, 1, 100) if given.quick else Settings(given.seconds, 5, 0.5, given.repeat, 4)
-    wanted = [r for r in given.routes.split(",") if r]
+    settings = Settings(0.5, 1.5, 0.2, 1, 100) if given.quick else Settings(given.seconds, 5, 0.5, given.repeat, 4)
+    wanted = [r for r in given.routes.split(",") if r] or (
+        ["messages", "messages>chat"] if given.quick else list(ROUTES)
+    )
     results: dict[str, Any] = {}
     with tempfile.TemporaryDirectory(prefix="ccsetup-bench-") as folder:
         bench = Bench(Path(folder), settings)
         try:
-            results["direct"] = {"routes": bench.measure(PASSED, bench.port, "", "direct")}
+            results["direct"] = {"routes": bench.measure(PASSED, bench.port, None, "direct")}
             for target in _chosen(given.targets):
-                routes = [r for r in target.routes if not wanted or r in wanted]
+                routes = [r for r in target.routes if r in wanted]
                 if not routes:
                     continue
                 try:

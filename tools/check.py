@@ -7,13 +7,15 @@ Wants git, Python 3.11 or later with pip, and Node 20 with npm; everything else 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import glob
 import hashlib
 import os
 import shutil
 import subprocess
 import sys
 import time
-from typing import Callable, NamedTuple
+from typing import Callable, Iterator, NamedTuple
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 VENV = os.path.join(ROOT, ".venv")
@@ -68,19 +70,43 @@ PROGRAMS = {
     "gnome-keyring-daemon": "gnome-keyring",  # a real keyring
     "dbus-run-session": "dbus-daemon",
     "redis-server": "redis-server",  # state that several relays share
-    "pg_ctlcluster": "postgresql",  # what `relay drain` writes to
+    "initdb": "postgresql",  # what `relay drain` writes to
 }
 """Programs that tests use, and the Debian package of each."""
+
+POLICY = "/usr/sbin/policy-rc.d"
+"""Decides on Debian whether a package that is being installed may start its service."""
+
+
+def installed(program: str) -> bool:
+    """Tell whether *program* is there; Debian keeps those of PostgreSQL's server, unlike its clients, off PATH."""
+    return bool(shutil.which(program) or glob.glob(f"/usr/lib/postgresql/*/bin/{program}"))
+
+
+@contextlib.contextmanager
+def no_services() -> Iterator[None]:
+    """Keep packages from starting their services: tests start servers of their own."""
+    if os.path.lexists(POLICY):  # the machine has rules of its own
+        yield
+        return
+    with open(POLICY, "w", encoding="utf-8") as file:
+        os.fchmod(file.fileno(), 0o755)
+        file.write("#!/bin/sh\nexit 101\n")
+    try:
+        yield
+    finally:
+        os.unlink(POLICY)
 
 
 def programs() -> bool:
     """Install the programs that tests use, where that is possible; without one its tests say that they are skipped."""
-    missing = sorted({package for program, package in PROGRAMS.items() if not shutil.which(program)})
+    missing = sorted({package for program, package in PROGRAMS.items() if not installed(program)})
     if missing and os.geteuid() == 0 and shutil.which("apt-get"):
         quiet = {"DEBIAN_FRONTEND": "noninteractive"}
         call("apt-get", "-qq", "update", **quiet)
-        if call("apt-get", "-qq", "install", "-y", "--no-install-recommends", *missing, **quiet):
-            return True
+        with no_services():
+            if call("apt-get", "-qq", "install", "-y", "--no-install-recommends", *missing, **quiet):
+                return True
     if missing:
         print(f"not installed, so some tests are skipped: {' '.join(missing)} (apt-get install {' '.join(missing)})")
     return True

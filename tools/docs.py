@@ -5,11 +5,13 @@
 * In every other page a block marked ``console`` is a session: its ``$`` lines are run, in order and in one empty
   home per page, and their output is put below them.  A block whose first line is a comment with a path
   (``# ~/.config/...``) is put into that file first.  A block marked ``sh`` is shown and not run.
+* What stands between ``<!-- tools/docs.py: NAME -->`` and ``<!-- end -->`` comes from ``docs_relay.PARTS``.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import functools
 import glob
 import os
@@ -17,6 +19,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Callable, Iterator
 
@@ -25,7 +28,7 @@ DOCS = os.path.join(ROOT, "docs")
 REFERENCE = os.path.join(DOCS, "reference")
 GENERATED = "<!-- Written by tools/docs.py; do not edit. -->\n\n"
 
-sys.path.insert(0, os.path.join(ROOT, "src"))
+sys.path[:0] = [os.path.join(ROOT, "src"), os.path.join(ROOT, "tools")]
 
 
 def environment(home: str) -> dict[str, str]:
@@ -173,14 +176,45 @@ def _form(kind: Any) -> str:
     return words.get(name, "mapping")
 
 
+PART = re.compile(r"(<!-- tools/docs\.py: (\w+) -->\n).*?(<!-- end -->)", re.S)
+
+
+def filled(text: str) -> str:
+    """Return the page *text* with the parts that come from the program's tables as they are today."""
+    if not PART.search(text):
+        return text
+    import docs_relay
+
+    return PART.sub(lambda found: f"{found[1]}\n{docs_relay.PARTS[found[2]]()}\n\n{found[3]}", text)
+
+
+RELAY = re.compile(r"^\$ ccsetup (?:relay (?:start|restart)|config-switch relay|init .*--via-relay)", re.M)
+ONE_RELAY = threading.Lock()
+"""Pages that start a relay do so one after the other: there is one usual port."""
+
+CHANGES: tuple[tuple[str, str], ...] = (
+    (r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\+0000", "2026-11-20T12:00:00+0000"),
+    (r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z", "2026-11-20T12:00:00.000Z"),
+    (r"until 20\d\d-\d\d-\d\d \d\d:\d\d", "until 2026-12-20 12:00"),
+    (r"(Process +)\d+, for \d+ \w+(?: \d+ \w+)*", r"\1 4711, for 1 s"),
+    (r'"pid":\d+', '"pid":4711'),
+    (r"ccr-[0-9A-Za-z]{43}", "ccr-0123456789abcdefghijklmnopqrstuvwxyzABCDEFG"),
+    # Another program may have the usual port where this runs.
+    (r"Note: Port \d+ is used by another program; \d+ was chosen\.\n", ""),
+    (r"127\.0\.0\.1:51[012]\d\b", "127.0.0.1:5101"),
+)
+"""What differs from run to run, and what is shown in its place."""
+
 SESSION = re.compile(r"^```(console|yaml|toml|json)\n(.*?)^```$", re.M | re.S)
 
 
 def sessions(text: str) -> str:
     """Return the page *text* with the output of its ``console`` blocks as it is today."""
+    text = filled(text)
     if "```console" not in text:
         return text
-    with tempfile.TemporaryDirectory() as home:
+    relay = RELAY.search(text) is not None
+    with ONE_RELAY if relay else contextlib.nullcontext(), tempfile.TemporaryDirectory() as home:
 
         def block(found: re.Match[str]) -> str:
             if found[1] != "console":
@@ -195,11 +229,18 @@ def sessions(text: str) -> str:
             for command in re.findall(r"^\$ (.*(?:\\\n.*)*)$", found[2], re.M):
                 printed = run(["/bin/sh", "-c", command], home)
                 printed = printed.replace(home, "/home/you")
-                printed = re.sub(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\+0000", "2026-11-20T12:00:00+0000", printed)
+                for pattern, shown in CHANGES:
+                    printed = re.sub(pattern, shown, printed)
+                if "relay key list" in command:
+                    printed = re.sub(r"…[0-9A-Za-z]{4}\b", "…DEFG", printed)
                 out.append(f"$ {command}\n{printed.rstrip()}\n" if printed.strip() else f"$ {command}\n")
             return "".join(out) + "```"
 
-        return SESSION.sub(block, text)
+        try:
+            return SESSION.sub(block, text)
+        finally:
+            if relay:  # whatever became of the page
+                run([sys.executable, "-m", "ccsetup", "relay", "stop", "--now"], home)
 
 
 def pages() -> Iterator[tuple[str, str]]:

@@ -2,7 +2,8 @@
 
    load PORT PATH BODY_FILE CONNECTIONS SECONDS WARM [HEADER ...]
 
-   WARM seconds come first and do not count.  Each connection sends its next request when its answer has ended.
+   WARM seconds come first and do not count.  When there were less than 20 answers, it goes on up to four times as long.
+   Each connection sends its next request when its answer has ended.
    Latencies are of whole answers; in answers with "@TIME" marks (see upstream.c) also to the first mark, and from a
    mark's own time to its arrival.  A mark counts when it is later than the one before in the same answer. */
 
@@ -293,10 +294,11 @@ int main(int argc, char **argv) {
     conns = calloc(count, sizeof *conns);
     ep = epoll_create1(0);
     int64_t start = now(), from = start + (int64_t)(warm * 1e9), until = from + (int64_t)(seconds * 1e9), time = start;
+    int64_t limit = until + (int64_t)(3 * seconds * 1e9);
     int open = 0;
     char *buffer = malloc(1 << 18);
     struct epoll_event events[512];
-    while (time < until) {
+    while (time < until || (answers < 20 && time < limit)) {
         /* Connections begin one after another over 10 ms, so that paced streams do not beat together. */
         while (open < count && time - start >= (int64_t)open * 10000000 / count) connect_one(&conns[open++]);
         int n = epoll_wait(ep, events, 512, open < count ? 0 : 100);

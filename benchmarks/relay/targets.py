@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -36,6 +37,13 @@ class Target(NamedTuple):
 def model(route: str) -> str:
     """Return the name of the model that leads where *route* says."""
     return "bench-" + route.replace(">", "-")
+
+
+def free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        port: int = sock.getsockname()[1]
+        return port
 
 
 def installed(name: str, install: Callable[[Path], None]) -> Path:
@@ -148,6 +156,7 @@ def _litellm(work: Path, upstream: int, port: int) -> Command:
             }
             for route, (provider, path) in providers.items()
         ],
+        "general_settings": {"dangerously_permit_weak_or_unset_master_key": True},
         "litellm_settings": {"drop_params": True},
     }
     (work / "litellm.yaml").write_text(json.dumps(config))
@@ -203,15 +212,8 @@ def _ccr(work: Path, upstream: int, port: int) -> Command:
     home = work / ".claude-code-router"
     home.mkdir()
     (home / "config.json").write_text(json.dumps(config))
-    argv = [
-        shutil.which("node") or "node",
-        str(folder / "dist" / "main" / "cli.js"),
-        "serve",
-        "--no-open",
-        "--port",
-        "0",
-    ]
-    return Command(argv, {"CCR_INTERNAL_HOME_DIR": str(work)})
+    argv = [shutil.which("node") or "node", str(folder / "dist" / "main" / "cli.js"), "serve", "--no-open"]
+    return Command([*argv, "--port", str(free_port())], {"CCR_INTERNAL_HOME_DIR": str(work)})
 
 
 # Ours.

@@ -316,7 +316,6 @@ def uninstall(world: World, *, keep_profiles: bool) -> list[Switched]:
 # Projects: Claude Code reads .claude/settings.local.json of the folder that it starts in.
 
 
-
 def use_in_project(world: World, name: str, folder: str, *, repair: bool = False) -> None:
     """Make Claude Code use profile *name* in *folder*; nothing that applies elsewhere is changed but its onboarding.
 

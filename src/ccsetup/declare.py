@@ -100,7 +100,7 @@ def parse(data: bytes, name: str) -> Document:
 
 
 def _declared(node: Node, name: str) -> Declared:
-    fields = ("name", "provider", "region", "key", "key_storage", *CLIENT_NAMES)
+    fields = ("name", "provider", "region", "key", "key_storage", "via_relay", *CLIENT_NAMES)
     body = _mapping(node, fields, name, required=("name", "provider"))
 
     def text(field: str) -> str:
@@ -129,7 +129,10 @@ def _declared(node: Node, name: str) -> Declared:
     for client in CLIENT_NAMES:
         if client in body:
             parts[client] = _part(body[client], client, name)
-    if not parts:
+    via_relay = body["via_relay"].value if "via_relay" in body else False
+    if not isinstance(via_relay, bool):
+        yamldoc.fail(name, _at(body["via_relay"]), _("This has to be true or false."))
+    if not parts and not via_relay:
         parts = {"claude-code": Part()}
     profile = Profile(
         name=own,
@@ -248,6 +251,8 @@ def plain(declared: Declared) -> dict[str, Any]:
         out["key"] = {declared.key.kind: declared.key.value}
     if profile.key_storage != ("command" if declared.key.kind == "command" else "inline"):
         out["key_storage"] = profile.key_storage
+    if not profile.parts:
+        out["via_relay"] = True
     for client, part in profile.parts.items():
         out[client] = {k: v for k, v in part._asdict().items() if v}
     return out
@@ -288,6 +293,7 @@ def json_schema() -> dict[str, Any]:
             "region": text,
             "key": closed(keys, minProperties=1, maxProperties=1),
             "key_storage": {"enum": list(KEY_STORAGES)},
+            "via_relay": {"type": "boolean"},
             **{client: part(client) for client in CLIENT_NAMES},
         },
         required=["name", "provider"],

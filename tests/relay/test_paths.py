@@ -363,7 +363,7 @@ def test_an_error_inside_a_stream(world: World, wire_in: str, wire_out: str) -> 
     told = {
         "anthropic": b'event: error\ndata: {"type":"error","error":{"type":"overloaded_error",'
         b'"message":"Overloaded"}}\n\n',
-        "responses": b'event: response.failed\ndata: {"type":"response.failed","sequence_number":9,"response":'
+        "responses": b'event: response.failed\ndata: {"type":"response.failed","sequence_number":4,"response":'
         + json.dumps(
             {
                 **whole("responses", Said("x")),
@@ -455,3 +455,180 @@ def test_the_client_sees_the_model_that_it_asked_for(world: World, wire_in: str,
     world.ups[wire_out].say(Said("a"))
     got = world.post(wire_in, wire_out)
     assert got.json["model"] == ("served-model" if wire_in == wire_out else f"m-{wire_out}")
+
+
+# A conversation that goes on elsewhere.
+
+
+@pytest.fixture(scope="module")
+def moving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """A relay whose first upstream serves every model, and others that take over."""
+    with Scripted() as first, Scripted() as a, Scripted() as b, Scripted() as c:
+        ups = {"first": first, **dict(zip(WIRES, (a, b, c), strict=True))}
+        key = "sk-first-0123456789"
+        entries = [upstream("first", first.url("anthropic"), "anthropic", key, models=["m-*"])]
+        entries += [
+            upstream(wire, ups[wire].url(wire), wire, KEYS[wire], models=[f"m-{wire}"], group="backup")
+            for wire in WIRES
+        ]
+        settings = {"retry": {"same": 0}, "cooldown": {"failures": 1000}}
+        with Relay(tmp_path_factory.mktemp("relay"), entries, **settings) as relay:
+            yield World(relay, ups)
+
+
+@client
+@served
+def test_a_conversation_moves_to_another_upstream(moving: World, wire_in: str, wire_out: str) -> None:
+    """The tool call and its result go along, and the thought as text; the seal of another provider does not."""
+    first, second = moving.ups["first"], moving.ups[wire_out]
+    second.clear()
+    said = Said("I look.", "A thought.", (Use("toolu_1", "weather", '{"city": "Oslo"}'),))
+    first.say(said, error("anthropic", 529, "Overloaded"))
+    second.say(Said("Snow."))
+    with moving.talk(wire_in, wire_out) as t:
+        t.user(f"from {wire_in} to {wire_out}")
+        answer = t.ask(stream=True)
+        t.result(answer.uses[0].id, "snow")
+        assert t.ask(stream=True).text == "Snow."
+    [request] = second.requests
+    found = heard(wire_out, request.json)
+    assert found[-2:] == [("call", "toolu_1", "weather", {"city": "Oslo"}), ("result", "toolu_1", "snow")]
+    assert not {"sk-first-0123456789", moving.relay.key} & {v.removeprefix("Bearer ") for _n, v in request.header_list}
+    passed = wire_in == "anthropic" == wire_out  # not Anthropic's own: imitators do not check signatures
+    assert (b"sig-of-the-upstream" in request.body) is passed
+    if wire_out == "chat" and wire_in != "chat":
+        assert ("thought", "A thought.", "") in found
+
+
+@pytest.mark.parametrize(
+    ("wire", "refusal"),
+    [
+        ("anthropic", error("anthropic", 400, "messages.1.content.0: Invalid `signature` in `thinking` block")),
+        ("responses", error("responses", 400, "could not be verified", code="invalid_encrypted_content")),
+    ],
+)
+def test_a_seal_that_is_refused_is_left_out(world: World, wire: str, refusal: Response) -> None:
+    """The upstream does not know the thought any more: it is asked once more without, and the client sees nothing."""
+    up = world.ups[wire]
+    up.say(Said("", "A thought.", (Use("c_1", "weather", '{"city": "Oslo"}'),)), refusal, Said("Snow."))
+    with world.talk(wire, wire) as t:
+        t.user("weather?")
+        t.result(t.ask(stream=True).uses[0].id, "snow")
+        assert t.ask(stream=True).text == "Snow."
+    _first, refused, again = (heard(wire, request.json) for request in up.requests)
+    assert "thought" in {each[0] for each in refused}
+    assert [each for each in refused if each[0] != "thought"] == again
+
+
+# What chat providers do otherwise.
+
+
+def _chunk(delta: Any, reason: Any = None, **more: Any) -> bytes:
+    choice = {"index": 0, "delta": delta, "finish_reason": reason, **more.pop("choice", {})}
+    return b"data: " + json.dumps({"id": "c", "model": "x", "choices": [choice], **more}).encode() + b"\n\n"
+
+
+def _part(arguments: str, **more: Any) -> dict[str, Any]:
+    name = {"name": more.pop("name")} if "name" in more else {}
+    return {"tool_calls": [{**more, "function": {**name, "arguments": arguments}}]}
+
+
+_OSLO, _ROME = '{"city": "Oslo"}', '{"city": "Rome"}'
+_USED = {"prompt_tokens": 9, "completion_tokens": 4, "total_tokens": 13}
+
+_ODD_CHAT: dict[str, list[bytes]] = {
+    "the reason is stop": [
+        _chunk({"role": "assistant", **_part(_OSLO, index=0, id="a", type="function", name="weather")}),
+        _chunk(_part(_ROME, index=1, id="b", type="function", name="time")),
+        _chunk({}, "stop", usage=_USED),
+        b"data: [DONE]\n\n",
+    ],
+    "no index, no type, no DONE": [
+        _chunk(_part(_OSLO, id="a", name="weather")),
+        _chunk(_part(_ROME, id="b", name="time")),
+        _chunk({}, "tool_calls", choice={"usage": _USED}),
+    ],
+    "both whole in one chunk, ids of Kimi": [
+        _chunk(
+            {
+                "tool_calls": [
+                    _part(_OSLO, index=0, id="functions.weather:0", name="weather")["tool_calls"][0],
+                    _part(_ROME, index=1, id="functions.time:1", name="time")["tool_calls"][0],
+                ]
+            },
+            "tool_calls",
+            usage=_USED,
+        ),
+    ],
+    "id and name are repeated empty": [
+        _chunk(_part("", index=0, id="a", name="weather")),
+        _chunk(_part(_OSLO[:5], index=0, id="", name="")),
+        _chunk(_part(_OSLO[5:], index=0, id="", name="")),
+        _chunk(_part("", index=1, id="b", name="time")),
+        _chunk(_part(_ROME, index=1, id="", name="")),
+        _chunk({"content": None}, "tool_calls"),
+        b'data: {"choices":[],"usage":' + json.dumps(_USED).encode() + b"}\n\ndata: [DONE]\n\n",
+    ],
+    "odd lines": [
+        b": OPENROUTER PROCESSING\n\n",
+        *(
+            chunk.replace(b"data: ", b"data:").replace(b"\n", b"\r\n")
+            for chunk in (
+                _chunk(_part(_OSLO, index=0, id="a", name="weather")),
+                _chunk(_part(_ROME, index=1, id="b", name="time")),
+                _chunk({}, "tool_calls", usage=_USED),
+            )
+        ),
+        b"data:[DONE]\r\n\r\n",
+    ],
+}
+
+
+@pytest.mark.parametrize("wire_in", ["anthropic", "responses"])
+@pytest.mark.parametrize("name", _ODD_CHAT)
+def test_odd_chat_streams(world: World, wire_in: str, name: str) -> None:
+    """Two calls arrive whole and with ids that go back to the upstream, however it streams them."""
+    up = world.ups["chat"]
+    up.say(_raw(_ODD_CHAT[name]), Said("done"))
+    with world.talk(wire_in, "chat") as t:
+        t.user("both")
+        answer = t.ask(stream=True)
+        assert [(u.name, u.arguments["city"]) for u in answer.uses] == [("weather", "Oslo"), ("time", "Rome")]
+        assert answer.stop == "tools"
+        assert (answer.prompt, answer.output) == (9, 4)
+        for use in answer.uses:
+            t.result(use.id, use.arguments["city"])
+        t.ask(stream=True)
+    found = heard("chat", up.requests[1].json)
+    ids = {each[1]: each[3]["city"] for each in found if each[0] == "call"}
+    assert {each[1]: each[2] for each in found if each[0] == "result"} == ids
+    assert len(ids) == 2
+
+
+@client
+@served
+def test_a_stream_that_is_answered_whole(world: World, wire_in: str, wire_out: str) -> None:
+    """Some gateways answer a stream's request with one JSON document: the client gets a stream all the same."""
+    said = Said("I look.", "A thought.", (Use("c_1", "weather", _OSLO),))
+    body = json.dumps(whole(wire_out, said)).encode()
+    world.ups[wire_out].say(Response(200, (("Content-Type", "application/json"),), body))
+    with world.talk(wire_in, wire_out) as t:
+        t.user("hi")
+        answer = t.ask(stream=True)
+    assert (answer.text, answer.thought, answer.stop) == ("I look.", "A thought.", "tools")
+    assert answer.uses[0].arguments == {"city": "Oslo"}
+    assert (answer.prompt, answer.cached, answer.output) == (130, 30, 20)
+
+
+@client
+@served
+def test_an_error_with_status_200(world: World, wire_in: str, wire_out: str) -> None:
+    """Some report errors in an answer that looks good: the client gets an error."""
+    told = b'{"code":1302,"msg":"Rate limit reached for requests","success":false}'
+    for stream in (True, False):
+        world.ups[wire_out].say(Response(200, (("Content-Type", "application/json"),), told))
+        with world.talk(wire_in, wire_out) as t:
+            t.user("hi")
+            raised = _raised(t, stream)
+        assert raised.status_code == 429
+        assert "Rate limit reached" in str(raised)

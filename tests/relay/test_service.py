@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support import cc
+from support import cc, systemd
 
 from ccsetup import paths
 from ccsetup.errors import CcsetupError
@@ -116,27 +116,10 @@ def there(home: Path, more: dict[str, str] | None = None) -> Paths:
     return paths.from_environ({"HOME": str(home), "PATH": os.environ["PATH"], **(more or {})})
 
 
-SYSTEMCTL = """#!/bin/sh
-echo "$@" >> "$HOME/asked"
-case "$*" in
-  "--user start "*)
-    unit="$HOME/.config/systemd/user/ccsetup-relay.service"
-    command=$(sed -n 's/^ExecStart=//p' "$unit")
-    log=$(sed -n 's/^StandardError=append://p' "$unit")
-    eval "setsid $command </dev/null >>\\"$log\\" 2>&1 &" ;;
-  *ActiveState*) cat "$HOME/state" 2>/dev/null || echo activating ;;
-esac
-"""
-
-
 @pytest.fixture
 def systemctl(home: Path, tmp_path: Path) -> dict[str, str]:
     """An environment whose systemctl runs the unit's command itself."""
-    programs = tmp_path / "programs"
-    programs.mkdir()
-    (programs / "systemctl").write_text(SYSTEMCTL)
-    (programs / "systemctl").chmod(0o755)
-    return cc.environment(home, {"PATH": f"{programs}:{os.environ['PATH']}"})
+    return cc.environment(home, systemd.stand_in(tmp_path))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="systemd is for Linux")
@@ -150,8 +133,8 @@ def test_systemd(at: Places, home: Path, systemctl: dict[str, str]) -> None:
     running = service.start(one, at, systemctl)
     assert control.alive(at) == running
     asked = (home / "asked").read_text().splitlines()
-    wanted = ["daemon-reload", f"reset-failed {service.UNIT}", f"enable {service.UNIT}", f"start {service.UNIT}"]
-    assert asked[1:5] == [f"--user {words}" for words in wanted]
+    assert "--user daemon-reload" in asked
+    assert asked.index(f"--user enable {service.UNIT}") < asked.index(f"--user start {service.UNIT}")
     assert service.stop(running, 10)
     assert service.disable(where) == one.file
     assert (home / "asked").read_text().splitlines()[-1] == f"--user disable {service.UNIT}"

@@ -5,6 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
+import sqlite3
+import subprocess
+import sys
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
@@ -34,6 +38,8 @@ def server(tmp_path: Path) -> Iterator[RedisServer]:
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shared, "EVERY", 0.05)
     monkeypatch.setattr(shared, "PAUSE", 0.05)
+    monkeypatch.setattr(shared, "GRACE", 0)
+    monkeypatch.setattr(shared, "_START", 20)
 
 
 @contextlib.asynccontextmanager
@@ -74,6 +80,8 @@ def test_rests_and_spending_are_shared(tmp_path: Path, server: RedisServer) -> N
         async with opened(tmp_path, "a", server) as a, opened(tmp_path, "b", server) as b:
             told: list[str] = []
             b.watch(lambda: told.append("b"))
+            ended: list[tuple[str, int]] = []
+            a.watch(lambda: None, None, lambda *place: ended.append(place))
             rest = Rest("glm", -1, NOON + 60, 2, "429 \udcff")
             a.rest(rest)
             await until(lambda: b.rests(NOON))
@@ -81,6 +89,7 @@ def test_rests_and_spending_are_shared(tmp_path: Path, server: RedisServer) -> N
             assert told
             b.unrest("glm", -1)
             await until(lambda: not a.rests(NOON))
+            assert ended == [("glm", -1)]
 
             for number in range(10):
                 (a if number % 2 else b).reserve("alice", NOON)
@@ -222,6 +231,58 @@ def test_an_old_and_a_new_process_of_one_relay_count_once(tmp_path: Path, server
 
     asyncio.run(main())
     assert len({one["id"] for one in entries(server)}) == 20
+
+
+_RECORDER = """
+import asyncio, sys
+from ccsetup.relay.store import shared
+from ccsetup.relay.store.sqlite import SqliteStore
+from support.usage import NOON, row
+
+async def main():
+    local = SqliteStore(sys.argv[1], clock=lambda: NOON)
+    store = shared.SharedStore(local, sys.argv[2], None, "team", clock=lambda: NOON)
+    await store.open()
+    number = 0
+    while True:
+        for _one in range(300):
+            number += 1
+            store.reserve("alice", NOON)
+            store.record(row(number))
+        await local.flush()
+        print(number, flush=True)
+
+shared.EVERY = 0.01
+asyncio.run(main())
+"""
+
+
+def test_a_relay_that_is_killed_is_caught_up_with(tmp_path: Path, server: RedisServer) -> None:
+    """Its next run sends what was on its disk only; the spending in the server is that of the file, exactly."""
+    path = tmp_path / "a" / "usage.db"
+    child = subprocess.Popen(
+        [sys.executable, "-c", _RECORDER, str(path), server.url],
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    assert child.stdout is not None
+    with child.stdout:
+        for _line in range(20):
+            acknowledged = int(child.stdout.readline())
+        child.kill()
+    child.wait()
+
+    async def main() -> None:
+        async with opened(tmp_path, "a", server) as a, opened(tmp_path, "b", server) as b:
+            await a.flush()
+            await b.flush()
+            with contextlib.closing(sqlite3.connect(path)) as base:
+                (rows,) = base.execute("SELECT count(*) FROM usage").fetchone()
+            assert rows >= acknowledged
+            assert a.spent("alice", NOON).tokens == b.spent("alice", NOON).tokens == rows * 424
+            assert {one["id"] for one in entries(server)} == {row(number).id for number in range(1, rows + 1)}
+
+    asyncio.run(main())
 
 
 def test_a_start_without_the_server(tmp_path: Path, server: RedisServer) -> None:

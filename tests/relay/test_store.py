@@ -169,7 +169,8 @@ def test_two_relays_on_one_file_add_up(path: str) -> None:
     async def main() -> None:
         async with opened(path) as old, opened(path) as new:
             told: list[str] = []
-            new.watch(lambda: told.append("new"))
+            ended: list[tuple[str, int]] = []
+            new.watch(lambda: told.append("new"), None, lambda *place: ended.append(place))
             for number in range(300):
                 (old if number % 3 else new).record(row(number))
             old.reserve("alice", NOON)
@@ -181,6 +182,12 @@ def test_two_relays_on_one_file_add_up(path: str) -> None:
             assert old.spent("alice", NOON) == new.spent("alice", NOON) == Spent(2, 300 * 424, 150.0)
             assert [r.upstream for r in new.rests(NOON)] == ["glm"]
             assert told
+            assert ended == []
+            old.unrest("glm", -1)
+            await old.flush()
+            await new.flush()
+            assert new.rests(NOON) == []
+            assert ended == [("glm", -1)]
         assert read(path, "SELECT count(*), count(DISTINCT id) FROM usage") == [(300, 300)]
         assert read(path, "SELECT requests FROM days") == [(300,)]
 

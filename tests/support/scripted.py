@@ -11,6 +11,7 @@ Written from the providers' documentation and recorded answers, and not from wha
 
 from __future__ import annotations
 
+import hashlib
 import json
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -61,6 +62,11 @@ class Said(NamedTuple):
     length: bool = False
     """It stopped at the limit of tokens."""
 
+    @property
+    def id(self) -> str:
+        """Different for different answers: Claude Code takes messages of one id for one message."""
+        return hashlib.sha256(repr(self).encode()).hexdigest()[:24]
+
 
 Reply = Union[Said, Response, Callable[[Request], Response]]
 
@@ -70,6 +76,8 @@ class Scripted:
 
     def __init__(self) -> None:
         self.requests: list[Request] = []
+        self.think: Optional[Callable[[str, Json], Reply]] = None
+        """Given the format and the body, what to answer when nothing else was said before."""
         self._replies: list[Reply] = []
         self._lock = threading.Lock()
         self._server = Server(self._answer)
@@ -103,6 +111,8 @@ class Scripted:
             self.requests.append(request)
             reply = self._replies.pop(0) if self._replies else None
         assert spoken, f"no endpoint: {request.method} {request.target}"
+        if reply is None and self.think is not None:
+            reply = self.think(spoken, request.json)
         assert reply is not None, f"an answer that no test expects: {request.body[:500]!r}"
         if isinstance(reply, Said):
             return answer(spoken, reply, stream=request.json.get("stream") is True)
@@ -114,6 +124,21 @@ def answer(kind: str, said: Said, *, stream: bool) -> Response:
     if not stream:
         return Response(200, (("Content-Type", "application/json"),), wire.encode(whole(kind, said)))
     return Response(200, (("Content-Type", "text/event-stream"),), events(kind, said))
+
+
+def steps(*said: Said) -> Callable[[str, Json], Said]:
+    """Return what a model would do that says *said* in turn, one call in each but the last, as often as it is asked.
+
+    A request without tools (a title, a check) is answered in words.
+    """
+
+    def think(kind: str, body: Json) -> Said:
+        if not body.get("tools"):
+            return Said("yes")
+        done = sum(each[0] == "result" for each in heard(kind, body))
+        return said[min(done, len(said) - 1)]
+
+    return think
 
 
 def error(kind: str, status: int, message: str, headers: Iterable[tuple[str, str]] = (), code: str = "") -> Response:
@@ -165,7 +190,7 @@ def _message(said: Said) -> Json:
     content += [{"type": "tool_use", "id": u.id, "name": u.name, "input": json.loads(u.arguments)} for u in said.uses]
     stop = "max_tokens" if said.length else "tool_use" if said.uses else "end_turn"
     return {
-        "id": "msg_scripted",
+        "id": f"msg_{said.id}",
         "type": "message",
         "role": "assistant",
         "model": said.model,
@@ -213,7 +238,7 @@ def _response(said: Said) -> Json:
         output.append(
             {
                 "type": "reasoning",
-                "id": "rs_scripted",
+                "id": f"rs_{said.id}",
                 "summary": [{"type": "summary_text", "text": said.thought}],
                 "encrypted_content": said.encrypted,
             }
@@ -221,17 +246,17 @@ def _response(said: Said) -> Json:
     if said.text:
         part = {"type": "output_text", "text": said.text, "annotations": [], "logprobs": []}
         output.append(
-            {"type": "message", "id": "msg_scripted", "status": "completed", "role": "assistant", "content": [part]}
+            {"type": "message", "id": f"msg_{said.id}", "status": "completed", "role": "assistant", "content": [part]}
         )
     for number, use in enumerate(said.uses):
         member, kind = ("input", "custom_tool_call") if use.custom else ("arguments", "function_call")
-        item: Json = {"type": kind, "id": f"fc_scripted{number}", "call_id": use.id, "name": use.name}
+        item: Json = {"type": kind, "id": f"fc_{said.id}{number}", "call_id": use.id, "name": use.name}
         item |= {member: use.arguments, "status": "completed"}
         output.append(item | ({"namespace": use.namespace} if use.namespace else {}))
     figures = said.figures
     prompt = figures.fresh + figures.cached
     return {
-        "id": "resp_scripted",
+        "id": f"resp_{said.id}",
         "object": "response",
         "created_at": 1767225600,
         "status": "incomplete" if said.length else "completed",
@@ -324,7 +349,7 @@ def _completion(said: Said) -> Json:
             {"id": u.id, "type": "function", "function": {"name": u.name, "arguments": u.arguments}} for u in said.uses
         ]
     return {
-        "id": "chatcmpl-scripted",
+        "id": f"chatcmpl-{said.id}",
         "object": "chat.completion",
         "created": 1767225600,
         "model": said.model,
@@ -334,7 +359,7 @@ def _completion(said: Said) -> Json:
 
 
 def _chunks(said: Said) -> list[bytes]:
-    base = {"id": "chatcmpl-scripted", "object": "chat.completion.chunk", "created": 1767225600, "model": said.model}
+    base = {"id": f"chatcmpl-{said.id}", "object": "chat.completion.chunk", "created": 1767225600, "model": said.model}
 
     def chunk(delta: Json, reason: Optional[str] = None) -> Json:
         return base | {"choices": [{"index": 0, "delta": delta, "finish_reason": reason, "logprobs": None}]}

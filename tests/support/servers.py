@@ -10,11 +10,13 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Optional
 
+import psycopg
 import pytest
+import redis as clients
 
 
 def _free_port() -> int:
@@ -24,17 +26,11 @@ def _free_port() -> int:
     return port
 
 
-def _answers(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.settimeout(1)
-        return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-def _wait(child: subprocess.Popen[bytes], port: int, log: Path) -> None:
+def _wait(child: subprocess.Popen[bytes], ready: Callable[[], bool], log: Path) -> None:
     for _attempt in range(600):
         if child.poll() is not None:
             break
-        if _answers(port):
+        if ready():
             return
         time.sleep(0.05)
     child.kill()
@@ -79,7 +75,14 @@ class RedisServer:
         log = self.folder / "redis.log"
         with open(log, "ab") as out:
             self._child = subprocess.Popen(argv, stdout=out, stderr=out, stdin=subprocess.DEVNULL)
-        _wait(self._child, self.port, log)
+        _wait(self._child, self._ready, log)
+
+    def _ready(self) -> bool:
+        try:
+            with clients.Redis(port=self.port, password=self.password or None) as client:
+                return bool(client.ping())
+        except clients.RedisError:
+            return False
 
     def kill(self) -> None:
         """Kill the server, so that it writes nothing more."""
@@ -129,6 +132,9 @@ class PostgresServer:
         assert done.returncode == 0, done.stderr.decode(errors="replace")
 
     def start(self) -> None:
+        """Start the server, unless it runs."""
+        if self._child is not None:
+            return
         argv: list[str] = [str(self._programs / "postgres"), "-D", str(self._folder / "data"), "-p", str(self.port)]
         for setting in (
             "listen_addresses=127.0.0.1",
@@ -149,7 +155,14 @@ class PostgresServer:
                 stderr=out,
                 stdin=subprocess.DEVNULL,
             )
-        _wait(self._child, self.port, log)
+        _wait(self._child, self._ready, log)
+
+    def _ready(self) -> bool:
+        try:
+            psycopg.connect(self.url).close()
+        except psycopg.OperationalError:
+            return False
+        return True
 
     def stop(self) -> None:
         """Stop the server at once; sessions are cut."""

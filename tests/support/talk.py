@@ -209,10 +209,11 @@ class _Chat:
         completion: Any
         if stream:
             with self.sdk.chat.completions.stream(**asked, stream_options={"include_usage": True}) as running:
-                try:
-                    completion = running.get_final_completion()
-                except openai.LengthFinishReasonError as short:  # the accumulator wants the tools' arguments whole
-                    completion = short.completion
+                with contextlib.suppress(openai.LengthFinishReasonError):  # it takes no answer that was cut short
+                    running.until_done()
+                completion = running.current_completion_snapshot
+                for chunk in running._raw_stream:  # then the usage is still to come
+                    completion.usage = chunk.usage or completion.usage
         else:
             completion = self.sdk.chat.completions.create(**asked)
         choice = completion.choices[0]

@@ -15,6 +15,7 @@ from ccsetup.cli.config_switch import complete
 from ccsetup.errors import CcsetupError, UsageError
 from ccsetup.i18n import _
 from ccsetup.model import ClientName
+from ccsetup.profiles import RELAY
 
 HELP = _(
     "Start a client with a saved profile, whichever profile is in use, and change no file. The client gets your "
@@ -46,6 +47,10 @@ def command(
         )
     import shutil
 
+    if name == RELAY:
+        from ccsetup.cli.relay import _up
+
+        _up.start_for_clients(context)
     start = once.start(world, profile, client, argv[1:])
     environ = {k: v for k, v in os.environ.items() if k not in start.unset or k == profile.key_env}
     environ.update(start.set)

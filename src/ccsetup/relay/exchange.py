@@ -47,6 +47,8 @@ _MAX_ERROR = 64 * 1024
 """Bytes of an upstream's error that are read."""
 _MAX_ANSWER = 64 << 20
 """Bytes of an answer that is not a stream, and of what comes before a stream's first event."""
+_MAX_HELD = 1 << 20
+"""Bytes of one event that wait for its end."""
 _MAX_WATCHED = 1 << 20
 _NEVER = float("inf")
 
@@ -153,10 +155,15 @@ class Exchange:
                 task.uncancel()
                 self.gone = True
             else:
-                await self._cut_off()
+                self.error = "stopped"
+                await self._cut_off(WireError("overloaded", "The relay is being stopped.", 503, "1"))
                 raise
             self.error = self.error or "gone"
             self.status = 499
+        except Exception as error:
+            relay.log.bug(error, id=self.id)
+            self.error = "bug"
+            await self._cut_off(WireError("server", "This is a bug of the relay; its log says where.", 500))
         finally:
             relay.running.discard(self)
             if protocol is not None:
@@ -267,7 +274,8 @@ class Exchange:
             )
         same = choice.wire == self.wire
         timeouts = lane.upstream.timeouts
-        total = self.relay.loop.time() + timeouts.total - (time.perf_counter() - self.began) if timeouts.total else _NEVER
+        spent = time.perf_counter() - self.began
+        total = self.relay.loop.time() + timeouts.total - spent if timeouts.total else _NEVER
         sanitized = choice.moved and lane.dialect.official
         while True:
             sent = (
@@ -360,9 +368,10 @@ class Exchange:
         text = raw[:4096].decode("utf-8", "replace")
         failure = Failure("status", error.status, text or error.message, seconds_of(error.retry_after))
         own = b""
-        if raw and lane.wire == self.wire and error.kind != "context":
+        if raw and lane.wire == self.wire and error.kind != "context" and _is_error(self.wire, raw):
             own = masked(raw.decode("utf-8", "replace")).encode()
-        return Unanswered(failure, error, own, _passed(head or []))
+        lines = [(name, masked(value.decode("latin-1")).encode("latin-1")) for name, value in _passed(head or [])]
+        return Unanswered(failure, error, own, lines)
 
     # Requests.
 
@@ -445,6 +454,7 @@ class Exchange:
             size += len(piece)
             if size > _MAX_ANSWER:
                 raise UpstreamError("protocol", "nothing but comments")
+            self.deadline = min(self.relay.loop.time() + (lane.upstream.timeouts.idle or _NEVER), total)
         turn.succeeded(time.time())
         self.tap = tap
         self._first()
@@ -452,6 +462,7 @@ class Exchange:
         idle = lane.upstream.timeouts.idle or _NEVER
         self.deadline_kind = "idle"
         piece = b"".join(held)
+        rest = b""
         kind = ""
         try:
             if not self.committed:
@@ -460,13 +471,23 @@ class Exchange:
             while piece:
                 now = loop_time()
                 self.deadline = min(now + idle, total)
-                self.quiet_since = now
-                self.sending = True
-                await send({"type": "http.response.body", "body": piece, "more_body": True})
-                self.sending = False
-                self.boundary = tap.at_boundary
-                if self.watched is not None:
-                    self.watch(piece)
+                if rest:
+                    piece, rest = rest + piece, b""
+                if not tap.at_boundary:
+                    # Only whole events go out: half of one could neither be taken back nor followed by an error.
+                    end = _end_of_events(piece)
+                    if self.boundary or end:
+                        piece, rest = piece[:end], piece[end:]
+                    if len(rest) > _MAX_HELD:
+                        piece, rest = piece + rest, b""
+                if piece:
+                    self.quiet_since = now
+                    self.sending = True
+                    await send({"type": "http.response.body", "body": piece, "more_body": True})
+                    self.sending = False
+                    self.boundary = bool(rest) or tap.at_boundary
+                    if self.watched is not None:
+                        self.watch(piece)
                 piece = await body_in.read()
                 tap.feed(piece)
         except UpstreamError as error:
@@ -478,6 +499,7 @@ class Exchange:
             assert self.task is not None
             self.task.uncancel()
         finally:
+            tap.end()
             if tap.usage is not None:
                 self.usage = tap.usage
         if tap.failed is None and not tap.finished:
@@ -568,6 +590,7 @@ class Exchange:
                     size += len(piece)
                     if size > _MAX_ANSWER:
                         raise UpstreamError("protocol", "nothing but comments")
+                    self.deadline = min(loop_time() + idle, total)
                     continue
                 now = loop_time()
                 self.deadline = min(now + idle, total)
@@ -694,22 +717,20 @@ class Exchange:
         await self._end()
         raise Broken(kind)
 
-    async def _cut_off(self) -> None:
-        """The relay stops: what runs longer than it waits is told so."""
-        self.error = "stopped"
-        if self.committed and self.stream and not self.sending:
-            text = (
-                FORMATS[self.wire]
-                .Writer(self._plain_asked())
-                .write(Failed(WireError("overloaded", "The relay is being stopped.", 503)))
-            )
-            try:
+    async def _cut_off(self, error: WireError) -> None:
+        """End the answer, whatever it has come to, with *error*."""
+        noted = self.error
+        self._no_deadline()
+        try:
+            if not self.committed:
+                await self.refuse(error)
+            elif self.stream and not self.sending:
+                text = FORMATS[self.wire].Writer(self._plain_asked()).write(Failed(error))
                 await self.send({"type": "http.response.body", "body": b"\n\n" + text, "more_body": True})
                 await self._end()
-            except Exception:
-                return
-        elif not self.committed:
-            await self.refuse(WireError("overloaded", "The relay is being stopped.", 503, "1"))
+        except Exception:  # the connection is in no state to be told
+            self.status = self.status or error.status
+        self.error = noted
 
     async def _give_up(self, last: Optional[Unanswered], allowed: Optional[frozenset[str]], peek: peeking.Peek) -> None:
         if last is not None:
@@ -854,15 +875,15 @@ def wrong_answer(wire: str, raw: bytes) -> Optional[WireError]:
     """
     try:
         value = codec.loads(raw)
-    except ValueError:
+    except (ValueError, RecursionError):
         return WireError("server", "The upstream's answer is not JSON.", 502)
-    if not isinstance(value, dict):
-        return WireError("server", "The upstream's answer is not a JSON object.", 502)
+    found = errors.error_in(value)
+    if found is not None:
+        return found
     member = {"anthropic": "content", "responses": "output", "chat": "choices"}[wire]
-    if isinstance(value.get(member), list) and not (wire == "responses" and value.get("error")):
-        return None
-    found: WireError = errors.extract(200, raw, "")
-    return found._replace(status=errors.status_of(found.kind))
+    if not isinstance(value, dict) or not isinstance(value.get(member), list):
+        return WireError("server", "The upstream's answer is of another format than its configuration says.", 502)
+    return None
 
 
 def seconds_of(retry_after: str) -> Optional[float]:

@@ -319,7 +319,7 @@ class _Connection(asyncio.Protocol):
 class _Route:
     """What requests of one origin have in common."""
 
-    __slots__ = ("after", "idle", "origin", "prefix")
+    __slots__ = ("after", "ends", "idle", "origin", "prefix")
 
     def __init__(self, origin: Origin) -> None:
         self.origin = origin
@@ -334,20 +334,17 @@ class _Route:
             self.prefix = b"http://" + host
             if proxy.authorization:
                 self.after += b"\r\nproxy-authorization: " + proxy.authorization
+        self.ends = self.after.count(b"\n") + 1
 
     def head(self, method: bytes, target: bytes, headers: Headers, size: int) -> bytes:
-        lines = [b"%b %b%b%b" % (method, self.prefix, target, self.after)]
-        ends = self.after.count(b"\n") + len(headers) + 2
         for header in headers:
             if header[0] in OURS:
                 raise ValueError("a header that the HTTP client sets")
-            lines.append(b"%b: %b" % header)
-        if size or method in _BODY_METHODS:
-            lines.append(b"content-length: %d" % size)
-            ends += 1
-        lines.append(b"\r\n")
-        block = b"\r\n".join(lines)
+        length = b"content-length: %d\r\n\r\n" % size if size or method in _BODY_METHODS else b"\r\n"
+        first = b"%b %b%b%b" % (method, self.prefix, target, self.after)
+        block = b"\r\n".join([first, *map(b": ".join, headers), length])
         # A line end more than those written here came from the caller.
+        ends = self.ends + len(headers) + length.count(b"\n")
         if block.count(b"\n") != ends or block.count(b"\r") != ends or b"\0" in block:
             raise ValueError("a line end in a header")
         if b" " in target or b" " in method:

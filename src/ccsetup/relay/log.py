@@ -72,6 +72,14 @@ class Log:
         if len(self._lines) >= 1000 or level == "error":
             self.flush()
 
+    def bug(self, error: BaseException, **fields: Any) -> None:
+        """Note where *error* was raised, without any value."""
+        import traceback
+
+        frames = traceback.extract_tb(error.__traceback__)
+        where = [f"{frame.filename.rpartition('/')[2]}:{frame.lineno} {frame.name}" for frame in frames]
+        self.add("error", "bug", kind=type(error).__name__, where=where, **fields)
+
     def flush(self) -> None:
         """Have what was collected written; a reader that is away loses lines, and no request waits for it."""
         if not self._lines:

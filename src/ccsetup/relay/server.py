@@ -188,7 +188,7 @@ class _Server:
         listen = config.listen
         port = self.listener.getsockname()[1]
         url = url_of(listen.host, port, tls=bool(listen.tls_cert))
-        relay.control.about = {"url": url, "config": places.config}
+        relay.control.about = {"url": url, "config": places.config, "stop_seconds": config.stop_seconds}
         relay.control.reload = self.reload
         relay.control.stop = self.stop
         self.server = QuietServer(

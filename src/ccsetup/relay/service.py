@@ -205,11 +205,11 @@ def _spawn(command: Sequence[str], log: str, environ: Mapping[str, str]) -> Call
 
 
 def _systemd(job: Job, environ: Mapping[str, str]) -> Callable[[], bool]:
-    _do(("systemctl", "--user", "daemon-reload"), environ)
+    _do(("systemctl", "--user", "daemon-reload"), environ)  # the file may be new
     # After five starts in a minute it would refuse, and remember that.
     _ok(("systemctl", "--user", "reset-failed", UNIT), environ)
     if job.enable:
-        _do(("systemctl", "--user", "enable", UNIT), environ)
+        enable(job, environ)
     _do(("systemctl", "--user", "start", UNIT), environ)
 
     def gone() -> bool:
@@ -217,6 +217,13 @@ def _systemd(job: Job, environ: Mapping[str, str]) -> Callable[[], bool]:
         return state in ("failed", "inactive")
 
     return gone
+
+
+def enable(job: Job, environ: Mapping[str, str]) -> None:
+    """Have the relay started at every login, by the file of *job* that is there now."""
+    if job.kind == "systemd":
+        _do(("systemctl", "--user", "daemon-reload"), environ)
+        _do(("systemctl", "--user", "enable", UNIT), environ)
 
 
 def _launchd(job: Job, environ: Mapping[str, str]) -> Callable[[], bool]:

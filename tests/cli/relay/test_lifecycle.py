@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support import cc
+from support import cc, systemd
 
 KEY = "sk-test-0123456789abcdef"
 
@@ -159,6 +159,17 @@ def test_config_switch_starts_it(relayed: Path, port: int) -> None:
     assert "relay" in cc.run(relayed, "list").stdout
 
 
+def test_run_starts_it(relayed: Path, tmp_path: Path) -> None:
+    """A client that is started once with the relay finds it running."""
+    program = tmp_path / "claude"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    done = cc.run(relayed, "run", "relay", "--", str(program))
+    assert done.ok, done
+    assert "The relay was started" in done.stderr
+    assert cc.run(relayed, "relay", "status").ok
+
+
 def test_config_switch_tells_why_it_does_not_start(relayed: Path, port: int) -> None:
     """The clients are switched, the reason is told, and exit 5 says that something is left to do."""
     with socket.socket() as s:
@@ -230,6 +241,34 @@ def test_logs_follow_until_ctrl_c(relayed: Path) -> None:
         process.kill()
         raise
     assert process.returncode == 0
+
+
+def test_systemd_runs_it_where_it_is_there(relayed: Path, tmp_path: Path) -> None:
+    """start writes a unit and has it started; --enable also when it runs already; --disable takes the unit away."""
+    env = systemd.stand_in(tmp_path)
+    unit = relayed / ".config/systemd/user/ccsetup-relay.service"
+    started = cc.run(relayed, "relay", "start", env=env)
+    assert started.ok, started
+    assert unit.exists()
+    enabled = cc.run(relayed, "relay", "start", "--enable", env=env)
+    assert enabled.ok, enabled
+    assert "already" in enabled.stdout
+    assert (relayed / "asked").read_text().splitlines()[-1] == "--user enable ccsetup-relay.service"
+    assert cc.run(relayed, "relay", "stop", "--disable", env=env).ok
+    assert not unit.exists()
+    assert cc.run(relayed, "relay", "status", env=env).rc == 1
+    assert cc.run(relayed, "relay", "start", "--enable", "--no-service", env=env).rc == 2
+
+
+def test_variables_of_the_shell_keep_systemd_out(relayed: Path, tmp_path: Path) -> None:
+    """A relay that needs a key of this shell is started from it, and the note says why."""
+    env = {**systemd.stand_in(tmp_path), "RELAY_TEST_KEY": KEY}
+    file = relayed / ".config/ccsetup/relay.yaml"
+    file.write_text(file.read_text().replace("{profile: glm}", "{env: RELAY_TEST_KEY}"))
+    started = cc.run(relayed, "relay", "start", env=env)
+    assert started.ok, started
+    assert "RELAY_TEST_KEY" in started.stderr
+    assert not (relayed / ".config/systemd").exists()
 
 
 def test_uninstall_takes_it_away(relayed: Path) -> None:

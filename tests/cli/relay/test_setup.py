@@ -292,6 +292,17 @@ def test_via_relay_from_nothing(home: Path, siliconflow: Emulator) -> None:
     assert not (home / CONFIG).exists()
 
 
+def test_via_relay_survives_export_and_apply(home: Path, siliconflow: Emulator) -> None:
+    """A profile without a client of its own stays one."""
+    assert cc.main(*VIA, "-k", siliconflow.key).ok
+    exported = cc.main("export").stdout
+    assert "via_relay: true" in exported
+    (home / "d.yaml").write_text(exported)
+    again = cc.run(home, "apply", "d.yaml", "--json", env={"SILICONFLOW_API_KEY": siliconflow.key})
+    assert again.ok, again
+    assert again.json["result"]["changed"] is False
+
+
 def test_via_relay_beside_others(two: Path, siliconflow: Emulator) -> None:
     """A file that the user edited gains the upstream in front, for its own models alone; every other line stays."""
     assert cc.main("relay", "init", "--from-profiles", "glm,kimi").ok

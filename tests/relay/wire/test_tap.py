@@ -86,8 +86,20 @@ CASES = [
         "responses error",
         "responses",
         named(CREATED, {"type": "error", "code": "server_error", "message": "x"}),
+        begun=False,
         finished=False,
         failed="server",
+    ),
+    Case(
+        "messages failed after its head", "anthropic", named(START, OVERLOADED), False, False, "overloaded", Usage(9, 1)
+    ),
+    Case(
+        "chat failed after its head",
+        "chat",
+        plain({"choices": [{"delta": {"role": "assistant", "content": ""}}]}, {"error": {"message": "Overloaded"}}),
+        False,
+        False,
+        "overloaded",
     ),
     Case("responses cut", "responses", named(CREATED, PIECE), finished=False),
     Case("chat", "chat", plain(CHUNK, CHUNK, FINISH, USAGE) + b"data: [DONE]\n\n", usage=Usage(5, 2)),

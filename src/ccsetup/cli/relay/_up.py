@@ -42,20 +42,25 @@ def bring_up(
     _base.need_extra()
     config = _base.load(context, at)
     which = service.kind(context.paths.environ) if service_manager else "process"
-    if which != "process" and not enable:
-        reason = _needs_shell(context, config)
-        if reason:
-            which = "process"
-            context.notes.append(Note("info", reason))
-    if which == "process" and not enable:
+    reason = _needs_shell(context, config) if which != "process" else ""
+    if reason and enable:
+        text = _("At login the relay will not have these variables of your shell: {names}.")
+        context.notes.append(Note("warning", text.format(names=reason)))
+    elif reason:
+        which = "process"
+        text = _("The relay was started from this shell, because it needs its variables: {names}.")
+        context.notes.append(Note("info", text.format(names=reason)))
+    if which == "process":
         for name in [n for n in variables(context, config) if not context.paths.environ.get(n)]:
             context.notes.append(Note("warning", _("The variable {name} is not set here.").format(name=name)))
     command = (*program(), "relay", "run", "--config", at.config, *arguments)
     job = service.job(which, at, context.paths, command, enable=enable)
     if job.file:
         at.make()
-        context.run("relay start", lambda w: w.draft.replace(job.file, job.text), dry=False)
+        # A command of its own for undo, and for what the caller tells of its own changes.
+        Context().run("relay start", lambda w: w.draft.replace(job.file, job.text), dry=False)
     if running is not None:
+        service.enable(job, context.paths.environ)
         return Up(running, False)
     return Up(service.start(job, at, context.paths.environ), True)
 
@@ -89,15 +94,11 @@ def variables(context: Context, config: Config) -> list[str]:
 
 
 def _needs_shell(context: Context, config: Config) -> str:
-    """Return why a service manager, which does not have this shell's variables, cannot run the relay; "" if it can."""
-    names = variables(context, config)
+    """Return the variables that the relay needs and a service manager would not give it."""
     proxies = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
+    names = variables(context, config)
     names += [n for n, v in context.paths.environ.items() if n.lower() in proxies and v]
-    if not names:
-        return ""
-    return _("The relay was started from this shell, because it needs its variables: {names}.").format(
-        names=", ".join(names)
-    )
+    return ", ".join(names)
 
 
 def start_for_clients(context: Context) -> Optional[Up]:

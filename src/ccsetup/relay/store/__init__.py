@@ -108,8 +108,14 @@ class Store(Protocol):
         """Return the rests that are not over: those of this relay, of earlier runs, and of others that share."""
         ...
 
-    def watch(self, changed: Callable[[], None], announced: Optional[Callable[[], None]] = None) -> None:
-        """Call *changed* when rests came from elsewhere, *announced* when another relay announced a configuration."""
+    def watch(
+        self,
+        changed: Callable[[], None],
+        announced: Optional[Callable[[], None]] = None,
+        ended: Optional[Callable[[str, int], None]] = None,
+    ) -> None:
+        """Have others' news told: *changed* when their rests came, *announced* when one has a new configuration,
+        *ended* with upstream and key when a rest was ended before its time."""
         ...
 
     def announce(self) -> None:

@@ -6,7 +6,7 @@ import math
 import os
 import sqlite3
 import time
-from typing import Iterable, Mapping, NamedTuple, Optional, Sequence
+from typing import Any, Iterable, Mapping, NamedTuple, Optional, Sequence
 
 from ccsetup.disk import protect
 from ccsetup.disk.replace import make_folder
@@ -315,7 +315,7 @@ def _fitted(row: UsageRow) -> UsageRow:
     return UsageRow(**values)
 
 
-def _fit(value: object) -> object:
+def _fit(value: Any) -> Any:
     if isinstance(value, str):
         return _text(value)
     if isinstance(value, float):

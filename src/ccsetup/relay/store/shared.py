@@ -48,17 +48,18 @@ PAUSE = 5.0
 TIMEOUT = 5.0
 """Seconds for an answer of the server."""
 
+GRACE = 5000
+"""Milliseconds that a rest stays in the server after its end.  Where it is missing before, somebody ended it; clocks of
+relays may differ so much."""
+
 _START = 1.0
 """Seconds that a start waits for what the server knows."""
 
 STREAM_LENGTH = 100_000
 """About so many entries stay in the stream when nobody takes them out."""
 
-_ROWS = 200
-"""Of one entry."""
-
-_ENTRIES = 10
-"""Of one round trip."""
+_ROWS = 100
+"""Of one entry; making it holds everything else up for a millisecond."""
 
 _RELAY = "relay"
 """The note with this relay's own name in the server.  It belongs to the SQLite file, as the counted spending does."""
@@ -134,6 +135,7 @@ class SharedStore:
         self._away = "not reached yet"
         self._watchers: list[Callable[[], None]] = []
         self._announced: list[Callable[[], None]] = []
+        self._ended: list[Callable[[str, int], None]] = []
         self._wake = asyncio.Event()
         self._one_at_a_time = asyncio.Lock()
         self._tasks: list[asyncio.Task[None]] = []
@@ -170,11 +172,18 @@ class SharedStore:
     def rests(self, now: float) -> list[Rest]:
         return self._local.rests(now)
 
-    def watch(self, changed: Callable[[], None], announced: Optional[Callable[[], None]] = None) -> None:
-        self._local.watch(changed)
+    def watch(
+        self,
+        changed: Callable[[], None],
+        announced: Optional[Callable[[], None]] = None,
+        ended: Optional[Callable[[str, int], None]] = None,
+    ) -> None:
+        self._local.watch(changed, None, ended)
         self._watchers.append(changed)
         if announced is not None:
             self._announced.append(announced)
+        if ended is not None:
+            self._ended.append(ended)
 
     def announce(self) -> None:
         self._announcing = uuid4().hex
@@ -303,7 +312,7 @@ class SharedStore:
             steps.srem(self._at.rests, name)
         else:
             plain = rest._replace(reason=rest.reason.encode("utf-8", "replace").decode())
-            steps.set(self._at.rest(name), codec.dumps(plain._asdict()), px=left)
+            steps.set(self._at.rest(name), codec.dumps(plain._asdict()), px=left + GRACE)
             steps.sadd(self._at.rests, name)
 
     async def _take_rests(self, names: list[str], now: float) -> None:
@@ -320,11 +329,11 @@ class SharedStore:
             rest = there.get(place)
             if rest is None:
                 self._local.unrest(*place)
+                for ended in self._ended:
+                    ended(*place)
             elif rest != here.get(place) and rest.until > now:
                 self._local.rest(rest)
-            else:
-                continue
-            news = True
+                news = True
         if news:
             for changed in self._watchers:
                 changed()
@@ -380,13 +389,9 @@ class SharedStore:
         try:
             await self._local.flush()
             seq = int(self._local.note(self._sent_up_to) or 0)
-            while rows := await self._local.rows_after(seq, _ROWS * _ENTRIES):
-                steps = self._client.pipeline(transaction=False)
-                relay = self._local.note(_RELAY)
-                for start in range(0, len(rows), _ROWS):
-                    entry = [{"relay": relay, **row._asdict()} for _seq, row in rows[start : start + _ROWS]]
-                    steps.xadd(self._at.usage, {"rows": codec.dumps(entry)}, maxlen=STREAM_LENGTH, approximate=True)
-                await steps.execute()
+            while rows := await self._local.rows_after(seq, _ROWS):
+                entry = codec.dumps([{"relay": self._local.note(_RELAY), **row._asdict()} for _seq, row in rows])
+                await self._client.xadd(self._at.usage, {"rows": entry}, maxlen=STREAM_LENGTH, approximate=True)
                 seq = rows[-1][0]
                 self._local.keep(self._sent_up_to, str(seq))
         except BaseException as error:

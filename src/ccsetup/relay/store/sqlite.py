@@ -21,7 +21,7 @@ from ccsetup.relay.store.spending import Spending, Tally, day_of, tally, togethe
 EVERY = 0.5
 """Seconds between two batches."""
 
-BATCH = 2000
+BATCH = 500
 """Rows that are written before that time is over."""
 
 PAUSE = 8.0
@@ -53,6 +53,7 @@ class SqliteStore:
         self._notes: dict[str, str] = {}
         self._changed_notes: dict[str, str] = {}
         self._watchers: list[Callable[[], None]] = []
+        self._ended: list[Callable[[str, int], None]] = []
 
         self._file = UsageFile(path, days)
         self._thread = ThreadPoolExecutor(1, "ccsetup-store")
@@ -118,8 +119,11 @@ class SqliteStore:
         self,
         changed: Callable[[], None],
         announced: Optional[Callable[[], None]] = None,  # noqa: ARG002 - nobody does
+        ended: Optional[Callable[[str, int], None]] = None,
     ) -> None:
         self._watchers.append(changed)
+        if ended is not None:
+            self._ended.append(ended)
 
     def announce(self) -> None:
         """Nobody has to be told: other relays of this machine read the same files."""
@@ -246,15 +250,19 @@ class SqliteStore:
                 self._log.add("error", "the usage database was damaged; a new one began", damaged=self._set_aside)
         self._known = known.spending
         self._notes = {**known.notes, **self._changed_notes}
-        before = set(self.rests(self._clock()))
         rests = {**known.rests}
         for place, rest in self._changed_rests.items():
             if rest is None:
                 rests.pop(place, None)
             else:
                 rests[place] = rest
-        self._rests = rests
-        if set(self.rests(self._clock())) != before:
+        now = self._clock()
+        before, self._rests = self._rests, rests
+        for place, rest in before.items():
+            if rest.until > now and place not in rests:
+                for ended in self._ended:
+                    ended(*place)
+        if any(rest.until > now and rest != before.get(place) for place, rest in rests.items()):
             for changed in self._watchers:
                 changed()
 

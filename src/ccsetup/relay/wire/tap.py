@@ -49,12 +49,30 @@ _TELLS: Mapping[WireFormat, Callable[[bytes], bool]] = {
 }
 
 
+_OPENING = frozenset({"ping", "message_start", "response.created", "response.queued", "response.in_progress"})
+
+
+def _says_nothing(chunk: Mapping[str, Any]) -> bool:
+    """Whether a chunk of Chat Completions is only the first one, with the role, or not one at all."""
+    choices = chunk.get("choices")
+    if not isinstance(choices, list) or chunk.get("usage"):
+        return not chunk.get("usage")
+    for choice in choices:
+        if isinstance(choice, dict):
+            delta = choice.get("delta")
+            said = isinstance(delta, dict) and any(value for name, value in delta.items() if name != "role")
+            if said or choice.get("finish_reason"):
+                return False
+    return True
+
+
 class Tap:
     """What a stream has told so far.  Never raises, whatever comes; any chunking gives the same."""
 
     def __init__(self, wire: WireFormat) -> None:
         self.begun = False
-        """An event has come that is neither a ping nor an error: the answer has begun."""
+        """An event has come that is a part of an answer, or its end.  The head of a message, which providers send
+        before they know whether they can answer, does not count: until then another upstream can take over."""
         self.finished = False
         """The end of an answer has come: message_stop or a stop_reason; response.completed, incomplete or failed;
         [DONE] or a finish_reason."""
@@ -100,7 +118,7 @@ class Tap:
         try:
             events = self._decoder.feed(chunk)
         except ValueError:
-            self._broken = True
+            self._broken = self.begun = True
             return
         for name, data in events:
             if not self.begun or self._tells(data) or name in ("error", "message_stop"):
@@ -119,7 +137,8 @@ class Tap:
 
     def _take(self, name: str, data: bytes) -> None:
         if data == b"[DONE]":
-            self.finished = self.finished or self._wire == "chat"
+            if self._wire == "chat":
+                self.begun = self.finished = True
             return
         try:
             value = codec.loads(data)
@@ -131,8 +150,8 @@ class Tap:
         error = errors.from_value(value) if kind in ("error", "response.failed") else errors.error_in(value)
         if error is not None:
             self.failed = self.failed or error
-        elif kind != "ping":
-            self.begun = True
+        elif not self.begun:
+            self.begun = not (kind in _OPENING or (self._wire == "chat" and _says_nothing(value)))
         if self._wire == "anthropic":
             self._take_anthropic(kind, value)
         elif self._wire == "responses":
