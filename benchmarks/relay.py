@@ -46,6 +46,7 @@ CELLS = (
     Cell("c128", "small", 128),
     Cell("big1", "big", 1),
     Cell("big32", "big", 32),
+    Cell("first", "first", 1),
     Cell("stream1", "stream", 1),
     Cell("stream32", "stream", 32),
     Cell("paced", "paced", 32),
@@ -93,16 +94,18 @@ def _recorded(file: str, size: int) -> dict[str, Any]:
 
 
 def bodies(route: str) -> dict[str, bytes]:
-    """Return the requests of *route*: small, big (as the real client sends it), stream, paced."""
+    """Return the requests of *route*: small, big (as the real client sends it), stream, first event, paced."""
     wire = route.split(">")[0]
     text = "Say hello, and tell me what you can do for me in a few words."
     small: dict[str, Any] = {"model": model(route)}
     if wire == "responses":
         small |= {"input": [{"type": "message", "role": "user", "content": text}]}
+        first: dict[str, Any] = {"input": [{"type": "message", "role": "user", "content": "PACE10x2"}]}
         paced: dict[str, Any] = {"input": [{"type": "message", "role": "user", "content": "PACE10x100"}]}
         big = _recorded("codex-0.169-responses-request.json", 39_000)
     else:
         small |= {"max_tokens": 1000, "messages": [{"role": "user", "content": text}]}
+        first = {"messages": [{"role": "user", "content": "PACE10x2"}]}
         paced = {"messages": [{"role": "user", "content": "PACE10x100"}]}
         big = _recorded("claude-code-2.1.329-messages-request.json", 115_000)
         if wire == "chat":
@@ -111,6 +114,8 @@ def bodies(route: str) -> dict[str, bytes]:
         "small": small,
         "big": {"model": model(route), **{n: v for n, v in big.items() if n != "model"}},
         "stream": {**small, "stream": True},
+        # Two deltas 10 ms apart: in a burst the load would wait for the upstream, which shares its CPU.
+        "first": {**small, **first, "stream": True},
         "paced": {**small, **paced, "stream": True},
     }
     return {name: json.dumps(body, separators=(",", ":")).encode() for name, body in out.items()}
@@ -378,7 +383,7 @@ def table(results: Mapping[str, Any]) -> Iterator[str]:
                 *(_rate(cells[c]) for c in ("c1", "c32", "c128")),
                 "-" if is_direct else _over(cells["c1"], base["c1"], "latency_ms", "p50", "p99"),
                 f"{_rate(cells['big1'])} / {_rate(cells['big32'])}",
-                "-" if is_direct else _over(cells["stream1"], base["stream1"], "first_ms", "p50"),
+                "-" if is_direct else _over(cells["first"], base["first"], "first_ms", "p50"),
                 _rate(cells["stream1"], "event_rate"),
                 _rate(cells["stream32"], "event_rate"),
                 _paced(cells["paced"]),
@@ -422,7 +427,7 @@ def goals(results: Mapping[str, Any]) -> Iterator[Goal]:
         )
 
     yield Goal("added p50, ms", added("c1", "latency_ms"), 0.4, True)
-    yield Goal("first event added, p50 ms", added("stream1", "first_ms"), 0.6, True)
+    yield Goal("first event added, p50 ms", added("first", "first_ms"), 0.6, True)
     yield Goal("paced streams, delay p50 ms", max(c["paced"]["delay_ms"]["p50"] for c in routes.values()), 0.3, True)
     yield Goal("paced streams, events/s of 3,200", min(c["paced"]["event_rate"] for c in routes.values()), 3_150)
     yield Goal("memory under load, MB", max(f["rss_mb"] for c in routes.values() for f in c.values()), 55, True)

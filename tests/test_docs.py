@@ -23,6 +23,10 @@ from support import tools
 from ccsetup import presets
 from ccsetup.cli._app import ALIASES, COMMANDS, app
 from ccsetup.clients import claude
+from ccsetup.relay import app as relay_app
+from ccsetup.relay import config as relay_config
+from ccsetup.relay import config_parse, runtime
+from ccsetup.relay.wire.messages import Dialect
 
 ROOT = Path(__file__).resolve().parents[1]
 docs = tools.load("docs")
@@ -173,3 +177,77 @@ def test_readme_test_command_is_what_ci_runs() -> None:
     assert "\npython3 tools/check.py\n" in (ROOT / "README.md").read_text("utf-8")
     assert "exec python3 tools/check.py" in (ROOT / ".ci" / "run").read_text("utf-8")
     assert os.access(ROOT / ".ci" / "run", os.X_OK)
+
+
+@pytest.mark.parametrize("name", ["relay.service", "relay.Dockerfile"])
+def test_commands_of_the_examples(name: str) -> None:
+    """What the recipes for the relay call exists."""
+    text = (ROOT / "examples" / name).read_text("utf-8")
+    found = re.findall(r"ccsetup\"?,? \"?(relay\"?,? \"?\w+(?: add)?)", text)
+    assert found
+    assert {re.sub(r'[",]', "", command) for command in found} <= set(docs.commands())
+
+
+# The relay's reference.
+
+RELAY = ROOT / "docs" / "reference" / "relay.md"
+
+_upstream = relay_config.Upstream("", {}, ())
+_config = relay_config.Config(())
+SECTIONS: dict[str, tuple[tuple[str, ...], Any]] = {
+    # heading: the keys that the parser takes, and where their defaults are
+    "The file": (config_parse._FIELDS, _config),
+    "listen": (relay_config.Listen._fields, relay_config.Listen()),
+    "selection": (("strategy", "sticky"), _config),
+    "retry": (relay_config.Retry._fields, relay_config.Retry()),
+    "cooldown": (relay_config.Cooldown._fields, relay_config.Cooldown()),
+    "failures": (relay_config.Rule._fields, relay_config.Rule("stop")._replace(action=None)),  # type: ignore[arg-type]
+    "limits": (relay_config.Limits._fields, relay_config.Limits()),
+    "store": (relay_config.StoreSettings._fields, relay_config.StoreSettings()),
+    "upstreams": (config_parse._UPSTREAM, _upstream._replace(auth=None)),  # type: ignore[arg-type]
+    "key": (relay_config.KEY_KINDS, None),
+    "windows": (("days", "from", "to"), None),
+    "timeouts": (relay_config.Timeouts._fields, relay_config.Timeouts()),
+    "prices": (relay_config.Price._fields, relay_config.Price(0, 0)._replace(input=None, output=None)),  # type: ignore[arg-type]
+    "activation": (relay_config.Activation._fields, relay_config.Activation(())._replace(days=frozenset())),
+    "dialect": (Dialect._fields, Dialect()),
+}
+
+
+def shown(value: Any) -> str:
+    """Return a default as the tables show it."""
+    if isinstance(value, bool):
+        return "`true`" if value else "`false`"
+    if isinstance(value, (int, float)):
+        return f"`{value:g}`" if isinstance(value, float) else f"`{value}`"
+    return f"`{value}`" if isinstance(value, str) and value else ""
+
+
+@pytest.mark.parametrize("heading", SECTIONS)
+def test_keys_of_the_relays_configuration(heading: str) -> None:
+    """docs/reference/relay.md has every key that relay.yaml may have, with its default."""
+    text = RELAY.read_text("utf-8")
+    section = re.split(r"\n##", text.split(f"\n### {heading}\n")[1])[0]
+    rows = re.findall(r"^\| `(\w+)` \| [^|]* \| ([^|]*?) ?\|", section, re.M)
+    keys, defaults = SECTIONS[heading]
+    assert [name for name, _default in rows] == list(dict.fromkeys(name for name, _default in rows))
+    assert {name for name, _default in rows} == set(keys)
+    if defaults is not None:
+        assert dict(rows) == {name: shown(getattr(defaults, name, None)) for name, _default in rows}
+
+
+def test_paths_and_headers_of_the_relay() -> None:
+    """docs/reference/relay.md has every path that the relay knows, and every header that it passes on."""
+    text = RELAY.read_text("utf-8")
+    paths = (*relay_app.INFERENCE, *relay_app._COUNTS, *relay_app._MODELS, *relay_app._HELLO)
+    for path in (*paths, "/healthz", "/readyz", "/metrics"):
+        assert re.search(rf"`{re.escape(path)}`", text), path
+    for name in (*runtime._FORWARD, *runtime._FORWARD_BEGINS, b"anthropic-beta"):
+        assert f"`{name.decode()}`" in text, name
+
+
+def test_every_relay_table_is_filled() -> None:
+    """What tools/docs.py knows about the relay stands in a page."""
+    pages = "".join(page.read_text("utf-8") for page in PAGES)
+    docs_relay = tools.load("docs_relay")
+    assert set(re.findall(r"<!-- tools/docs\.py: (\w+) -->", pages)) == set(docs_relay.PARTS)

@@ -52,18 +52,19 @@ def run(argv: list[str], home: str) -> str:
     return done.stdout + done.stderr
 
 
+@functools.cache
 def commands() -> list[str]:
-    """Return every command and its own commands: ``key``, ``key set``."""
+    """Return every command and its own commands: ``key``, ``key set``, ``relay key add``."""
     import typer
 
-    from ccsetup.cli._app import COMMANDS, app
+    from ccsetup.cli._app import app
 
-    out = []
-    group: Any = typer.main.get_command(app)
-    for name in COMMANDS:
-        below = getattr(group.get_command(None, name), "commands", {})
-        out += [name, *(f"{name} {inner}" for inner in below)]
-    return out
+    def below(group: Any, before: str) -> Iterator[str]:
+        for name in group.list_commands(None) if hasattr(group, "list_commands") else ():
+            yield before + name
+            yield from below(group.get_command(None, name), f"{before}{name} ")
+
+    return list(below(typer.main.get_command(app), ""))
 
 
 def cli_page() -> str:
@@ -96,7 +97,8 @@ def providers_page() -> str:
         " asks a provider with yours.\n\n| ID | Provider | Claude Code | Codex |\n|---|---|---|---|\n",
     ]
     for summary in found:
-        marks = [f"[yes](#{summary.id})" if c in summary.clients else "no" for c in ("claude-code", "codex")]
+        relay = "[relay](../how-to/relay.md)"
+        marks = [f"[yes](#{summary.id})" if c in summary.clients else relay for c in ("claude-code", "codex")]
         out.append(f"| `{summary.id}` | {summary.name} | {marks[0]} | {marks[1]} |\n")
     for summary in found:
         out.append(_provider(presets.load(summary.id, "")))
@@ -115,9 +117,11 @@ def _provider(preset: Any) -> str:
             endpoint = getattr(region, client)
             model = window = ""
             if not hasattr(endpoint, "base_url"):
-                address = f"not possible: {endpoint.reason}"
+                address = f"none: {endpoint.reason}. With `--via-relay`"
             elif client == "codex" and endpoint.wire == "chat":
-                address = f"`{endpoint.base_url}` speaks Chat Completions only. {endpoint.reason}"
+                address = (
+                    f"`{endpoint.base_url}`, with `--via-relay`: it speaks Chat Completions only. {endpoint.reason}"
+                )
             else:
                 address = f"`{endpoint.base_url}`" if endpoint.base_url else "your own"
                 model = endpoint.models.primary if client == "claude" and endpoint.models else ""
@@ -196,7 +200,7 @@ CHANGES: tuple[tuple[str, str], ...] = (
     (r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\+0000", "2026-11-20T12:00:00+0000"),
     (r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z", "2026-11-20T12:00:00.000Z"),
     (r"until 20\d\d-\d\d-\d\d \d\d:\d\d", "until 2026-12-20 12:00"),
-    (r"(Process +)\d+, for \d+ \w+(?: \d+ \w+)*", r"\1 4711, for 1 s"),
+    (r"(Process +)\d+, for \d+ \w+(?: \d+ \w+)*", r"\g<1>4711, for 1 s"),
     (r'"pid":\d+', '"pid":4711'),
     (r"ccr-[0-9A-Za-z]{43}", "ccr-0123456789abcdefghijklmnopqrstuvwxyzABCDEFG"),
     # Another program may have the usual port where this runs.

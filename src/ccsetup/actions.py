@@ -5,7 +5,7 @@ Nothing here writes: the draft becomes a plan, and the caller commits or shows i
 
 from __future__ import annotations
 
-from typing import Iterable, NamedTuple, Optional, Sequence
+from typing import TYPE_CHECKING, Iterable, NamedTuple, Optional, Sequence
 
 from ccsetup import profiles
 from ccsetup.clients import CLIENTS, codex
@@ -19,6 +19,9 @@ from ccsetup.model import CLIENT_NAMES, ClientName, Secret
 from ccsetup.plan import Note
 from ccsetup.profiles import Profile
 from ccsetup.world import World, consequence, project_settings
+
+if TYPE_CHECKING:
+    from ccsetup.documents import relayrefs
 
 
 class Switched(NamedTuple):
@@ -249,6 +252,67 @@ def _forget_key(world: World, profile: Profile) -> None:
         world.draft.replace(world.paths.key_file(name), None)
 
 
+def relay_loses(world: World, name: str) -> None:
+    """Note where ``relay.yaml`` uses the key of profile *name*, which goes."""
+    for place in _in_relay(world, name):
+        text = _("{file}:{line}: upstream '{upstream}' of the relay has its key from profile '{name}', which is gone.")
+        world.notes.append(
+            Note(
+                "warning",
+                text.format(
+                    file=world.paths.short(world.paths.relay_config),
+                    line=place.line,
+                    upstream=profiles.printable(place.upstream),
+                    name=name,
+                ),
+                _("Give it another key there, or take it out; then: ccsetup relay check"),
+            )
+        )
+
+
+def _rename_in_relay(world: World, name: str, new: str) -> None:
+    """Have ``relay.yaml`` take its keys from *new*, or note what to change there."""
+    from ccsetup.documents import relayrefs
+
+    path = world.paths.relay_config
+    places = _in_relay(world, name)
+    if not places:
+        return
+    file = world.paths.short(path)
+    text = relayrefs.renamed(world.draft.text(path), file, name, new)
+    if text is not None:
+        world.draft.replace(path, text)
+        world.notes.append(
+            Note("info", _("{file}: the relay takes its key from profile '{new}' now.").format(file=file, new=new))
+        )
+        return
+    for place in places:
+        said = _("{file}:{line}: the relay takes a key from profile '{name}', which is called '{new}' now.")
+        world.notes.append(
+            Note(
+                "warning",
+                said.format(file=file, line=place.line, name=name, new=new),
+                _("Write {new} there.").format(new=new),
+            )
+        )
+
+
+def _in_relay(world: World, name: str) -> list[relayrefs.Reference]:
+    """Return where ``relay.yaml`` refers to profile *name*; of a file that cannot be read nothing is known."""
+    from ccsetup.documents import relayrefs
+
+    path = world.paths.relay_config
+    if not world.draft.exists(path):
+        return []
+    try:
+        found = relayrefs.read(world.draft.text(path), world.paths.short(path))
+    except CcsetupError as e:
+        text = _("Whether the relay uses profile '{name}' cannot be told: {problem}")
+        world.notes.append(Note("warning", text.format(name=name, problem=e.message), e.hint))
+        return []
+    return [r for r in found if r.kind == "profile" and r.value == name]
+
+
 def copy(world: World, name: str, new: str) -> None:
     """Save profile *name* once more as *new*, with the same key; no client is switched."""
     old = world.find(name)
@@ -275,6 +339,7 @@ def rename(world: World, name: str, new: str) -> list[Switched]:
     key = _own_key(world, old)
     switched = put(world, old._replace(name=new, parts=parts), key, using)
     remove(world, name)
+    _rename_in_relay(world, name, new)
     return switched
 
 

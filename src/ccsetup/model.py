@@ -240,3 +240,5 @@ class PresetSummary(NamedTuple):
     """Clients that can use it directly."""
     user: bool
     """It comes from the user's own presets folder."""
+    by_relay: tuple[ClientName, ...] = ()
+    """Clients that can use it through the relay only, which translates."""

@@ -42,6 +42,26 @@ class Paths(NamedTuple):
     def user_presets(self) -> str:
         return os.path.join(self.config_dir, "presets")
 
+    @property
+    def relay_config(self) -> str:
+        """What people edit to tell the relay its upstreams."""
+        return os.path.join(self.config_dir, "relay.yaml")
+
+    @property
+    def relay_keys(self) -> str:
+        """Names, digests and limits of the keys of the relay's clients."""
+        return os.path.join(self.config_dir, "relay-keys.json")
+
+    @property
+    def relay_dir(self) -> str:
+        """The relay's state."""
+        return os.path.join(self.state_dir, "relay")
+
+    @property
+    def relay_run(self) -> str:
+        """Which relay runs and how it is reached; it is there while one runs, and after one was killed."""
+        return os.path.join(self.relay_dir, "run.json")
+
     def key_file(self, profile: str) -> str:
         return os.path.join(self.config_dir, "keys", profile)
 

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, Optional, Union
 from ccsetup.errors import CcsetupError, DocumentError, UsageError
 from ccsetup.i18n import _
 from ccsetup.model import (
+    CLIENT_NAMES,
     ClaudeEndpoint,
     ClientName,
     CodexEndpoint,
@@ -126,7 +127,18 @@ def summary(preset: Preset, *, user: bool) -> PresetSummary:
     if any(isinstance(region.codex, CodexEndpoint) and region.codex.wire == "responses" for region in preset.regions):
         clients.append("codex")
     regions = tuple(region.id for region in preset.regions)
-    return PresetSummary(preset.id, preset.name, preset.description, regions, tuple(clients), user)
+    indirect = tuple(c for c in CLIENT_NAMES if c not in clients) if any(map(has_address, preset.regions)) else ()
+    return PresetSummary(preset.id, preset.name, preset.description, regions, tuple(clients), user, indirect)
+
+
+def has_address(region: Region) -> bool:
+    """Tell whether the relay can ask the provider there, in whatever format."""
+    claude, codex = region.claude, region.codex
+    return bool(
+        region.chat_url
+        or (isinstance(claude, ClaudeEndpoint) and claude.base_url)
+        or (isinstance(codex, CodexEndpoint) and codex.base_url)
+    )
 
 
 def index_entry(preset: Preset) -> dict[str, Any]:
@@ -280,7 +292,8 @@ def _read_json(path: str) -> Optional[dict[str, Any]]:
 
 def _summary(entry: dict[str, Any]) -> PresetSummary:
     regions, clients = tuple(entry["regions"]), tuple(entry["clients"])
-    return PresetSummary(entry["id"], entry["name"], entry["description"], regions, clients, user=False)
+    indirect = tuple(entry.get("by_relay", ()))  # a checkout's index may be older than this field
+    return PresetSummary(entry["id"], entry["name"], entry["description"], regions, clients, False, indirect)
 
 
 def _user_files(user_dir: str) -> dict[str, list[str]]:

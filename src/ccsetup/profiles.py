@@ -6,7 +6,7 @@ The file holds no key: a profile's key is in a file of its own beside it (mode 0
 from __future__ import annotations
 
 import re
-from typing import Any, Mapping, NamedTuple, Optional, cast
+from typing import Any, Literal, Mapping, NamedTuple, Optional, cast
 
 from ccsetup import urls
 from ccsetup.documents import tomldoc
@@ -55,6 +55,10 @@ class Part(NamedTuple):
     context_window: int = 0
     provider_id: str = ""
     """Codex only: the id below ``model_providers``; empty: ``ccsetup-<profile>``."""
+    tools: Literal["", "all"] = ""
+    """Codex only; ``all``: the endpoint takes tools that are not functions.  Our relay's, which translates them."""
+    web_search: Literal["", "disabled", "cached", "live"] = ""
+    """Codex only: what ``web_search`` is set to; only the profile of our relay says."""
 
 
 class Profile(NamedTuple):
@@ -121,6 +125,8 @@ def printable(text: str, limit: int = 80) -> str:
 
 
 _TEXT_FIELDS = tuple(f for f in Part._fields if f != "context_window")
+_WORDS = {"tools": ("all",), "web_search": ("disabled", "cached", "live")}
+"""What the fields may say that have a closed list."""
 
 
 def parse(text: str, file: str) -> dict[str, Profile]:
@@ -182,6 +188,10 @@ def parse(text: str, file: str) -> dict[str, Profile]:
                         _("this has to be text in quotes") if wanted is str else _("this has to be a whole number")
                     )
                     raise bad((*here, client, key), problem)
+                if value not in _WORDS.get(key, (value,)):
+                    raise bad(
+                        (*here, client, key), _("this has to be one of: {words}").format(words=", ".join(_WORDS[key]))
+                    )
             parts[client] = Part(**fields)
         out[name] = Profile(
             name=name,
@@ -308,6 +318,8 @@ def codex_endpoint(profile: Profile, preset: Preset) -> CodexEndpoint:
     context = part.context_window or (base.context_window if model == base.model else None)
     return base._replace(
         base_url=url,
+        extra_tools=base.extra_tools or part.tools == "all",
+        web_search=part.web_search or base.web_search,
         model=model,
         context_window=context or (known.context if known else None) or UNKNOWN_CONTEXT,
     )

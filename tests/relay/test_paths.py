@@ -10,7 +10,7 @@ from typing import Any
 import anthropic
 import openai
 import pytest
-from support.loopback import Request, Response
+from support.loopback import Disconnect, Request, Response
 from support.relay import Relay, Reply, upstream
 from support.scripted import WIRES, Figures, Said, Scripted, Use, cut, error, events, heard, whole
 from support.talk import Talk, talk
@@ -632,3 +632,57 @@ def test_an_error_with_status_200(world: World, wire_in: str, wire_out: str) -> 
             raised = _raised(t, stream)
         assert raised.status_code == 429
         assert "Rate limit reached" in str(raised)
+        world.relay.control("POST", "reset")  # the key rests
+
+
+@pytest.fixture(scope="module")
+def doubled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[World, Scripted]]:
+    """A relay with two upstreams for each format: the first is the same server for all, and ill."""
+    with Scripted() as ill, Scripted() as a, Scripted() as b, Scripted() as c:
+        ups = dict(zip(WIRES, (a, b, c), strict=True))
+        entries = [
+            upstream(f"{name}-{wire}", up.url(wire), wire, KEYS[wire], models=[f"m-{wire}"], group=group)
+            for wire in WIRES
+            for name, up, group in (("ill", ill, "primary"), ("good", ups[wire], "backup"))
+        ]
+        settings = {"retry": {"same": 0}, "cooldown": {"failures": 1000}}
+        with Relay(tmp_path_factory.mktemp("relay"), entries, **settings) as relay:
+            yield World(relay, ups), ill
+
+
+_ERROR_EVENT = {
+    "anthropic": b'event: error\ndata: {"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}\n\n',
+    "responses": b'event: error\ndata: {"type":"error","code":"server_error","message":"Overloaded","param":null}\n\n',
+    "chat": b'data: {"error":{"message":"Overloaded","type":"server_error","code":null}}\n\n',
+}
+
+
+@client
+@served
+@pytest.mark.parametrize("how", ["error", "end", "cut", "page"])
+def test_before_its_first_words_an_upstream_can_be_replaced(
+    doubled: tuple[World, Scripted], wire_in: str, wire_out: str, how: str
+) -> None:
+    """The head of an answer is not the answer: when nothing follows, another upstream gives it, without a trace."""
+    world, ill = doubled
+    head = [b": hello\n\n", *events(wire_out, Said("never"))[: 2 if wire_out == "responses" else 1]]
+
+    def breaks() -> Iterator[bytes]:
+        yield from head
+        raise Disconnect
+
+    ill.clear()
+    ill.say(
+        {
+            "error": _raw([*head, _ERROR_EVENT[wire_out]]),
+            "end": _raw(head),
+            "cut": Response(200, (("Content-Type", "text/event-stream"),), breaks()),
+            "page": _raw([b"<!DOCTYPE html><html><title>Login</title></html>"], "text/html"),
+        }[how]
+    )
+    world.ups[wire_out].clear()
+    world.ups[wire_out].say(Said("a good answer"))
+    with world.talk(wire_in, wire_out) as t:
+        t.user("hi")
+        assert t.ask(stream=True).text == "a good answer"
+    assert len(ill.requests) == 1

@@ -204,7 +204,8 @@ def status(
 
     def fail(up: Upstream, kind: str, stream: bool, request: Request) -> Response:
         if kind == "anthropic":
-            body = wire.anthropic_error(word or "api_error", f"{KNOWN}, {code}")
+            own = "billing_error" if word == "insufficient_quota" else word
+            body = wire.anthropic_error(own or "api_error", f"{KNOWN}, {code}")
         else:
             body = wire.openai_error(word or "server_error", f"{KNOWN}, {code}", word or None)
         said = (("Content-Type", "application/json"), *headers)
@@ -342,6 +343,7 @@ def _idle_inside(up: Upstream, kind: str, events: list[bytes]) -> Iterator[bytes
 
 def _error_later(up: Upstream, kind: str, events: list[bytes]) -> Iterator[bytes]:
     yield from events[: text_at(events) + 1]
+    up.closing.wait(0.1)  # else both may come together, and nothing has gone out
     yield _error_event(kind)
 
 
@@ -409,9 +411,9 @@ class Streaming:
         self.answer = self._connection.getresponse()
         self.read = b""
 
-    def until(self, wanted: bytes) -> bytes:
-        """Read on until *wanted* has come, and return everything so far."""
-        while wanted not in self.read:
+    def until(self, wanted: bytes, start: int = 0) -> bytes:
+        """Read on until *wanted* has come behind the first *start* bytes, and return everything so far."""
+        while wanted not in self.read[start:]:
             piece = self.answer.read1(65536)
             assert piece, f"the answer ended without {wanted!r}: {self.read[-500:]!r}"
             self.read += piece

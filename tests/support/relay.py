@@ -77,7 +77,8 @@ class Relay:
             document["listen"] = {**self.listen, **document.get("listen", {})}
         self.config.parent.mkdir(parents=True, exist_ok=True)
         self.config.touch(mode=0o600)
-        self.config.write_text(yaml.safe_dump(document, sort_keys=False), "utf-8")
+        plain = json.loads(json.dumps(document))  # else what is there twice becomes an alias
+        self.config.write_text(yaml.safe_dump(plain, sort_keys=False), "utf-8")
 
     def add_key(self, name: str = "local", key: str = KEY, **limits: Any) -> None:
         """Make *key* one that the relay takes."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 import time
@@ -15,9 +16,9 @@ from ccsetup.cli._context import Context, lookup, parse_version
 from ccsetup.clients import CLIENTS
 from ccsetup.doctor import keysin, look, repair
 from ccsetup.doctor.checks import Outcome, examine
-from ccsetup.doctor.house import Facts, Finding
+from ccsetup.doctor.house import Facts, Finding, Relay
 from ccsetup.draft import Draft
-from ccsetup.errors import ChangedMeanwhile, UsageError
+from ccsetup.errors import CcsetupError, ChangedMeanwhile, DocumentError, UsageError
 from ccsetup.i18n import _
 from ccsetup.model import CLIENT_NAMES
 from ccsetup.plan import FileChange, Note, Plan
@@ -83,7 +84,28 @@ class Run:
         self.look()
 
     def look(self) -> None:
-        self.facts: Facts = look.facts(self.context.paths, codex_version=self._version, keyring=lookup)
+        relay = Relay(self._relay_runs, self._relay_problem)
+        self.facts: Facts = look.facts(self.context.paths, codex_version=self._version, keyring=lookup, relay=relay)
+
+    def _relay_runs(self) -> bool:
+        if not os.path.exists(self.context.paths.relay_run):
+            return False
+        from ccsetup.cli.relay import _base
+        from ccsetup.relay import control
+
+        return control.alive(_base.here(self.context)) is not None
+
+    def _relay_problem(self) -> tuple[str, int]:
+        from ccsetup.cli.relay import _base
+
+        try:
+            _base.load(self.context, _base.here(self.context))
+        except DocumentError as e:
+            place = f"{self.context.paths.short(self.context.paths.relay_config)}:{e.line}:{e.column}: "
+            return e.message.removeprefix(place), e.line
+        except CcsetupError as e:
+            return e.message, 0
+        return "", 0
 
     def draft(self) -> Draft:
         return Draft(lambda p: disk.snapshot([p])[p], self.context.paths.short)

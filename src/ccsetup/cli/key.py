@@ -262,7 +262,13 @@ def rm(
             raise UsageError(_("Removing a key needs --yes where nobody can be asked."))
         if input(_("Remove the key of '{name}'? [y/N] ").format(name=name)).strip().lower() not in ("y", "yes"):
             return 1
-    switched, changes = context.run(f"key rm {name}", lambda w: actions.remove_key(w, profile.name), dry=False)
+
+    def act(world: World) -> list[Switched]:
+        switched = actions.remove_key(world, profile.name)
+        actions.relay_loses(world, profile.name)
+        return switched
+
+    switched, changes = context.run(f"key rm {name}", act, dry=False)
 
     def show() -> None:
         mark = _output.paint(_("done"), "32") if changes else _("unchanged")

@@ -62,10 +62,11 @@ def show(name: str, context: Context, clients: Sequence[ClientName], *, presets_
                 "description": s.description.get(i18n.language, s.description.get("en", "")),
                 "regions": list(s.regions),
                 "clients": list(s.clients),
+                "by_relay": list(s.by_relay),
                 "user": s.user,
             }
             for s in found
-            if not clients or any(c in s.clients for c in clients)
+            if not clients or any(c in (*s.clients, *s.by_relay) for c in clients)
         ]
     if as_json:
         _output.print_json(name, result, context.notes)
@@ -79,7 +80,7 @@ def show(name: str, context: Context, clients: Sequence[ClientName], *, presets_
                 [
                     [
                         p["id"],
-                        " ".join({"claude-code": "claude", "codex": "codex"}[c] for c in p["clients"]) or "-",
+                        serves(p["clients"], p["by_relay"]) or "-",
                         p["description"] or p["name"],
                         _("regions: {ids}").format(ids=" ".join(p["regions"])) if len(p["regions"]) > 1 else "",
                     ]
@@ -89,8 +90,17 @@ def show(name: str, context: Context, clients: Sequence[ClientName], *, presets_
                 shrink=2,
             )
         )
+        if any(p["by_relay"] for p in result["presets"]):
+            _output.line(_("* by the relay, which translates: add --via-relay"))
     _output.print_notes(context.notes)
     return 0
+
+
+def serves(clients: Sequence[ClientName], by_relay: Sequence[ClientName] = ()) -> str:
+    """Return *clients* for a column of a table; those *by_relay* have a star."""
+    marks = {**{c: "" for c in clients}, **{c: "*" for c in by_relay}}
+    short = {"claude-code": "claude", "codex": "codex"}
+    return " ".join(short[c] + marks[c] for c in CLIENT_NAMES if c in marks)
 
 
 def _print_profiles(
@@ -122,7 +132,7 @@ def _print_profiles(
             [
                 ("* " if used else "  ") + row["name"],
                 row["provider"] + (f" ({row['region']})" if row["region"] else ""),
-                " ".join({"claude-code": "claude", "codex": "codex"}[c] for c in row["clients"]) or _("(by the relay)"),
+                serves(row["clients"]) or _("(by the relay)"),
                 _("used by {clients}").format(clients=used) if used else "",
             ]
         )

@@ -145,7 +145,9 @@ def rm(
         for folder in world.projects():
             if world.in_project(folder) == name:
                 actions.unset_project(world, folder)
-        return actions.remove(world, name)
+        switched = actions.remove(world, name)
+        actions.relay_loses(world, name)
+        return switched
 
     text = _("profile '{name}' is removed.").format(name=name)
     return _change("profile rm", name, act, text, dry_run, as_json)

@@ -84,9 +84,7 @@ def command(
 
 
 def _has_relay(context: Context) -> bool:
-    paths = context.paths
-    places = (os.path.join(paths.config_dir, "relay.yaml"), os.path.join(paths.state_dir, "relay", "run.json"))
-    return any(os.path.lexists(p) for p in places)
+    return any(os.path.lexists(p) for p in (context.paths.relay_config, context.paths.relay_run))
 
 
 def _stays(context: Context) -> list[str]:

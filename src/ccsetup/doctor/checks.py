@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Callable, Iterable, Literal, NamedTuple, Optional
 
-from ccsetup.doctor import claude, codex, files, own, surroundings
+from ccsetup.doctor import claude, codex, files, own, relay, surroundings
 from ccsetup.doctor.house import Finding, House
 from ccsetup.i18n import _
 from ccsetup.model import ClientName
+from ccsetup.profiles import RELAY
 
-Needs = Literal["", "settings", "claude_json", "config", "auth"]
+Needs = Literal["", "settings", "claude_json", "config", "auth", "relay"]
 
 
 class Check(NamedTuple):
@@ -80,6 +81,9 @@ CHECKS: tuple[Check, ...] = (
     Check("proxy", None, _("No proxy in front of this machine"), surroundings.proxies),
     Check("profiles", None, _("Saved profiles have preset and key"), own.record),
     Check("profile-models", None, _("Saved profiles name today's models"), own.models),
+    Check("relay-config", None, _("relay.yaml can be used"), relay.config, "relay"),
+    Check("relay-runs", None, _("The relay runs where it is used"), relay.runs, "relay"),
+    Check("relay-modes", None, _("Only you can read the relay's files"), relay.modes, "relay"),
     Check("file-modes", None, _("Only you can read keys"), files.modes),
     Check("git", None, _("No key in a git work tree"), files.git),
     Check("backups", None, _("No keys in others' copies"), files.backups),
@@ -95,5 +99,6 @@ def examine(house: House, checks: Iterable[Check] = CHECKS) -> list[Outcome]:
         "claude_json": house.exists(house.paths.claude_json),
         "config": house.exists(house.paths.codex_config) or house.paths.codex_config in house.unreadable,
         "auth": house.exists(house.auth_path),
+        "relay": RELAY in house.profiles or house.exists(house.paths.relay_config),
     }
     return [Outcome(c, present[c.needs], tuple(c.run(house)) if present[c.needs] else ()) for c in checks]

@@ -6,7 +6,7 @@ import os
 import sys
 from typing import Iterator
 
-from ccsetup.doctor import keysin
+from ccsetup.doctor import keysin, relay
 from ccsetup.doctor.house import Finding, House, Protect, Recover, RemoveFolder, Whole
 from ccsetup.i18n import _
 
@@ -26,6 +26,7 @@ def with_keys(house: House) -> list[str]:
         paths.codex_dotenv,
         *house.names(paths.codex_home, ".config.toml"),
         *(paths.key_file(name) for name in house.profiles),
+        paths.relay_config,
     ]
     out = []
     for path in dict.fromkeys(mine):
@@ -36,6 +37,8 @@ def with_keys(house: House) -> list[str]:
 
 
 def has_key(house: House, path: str) -> bool:
+    if path == house.paths.relay_config:
+        return any(r.kind == "inline" for r in relay.references(house))
     if path == house.auth_path:
         return any(
             isinstance(v, (str, dict)) and v for k, v in house.auth.items() if k not in ("auth_mode", "last_refresh")

@@ -79,6 +79,14 @@ class Daemon(NamedTuple):
     """What it does not know yet ("" when it is up to date): its program or its keys are older than those on disk."""
 
 
+class Relay(NamedTuple):
+    """The relay of this machine; asked only where there is one."""
+
+    runs: Callable[[], bool]
+    problem: Callable[[], tuple[str, int]]
+    """Why it cannot use its configuration, and the line (0: none); ("", 0) when it can."""
+
+
 class Facts(NamedTuple):
     """What lies outside the files that a repair changes; gathered once."""
 
@@ -100,6 +108,7 @@ class Facts(NamedTuple):
     daemon: Optional[Daemon]
     etc: str
     keyring: Callable[[str], Optional[Secret]]
+    relay: Relay
 
 
 class House:

@@ -11,7 +11,7 @@ from ccsetup import disk, git, presets
 from ccsetup.clients import installed
 from ccsetup.clients.base import Version
 from ccsetup.clients.codex import TUI_SERVER
-from ccsetup.doctor.house import Daemon, Facts
+from ccsetup.doctor.house import Daemon, Facts, Relay
 from ccsetup.errors import CcsetupError
 from ccsetup.i18n import _
 from ccsetup.model import ClientName, Preset, Secret
@@ -32,6 +32,7 @@ def facts(
     codex_version: Optional[Version] = None,
     etc: str = "/etc",
     keyring: Callable[[str], Optional[Secret]],
+    relay: Relay,
 ) -> Facts:
     """Return the facts of this machine.  *codex_version* counts instead of the installed one."""
     versions: Mapping[ClientName, Optional[Version]] = {
@@ -51,6 +52,7 @@ def facts(
         daemon=_daemon(paths, versions["codex"]),
         etc=etc,
         keyring=keyring,
+        relay=relay,
     )
 
 

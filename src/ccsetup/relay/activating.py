@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
-from typing import TYPE_CHECKING, Any, Optional
+from typing import TYPE_CHECKING, Callable, Optional
 
 from ccsetup.relay import activation
 from ccsetup.relay.config import Upstream
+from ccsetup.relay.exchange import wrong_answer
 from ccsetup.relay.runtime import FORMATS, Lane, forwarded
 from ccsetup.relay.store import UsageRow
 from ccsetup.relay.upstream import UpstreamError
@@ -25,16 +27,23 @@ BETWEEN = 60.0
 SECONDS = 60.0
 """For one try."""
 MAX_TOKENS = 16
+_MOST = 1 << 20
+"""Bytes of an answer that are read."""
 _LONGEST_SLEEP = 600.0
 """The clock may be set, or the machine may sleep: look again at least so often."""
+
+
+Head = tuple[tuple[bytes, bytes], ...]
 
 
 class Activations:
     """Sleeps until the next activation of any upstream, sends it, and goes on; the times are those of the file, so that
     they do not drift."""
 
-    def __init__(self, relay: Relay) -> None:
+    def __init__(self, relay: Relay, *, clock: Callable[[], float] = time.time, between: float = BETWEEN) -> None:
         self._relay = relay
+        self._clock = clock
+        self._between = between
         self._changed = asyncio.Event()
         self._running: set[asyncio.Task[None]] = set()
 
@@ -43,16 +52,16 @@ class Activations:
         self._changed.set()
 
     async def run(self) -> None:
-        since = time.time()
+        since = self._clock()
         try:
             while True:
-                now = time.time()
+                now = self._clock()
                 following = []
                 for upstream in self._relay.runtime.config.upstreams:
                     if not upstream.enabled or upstream.activation is None:
                         continue
                     if activation.due(upstream.activation, upstream.zone, since, now) is not None:
-                        task = asyncio.get_running_loop().create_task(self._activate(upstream))
+                        task = asyncio.get_running_loop().create_task(self._activate(upstream.name))
                         self._running.add(task)
                         task.add_done_callback(self._running.discard)
                     following.append(activation.next_run(upstream.activation, upstream.zone, now))
@@ -60,74 +69,87 @@ class Activations:
                 wait = min([_LONGEST_SLEEP, *(max(0.05, at - now) for at in following)])
                 self._changed.clear()
                 try:
-                    await asyncio.wait_for(self._changed.wait(), wait)
+                    async with asyncio.timeout(wait):  # wait_for may lose a cancellation (Python 3.11)
+                        await self._changed.wait()
                 except TimeoutError:
                     pass
         finally:
             for task in self._running:
                 task.cancel()
 
-    async def _activate(self, upstream: Upstream) -> None:
+    async def _activate(self, name: str) -> None:
+        """Send one request with every key, and again with those that got no answer."""
+        done: set[int] = set()
         for number in range(TRIES):
             if number:
-                await asyncio.sleep(BETWEEN)
-            problem = await self._once(upstream)
+                await asyncio.sleep(self._between)
+            found = next((u for u in self._relay.runtime.config.upstreams if u.name == name and u.enabled), None)
+            lane = self._relay.runtime.lanes.get((name, next(iter(found.endpoints)))) if found is not None else None
+            if lane is None or lane.upstream.activation is None:
+                return
+            problems = []
+            for index, head in enumerate(lane.heads):
+                if index in done:
+                    continue
+                if head is None or not model_of(lane.upstream):
+                    problem = "no key" if head is None else "no model: name one in the activation"
+                else:
+                    problem = await self._once(lane, index, head)
+                if problem:
+                    problems.append(problem)
+                else:
+                    done.add(index)
             self._relay.log.add(
-                "warning" if problem else "info",
+                "warning" if problems else "info",
                 "activation",
-                upstream=upstream.name,
+                upstream=name,
                 attempt=number + 1,
-                problem=problem or None,
+                problem="; ".join(problems) or None,
             )
-            if not problem:
+            if not problems:
                 return
 
-    async def _once(self, upstream: Upstream) -> str:
-        """Send one request with every key; return "" or the problem of the last that failed."""
-        wire = next(iter(upstream.endpoints))
-        lane = self._relay.runtime.lanes.get((upstream.name, wire))
-        if lane is None or upstream.activation is None:
-            return "the upstream is gone"
-        problem = ""
-        for index, head in enumerate(lane.heads):
-            if head is None:
-                problem = "no key"
-                continue
-            began = time.time()
-            try:
-                async with asyncio.timeout(SECONDS):
-                    status, usage = await self._send(lane, head)
-            except UpstreamError as error:
-                problem, status, usage = error.kind, 502, None
-            except TimeoutError:
-                problem, status, usage = "first_byte", 504, None
-            if status != 200:
-                problem = problem or f"status {status}"
-            self._note(lane, index, began, status, usage, problem if status != 200 else "")
+    async def _once(self, lane: Lane, index: int, head: Head) -> str:
+        """Send one request with the key *index*; return "" or the problem."""
+        began = self._clock()
+        usage: Optional[Usage] = None
+        status = 200
+        try:
+            async with asyncio.timeout(SECONDS):
+                status, raw = await self._send(lane, head)
+            usage = usage_of(lane.wire, raw)
+            wrong = wrong_answer(lane.wire, raw) if status == 200 else None
+            problem = f"status {status}" if status != 200 else ""
+            if wrong is not None:
+                status, problem = wrong.status, wrong.kind
+        except UpstreamError as error:
+            problem, status = error.kind, 502
+        except TimeoutError:
+            problem, status = "first_byte", 504
+        self._note(lane, index, began, status, usage, problem)
         return problem
 
-    async def _send(self, lane: Lane, head: Any) -> tuple[int, Optional[Usage]]:
+    async def _send(self, lane: Lane, head: Head) -> tuple[int, bytes]:
         upstream = lane.upstream
         assert upstream.activation is not None
-        model = upstream.activation.model or upstream.default_model or upstream.model("")
         asked = Conversation(
-            model, messages=(Message("user", (Text(upstream.activation.prompt),)),), max_tokens=MAX_TOKENS
+            model_of(upstream), messages=(Message("user", (Text(upstream.activation.prompt),)),), max_tokens=MAX_TOKENS
         )
         body, _losses = FORMATS[lane.wire].write_request(asked, lane.dialect, ToolNames(()))
         headers = forwarded([(b"user-agent", b"ccsetup-relay")], lane, head, same=False)
         answer = await self._relay.http.request(lane.origin, b"POST", lane.target, headers, codec.dumps(body))
         try:
-            pieces = []
-            while piece := await answer.read():
-                pieces.append(piece)
-            return answer.status, usage_of(lane.wire, b"".join(pieces))
+            raw = b""
+            while len(raw) < _MOST and (piece := await answer.read()):
+                raw += piece
+            return answer.status, raw
         finally:
             answer.close()
 
     def _note(self, lane: Lane, key: int, began: float, status: int, usage: Optional[Usage], problem: str) -> None:
         known = usage or Usage()
-        model = lane.upstream.activation.model if lane.upstream.activation is not None else ""
-        total = (time.time() - began) * 1000
+        model = model_of(lane.upstream)
+        total = (self._clock() - began) * 1000
         wire = lane.wire
         row = UsageRow(
             began,
@@ -135,8 +157,8 @@ class Activations:
             "",
             lane.upstream.name,
             key,
-            model or lane.upstream.default_model,
-            model or lane.upstream.default_model,
+            model,
+            model,
             wire,
             wire,
             status,
@@ -155,3 +177,13 @@ class Activations:
             "activation",
         )
         self._relay.store.record(row)
+
+
+def model_of(upstream: Upstream) -> str:
+    """Return the model that an activation asks for: its own, else the first that the upstream is known to have."""
+    if upstream.activation is not None and upstream.activation.model:
+        return upstream.activation.model
+    targets = [name for _pattern, name in upstream.map]
+    served = [upstream.model(name) for name in upstream.models]
+    known = (upstream.default_model, *targets, *served)
+    return next((name for name in known if name and not any(c in name for c in "*?[")), "")

@@ -23,7 +23,7 @@ from ccsetup.relay.failover import Choice, Pool
 from ccsetup.relay.log import Log
 from ccsetup.relay.metrics import Metrics
 from ccsetup.relay.runtime import FORMATS, Runtime
-from ccsetup.relay.store import Store, UsageRow
+from ccsetup.relay.store import Spent, Store, UsageRow
 from ccsetup.relay.upstream import Http
 from ccsetup.relay.wire import codec, tokens
 from ccsetup.relay.wire.messages import BadRequest, Usage, WireError
@@ -149,7 +149,7 @@ class Relay:
                 wire = "anthropic" if path in _COUNTS else "chat"
                 await _error(send, wire, refusal)
             elif path in _COUNTS and method == "POST":
-                await self._count_tokens(scope, receive, send)
+                await self._count_tokens(receive, send)
             elif path in _MODELS and method in ("GET", "HEAD"):
                 await _json(send, 200, self._models(client))
             elif path == "/metrics" and method == "GET":
@@ -172,8 +172,11 @@ class Relay:
                         self._names[value] = known
                 if not known:
                     return WireError("permission", "The Host header names another server than this relay.", 403)
-            elif name == b"origin" and not self._names_host(urlsplit(value.decode("latin-1")).netloc.encode("latin-1")):
+            elif name == b"origin" and not self._names_host(value.partition(b"://")[2]):
                 return WireError("permission", "The relay takes no requests from web pages.", 403)
+            elif name == b"content-encoding" and value.strip().lower() not in (b"", b"identity"):
+                said = "The relay takes requests only as they are, without a Content-Encoding."
+                return WireError("invalid_request", said, 415)
         return None
 
     def _names_host(self, value: bytes) -> bool:
@@ -194,6 +197,8 @@ class Relay:
             elif name == b"x-api-key" and not presented:
                 presented = value.strip()
         client = self.access.find(presented) if presented else None
+        if client is not None and client.expires is not None and time.time() >= client.expires:
+            return None, accessing.refusal(client, Spent(), time.time())
         if client is not None or self.runtime.config.listen.keyless:
             return client, None
         said = "The key is not one of this relay's." if presented else "The relay needs a key."
@@ -249,7 +254,7 @@ class Relay:
             {"status": "ok" if ok else "not ready", "upstreams": available, "store": dict(self.store.health())},
         )
 
-    async def _count_tokens(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
+    async def _count_tokens(self, receive: Receive, send: Send) -> None:
         """Answer with an estimate: few providers have the endpoint, and Claude Code steers compaction by it."""
         body = b""
         limit = self.runtime.config.limits.body

@@ -239,8 +239,26 @@ def relay_profile(config: Config, saved: Mapping[str, Profile], load_preset: Pre
         url=url.rstrip("/") + "/v1",
         primary_model=first.codex,
         context_window=_smallest(m.codex_context for m in known),
+        tools="all",
+        web_search=_web_search(order[0], load_preset),
     )
     return Profile(PROFILE, "custom", "", "inline", "", {"claude-code": claude, "codex": codex})
+
+
+def _web_search(first: Upstream, load_preset: PresetLoader) -> Literal["disabled", "cached", "live"]:
+    """Return what Codex is to do about its search on the web, which only the provider itself can carry out.
+
+    The relay passes it on to *first* where that speaks Responses, and leaves it out of what it translates.
+    """
+    if "responses" not in first.endpoints or not first.preset:
+        return "disabled"
+    region = load_preset(first.preset).region(first.region)
+    endpoint = region.codex if region is not None else None
+    if not isinstance(endpoint, CodexEndpoint) or endpoint.wire != "responses":
+        return "disabled"
+    if profiles.origin(endpoint.base_url) != profiles.origin(first.endpoints["responses"]):
+        return "disabled"
+    return endpoint.web_search or "cached"  # Codex's own default
 
 
 def _smallest(contexts: Iterable[Optional[int]]) -> int:

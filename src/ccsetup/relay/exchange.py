@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 import time
 import zlib
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, Awaitable, Callable, Mapping, Optional, Protocol
 
 from ccsetup.model import WireFormat
 from ccsetup.relay import peek as peeking
 from ccsetup.relay.access import ClientKey
 from ccsetup.relay.failover import Ask, Choice, Failure, FailureKind
+from ccsetup.relay.protocol import answer as answer_at_once
 from ccsetup.relay.protocol import connection
 from ccsetup.relay.runtime import FORMATS, Lane, Runtime, forwarded
 from ccsetup.relay.store import UsageRow
@@ -47,10 +48,14 @@ _MAX_ERROR = 64 * 1024
 """Bytes of an upstream's error that are read."""
 _MAX_ANSWER = 64 << 20
 """Bytes of an answer that is not a stream, and of what comes before a stream's first event."""
+_MAX_PIECE = 256 << 10
+"""Bytes that are unpacked at a time."""
 _MAX_HELD = 1 << 20
 """Bytes of one event that wait for its end."""
 _MAX_WATCHED = 1 << 20
 _NEVER = float("inf")
+_UPSTREAMS_FAULT = ("server", "overloaded", "timeout", "cut")
+"""Errors inside an answer that count toward the upstream's rest."""
 
 _PASSED = frozenset((b"request-id", b"x-request-id", b"retry-after", b"openai-processing-ms", b"openai-model"))
 _PASSED_BEGINS = (b"anthropic-ratelimit-", b"x-ratelimit-")
@@ -154,6 +159,8 @@ class Exchange:
             elif self.expired is not None and task is not None:  # the client did not take what it was sent
                 task.uncancel()
                 self.gone = True
+                if protocol is not None:
+                    protocol.transport.abort()  # a close would wait for the client to take the rest
             else:
                 self.error = "stopped"
                 await self._cut_off(WireError("overloaded", "The relay is being stopped.", 503, "1"))
@@ -411,7 +418,12 @@ class Exchange:
             self._names = ToolNames.of(conversation)
         names = self._names
         self._asked = Asked(
-            conversation, names, self.id, int(self.time), tokens.estimate(conversation), choice.upstream.name
+            conversation,
+            names,
+            self.id,
+            int(self.time),
+            choice.upstream.name,
+            partial(tokens.estimate, conversation),
         )
         # What was refused once is left out altogether, whoever made it.
         name = "" if sanitized else choice.upstream.name
@@ -499,15 +511,19 @@ class Exchange:
             assert self.task is not None
             self.task.uncancel()
         finally:
+            told = (tap.finished, tap.failed)
             tap.end()
             if tap.usage is not None:
                 self.usage = tap.usage
+        if rest and ((tap.finished, tap.failed) != told or rest.endswith(b"[DONE]\n")):
+            # The end itself, without the empty line that belongs behind it.
+            await self.send({"type": "http.response.body", "body": rest + b"\n\n", "more_body": True})
         if tap.failed is None and not tap.finished:
             await self._break_off(lane, kind or "cut")
         await self._end()
         if tap.failed is not None:
             self.error = tap.failed.kind
-            if tap.failed.kind in ("server", "overloaded", "timeout"):
+            if tap.failed.kind in _UPSTREAMS_FAULT:
                 raise Broken(tap.failed.kind)
 
     async def _stream_of_whole(self, turn: Any, lane: Lane, body_in: _Readable, total: float) -> None:
@@ -535,9 +551,6 @@ class Exchange:
     async def _events(self, lane: Lane, body_in: _Readable, total: float) -> list[Event]:
         """Return the events of an answer that is one JSON document; Unanswered when it is an error in disguise."""
         raw = await self._whole(lane, body_in, total)
-        error = wrong_answer(lane.wire, raw)
-        if error is not None:
-            raise self._status(lane, error, raw)
         events: list[Event] = FORMATS[lane.wire].read_answer(raw)
         for event in events:
             if isinstance(event, Failed):
@@ -628,8 +641,8 @@ class Exchange:
             told = self._unanswered(lane, kind, "").error._replace(kind="cut")
             await self.send({"type": "http.response.body", "body": write(Failed(told)), "more_body": True})
         await self._end()
-        if kind or self.error == "cut":
-            raise Broken(kind or "cut")
+        if kind or self.error in _UPSTREAMS_FAULT:
+            raise Broken(kind or self.error)
 
     def _broken_start(self, lane: Lane, event: Failed) -> Unanswered:
         if event.error.kind == "cut":
@@ -688,8 +701,9 @@ class Exchange:
         head += [(b"content-length", str(len(body)).encode()), (b"x-relay-request-id", self.id.encode())]
         if self.watched is not None:
             self.watch(body)
-        await self.send({"type": "http.response.start", "status": status, "headers": head})
-        await self.send({"type": "http.response.body", "body": body, "more_body": False})
+        if not answer_at_once(self.send, status, head, body):
+            await self.send({"type": "http.response.start", "status": status, "headers": head})
+            await self.send({"type": "http.response.body", "body": body, "more_body": False})
 
     async def refuse(
         self, error: WireError, raw: bytes = b"", head: Optional[list[tuple[bytes, bytes]]] = None
@@ -844,12 +858,13 @@ class _Unpacked:
         self._inflate = zlib.decompressobj(47)
 
     async def read(self) -> bytes:
+        """Return at most ``_MAX_PIECE`` bytes, however well they were packed."""
         while True:
-            piece = await self._answer.read()
-            if not piece:
+            packed = self._inflate.unconsumed_tail or await self._answer.read()
+            if not packed:
                 return b""
             try:
-                plain: bytes = self._inflate.decompress(piece, _MAX_ANSWER)
+                plain: bytes = self._inflate.decompress(packed, _MAX_PIECE)
             except zlib.error:
                 raise UpstreamError("protocol", "the answer is not compressed as it says") from None
             if plain:
@@ -863,6 +878,12 @@ def _readable(answer: Answer) -> _Readable:
                 return _Unpacked(answer)
             raise UpstreamError("protocol", "the answer is compressed in an unknown way")
     return answer
+
+
+def _end_of_events(text: bytes) -> int:
+    """Return where the last event ends that is whole, 0 where none is."""
+    plain, carried = text.rfind(b"\n\n"), text.rfind(b"\n\r\n")
+    return max(plain + 2 if plain >= 0 else 0, carried + 3 if carried >= 0 else 0)
 
 
 _MARK = reasoning.PREFIX.encode()
@@ -884,6 +905,18 @@ def wrong_answer(wire: str, raw: bytes) -> Optional[WireError]:
     if not isinstance(value, dict) or not isinstance(value.get(member), list):
         return WireError("server", "The upstream's answer is of another format than its configuration says.", 502)
     return None
+
+
+def _is_error(wire: str, raw: bytes) -> bool:
+    """Whether *raw* is an error as the format *wire* has it: a page or another provider's shape would not be read."""
+    try:
+        value = codec.loads(raw)
+    except ValueError:
+        return False
+    error = value.get("error") if isinstance(value, dict) else None
+    if not isinstance(error, dict) or not isinstance(error.get("message"), str):
+        return False
+    return bool(value.get("type") == "error" if wire == "anthropic" else value.get("object") != "response")
 
 
 def seconds_of(retry_after: str) -> Optional[float]:

@@ -473,9 +473,16 @@ class Pool:
 
     def alive(self, entry: _Entry) -> None:
         """The upstream answered: one earlier failure is made up for, and its rest is over for good."""
+        self.make_up(entry)
+        self.begun(entry)
+
+    def make_up(self, entry: _Entry) -> None:
+        if entry.state.failures:
+            entry.state.failures.popleft()
+
+    def begun(self, entry: _Entry) -> None:
+        """An answer has begun: the upstream's rest is over.  Earlier failures are made up for when it is complete."""
         state = entry.state
-        if state.failures:
-            state.failures.popleft()
         if state.rest is not None:
             state.failures.clear()
             self._recover(entry)
@@ -607,7 +614,7 @@ class Turn:
         self._succeeded = True
         pool, entry = self._pool, self._pool.current(self._entry)
         if entry is not None:
-            pool.alive(entry)
+            pool.begun(entry)
             pool.key_good(entry, self._key)
         pool.remember(self.ask, self._entry.name, self._key, now)
 
@@ -662,11 +669,14 @@ class Turn:
 
     def finished(self, now: float) -> None:
         """Free the upstream's place.  May be called again, and without any attempt."""
-        entry = self._entry
-        if self._succeeded and entry is not None and self.ask.conversation:
-            known = self._pool.conversations.get(self.ask.conversation)
+        pool, entry = self._pool, self._entry
+        if self._succeeded and entry is not None:
+            present = pool.current(entry)
+            if present is not None:
+                pool.make_up(present)
+            known = pool.conversations.get(self.ask.conversation) if self.ask.conversation else None
             if known is not None and known.upstream == entry.name and known.last < now:
-                self._pool.conversations[self.ask.conversation] = known._replace(last=now)
+                pool.conversations[self.ask.conversation] = known._replace(last=now)
         self._leave()
 
     def _leave(self) -> None:

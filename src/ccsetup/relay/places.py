@@ -41,14 +41,10 @@ class Places(NamedTuple):
 def places(paths: Paths, config: str = "") -> Places:
     """Return the places for *paths*; *config* is another file than the usual ``relay.yaml``."""
     return Places(
-        config=os.path.join(paths.cwd, os.path.expanduser(config)) if config else usual_config(paths),
-        keys=os.path.join(paths.config_dir, "relay-keys.json"),
-        folder=os.path.join(paths.state_dir, "relay"),
+        config=os.path.join(paths.cwd, os.path.expanduser(config)) if config else paths.relay_config,
+        keys=paths.relay_keys,
+        folder=paths.relay_dir,
     )
-
-
-def usual_config(paths: Paths) -> str:
-    return os.path.join(paths.config_dir, "relay.yaml")
 
 
 def url(host: str, port: int, *, tls: bool = False) -> str:

@@ -6,10 +6,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from typing import Any, Callable, Iterator, Optional, cast
+from typing import Any, Callable, Iterable, Iterator, Optional, cast
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 MAX_HEAD = 64 * 1024
 """Bytes of a request's line and headers."""
@@ -91,6 +91,8 @@ class GuardedProtocol(HttpToolsProtocol):
         cast(dict[str, Any], self.scope)[CONNECTION] = self
 
     def on_headers_complete(self) -> None:
+        if len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers) > MAX_HEAD:
+            raise ValueError("the head of the request is too large")  # it came in one piece
         self._in_head = False
         if self._timer is not None:
             self._stop_timer()
@@ -110,6 +112,35 @@ class GuardedProtocol(HttpToolsProtocol):
     def stalled(self) -> bool:
         """The client does not take what it is sent."""
         return bool(self.flow.write_paused)
+
+
+def answer(send: Any, status: int, head: Iterable[tuple[bytes, bytes]], body: bytes) -> bool:
+    """Write a whole answer at once, if *send* is uvicorn's and nothing stands against it; else return False.
+
+    It does what two calls of *send* would do, in half the time.  *head* has the length, and no line ends.
+    """
+    cycle = getattr(send, "__self__", None)
+    if (
+        not isinstance(cycle, RequestResponseCycle)
+        or cycle.response_started
+        or cycle.disconnected
+        or cycle.flow.write_paused
+        or not cycle.keep_alive
+        or cycle.scope["method"] == "HEAD"
+    ):
+        return False
+    lines = [STATUS_LINE[status]]
+    for name, value in cycle.default_headers:
+        lines += (name, b": ", value, b"\r\n")
+    for name, value in head:
+        lines += (name, b": ", value, b"\r\n")
+    lines += (b"\r\n", body)
+    cycle.response_started = cycle.response_complete = True
+    cycle.waiting_for_100_continue = False
+    cycle.transport.write(b"".join(lines))
+    cycle.message_event.set()
+    cycle.on_response()
+    return True
 
 
 def connection(scope: Any) -> Optional[GuardedProtocol]:

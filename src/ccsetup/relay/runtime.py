@@ -138,8 +138,11 @@ def forwarded(
 ) -> list[tuple[bytes, bytes]]:
     """Return *own* and those of the client's *headers* that the upstream may see; *same*: no translation."""
     lines = list(own)
+    configured = {name.lower().encode() for name in lane.upstream.headers} if lane.upstream.headers else ()
     for line in headers:
         name = line[0]
+        if name in configured:
+            continue
         if name == b"user-agent" or (same and _may_pass(name)):
             lines.append(line)
         elif name == b"anthropic-beta" and same and lane.dialect.official:

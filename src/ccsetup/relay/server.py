@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import logging
 import os
 import random
 import signal
 import socket
+import ssl
 import sys
 import time
 from typing import Any, Callable, NamedTuple, Optional
@@ -24,7 +26,7 @@ from ccsetup.relay import control, secrets
 from ccsetup.relay.access import Access
 from ccsetup.relay.activating import Activations
 from ccsetup.relay.app import Relay
-from ccsetup.relay.config import Config
+from ccsetup.relay.config import Config, Listen
 from ccsetup.relay.failover import Pool
 from ccsetup.relay.log import Level, Log
 from ccsetup.relay.places import Places
@@ -87,6 +89,7 @@ def load(settings: Settings) -> Loaded:
     paths, places = settings.paths, settings.places
     config = read_config(places, paths)
     listen = config.listen
+    listen = listen._replace(tls_cert=os.path.expanduser(listen.tls_cert), tls_key=os.path.expanduser(listen.tls_key))
     if settings.host:
         listen = listen._replace(host=settings.host)
     if settings.port is not None:
@@ -96,8 +99,24 @@ def load(settings: Settings) -> Loaded:
     refused = configuring.refusals(config, access.any())
     if refused:
         raise CcsetupError(" ".join(refused), hint=_("The file is {file}.").format(file=paths.short(places.config)))
+    _check_tls(listen, paths)
     runtime = build(config, secrets.read(config, paths), paths.environ)
     return Loaded(config, runtime, access)
+
+
+def _check_tls(listen: Listen, paths: Paths) -> None:
+    if not listen.tls_cert:
+        return
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(listen.tls_cert, listen.tls_key, password="")
+    except (OSError, ValueError) as error:  # an SSLError is an OSError
+        reason = (error.reason if isinstance(error, ssl.SSLError) else getattr(error, "strerror", None)) or str(error)
+        raise CcsetupError(
+            _("The certificate {cert} and its key {key} cannot be used: {reason}").format(
+                cert=paths.short(listen.tls_cert), key=paths.short(listen.tls_key), reason=reason
+            ),
+            hint=_("Both are files in PEM format, the key without a passphrase."),
+        ) from None
 
 
 def read_config(places: Places, paths: Paths) -> Config:
@@ -162,6 +181,7 @@ class _Server:
         self.log = Log(sys.stderr, as_json=settings.as_json, level=settings.level)
         self.seen = self._versions()
         self.tasks: set[asyncio.Task[Any]] = set()
+        self.reloading = asyncio.Lock()
 
     async def run(self) -> None:
         import uvicorn
@@ -191,6 +211,8 @@ class _Server:
         relay.control.about = {"url": url, "config": places.config, "stop_seconds": config.stop_seconds}
         relay.control.reload = self.reload
         relay.control.stop = self.stop
+        told = logging.getLogger("uvicorn.error")
+        told.handlers, told.propagate = [_OfUvicorn(self.log)], False
         self.server = QuietServer(
             uvicorn.Config(
                 relay,
@@ -214,7 +236,7 @@ class _Server:
         self._spawn(self._files())
         self.activations = Activations(relay)
         self._spawn(self.activations.run())
-        self.store.watch(self._elsewhere)
+        self.store.watch(self._elsewhere, lambda: self._spawn(self.reload(announce=False)), self.pool.unrest)
         for problem in runtime.problems:
             self.log.add("warning", "key", problem=problem)
         for warning in configuring.warnings(config):
@@ -289,30 +311,34 @@ class _Server:
 
     async def reload(self, *, announce: bool = True) -> str:
         """Read the files again; return "" or why the old configuration stays."""
-        self.seen = self._versions()
-        try:
-            loaded = await asyncio.get_running_loop().run_in_executor(None, load, self.settings)
-        except (CcsetupError, DocumentError) as error:
-            self._reloaded(error.message)
-            return error.message
-        before, now = self.loaded.config, loaded.config
-        notes = ""
-        if (before.listen.host, before.listen.port, before.listen.tls_cert, before.listen.tls_key) != (
-            now.listen.host,
-            now.listen.port,
-            now.listen.tls_cert,
-            now.listen.tls_key,
-        ) or before.store != now.store:
-            notes = "the address, TLS files and the store change at the next start"
-        self.loaded = loaded
-        self.relay.use(loaded.runtime, loaded.access)
-        self.activations.changed()
-        for problem in loaded.runtime.problems:
-            self.log.add("warning", "key", problem=problem)
-        self._reloaded("", notes)
-        if announce:
-            self.store.announce()
-        return ""
+        async with self.reloading:  # a signal, a command and the files may ask for it at once
+            self.seen = self._versions()
+            try:
+                loaded = await asyncio.get_running_loop().run_in_executor(None, load, self.settings)
+            except (CcsetupError, DocumentError) as error:
+                self._reloaded(error.message)
+                return error.message
+            except Exception as error:
+                self.log.bug(error)
+                problem = f"a bug of the relay: {type(error).__name__}"
+                self._reloaded(problem)
+                return problem
+            before, now = self.loaded.config, loaded.config
+            note = ""
+            if before.listen[:4] != now.listen[:4] or before.store != now.store:
+                note = "the address, TLS files and the store change at the next start"
+            changed = self._versions() != self.seen
+            self.loaded = loaded
+            if not changed:
+                self.seen = self._versions()  # of the files that the new configuration names
+            self.relay.use(loaded.runtime, loaded.access)
+            self.activations.changed()
+            for problem in loaded.runtime.problems:
+                self.log.add("warning", "key", problem=problem)
+            self._reloaded("", note)
+            if announce:
+                self.store.announce()
+            return ""
 
     def _reloaded(self, problem: str, note: str = "") -> None:
         self.relay.control.last_reload = {"time": time.time(), "ok": not problem, "problem": problem}
@@ -323,7 +349,7 @@ class _Server:
         self.log.flush()
 
     def _elsewhere(self) -> None:
-        """Another relay that shares the state put something aside, or has a new configuration."""
+        """Another relay that shares the state put something aside."""
         self.pool.restore(self.store.rests(time.time()))
 
     def _versions(self) -> tuple[Any, ...]:
@@ -371,6 +397,25 @@ class _Server:
                 await asyncio.sleep(0.2)
                 if self._versions() == before:
                     await self.reload()
+
+
+class _OfUvicorn(logging.Handler):
+    """Takes what uvicorn says into the relay's log; tracebacks, which requests of anybody could fill it with, stay
+    out."""
+
+    def __init__(self, log: Log) -> None:
+        super().__init__()
+        self._log = log
+
+    def emit(self, record: logging.LogRecord) -> None:
+        error = record.exc_info[1] if record.exc_info else None
+        if isinstance(error, asyncio.CancelledError):
+            return
+        if isinstance(error, Exception):
+            self._log.bug(error)
+        else:
+            serious = record.levelno >= logging.ERROR
+            self._log.add("warning" if serious else "debug", "server", message=record.getMessage().strip())
 
 
 def _http() -> Http:

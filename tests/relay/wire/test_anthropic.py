@@ -1102,7 +1102,7 @@ def test_a_stream() -> None:
         BlockEnd(1),
         Stop("end", usage),
     ]
-    first, *rest = written(found, upstream="glm", input_estimate=100)
+    first, *rest = written(found, upstream="glm", estimate=lambda: 100)
     assert first["message"] == {
         "id": f"msg_{ID}",
         "type": "message",
@@ -1304,7 +1304,7 @@ def test_stop_reasons_written(reason: Any, said: str) -> None:
 
 
 def test_usage_is_estimated_when_it_was_never_told() -> None:
-    found = written([Started("", ""), TextStart(0), Delta(0, "x" * 300), BlockEnd(0), Stop("end")], input_estimate=50)
+    found = written([Started("", ""), TextStart(0), Delta(0, "x" * 300), BlockEnd(0), Stop("end")], estimate=lambda: 50)
     assert (found[-2]["usage"]["input_tokens"], found[-2]["usage"]["output_tokens"]) == (50, 100)
 
 

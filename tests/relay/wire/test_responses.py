@@ -567,7 +567,7 @@ def test_reasoning_for_openai_is_only_its_own() -> None:
             "summary": [{"type": "summary_text", "text": "sum"}],
             "encrypted_content": "gAAAAx",
         },
-        {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "answer"}]},
+        {"type": "message", "role": "assistant", "content": "answer"},
     ]
 
 
@@ -746,7 +746,7 @@ def test_claude_code_in_front_of_openai_keeps_its_reasoning(shown: str) -> None:
         BlockEnd(1),
         Stop("tools", Usage(1, 1)),
     ]
-    said = json.loads(anthropic.write_answer(answer, Asked(asked, ToolNames.of(asked), "0" * 32, 1, 1, "openai")))
+    said = json.loads(anthropic.write_answer(answer, Asked(asked, ToolNames.of(asked), "0" * 32, 1, "openai", lambda: 1)))
     assert [block["type"] for block in said["content"]] == ["thinking" if shown else "redacted_thinking", "tool_use"]
     history = [
         {"role": "user", "content": "x"},

@@ -50,7 +50,7 @@ TOOLS = (
 
 def asked(*messages: Message, summary: str = "auto", estimate: int = 0, **echo: Any) -> Asked:
     conversation = Conversation("gpt-x", messages=messages, tools=TOOLS, stream=True, summary=summary, echo=echo)
-    return Asked(conversation, ToolNames.of(conversation), ID, 1_700_000_000, estimate, "deepseek")
+    return Asked(conversation, ToolNames.of(conversation), ID, 1_700_000_000, "deepseek", lambda: estimate)
 
 
 def stream(events: list[Event], to: Asked | None = None) -> bytes:

@@ -139,6 +139,7 @@ class SharedStore:
         self._wake = asyncio.Event()
         self._one_at_a_time = asyncio.Lock()
         self._tasks: list[asyncio.Task[None]] = []
+        self._closing = False
 
     # Memory only.
 
@@ -208,6 +209,9 @@ class SharedStore:
         self._tasks = [loop.create_task(self._run()), loop.create_task(self._listen())]
 
     async def close(self) -> None:
+        # The client now and then loses a cancellation (redis 8.1): the tasks ask for themselves, too.
+        self._closing = True
+        self._wake.set()
         for task in self._tasks:
             task.cancel()
         if self._tasks:
@@ -223,7 +227,7 @@ class SharedStore:
 
     async def _run(self) -> None:
         pause = EVERY
-        while True:
+        while not self._closing:
             if self._away:
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, PAUSE)
@@ -238,11 +242,11 @@ class SharedStore:
 
     async def _listen(self) -> None:
         """Wake the comparison when another relay changed something; without this, it comes half a second later."""
-        while True:
+        while not self._closing:
             try:
                 async with self._client.pubsub() as channel:
                     await channel.subscribe(self._at.changes)
-                    while True:
+                    while not self._closing:
                         message = await channel.get_message(ignore_subscribe_messages=True, timeout=60)
                         if message is not None and _text(message["data"]) != self._session:
                             self._wake.set()

@@ -36,6 +36,7 @@ LOSSES: Mapping[str, str] = {
     "image": "The upstream takes no images, or not in this form.",
     "logprobs": "Anthropic tells no probabilities.",
     "max_tokens": "More tokens than the upstream gives at most.",
+    "reasoning_seal": "The encrypted text of thinking is left out: another provider made it.",
     "sampling": "Temperature, top_p and top_k are limited or refused by the model, or while it thinks.",
     "schema_union": "Anthropic refuses oneOf, anyOf and allOf at the top of a tool's schema; their members are merged.",
     "service_tier": "The upstream has no such service tier.",
@@ -118,8 +119,8 @@ class _Writing:
             body["service_tier"] = asked.service_tier
         elif asked.service_tier not in ("", "default"):
             self.lose("service_tier", "service_tier")
-        for name, code in (("cache_key", "cache_key"), ("verbosity", "verbosity"), ("logprobs", "logprobs")):
-            if getattr(asked, name):
+        for name, code in (("prompt_cache_key", "cache_key"), ("verbosity", "verbosity"), ("logprobs", "logprobs")):
+            if getattr(asked, code):
                 self.lose(name, code)
         if asked.stream:
             body["stream"] = True
@@ -228,6 +229,8 @@ class _Writing:
         if self.dialect.official or not part.text.strip():
             self.lose(path, "unsigned_reasoning")
             return []
+        if data:
+            self.lose(path, "reasoning_seal")
         return [{"type": "thinking", "thinking": part.text, "signature": ""}]
 
     def _result(self, part: ToolResult, path: str) -> _Block:

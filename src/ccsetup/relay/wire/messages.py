@@ -6,7 +6,7 @@ against scripted upstreams, unless a docstring says otherwise.
 
 from __future__ import annotations
 
-from typing import Any, Iterable, Literal, Mapping, NamedTuple, Optional, Protocol, Union
+from typing import Any, Callable, Iterable, Literal, Mapping, NamedTuple, Optional, Protocol, Union
 
 from ccsetup.errors import CcsetupError
 
@@ -318,7 +318,7 @@ class Dialect(NamedTuple):
     hosted: tuple[str, ...] = ()
     """Types of hosted tools that it has."""
     max_output: Optional[int] = None
-    """The largest ``max_tokens`` it takes; also what is sent where the format requires one and the client named none."""
+    """The largest ``max_tokens`` it takes; sent, too, where the format requires one and the client named none."""
     cache_control: bool = True
     """Anthropic: takes cache_control marks."""
     structured: bool = True
@@ -344,10 +344,16 @@ class Asked(NamedTuple):
     """32 hexadecimal digits, the relay's own id of the request; ids in the answer are made of it."""
     created: int
     """Unix time in seconds."""
-    input_estimate: int = 0
-    """Tokens of the request, estimated, for formats that tell them before the upstream has."""
     upstream: str = ""
     """The upstream's name; marks reasoning so that it is sent back to the same one."""
+    estimate: Callable[[], int] = int
+    """Tells the tokens of the request, estimated, for formats that tell them before the upstream has, and for
+    upstreams that never do; called when it is needed, because a large request takes a part of a millisecond."""
+
+    @property
+    def input_estimate(self) -> int:
+        """0 when nothing is known."""
+        return self.estimate()
 
 
 class BadRequest(CcsetupError):

@@ -39,6 +39,7 @@ LOSSES: Mapping[str, str] = {
     "effort_max": "The effort max is asked for as xhigh.",
     "cache_control": "Cache marks are left out: the provider caches by itself.",
     "foreign_reasoning": "Thinking that OpenAI did not encrypt is not sent to OpenAI.",
+    "reasoning_seal": "The signature of thinking is left out: another provider made it.",
     "redacted_reasoning": "Thinking whose text its provider keeps to itself is left out.",
     "hosted_tool": "The provider does not have this tool.",
     "tool_choice_gone": "The tool that had to be called is not offered.",
@@ -308,26 +309,19 @@ class _InputWriter:
     def _assistant(self, parts: tuple[Part, ...], where: str, calls: int) -> int:
         """Write what an assistant did; return the number of calls so far."""
         last = max((at for at, part in enumerate(parts) if not isinstance(part, Reasoning)), default=-1)
-        texts: list[dict[str, Any]] = []
         for at, part in enumerate(parts):
             if isinstance(part, Text):
+                # As plain text: servers that check items with OpenAI's types want an id with a list of parts.
                 if part.text:
-                    texts.append({"type": "output_text", "text": part.text})
-                continue
-            if isinstance(part, (Image, File)):
+                    self._items.append({"type": "message", "role": "assistant", "content": part.text})
+            elif isinstance(part, (Image, File)):
                 self._losses.append(Loss(f"{where}.content[{at}]", "image"))
-                continue
-            if texts:
-                self._items.append({"type": "message", "role": "assistant", "content": texts})
-                texts = []
-            if isinstance(part, Reasoning):
+            elif isinstance(part, Reasoning):
                 # OpenAI refuses reasoning that nothing follows: "without its required following item".
                 self._reasoning(part, f"{where}.content[{at}]", follows=at < last)
             elif isinstance(part, ToolCall):
                 self._call(part, self._calls[calls])
                 calls += 1
-        if texts:
-            self._items.append({"type": "message", "role": "assistant", "content": texts})
         return calls
 
     def _reasoning(self, part: Reasoning, where: str, *, follows: bool) -> None:
@@ -338,6 +332,8 @@ class _InputWriter:
         if not (part.text or encrypted):
             self._losses.append(Loss(where, "redacted_reasoning"))
             return
+        if part.signature and not reasoning.is_mark(part.signature):
+            self._losses.append(Loss(where, "reasoning_seal"))
         item: dict[str, Any] = {"type": "reasoning", "summary": []}
         if part.id:
             item["id"] = part.id

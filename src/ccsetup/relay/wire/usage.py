@@ -8,6 +8,7 @@ from ccsetup.relay.wire.messages import Usage
 
 _LARGEST = 1 << 53
 _PLAIN = {"input_tokens", "output_tokens"}
+_PLAIN_CHAT = {"prompt_tokens", "completion_tokens", "total_tokens"}
 
 
 def read(value: Any) -> Optional[Usage]:
@@ -18,9 +19,15 @@ def read(value: Any) -> Optional[Usage]:
     """
     if not isinstance(value, dict) or not value:
         return None
-    if value.keys() <= _PLAIN:
-        new, output = value.get("input_tokens"), value.get("output_tokens")
-        if type(new) is int and type(output) is int and 0 < new < _LARGEST and 0 < output < _LARGEST:
+    keys = value.keys()
+    if keys <= _PLAIN or keys == _PLAIN_CHAT:  # nothing of a cache or of thinking
+        new, output = (
+            (value["prompt_tokens"], value["completion_tokens"])
+            if "prompt_tokens" in value
+            else (value.get("input_tokens"), value.get("output_tokens"))
+        )
+        sound = type(new) is int and type(output) is int and 0 < new < _LARGEST and 0 < output < _LARGEST
+        if sound and value.get("total_tokens") in (None, new + output):
             return Usage(new, output)
     details = _mapping(value, "prompt_tokens_details", "input_tokens_details")
     thought = _mapping(value, "completion_tokens_details", "output_tokens_details")

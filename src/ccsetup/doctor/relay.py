@@ -1,0 +1,73 @@
+"""Checks of the relay's files, and that it runs where a client needs it.  Whoever has no relay is asked for nothing."""
+
+from __future__ import annotations
+
+import sys
+from typing import Iterator
+
+from ccsetup.clients import CLIENTS
+from ccsetup.doctor.house import Finding, House, Protect
+from ccsetup.documents import relayrefs
+from ccsetup.documents.edit import lookup
+from ccsetup.documents.relayrefs import Reference
+from ccsetup.errors import DocumentError
+from ccsetup.i18n import _
+from ccsetup.model import CLIENT_NAMES
+from ccsetup.profiles import RELAY
+
+
+def references(house: House) -> list[Reference]:
+    """Return where ``relay.yaml`` takes its keys from; nothing of a file that cannot be read."""
+    path = house.paths.relay_config
+    try:
+        return relayrefs.read(house.text(path), house.paths.short(path))
+    except DocumentError:
+        return []
+
+
+def config(house: House) -> Iterator[Finding]:
+    """What keeps the relay from using its configuration, and keys in it that are not there."""
+    path = house.paths.relay_config
+    if not house.exists(path) and path not in house.unreadable:
+        return  # the relay may have another one, by --config
+    why, line = house.facts.relay.problem()
+    if why:
+        yield Finding("problem", why, _("Correct it, then run: ccsetup relay check"), path, line)
+    saved = ", ".join(n for n in house.profiles if n != RELAY) or "-"
+    for one in references(house):
+        if one.kind == "profile" and one.value not in house.profiles:
+            text = _("Upstream '{upstream}' has its key from profile '{name}', which there is not.").format(
+                upstream=one.upstream, name=one.value
+            )
+            fix = _("Save it again with ccsetup init -n {name}, or name another one there. Saved: {saved}").format(
+                name=one.value, saved=saved
+            )
+            yield Finding("problem", text, fix, path, one.line)
+
+
+def runs(house: House) -> Iterator[Finding]:
+    state = house.data(house.paths.state, "json")
+    users = [c for c in CLIENT_NAMES if lookup(state, ("clients", c, "profile")) == RELAY]
+    if not users or RELAY not in house.profiles or house.facts.relay.runs():
+        return
+    text = _("{clients} cannot work: the profile is 'relay', and the relay does not run.").format(
+        clients=", ".join(CLIENTS[c].TITLE for c in users)
+    )
+    yield Finding("problem", text, _("Run: ccsetup relay start, or ccsetup config-switch to another profile."))
+
+
+def modes(house: House) -> Iterator[Finding]:
+    """Files of the relay that others can read.  With a key in it, that is a problem: see ``files.modes``."""
+    if sys.platform == "win32":
+        return
+    paths = house.paths
+    told = {
+        paths.relay_config: _("Others on this machine can read which providers and keys the relay uses."),
+        paths.relay_keys: _("Others on this machine can read the names and limits of the relay's clients."),
+    }
+    inline = any(r.kind == "inline" for r in references(house))
+    for path, text in told.items():
+        if path == paths.relay_config and inline:
+            continue
+        if house.exists(path) and house.mode(path) > 0 and house.mode(path) & 0o077:
+            yield Finding("warning", text, _("Make it yours alone (mode 0600)."), path, 0, (Protect(path),))
