@@ -70,6 +70,7 @@ BAD = [
         '[profiles.x]\nprovider = "glm"\n[profiles.x.codex]\ncontext_window = "7"\n',
         "line 4: profiles.x.codex.context_window",
     ),
+    ('[profiles.x]\nprovider = "glm"\n[profiles.x.codex]\ntools = "some"\n', "line 4: profiles.x.codex.tools"),
     (
         '[profiles.x]\nprovider = "glm"\n[profiles.x.codex]\ncontext_window = true\n',
         "line 4: profiles.x.codex.context_window",

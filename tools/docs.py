@@ -247,19 +247,22 @@ def sessions(text: str) -> str:
                 run([sys.executable, "-m", "ccsetup", "relay", "stop", "--now"], home)
 
 
-def pages() -> Iterator[tuple[str, str]]:
-    """Yield every page that takes something from the program, as (path, text of today)."""
+def pages() -> Iterator[tuple[str, str, str]]:
+    """Yield every page that takes something from the program, as (path, text that was read, text of today)."""
     made: dict[str, Callable[[], str]] = {
         os.path.join(REFERENCE, "cli.md"): cli_page,
         os.path.join(REFERENCE, "providers.md"): providers_page,
         os.path.join(REFERENCE, "preset-format.md"): format_page,
     }
+    before = {path: _read(path) if os.path.exists(path) else "" for path in made}
     top = [os.path.join(ROOT, name) for name in ("README.md", "README.zh-CN.md")]
     for path in sorted([*top, *glob.glob(os.path.join(DOCS, "**", "*.md"), recursive=True)]):
         if os.path.exists(path) and not _read(path).startswith(GENERATED):
-            made[path] = functools.partial(sessions, _read(path))
+            before[path] = _read(path)
+            made[path] = functools.partial(sessions, before[path])
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # each page waits for the programs that it runs
-        yield from zip(made, pool.map(lambda make: make(), made.values()), strict=True)
+        for path, text in zip(made, pool.map(lambda make: make(), made.values()), strict=True):
+            yield path, before[path], text
 
 
 def main() -> None:
@@ -267,8 +270,7 @@ def main() -> None:
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 when a page is out of date")
     check = parser.parse_args().check
     stale = False
-    for path, text in pages():
-        before = _read(path) if os.path.exists(path) else ""
+    for path, before, text in pages():
         if "This is a bug in ccsetup" in text and "This is a bug in ccsetup" not in before:
             sys.exit(f"a command in {os.path.relpath(path, ROOT)} ends in a bug: nothing was written")
         if before == text:
@@ -280,6 +282,8 @@ def main() -> None:
 
             sys.stdout.writelines(list(difflib.unified_diff(before.splitlines(True), text.splitlines(True)))[:20])
             continue
+        if os.path.exists(path) and _read(path) != before:
+            sys.exit(f"{os.path.relpath(path, ROOT)} was edited meanwhile: run this again")
         os.makedirs(os.path.dirname(path), exist_ok=True)
         with open(path, "w", encoding="utf-8") as file:
             file.write(text)

@@ -112,9 +112,7 @@ def summaries(user_dir: str = "", folders: Folders = BUILT_IN) -> tuple[list[Pre
 def key_families(folders: Folders = BUILT_IN) -> list[tuple[str, KeyFamily]]:
     """Return (preset id, family) of every built-in preset, longest prefix first, to recognise a key."""
     pairs = [
-        (preset_id, _family(family))
-        for preset_id, entry in _index(folders).items()
-        for family in entry["key_families"]
+        (preset_id, _family(family)) for preset_id, entry in _index(folders).items() for family in entry["key_families"]
     ]
     return sorted(pairs, key=lambda pair: -len(pair[1].prefix))
 

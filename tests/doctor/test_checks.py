@@ -244,6 +244,7 @@ def test_managed(home: Path, tmp_path: Path) -> None:
     from ccsetup import disk, paths
     from ccsetup.doctor import look, repair
     from ccsetup.doctor.checks import examine
+    from ccsetup.doctor.house import Relay
     from ccsetup.draft import Draft
 
     etc = tmp_path / "etc"

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from ccsetup import paths, presets
 from ccsetup.doctor import repair
 from ccsetup.doctor.checks import examine
-from ccsetup.doctor.house import Facts
+from ccsetup.doctor.house import Facts, Relay
 from ccsetup.draft import Draft
 
 HOME = "/nowhere/home"
@@ -130,6 +130,7 @@ def facts() -> Facts:
         daemon=None,
         etc=os.path.join(HOME, "etc"),
         keyring=lambda name: None,
+        relay=Relay(lambda: False, lambda: ("", 0)),
     )
 
 

@@ -51,6 +51,26 @@ def test_order_keys_and_addresses() -> None:
     assert (own.endpoints, own.auth) == ({"anthropic": "https://x.example"}, "x-api-key")
 
 
+@pytest.mark.parametrize(
+    ("names", "search"),
+    [
+        (("openai", "cerebras"), "cached"),  # Codex's own default
+        (("glm",), "disabled"),
+        (("cerebras", "openai"), "disabled"),
+        (("claude",), "disabled"),
+        (("own",), "disabled"),
+    ],
+)
+def test_tools_of_codex(names: tuple[str, ...], search: str) -> None:
+    """Codex keeps its groups of tools, and its search where the first upstream can carry it out."""
+    codex = compose.relay_profile(made(*names), SAVED, presets.load, "http://127.0.0.1:5101").parts["codex"]
+    assert (codex.tools, codex.web_search) == ("all", search)
+    endpoint = profiles.codex_endpoint(
+        Profile("relay", "custom", "", "inline", "", {"codex": codex}), presets.load("custom")
+    )
+    assert (endpoint.extra_tools, endpoint.web_search) == (True, search)
+
+
 def test_a_key_never_goes_to_a_host_that_its_profile_does_not_name() -> None:
     """Whoever sells access under another address has keys of his own."""
     reseller, half = made("reseller", "half").upstreams

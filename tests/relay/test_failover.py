@@ -16,6 +16,7 @@ from ccsetup.relay.config import Config, Cooldown, KeyRef, Retry, Rule, Upstream
 from ccsetup.relay.failover import Ask, Choice, Failure, Pool, wire_for
 from ccsetup.relay.rules import DEFAULT_RULES
 from ccsetup.relay.store import Rest
+from ccsetup.relay.wire.messages import Dialect
 
 NOW = 1_800_000_000.0  # a Friday, 08:00 UTC
 ASK = Ask("anthropic", "claude-opus-5")
@@ -361,6 +362,15 @@ WIRES = [
 def test_the_format_is_the_clients_or_the_one_that_loses_least(asked: Any, has: Any, expected: str) -> None:
     one = upstream("a", endpoints=dict.fromkeys(has, "https://x.example"))
     assert wire_for(one, asked) == expected
+
+
+def test_openai_itself_is_asked_in_its_own_format() -> None:
+    """Only Responses carries its encrypted reasoning; other providers' Responses endpoints have the plain one."""
+    endpoints: Any = {"chat": "https://x.test/v1", "responses": "https://x.test/v1"}
+    openai = upstream("a", endpoints=endpoints, dialect={"responses": Dialect(official=True)})
+    assert wire_for(openai, "anthropic") == "responses"
+    assert wire_for(openai, "chat") == "chat"
+    assert wire_for(upstream("b", endpoints=endpoints), "anthropic") == "chat"
     choice = pool(one).turn(Ask(asked, "m"), NOW).next(NOW)
     assert choice is not None
     assert choice.wire == expected

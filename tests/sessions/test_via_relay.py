@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 from support import cc, clients
 from support.emulator import Emulator
+from support.scripted import Said, Scripted, Use, heard, steps
 
 CLAUDE, CODEX = "2.1.329", "0.169.0"
 
@@ -28,3 +30,37 @@ def test_one_command_makes_both_clients_work(home: Path) -> None:
             assert provider.leaks == []
         finally:
             cc.run(home, "relay", "stop", "--now")
+
+
+@pytest.mark.clients
+def test_codex_keeps_its_tools_where_only_functions_exist(home: Path, tmp_path: Path) -> None:
+    """The saved profile leaves Codex its groups of tools, which reach a Chat Completions upstream one by one.
+
+    Its agents are such a group (observed with 0.169); the search on the web, which only a provider could carry out,
+    stays off.
+    """
+    shell = Use("call_1", "exec_command", json.dumps({"cmd": "echo forty-two | tr a-z A-Z"}))
+    group = Use("call_2", "multi_agent_v1__close_agent", json.dumps({"target": "nobody"}))
+    with Scripted() as provider:
+        provider.think = steps(
+            Said("", "I run it.", (shell,)), Said("", "A group.", (group,)), Said("It says FORTY-TWO.")
+        )
+        address = ("-p", "custom", "-u", provider.url("chat"), "-M", "glm-5.3", "--context-window", "200000")
+        done = cc.run(home, "init", "-s", *address, "-k", "sk-one-0123456789", "-T", "codex", "--via-relay")
+        try:
+            assert done.ok, done
+            bare = ("-c", "features.plugins=false", "-c", "features.apps=false", "--sandbox", "danger-full-access")
+            result = clients.run_codex(CODEX, home, "Do it.", cwd=tmp_path, args=bare)
+        finally:
+            cc.run(home, "relay", "stop", "--now")
+        last = provider.requests[-1].json
+    assert result.ok, result
+    assert result.stdout.strip().endswith("It says FORTY-TWO."), result
+    results = {each[1]: each[2] for each in heard("chat", last) if each[0] == "result"}
+    assert "FORTY-TWO" in results["call_1"]
+    assert "invalid agent id nobody" in results["call_2"]  # it came back to the tool of the group
+    assert {tool["type"] for tool in last["tools"]} == {"function"}
+    assert "multi_agent_v1__spawn_agent" in {tool["function"]["name"] for tool in last["tools"]}
+    config = (home / ".codex/config.toml").read_text()
+    assert 'web_search = "disabled"' in config
+    assert "[agents]" not in config

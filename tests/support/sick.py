@@ -22,6 +22,7 @@ CLAUDE_JSON = ".claude.json"
 CONFIG = ".codex/config.toml"
 AUTH = ".codex/auth.json"
 PROFILES = ".config/ccsetup/profiles.toml"
+RELAY = ".config/ccsetup/relay.yaml"
 
 CLAUDE_PATH = "/api/anthropic"
 CODEX_PATH = "/v1"
@@ -52,6 +53,19 @@ def config(
     """Return a config.toml that works, with changes."""
     return top + "\n" + table + name + url + wire + key + body + more
 
+
+def relay(key: str) -> str:
+    """Return a relay.yaml with one upstream, whose key is on line 5."""
+    return f"relay: 1\nupstreams:\n  - name: one\n    preset: glm\n    key: {key}\n"
+
+
+RELAYED = {
+    PROFILES: '[profiles.relay]\nprovider = "custom"\nkey_storage = "inline"\n'
+    '[profiles.relay.codex]\nurl = "http://127.0.0.1:9/v1"\nprimary_model = "m"\n',
+    ".config/ccsetup/keys/relay": KEY,
+    ".local/state/ccsetup/state.json": '{"clients": {"codex": {"profile": "relay"}}}',
+}
+"""A home where Codex uses the relay."""
 
 ONBOARDED = {CLAUDE_JSON: json.dumps({"hasCompletedOnboarding": True}) + "\n"}
 
@@ -723,6 +737,28 @@ CASES = [
         "warning",
     ),
     Case("file-modes", GOOD, SETTINGS, "Others on this machine", mode=0o644),
+    Case("file-modes", {RELAY: relay(f"{{inline: {KEY}}}")}, RELAY, "can read the key", mode=0o644, name="relay"),
+    Case(
+        "relay-config",
+        {RELAY: relay("{profile: gone}")},
+        RELAY + ":5",
+        "profile 'gone', which there is",
+        repaired=False,
+    ),
+    Case("relay-config", {RELAY: relay("{env: A}\n    speed: 3")}, RELAY + ":6", "speed", repaired=False, name="field"),
+    Case("relay-config", {RELAY: "upstreams: [\n"}, RELAY + ":2", "not valid YAML", repaired=False, name="syntax"),
+    Case("relay-runs", {**RELAYED, RELAY: relay("{env: A}")}, "", "the relay does not run", repaired=False),
+    Case("relay-runs", RELAYED, "", "the relay does not run", repaired=False, name="without-file"),
+    Case("relay-modes", {RELAY: relay("{env: A}")}, RELAY, "which providers", "warning", mode=0o644),
+    Case(
+        "relay-modes",
+        {RELAY: relay("{env: A}"), ".config/ccsetup/relay-keys.json": '{"keys": []}'},
+        ".config/ccsetup/relay-keys.json",
+        "names and limits",
+        "warning",
+        mode=0o640,
+        name="keys",
+    ),
     Case(
         "backups",
         {".claude/settings.json.bak": settings(), ".codex/backup/1/auth.json": json.dumps({"x": KEY})},

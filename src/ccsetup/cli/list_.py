@@ -91,16 +91,15 @@ def show(name: str, context: Context, clients: Sequence[ClientName], *, presets_
             )
         )
         if any(p["by_relay"] for p in result["presets"]):
-            _output.line(_("* by the relay, which translates: add --via-relay"))
+            _output.line(_("relay: the other clients by the relay, which translates: add --via-relay"))
     _output.print_notes(context.notes)
     return 0
 
 
 def serves(clients: Sequence[ClientName], by_relay: Sequence[ClientName] = ()) -> str:
-    """Return *clients* for a column of a table; those *by_relay* have a star."""
-    marks = {**{c: "" for c in clients}, **{c: "*" for c in by_relay}}
+    """Return *clients* for a narrow column; for those that are *by_relay* it has one word."""
     short = {"claude-code": "claude", "codex": "codex"}
-    return " ".join(short[c] + marks[c] for c in CLIENT_NAMES if c in marks)
+    return " ".join([*(short[c] for c in CLIENT_NAMES if c in clients), *(["relay"] if by_relay else [])])
 
 
 def _print_profiles(

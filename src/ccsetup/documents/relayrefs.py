@@ -1,4 +1,7 @@
-"""Where ``relay.yaml`` takes its keys from, and the name of a saved profile in it.  Pure; knows no more of that file."""
+"""Where ``relay.yaml`` takes its keys from, and another name for a saved profile in it.
+
+Pure; knows no more of that file.
+"""
 
 from __future__ import annotations
 

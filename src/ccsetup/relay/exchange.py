@@ -44,10 +44,14 @@ if TYPE_CHECKING:
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 
+BODY_SECONDS = 60.0
+"""A client that sends nothing more of its request for so long is cut off."""
 _MAX_ERROR = 64 * 1024
 """Bytes of an upstream's error that are read."""
 _MAX_ANSWER = 64 << 20
-"""Bytes of an answer that is not a stream, and of what comes before a stream's first event."""
+"""Bytes of an answer that is not a stream."""
+_MAX_BEFORE = 4 << 20
+"""Bytes of a stream before its first event: comments, pings, heads."""
 _MAX_PIECE = 256 << 10
 """Bytes that are unpacked at a time."""
 _MAX_HELD = 1 << 20
@@ -156,7 +160,7 @@ class Exchange:
             task = self.task
             if self.gone and task is not None:
                 task.uncancel()
-            elif self.expired is not None and task is not None:  # the client did not take what it was sent
+            elif self.expired is not None and task is not None:  # the client neither sent nor took anything
                 task.uncancel()
                 self.gone = True
                 if protocol is not None:
@@ -263,8 +267,10 @@ class Exchange:
             if not message.get("more_body"):
                 if not pieces:
                     return bytes(piece)
+                self.deadline = _NEVER
                 pieces.append(piece)
                 return b"".join(pieces)
+            self.deadline = self.relay.loop.time() + BODY_SECONDS
             pieces.append(piece)
 
     # One attempt.
@@ -273,6 +279,7 @@ class Exchange:
         # The pool chose by the configuration of now, whatever it was when the request came.
         self.runtime = self.relay.runtime
         lane = self.runtime.lane(choice)
+        self.usage = Usage()  # what an earlier attempt began to tell is not this one's
         head = lane.heads[choice.key] if choice.key < len(lane.heads) else None
         if head is None:
             raise Unanswered(
@@ -292,7 +299,7 @@ class Exchange:
             )
             target = lane.target
             if same and self.scope.get("query_string"):
-                target = target + b"?" + self.scope["query_string"]
+                target += _query(self.scope["query_string"])
             headers = forwarded(self.scope["headers"], lane, head, same=same)
             now = self.relay.loop.time()
             self.deadline = min(now + (timeouts.first_byte or _NEVER), total)
@@ -464,7 +471,7 @@ class Exchange:
                 raise self._status(lane, tap.failed)
             held.append(piece)
             size += len(piece)
-            if size > _MAX_ANSWER:
+            if size > (_MAX_BEFORE if tap.at_boundary else _MAX_ANSWER):
                 raise UpstreamError("protocol", "nothing but comments")
             self.deadline = min(self.relay.loop.time() + (lane.upstream.timeouts.idle or _NEVER), total)
         turn.succeeded(time.time())
@@ -601,7 +608,7 @@ class Exchange:
                 if not begun:
                     held += out
                     size += len(piece)
-                    if size > _MAX_ANSWER:
+                    if size > (_MAX_BEFORE if decoder.at_boundary else _MAX_ANSWER):
                         raise UpstreamError("protocol", "nothing but comments")
                     self.deadline = min(loop_time() + idle, total)
                     continue
@@ -878,6 +885,12 @@ def _readable(answer: Answer) -> _Readable:
                 return _Unpacked(answer)
             raise UpstreamError("protocol", "the answer is compressed in an unknown way")
     return answer
+
+
+def _query(text: bytes) -> bytes:
+    """Return what of a request's query its upstream sees: Claude Code's ``beta=true``; others may hold a key."""
+    kept = [part for part in text.split(b"&") if part == b"beta=true"]
+    return b"?" + kept[0] if kept else b""
 
 
 def _end_of_events(text: bytes) -> int:

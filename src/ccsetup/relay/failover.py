@@ -113,6 +113,10 @@ _WIRES: Mapping[WireFormat, tuple[WireFormat, ...]] = {
 
 def wire_for(upstream: Upstream, asked: WireFormat) -> WireFormat:
     """Return the upstream's format for a request in *asked*: the same, or the one that loses least."""
+    if asked == "anthropic" and asked not in upstream.endpoints and "responses" in upstream.endpoints:
+        own = upstream.dialect.get("responses")
+        if own is not None and own.official:  # OpenAI keeps its reasoning from one turn to the next only there
+            return "responses"
     return next(wire for wire in _WIRES[asked] if wire in upstream.endpoints)
 
 

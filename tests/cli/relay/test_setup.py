@@ -178,9 +178,10 @@ def test_doctor_is_content_with_the_relay(two: Path) -> None:
     finally:
         cc.run(two, "relay", "stop", "--now")
     bad = {"problem", "warning"}
-    assert [c for c in after["checks"] if c.get("level") in bad] == [
-        c for c in before["checks"] if c.get("level") in bad
-    ]
+    found, known = ([c for c in said["checks"] if c["result"] in bad] for said in (after, before))
+    assert found == known
+    checks = {c["id"]: c["result"] for c in after["checks"]}
+    assert {checks[i] for i in ("relay-config", "relay-runs", "relay-modes")} == {"ok"}
 
 
 # relay import.
@@ -386,3 +387,48 @@ def test_dry_run_of_via_relay(home: Path) -> None:
     assert KEY not in shown.stdout
     assert cc.main(*VIA[:-1], "-k", KEY, "--check").rc == 4
     assert cc.files(home) == before
+
+
+# Profiles whose keys the relay uses.
+
+
+def test_rename_of_a_profile_that_the_relay_uses(two: Path) -> None:
+    """relay.yaml refers to the profile by its new name, all else in it stays; undo brings both back."""
+    assert cc.main("relay", "init", "--from-profiles", "glm,kimi", "--port", "6001").ok
+    before = cc.files(two)
+    done = cc.main("profile", "rename", "glm", "work")
+    assert done.ok, done
+    assert "~/.config/ccsetup/relay.yaml" in done.stdout + done.stderr
+    text = (two / CONFIG).read_text()
+    assert text == before[CONFIG].decode().replace("profile: glm", "profile: work")
+    checks = {c["id"]: c["result"] for c in cc.main("doctor", "--json").json["result"]["checks"]}
+    assert checks["relay-config"] == "ok"
+    assert cc.main("undo").ok
+    assert cc.files(two) == before
+
+
+def test_rename_where_the_file_cannot_be_changed(two: Path) -> None:
+    """What to write, and where, is said."""
+    text = 'relay: 1\nupstreams:\n  - name: a\n    preset: glm\n    key: {profile: "\\x67lm"}\n'
+    cc.put(two, {CONFIG: text})
+    done = cc.main("profile", "rename", "glm", "work")
+    assert done.ok, done
+    assert "relay.yaml:5" in done.stdout + done.stderr
+    assert "work there" in done.stdout + done.stderr
+    assert (two / CONFIG).read_text() == text
+
+
+@pytest.mark.parametrize("argv", [("profile", "rm", "kimi", "-y"), ("key", "rm", "kimi", "-y")])
+def test_removal_of_a_key_that_the_relay_uses(two: Path, argv: tuple[str, ...]) -> None:
+    """The file and the line that lose their key are named; another profile is removed without a word."""
+    assert cc.main("relay", "init", "--from-profiles", "glm,kimi", "--port", "6001").ok
+    line = next(n for n, row in enumerate((two / CONFIG).read_text().split("\n"), 1) if "profile: kimi" in row)
+    done = cc.main(*argv, "--json")
+    assert done.ok, done
+    warnings = [n["text"] for n in done.json["notes"] if n["level"] == "warning"]
+    assert [w for w in warnings if f"relay.yaml:{line}: upstream 'kimi'" in w] == warnings
+    assert len(warnings) == 1
+    assert cc.main("init", "-s", "-p", "qwen", "-k", KEY, "--no-activate").ok
+    assert "relay.yaml" not in cc.main("profile", "rm", "qwen", "-y").stderr
+    cc.put(two, {CONFIG: "upstreams: [\n"})
+    assert "cannot be told" in cc.main("profile", "rm", "glm", "-y").stderr

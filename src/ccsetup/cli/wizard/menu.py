@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any, Sequence
 
 from ccsetup import disk, i18n
@@ -37,7 +38,7 @@ def show() -> int:
         if chosen == "key":
             name = _profile(context, prompter, [])
             return run_command(["key", "set", name])
-        return run_command(["--help"] if chosen == "help" else [chosen])
+        return run_command(["--help"] if chosen == "help" else chosen.split())
 
 
 def _options(context: Context, seen: look.Seen) -> list[Option]:
@@ -48,6 +49,7 @@ def _options(context: Context, seen: look.Seen) -> list[Option]:
         out.append(Option("test", _("Test what the clients use"), "ccsetup test"))
     if seen.profiles:
         out.append(Option("key", _("Change a key"), "ccsetup key set"))
+    out += _relay(context, seen)
     out.append(Option("list", _("Show profiles and providers"), "ccsetup list"))
     if any(not r.undone_by for r in disk.history(context.paths.state_dir)):
         out.append(Option("undo", _("Take the last change back"), "ccsetup undo"))
@@ -56,6 +58,20 @@ def _options(context: Context, seen: look.Seen) -> list[Option]:
     out.append(Option("help", _("Show all commands"), "ccsetup --help"))
     out.append(Option("quit", _("Quit")))
     return out
+
+
+def _relay(context: Context, seen: look.Seen) -> list[Option]:
+    """Offer what there is to do with the relay, where there is one, or several providers to put behind one."""
+    if os.path.exists(context.paths.relay_config) or os.path.exists(context.paths.relay_run):
+        from ccsetup.cli.relay import _base
+        from ccsetup.relay import control
+
+        if control.alive(_base.here(context)) is not None:
+            return [Option("relay status", _("See how the relay is"), "ccsetup relay status")]
+        return [Option("relay start", _("Start the relay"), "ccsetup relay start")]
+    if len(seen.profiles) < 2:
+        return []
+    return [Option("relay init", _("Put several providers behind one address"), "ccsetup relay init")]
 
 
 def _language(context: Context, prompter: Prompter) -> None:

@@ -31,7 +31,15 @@ try:
 except ImportError:
     loads, dumps = _plain_loads, _plain_dumps
 else:
-    loads, dumps = orjson.loads, orjson.dumps
+    _quick = orjson.dumps
+
+    def _dumps(value: Any) -> bytes:
+        try:
+            return _quick(value)
+        except TypeError:  # a number of more than 64 bits, or half a surrogate pair, which clients do send
+            return _plain_dumps(value)
+
+    loads, dumps = orjson.loads, _dumps
 
 
 def request(body: Union[bytes, Mapping[str, Any]]) -> Mapping[str, Any]:

@@ -440,11 +440,8 @@ def read_answer(body: bytes) -> list[Event]:
     if response.get("error") or response.get("status") == "failed":
         return [Failed(errors.from_value(response))]
     if not isinstance(response.get("output"), list):
-        return [
-            Failed(
-                WireError("server", "The upstream's answer is not one of OpenAI Responses.", errors.status_of("cut"))
-            )
-        ]
+        message = "The upstream's answer is not one of OpenAI Responses."
+        return [Failed(errors.error_in(value) or WireError("server", message, errors.status_of("cut")))]
     if response.get("status") in ("queued", "in_progress", "cancelled"):
         return [Failed(WireError("cut", f"The upstream's answer is {response['status']}.", errors.status_of("cut")))]
     reader._finish(response, out)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any, Iterator, Mapping, Optional, Union
 
 from ccsetup.relay.wire import codec, reasoning
@@ -595,7 +594,7 @@ def _whole(body: Mapping[str, Any], name: str) -> Optional[int]:
     value = _number(body, name)
     if value is None:
         return None
-    if not math.isfinite(value) or value != int(value):
+    if not abs(value) < 2**53 or value != int(value):
         raise BadRequest(f"{name} has to be a whole number.", name)
     return int(value)
 

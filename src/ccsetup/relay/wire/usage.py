@@ -21,13 +21,15 @@ def read(value: Any) -> Optional[Usage]:
         return None
     keys = value.keys()
     if keys <= _PLAIN or keys == _PLAIN_CHAT:  # nothing of a cache or of thinking
-        new, output = (
-            (value["prompt_tokens"], value["completion_tokens"])
-            if "prompt_tokens" in value
-            else (value.get("input_tokens"), value.get("output_tokens"))
-        )
-        sound = type(new) is int and type(output) is int and 0 < new < _LARGEST and 0 < output < _LARGEST
-        if sound and value.get("total_tokens") in (None, new + output):
+        new = value.get("prompt_tokens" if "prompt_tokens" in value else "input_tokens")
+        output = value.get("completion_tokens" if "completion_tokens" in value else "output_tokens")
+        if (
+            type(new) is int
+            and type(output) is int
+            and 0 < new < _LARGEST
+            and 0 < output < _LARGEST
+            and value.get("total_tokens") in (None, new + output)
+        ):
             return Usage(new, output)
     details = _mapping(value, "prompt_tokens_details", "input_tokens_details")
     thought = _mapping(value, "completion_tokens_details", "output_tokens_details")
