@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from support import cc, clients
+from support.emulator import Emulator
 from support.provider import Provider
 from support.terminal import Terminal, machine_with_clients
 
@@ -86,6 +87,79 @@ def test_the_wizard_does_what_its_command_line_does(
     holding = [name for name, data in cc.files(home).items() if KEY.encode() in data]
     assert holding
     assert all(stat.S_IMODE((home / name).stat().st_mode) == 0o600 for name in holding)
+
+
+def test_a_provider_that_needs_the_relay(home: Path, tmp_path: Path, machine: dict[str, str]) -> None:
+    """From the list to a relay that runs and is tested, and a command that writes the same."""
+    with Emulator("siliconflow") as vendor:
+        preset = {".config/ccsetup/presets/siliconflow.yaml": vendor.preset_yaml}
+        cc.put(home, preset)
+        try:
+            with Terminal(home, "init", env=machine, size=(24, 200)) as terminal:
+                go(terminal, [
+                    ("Which client", UP + ENTER),
+                    ("Provider", "siliconflow" + ENTER),
+                    ("Use the relay?", ENTER),
+                    ("Which site", ENTER),
+                    ("Key for SiliconFlow", vendor.key + ENTER),
+                    ("Model", ENTER),
+                    ("Where is the key", ENTER),
+                    ("Write these", ENTER),
+                    ("Ask the provider", ENTER),
+                ])  # fmt: skip
+                assert terminal.ends() == 0, terminal.text
+            status = cc.run(home, "relay", "status", "--json").json
+        finally:
+            cc.run(home, "relay", "stop", "--now")
+        assert "Codex cannot speak to SiliconFlow directly" in terminal.text
+        assert "Codex uses provider 'siliconflow' through the relay." in terminal.text
+        assert "Start it with: codex" in terminal.text
+        assert vendor.key not in terminal.text
+        assert vendor.calls, "the test that was offered asks the provider"
+        assert [u["name"] for u in status["result"]["upstreams"]] == ["siliconflow"]
+        argv = same(terminal)
+        assert argv[-3:] == ["--via-relay", "-k", "-"]
+        other = tmp_path / "other"
+        cc.put(other, preset)
+        again = cc.run(other, *argv, "--no-start", env=machine, stdin=vendor.key + "\n")
+        assert again.ok, again
+        assert set(cc.files(home)) == set(cc.files(other))
+        same_text = [".config/ccsetup/relay.yaml", ".config/ccsetup/profiles.toml", ".config/ccsetup/keys/siliconflow"]
+        assert [cc.files(home)[n] for n in same_text] == [cc.files(other)[n] for n in same_text]
+
+
+def test_a_word_for_the_relay_before_the_questions(home: Path, machine: dict[str, str]) -> None:
+    """init --via-relay at a terminal asks for what is missing, and takes the relay for said; --no-start stays."""
+    with Terminal(home, "init", "--via-relay", "--no-start", "-p", "cerebras", "-T", "codex", env=machine) as terminal:
+        go(terminal, [
+            ("Key for Cerebras", KEY + ENTER), ("Model", ENTER), ("Where is the key", ENTER), ("Write these", ENTER),
+            ("Ask the provider", DOWN + ENTER),
+        ])  # fmt: skip
+        assert terminal.ends() == 0, terminal.text
+    assert "cannot speak" not in terminal.text
+    assert {"--via-relay", "--no-start"} <= set(same(terminal))
+    assert cc.run(home, "relay", "status").rc == 1
+    assert b"http://127.0.0.1" in cc.files(home)[".codex/config.toml"]
+
+
+def test_the_menu_offers_the_relay(home: Path, machine: dict[str, str]) -> None:
+    """With two providers to make one of them, then to start it, and its state while it runs."""
+    for name in ("glm", "kimi"):
+        assert cc.run(home, "init", "-s", "-p", name, "-k", KEY + name, env=machine).ok
+    with Terminal(home, env=machine) as terminal:
+        terminal.answer("Several providers behind one address", DOWN * 3 + ENTER)
+        go(terminal, [("Which one first", ENTER), ("asked next", ENTER)])
+        assert terminal.ends() == 0, terminal.text
+    assert (home / ".config/ccsetup/relay.yaml").exists()
+    try:
+        with Terminal(home, env=machine) as terminal:
+            terminal.answer("Start the relay", DOWN * 3 + ENTER)
+            assert terminal.ends() == 0, terminal.text
+        with Terminal(home, env=machine) as terminal:
+            terminal.answer("See how the relay is", DOWN * 3 + ENTER)
+            assert terminal.ends() == 0, terminal.text
+    finally:
+        cc.run(home, "relay", "stop", "--now")
 
 
 def test_undo_after_the_wizard(home: Path, machine: dict[str, str], provider: Provider) -> None:

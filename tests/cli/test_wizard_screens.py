@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from support import other_tools
+from support import cc, other_tools
 from support.screen import AVAILABLE, Screen
 from support.terminal import machine_with_clients
 
@@ -131,6 +131,25 @@ def test_a_key_of_another_family(start: Start, language: str) -> None:
     screen.shows(words["key"])
     screen.press("sk-kimi-0123456789abcdef", "Enter")
     check("family", language, screen.shows(words["looks"]))
+
+
+def test_a_provider_that_needs_the_relay(home: Path, start: Start, language: str) -> None:
+    """The question, where the key goes then, and what the menu offers of the relay."""
+    words = WORDS[language]
+    screen = start("init", "-p", "siliconflow", "-T", "all")
+    check("relay", language, screen.shows("SiliconFlow"))
+    screen.press("Enter")
+    screen.shows(words["site"])
+    screen.press("Enter")
+    screen.shows(words["key"])
+    screen.press(KEY, "Enter")
+    screen.shows(words["models"])
+    screen.press("Enter")
+    check("relay-storage", language, screen.shows(words["storage"]))
+    for name in ("glm", "kimi"):
+        assert cc.run(home, "init", "-s", "-p", name, "-k", KEY).ok
+    screen = start()
+    check("relay-menu", language, screen.shows(words["menu"]))
 
 
 def test_a_narrow_terminal(start: Start, language: str) -> None:

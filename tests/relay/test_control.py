@@ -123,7 +123,7 @@ def test_requests(at: Places, fake: subprocess.Popen[bytes]) -> None:
     assert control.status(running)["asked"][:3] == [
         ["/_relay/reload", None],
         ["/_relay/reset", {"upstream": "glm"}],
-        ["/_relay/log", {"id": "tom", "seconds": 5}],
+        ["/_relay/log", {"client": "tom", "seconds": 5}],
     ]
     with pytest.raises(CcsetupError, match="Something else answers"):
         control.status(running._replace(token="wrong"))

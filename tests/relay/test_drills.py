@@ -33,10 +33,14 @@ STATUS = {
     "402": 402,
     "403": 403,
     "quota-inside-200": 402,
+    "quota-with-figures": 402,
     "error-inside-200": 500,
 }
 """What the client gets in the end; 502 for all others, where HTTP went wrong or the answer was none."""
-TOLD = {"500", "503", "529", "429", "401", "402", "403", "quota-inside-200", "error-inside-200", "error-first"}
+TOLD = {"500", "503", "529", "429", "401", "402", "403", "quota-inside-200", "quota-with-figures"} | {
+    "error-inside-200",
+    "error-first",
+}
 """The upstream gave reasons, and the client hears them."""
 
 

@@ -363,6 +363,10 @@ def test_the_format_is_the_clients_or_the_one_that_loses_least(asked: Any, has: 
     one = upstream("a", endpoints=dict.fromkeys(has, "https://x.example"))
     assert wire_for(one, asked) == expected
 
+    choice = pool(one).turn(Ask(asked, "m"), NOW).next(NOW)
+    assert choice is not None
+    assert choice.wire == expected
+
 
 def test_openai_itself_is_asked_in_its_own_format() -> None:
     """Only Responses carries its encrypted reasoning; other providers' Responses endpoints have the plain one."""
@@ -371,9 +375,6 @@ def test_openai_itself_is_asked_in_its_own_format() -> None:
     assert wire_for(openai, "anthropic") == "responses"
     assert wire_for(openai, "chat") == "chat"
     assert wire_for(upstream("b", endpoints=endpoints), "anthropic") == "chat"
-    choice = pool(one).turn(Ask(asked, "m"), NOW).next(NOW)
-    assert choice is not None
-    assert choice.wire == expected
 
 
 # Reload and restart

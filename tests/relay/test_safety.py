@@ -178,16 +178,16 @@ def test_nothing_of_a_conversation_is_logged_unless_asked(world: World) -> None:
     for stream in (True, False):
         relay.post(PATHS["anthropic"], asking("anthropic", "m-anthropic", "my-private-words", stream=stream))
     relay.post(PATHS["anthropic"], b'{"model": "m", "messages": "my-private-words"')
-    relay.control("POST", "log", {"id": "somebody", "seconds": 60})
+    relay.control("POST", "log", {"client": "somebody", "seconds": 60})
     relay.post(PATHS["anthropic"], asking("anthropic", "m-anthropic", "my-private-words"))
     assert "my-private-words" not in relay.output
     assert "all is well" not in relay.output
-    relay.control("POST", "log", {"id": "local", "seconds": 60})
+    relay.control("POST", "log", {"client": "local", "seconds": 60})
     relay.post(PATHS["anthropic"], asking("anthropic", "m-anthropic", f"open-words {SECRETS['first']}", stream=True))
     drill.eventually(lambda: "open-words" in relay.output, "the request is logged")
     drill.eventually(lambda: "all is well" in relay.output, "the answer is logged")
     assert SECRETS["first"] not in relay.output
-    relay.control("POST", "log", {"id": "local", "seconds": 0})
+    relay.control("POST", "log", {"client": "local", "seconds": 0})
     relay.post(PATHS["anthropic"], asking("anthropic", "m-anthropic", "later-words"))
     assert "later-words" not in relay.output
 

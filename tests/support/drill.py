@@ -264,6 +264,17 @@ def _quota_inside(up: Upstream, kind: str, stream: bool, request: Request) -> Re
     return Response(200, (("Content-Type", "application/json"),), wire.encode(body))
 
 
+def _failed_with_figures(up: Upstream, kind: str, stream: bool, request: Request) -> Response:
+    """The same, with numbers of tokens, which otherwise tell an answer from an error."""
+    body = scripted.whole(kind, up.said)
+    if kind == "responses":
+        body |= {"status": "failed", "output": [], "error": {"code": "insufficient_quota", "message": KNOWN}}
+    else:
+        base = {"status_code": 1008, "status_msg": f"{KNOWN}: insufficient balance"}
+        body |= {"choices": None, "content": None, "base_resp": base}
+    return Response(200, (("Content-Type", "application/json"),), wire.encode(body))
+
+
 # Failures of a stream.
 
 Events = Callable[["Upstream", str, list[bytes]], Iterator[bytes]]
@@ -364,6 +375,7 @@ BEFORE: Mapping[str, Failure] = {
     "402": status(402, "insufficient_quota"),
     "403": status(403, "permission_error"),
     "quota-inside-200": _quota_inside,
+    "quota-with-figures": _failed_with_figures,
     "error-inside-200": status(500, claims=200),
     "redirect": _redirect,
     "empty-200": _plain(b""),

@@ -210,7 +210,8 @@ def command(
             )
         ]
 
-    if via_relay:
+    asks = not (skip_prompt or as_json or many or project) and _asks(context, entries, common, via_relay=via_relay)
+    if via_relay and not asks:
         from ccsetup.cli.relay import _via
 
         wanted = _via.Wanted(
@@ -228,11 +229,21 @@ def command(
         from ccsetup.cli import _project
 
         folder = _project.check(context)
-    if not (skip_prompt or as_json or many or project) and _asks(context, entries, common):
+    if asks:
         from ccsetup.cli import wizard
 
-        extra = wizard.Extra(dry=dry_run or check, check=check, verbose=verbose, codex_version=codex_version or "")
-        return wizard.run(context, entries[0].fields, common, repair=repair, extra=extra)
+        if via_relay:
+            from ccsetup.cli.relay import _base
+
+            _base.need_extra()
+        extra = wizard.Extra(
+            dry=dry_run or check,
+            check=check,
+            verbose=verbose,
+            codex_version=codex_version or "",
+            start=not no_start,
+        )
+        return wizard.run(context, entries[0].fields, common, repair=repair, extra=extra, via_relay=via_relay)
 
     names: list[str] = []
     here: list[str] = []
@@ -280,7 +291,7 @@ def command(
     )
 
 
-def _asks(context: Context, entries: list[Entry], common: Options) -> bool:
+def _asks(context: Context, entries: list[Entry], common: Options, *, via_relay: bool) -> bool:
     """Tell whether something is missing, and there is a person at a terminal who can be asked for it."""
     if not all(s is not None and s.isatty() for s in (sys.stdin, sys.stdout)):
         return False
@@ -289,7 +300,7 @@ def _asks(context: Context, entries: list[Entry], common: Options) -> bool:
         for request in as_requests(world, entries, common):
             profile = merge.merge(world, request)
             preset = world.load_preset(profile.provider)
-            for client in profile.parts:
+            for client in profile.parts if not via_relay else ():
                 (profiles.claude_endpoint if client == "claude-code" else profiles.codex_endpoint)(profile, preset)
     except Incomplete:
         return True

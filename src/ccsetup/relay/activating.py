@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from typing import TYPE_CHECKING, Callable, Optional
 
 from ccsetup.relay import activation
+from ccsetup.relay.answers import wrong_answer
 from ccsetup.relay.config import Upstream
-from ccsetup.relay.exchange import wrong_answer
 from ccsetup.relay.runtime import FORMATS, Lane, forwarded
 from ccsetup.relay.store import UsageRow
 from ccsetup.relay.upstream import UpstreamError
-from ccsetup.relay.wire import codec
 from ccsetup.relay.wire.messages import Conversation, Message, Text, Usage
 from ccsetup.relay.wire.tap import usage_of
 from ccsetup.relay.wire.tools import ToolNames
@@ -63,7 +61,7 @@ class Activations:
                     if activation.due(upstream.activation, upstream.zone, since, now) is not None:
                         task = asyncio.get_running_loop().create_task(self._activate(upstream.name))
                         self._running.add(task)
-                        task.add_done_callback(self._running.discard)
+                        task.add_done_callback(self._ended)
                     following.append(activation.next_run(upstream.activation, upstream.zone, now))
                 since = now
                 wait = min([_LONGEST_SLEEP, *(max(0.05, at - now) for at in following)])
@@ -76,6 +74,12 @@ class Activations:
         finally:
             for task in self._running:
                 task.cancel()
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            self._relay.log.bug(error)
 
     async def _activate(self, name: str) -> None:
         """Send one request with every key, and again with those that got no answer."""
@@ -135,9 +139,10 @@ class Activations:
         asked = Conversation(
             model_of(upstream), messages=(Message("user", (Text(upstream.activation.prompt),)),), max_tokens=MAX_TOKENS
         )
+        body: bytes
         body, _losses = FORMATS[lane.wire].write_request(asked, lane.dialect, ToolNames(()))
         headers = forwarded([(b"user-agent", b"ccsetup-relay")], lane, head, same=False)
-        answer = await self._relay.http.request(lane.origin, b"POST", lane.target, headers, codec.dumps(body))
+        answer = await self._relay.http.request(lane.origin, b"POST", lane.target, headers, body)
         try:
             raw = b""
             while len(raw) < _MOST and (piece := await answer.read()):

@@ -24,7 +24,7 @@ from ccsetup.relay.log import Log
 from ccsetup.relay.metrics import Metrics
 from ccsetup.relay.runtime import FORMATS, Runtime
 from ccsetup.relay.store import Spent, Store, UsageRow
-from ccsetup.relay.upstream import Http
+from ccsetup.relay.upstream import Answer, Http, UpstreamError
 from ccsetup.relay.wire import codec, tokens
 from ccsetup.relay.wire.messages import BadRequest, Usage, WireError
 
@@ -49,6 +49,8 @@ _HELLO = ("/", "/api", "/api/hello", "/api/api/hello")
 """What Claude Code asks before its first request (HEAD /, HEAD /api/hello; observed with 2.1.197 and 2.1.329)."""
 CONTROL = "/_relay/"
 
+LINGER = 1.0
+"""Seconds for the end of an answer after its last event."""
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -89,9 +91,10 @@ class Relay:
         self.control = Control()
         self.running: set[Exchange] = set()
         self.watched: dict[str, float] = {}
-        """Client names and request ids whose content is logged, and until when."""
+        """Clients, ``*`` for all, whose contents are logged, and until when."""
         self.ready = True
         self.started = time.time()
+        self._lingering: set[asyncio.Task[None]] = set()
         self._prefix = secrets.token_hex(8)
         self._count = 0
         self._hosts = _hosts(runtime)
@@ -210,9 +213,14 @@ class Relay:
         now = time.time()
         return accessing.refusal(client, self.store.spent(client.name, now), now)
 
-    def is_watched(self, client: str, request_id: str) -> bool:
-        until = max(self.watched.get(client, 0.0), self.watched.get(request_id, 0.0), self.watched.get("*", 0.0))
-        return until > time.time()
+    def is_watched(self, client: str) -> bool:
+        return max(self.watched.get(client, 0.0), self.watched.get("*", 0.0)) > time.time()
+
+    def linger(self, answer: Answer) -> None:
+        """Read what is left of an answer whose last event has come, so that its connection can be used again."""
+        task = self.loop.create_task(_read_out(answer))
+        self._lingering.add(task)
+        task.add_done_callback(self._lingering.discard)
 
     # Notes of exchanges.
 
@@ -337,7 +345,11 @@ class Relay:
             value = {}
         if action == "reload":
             problem = await self.control.reload() if self.control.reload is not None else ""
-            await _json(send, 409 if problem else 200, {"error": {"message": problem}} if problem else {"ok": True})
+            if problem:
+                await _json(send, 409, {"error": {"message": problem}})
+            else:
+                restart = {"restart": True} if self.control.last_reload.get("restart") else {}
+                await _json(send, 200, {"ok": True, **restart})
         elif action == "reset":
             name = str(value.get("upstream", ""))
             if name and name not in {u.name for u in self.runtime.config.upstreams}:
@@ -350,7 +362,7 @@ class Relay:
             if not isinstance(seconds, (int, float)) or not 0 <= seconds <= 86400:
                 await _json(send, 400, {"error": {"message": "seconds is a number from 0 to 86400."}})
                 return
-            self.watched[str(value.get("id", "*"))] = time.time() + seconds
+            self.watched[str(value.get("client", "*"))] = time.time() + seconds
             await _json(send, 200, {"ok": True})
         else:
             await _json(send, 200, {"ok": True})
@@ -370,6 +382,17 @@ class Relay:
             "problems": list(self.runtime.problems),
             "last_reload": dict(self.control.last_reload),
         }
+
+
+async def _read_out(answer: Answer) -> None:
+    try:
+        async with asyncio.timeout(LINGER):
+            while await answer.read():
+                pass
+    except (UpstreamError, TimeoutError):
+        pass
+    finally:
+        answer.close()
 
 
 def _hosts(runtime: Runtime) -> Optional[frozenset[str]]:

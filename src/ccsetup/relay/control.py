@@ -137,9 +137,9 @@ def stop(running: Running) -> dict[str, Any]:
     return _ask(running, "POST", "/_relay/stop")
 
 
-def log(running: Running, which: str, seconds: float) -> dict[str, Any]:
-    """Have it log the contents of requests of *which*, a request's id or a client's name, for *seconds*."""
-    return _ask(running, "POST", "/_relay/log", {"id": which, "seconds": seconds})
+def log(running: Running, client: str, seconds: float) -> dict[str, Any]:
+    """Have it log the contents of requests of *client*, the name of its key or ``*``, for *seconds*."""
+    return _ask(running, "POST", "/_relay/log", {"client": client, "seconds": seconds})
 
 
 def _ask(running: Running, method: str, path: str, body: Optional[Mapping[str, Any]] = None) -> dict[str, Any]:

@@ -8,20 +8,28 @@ from __future__ import annotations
 
 import asyncio
 import time
-import zlib
-from functools import lru_cache, partial
-from typing import TYPE_CHECKING, Any, Awaitable, Callable, Mapping, Optional, Protocol
+from typing import TYPE_CHECKING, Any, Awaitable, Callable, Mapping, Optional
 
 from ccsetup.model import WireFormat
-from ccsetup.relay import peek as peeking
 from ccsetup.relay.access import ClientKey
+from ccsetup.relay.answers import (
+    Readable,
+    end_of_events,
+    is_error,
+    is_stream,
+    passed,
+    readable,
+    seconds_of,
+    wants_no_reasoning,
+    wrong_answer,
+)
 from ccsetup.relay.failover import Ask, Choice, Failure, FailureKind
 from ccsetup.relay.protocol import answer as answer_at_once
 from ccsetup.relay.protocol import connection
+from ccsetup.relay.request import Request
 from ccsetup.relay.runtime import FORMATS, Lane, Runtime, forwarded
 from ccsetup.relay.store import UsageRow
 from ccsetup.relay.upstream import Answer, UpstreamError
-from ccsetup.relay.wire import adjust, codec, errors, reasoning, tokens
 from ccsetup.relay.wire.messages import (
     Asked,
     BadRequest,
@@ -52,8 +60,6 @@ _MAX_ANSWER = 64 << 20
 """Bytes of an answer that is not a stream."""
 _MAX_BEFORE = 4 << 20
 """Bytes of a stream before its first event: comments, pings, heads."""
-_MAX_PIECE = 256 << 10
-"""Bytes that are unpacked at a time."""
 _MAX_HELD = 1 << 20
 """Bytes of one event that wait for its end."""
 _MAX_WATCHED = 1 << 20
@@ -61,8 +67,6 @@ _NEVER = float("inf")
 _UPSTREAMS_FAULT = ("server", "overloaded", "timeout", "cut")
 """Errors inside an answer that count toward the upstream's rest."""
 
-_PASSED = frozenset((b"request-id", b"x-request-id", b"retry-after", b"openai-processing-ms", b"openai-model"))
-_PASSED_BEGINS = (b"anthropic-ratelimit-", b"x-ratelimit-")
 _STREAM_HEAD = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-cache"),
@@ -109,6 +113,8 @@ class Exchange:
     tap: Optional[Tap] = None
     boundary = True
     """What went to the client ends between two events."""
+    lingering = False
+    """The upstream's answer is read to its end behind our back."""
     # What is noted at the end.
     attempts = 0
     choice: Optional[Choice] = None
@@ -118,10 +124,10 @@ class Exchange:
     first: Optional[float] = None
     usage = Usage()
     watched: Optional[list[bytes]] = None
-    # The neutral form of the request, made once when a translation needs it.
-    _conversation: Optional[Conversation] = None
-    _names: Optional[ToolNames] = None
+    request: Optional[Request] = None
+    """None before it has come, and again when an answer has begun."""
     _asked: Optional[Asked] = None
+    """For the writer, when the answer is translated."""
 
     def __init__(
         self,
@@ -186,8 +192,7 @@ class Exchange:
     async def _serve(self) -> None:
         relay = self.relay
         try:
-            body = await self._body()
-            peek = peeking.peek(self.wire, body, conversation=self.runtime.several)
+            request = Request(self.wire, await self._body(), several=self.runtime.several)
         except BadRequest as bad:
             await self.refuse(_invalid(bad))
             return
@@ -196,12 +201,13 @@ class Exchange:
             return
         if self.gone:
             raise asyncio.CancelledError
-        self.model = peek.model
-        self.stream = peek.stream
+        self.request = request
+        self.model = request.peek.model
+        self.stream = request.peek.stream
         client = self.client
         name = client.name if client is not None else ""
-        if relay.watched and relay.is_watched(name, self.id):
-            self.watched = [body]
+        if relay.watched and relay.is_watched(name):
+            self.watched = [request.body]
         if client is not None:
             refusal = relay.budget_refusal(client)
             if refusal is not None:
@@ -209,7 +215,9 @@ class Exchange:
                 return
             relay.store.reserve(name, self.time)
         allowed = frozenset(client.upstreams) if client is not None and client.upstreams else None
-        turn = relay.pool.turn(Ask(self.wire, peek.model, peek.conversation, allowed), self.time)
+        ask = Ask(self.wire, self.model, request.peek.conversation, allowed)
+        del request  # it is large, and only needed until an answer has begun
+        turn = relay.pool.turn(ask, self.time)
         last: Optional[Unanswered] = None
         try:
             while True:
@@ -219,7 +227,7 @@ class Exchange:
                 self.choice = choice
                 self.attempts += 1
                 try:
-                    await self._attempt(turn, choice, peek, body)
+                    await self._attempt(turn, choice)
                     return
                 except Unanswered as failed:
                     last = failed
@@ -247,7 +255,7 @@ class Exchange:
                         "warning", "answer broke off", id=self.id, upstream=choice.upstream.name, kind=broken.kind
                     )
                     return
-            await self._give_up(last, allowed, peek)
+            await self._give_up(last, ask)
         finally:
             turn.finished(time.time())
 
@@ -275,7 +283,7 @@ class Exchange:
 
     # One attempt.
 
-    async def _attempt(self, turn: Any, choice: Choice, peek: peeking.Peek, body: bytes) -> None:
+    async def _attempt(self, turn: Any, choice: Choice) -> None:
         # The pool chose by the configuration of now, whatever it was when the request came.
         self.runtime = self.relay.runtime
         lane = self.runtime.lane(choice)
@@ -292,14 +300,7 @@ class Exchange:
         total = self.relay.loop.time() + timeouts.total - spent if timeouts.total else _NEVER
         sanitized = choice.moved and lane.dialect.official
         while True:
-            sent = (
-                self._own_body(lane, choice, peek, body, sanitized)
-                if same
-                else self._translated_body(lane, choice, peek, sanitized)
-            )
-            target = lane.target
-            if same and self.scope.get("query_string"):
-                target += _query(self.scope["query_string"])
+            sent, target = self._for(lane, choice, sanitized)
             headers = forwarded(self.scope["headers"], lane, head, same=same)
             now = self.relay.loop.time()
             self.deadline = min(now + (timeouts.first_byte or _NEVER), total)
@@ -309,9 +310,10 @@ class Exchange:
             answer: Optional[Answer] = None
             try:
                 answer = await self.relay.http.request(lane.origin, b"POST", target, headers, sent)
+                del sent
                 if answer.status != 200:
                     await self._refused(lane, answer)
-                body_in = _readable(answer)
+                body_in = readable(answer)
                 if same:
                     await (self._pass_stream if self.stream else self._pass_whole)(turn, lane, answer, body_in, total)
                 else:
@@ -329,12 +331,26 @@ class Exchange:
                 self.task.uncancel()
                 raise self._unanswered(lane, kind, "it took too long") from None
             except Unanswered as failed:
-                if sanitized or not _wants_no_reasoning(failed.error):
+                if sanitized or not wants_no_reasoning(failed.error):
                     raise
                 sanitized = True
             finally:
-                if answer is not None:
+                if answer is not None and not self.lingering:
                     answer.close()
+
+    def _for(self, lane: Lane, choice: Choice, sanitized: bool) -> tuple[bytes, bytes]:
+        """Return body and target for *lane*."""
+        request = self.request
+        assert request is not None  # until an answer has begun, and then nobody is asked any more
+        target = request.target(lane, self.scope.get("query_string", b""))
+        if lane.wire == self.wire:
+            marks = self.runtime.config.cache_control_limit
+            return request.same(lane, choice, sanitized=sanitized, marks=marks), target
+        try:
+            self._asked = request.asked(choice, self.id, int(self.time))
+            return request.translated(lane, choice, sanitized=sanitized), target
+        except BadRequest as bad:
+            raise Unanswered(Failure("status", 400, "request"), _invalid(bad)) from None
 
     def _unanswered(self, lane: Lane, kind: str, detail: str) -> Unanswered:
         status = 504 if kind in ("first_byte", "idle") else 502
@@ -355,7 +371,7 @@ class Exchange:
         """Raise what an answer means whose status is not 200."""
         pieces, size = [], 0
         try:
-            body_in = _readable(answer)
+            body_in = readable(answer)
             while size < _MAX_ERROR:
                 piece = await body_in.read()
                 if not piece:
@@ -382,81 +398,29 @@ class Exchange:
         text = raw[:4096].decode("utf-8", "replace")
         failure = Failure("status", error.status, text or error.message, seconds_of(error.retry_after))
         own = b""
-        if raw and lane.wire == self.wire and error.kind != "context" and _is_error(self.wire, raw):
+        if raw and lane.wire == self.wire and error.kind != "context" and is_error(self.wire, raw):
             own = masked(raw.decode("utf-8", "replace")).encode()
-        lines = [(name, masked(value.decode("latin-1")).encode("latin-1")) for name, value in _passed(head or [])]
+        lines = [(name, masked(value.decode("latin-1")).encode("latin-1")) for name, value in passed(head or [])]
         return Unanswered(failure, error, own, lines)
-
-    # Requests.
-
-    def _own_body(self, lane: Lane, choice: Choice, peek: peeking.Peek, body: bytes, sanitized: bool) -> bytes:
-        """Return the client's bytes, or as few changes of them as the rules ask for."""
-        value: Optional[Mapping[str, Any]] = None
-        if sanitized:
-            value = adjust.without_reasoning(self.wire, peek.value())
-        elif _MARK in body:
-            value = adjust.without_reasoning(self.wire, peek.value(), ours_only=True)
-        if self.wire == "anthropic":
-            if not lane.dialect.system_between and b'"system"' in body:
-                value = adjust.system_in_front(value if value is not None else peek.value())
-            limit = self.runtime.config.cache_control_limit
-            if limit and body.count(b'"cache_control"') > limit:
-                value = peeking.drop_cache_control(value if value is not None else peek.value(), limit)
-        if value is not None and value is not peek.value():
-            return codec.dumps({**value, "model": choice.model})
-        if choice.model != peek.model:
-            return peeking.replace_model(body, choice.model, peek.span)
-        return body
-
-    def conversation(self, peek: peeking.Peek) -> Conversation:
-        """Return the neutral form of the request; BadRequest when it is not of its format."""
-        if self._conversation is None:
-            self._conversation = FORMATS[self.wire].read_request(peek.value())
-        return self._conversation
-
-    def _translated_body(self, lane: Lane, choice: Choice, peek: peeking.Peek, sanitized: bool) -> bytes:
-        try:
-            return self._translated(lane, choice, self.conversation(peek), sanitized)
-        except BadRequest as bad:
-            raise Unanswered(Failure("status", 400, "request"), _invalid(bad)) from None
-
-    def _translated(self, lane: Lane, choice: Choice, conversation: Conversation, sanitized: bool) -> bytes:
-        if self._names is None:
-            self._names = ToolNames.of(conversation)
-        names = self._names
-        self._asked = Asked(
-            conversation,
-            names,
-            self.id,
-            int(self.time),
-            choice.upstream.name,
-            partial(tokens.estimate, conversation),
-        )
-        # What was refused once is left out altogether, whoever made it.
-        name = "" if sanitized else choice.upstream.name
-        own = reasoning.for_upstream(conversation, name, moved=sanitized or choice.moved)._replace(model=choice.model)
-        out: bytes
-        out, _losses = FORMATS[lane.wire].write_request(own, lane.dialect, names)
-        return out
 
     # Answers in the client's own format.
 
-    async def _pass_whole(self, turn: Any, lane: Lane, answer: Answer, body_in: _Readable, total: float) -> None:
+    async def _pass_whole(self, turn: Any, lane: Lane, answer: Answer, body_in: Readable, total: float) -> None:
         raw = await self._whole(lane, body_in, total)
         usage = usage_of(self.wire, raw)
         if usage is not None:
             self.usage = usage
-        else:
+        if usage is None or b'"base_resp"' in raw or b'"failed"' in raw:  # figures come with errors as well
             error = wrong_answer(lane.wire, raw)
             if error is not None:
                 raise self._status(lane, error, raw, answer.headers)
         turn.succeeded(time.time())
         self._first()
-        head = [(b"content-type", b"application/json"), *_passed(answer.headers)]
+        head = [(b"content-type", b"application/json"), *passed(answer.headers)]
         await self._finish(200, head, raw)
 
-    async def _pass_stream(self, turn: Any, lane: Lane, answer: Answer, body_in: _Readable, total: float) -> None:
-        if not _is_stream(answer):
+    async def _pass_stream(self, turn: Any, lane: Lane, answer: Answer, body_in: Readable, total: float) -> None:
+        if not is_stream(answer):
             await self._stream_of_whole(turn, lane, body_in, total)
             return
         tap = Tap(self.wire)
@@ -485,7 +449,7 @@ class Exchange:
         kind = ""
         try:
             if not self.committed:
-                await self._commit(_passed(answer.headers))
+                await self._commit(passed(answer.headers))
             send = self.send
             while piece:
                 now = loop_time()
@@ -494,7 +458,7 @@ class Exchange:
                     piece, rest = rest + piece, b""
                 if not tap.at_boundary:
                     # Only whole events go out: half of one could neither be taken back nor followed by an error.
-                    end = _end_of_events(piece)
+                    end = end_of_events(piece)
                     if self.boundary or end:
                         piece, rest = piece[:end], piece[end:]
                     if len(rest) > _MAX_HELD:
@@ -533,7 +497,7 @@ class Exchange:
             if tap.failed.kind in _UPSTREAMS_FAULT:
                 raise Broken(tap.failed.kind)
 
-    async def _stream_of_whole(self, turn: Any, lane: Lane, body_in: _Readable, total: float) -> None:
+    async def _stream_of_whole(self, turn: Any, lane: Lane, body_in: Readable, total: float) -> None:
         """The upstream answers a stream's request with one JSON document: make the stream of it."""
         events = await self._events(lane, body_in, total)
         turn.succeeded(time.time())
@@ -547,15 +511,15 @@ class Exchange:
 
     # Answers in another format.
 
-    async def _translate_whole(self, turn: Any, lane: Lane, answer: Answer, body_in: _Readable, total: float) -> None:
+    async def _translate_whole(self, turn: Any, lane: Lane, answer: Answer, body_in: Readable, total: float) -> None:
         events = await self._events(lane, body_in, total)
         assert self._asked is not None
         out = FORMATS[self.wire].write_answer(events, self._asked)
         turn.succeeded(time.time())
         self._first()
-        await self._finish(200, [(b"content-type", b"application/json"), *_passed(answer.headers)], out)
+        await self._finish(200, [(b"content-type", b"application/json"), *passed(answer.headers)], out)
 
-    async def _events(self, lane: Lane, body_in: _Readable, total: float) -> list[Event]:
+    async def _events(self, lane: Lane, body_in: Readable, total: float) -> list[Event]:
         """Return the events of an answer that is one JSON document; Unanswered when it is an error in disguise."""
         raw = await self._whole(lane, body_in, total)
         events: list[Event] = FORMATS[lane.wire].read_answer(raw)
@@ -565,8 +529,8 @@ class Exchange:
             self._note_usage(event)
         return events
 
-    async def _translate_stream(self, turn: Any, lane: Lane, answer: Answer, body_in: _Readable, total: float) -> None:
-        if not _is_stream(answer):
+    async def _translate_stream(self, turn: Any, lane: Lane, answer: Answer, body_in: Readable, total: float) -> None:
+        if not is_stream(answer):
             await self._stream_of_whole(turn, lane, body_in, total)
             return
         assert self._asked is not None
@@ -619,7 +583,7 @@ class Exchange:
                     self._first()
                     self.deadline_kind = "idle"
                     if not self.committed:
-                        await self._commit(_passed(answer.headers))
+                        await self._commit(passed(answer.headers))
                     out = held + out
                 text = b"".join(out)
                 if text:
@@ -647,6 +611,9 @@ class Exchange:
             self.error = kind
             told = self._unanswered(lane, kind, "").error._replace(kind="cut")
             await self.send({"type": "http.response.body", "body": write(Failed(told)), "more_body": True})
+        elif piece and not self.error:
+            self.lingering = True
+            self.relay.linger(answer)
         await self._end()
         if kind or self.error in _UPSTREAMS_FAULT:
             raise Broken(kind or self.error)
@@ -663,7 +630,7 @@ class Exchange:
 
     # Toward the client.
 
-    async def _whole(self, lane: Lane, body_in: _Readable, total: float) -> bytes:
+    async def _whole(self, lane: Lane, body_in: Readable, total: float) -> bytes:
         pieces: list[bytes] = []
         size = 0
         idle = lane.upstream.timeouts.idle or _NEVER
@@ -679,6 +646,7 @@ class Exchange:
             pieces.append(piece)
 
     def _first(self) -> None:
+        self.request = None
         if self.first is None:
             self.first = time.perf_counter() - self.began
 
@@ -753,19 +721,18 @@ class Exchange:
             self.status = self.status or error.status
         self.error = noted
 
-    async def _give_up(self, last: Optional[Unanswered], allowed: Optional[frozenset[str]], peek: peeking.Peek) -> None:
+    async def _give_up(self, last: Optional[Unanswered], ask: Ask) -> None:
         if last is not None:
             error = last.error
             await self.refuse(error, last.raw, last.head)
             return
         now = time.time()
-        ask = Ask(self.wire, peek.model, peek.conversation, allowed)
         wait = self.relay.pool.wait(ask, now)
-        said = f"No upstream of the relay can take a request for '{peek.model}' now."
+        said = f"No upstream of the relay can take a request for '{ask.model}' now."
         retry = "" if wait is None else str(max(1, int(wait) + 1))
         reasons = [why for _upstream, why in self.relay.pool.candidates(ask, now)]
         if all(why in ("model", "not allowed", "disabled") for why in reasons):
-            said = f"No upstream of the relay serves '{peek.model}'."
+            said = f"No upstream of the relay serves '{ask.model}'."
             await self.refuse(WireError("not_found", said, 404, code="model_not_found"))
             return
         await self.refuse(WireError("overloaded", said, 503, retry))
@@ -853,125 +820,5 @@ class _TooLarge(Exception):
     pass
 
 
-class _Readable(Protocol):
-    async def read(self) -> bytes: ...
-
-
-class _Unpacked:
-    """The body of an answer that the upstream compressed although it was asked not to."""
-
-    def __init__(self, answer: Answer) -> None:
-        self._answer = answer
-        self._inflate = zlib.decompressobj(47)
-
-    async def read(self) -> bytes:
-        """Return at most ``_MAX_PIECE`` bytes, however well they were packed."""
-        while True:
-            packed = self._inflate.unconsumed_tail or await self._answer.read()
-            if not packed:
-                return b""
-            try:
-                plain: bytes = self._inflate.decompress(packed, _MAX_PIECE)
-            except zlib.error:
-                raise UpstreamError("protocol", "the answer is not compressed as it says") from None
-            if plain:
-                return plain
-
-
-def _readable(answer: Answer) -> _Readable:
-    for name, value in answer.headers:
-        if name == b"content-encoding" and value.strip().lower() not in (b"", b"identity"):
-            if value.strip().lower() in (b"gzip", b"deflate", b"x-gzip"):
-                return _Unpacked(answer)
-            raise UpstreamError("protocol", "the answer is compressed in an unknown way")
-    return answer
-
-
-def _query(text: bytes) -> bytes:
-    """Return what of a request's query its upstream sees: Claude Code's ``beta=true``; others may hold a key."""
-    kept = [part for part in text.split(b"&") if part == b"beta=true"]
-    return b"?" + kept[0] if kept else b""
-
-
-def _end_of_events(text: bytes) -> int:
-    """Return where the last event ends that is whole, 0 where none is."""
-    plain, carried = text.rfind(b"\n\n"), text.rfind(b"\n\r\n")
-    return max(plain + 2 if plain >= 0 else 0, carried + 3 if carried >= 0 else 0)
-
-
-_MARK = reasoning.PREFIX.encode()
-
-
-def wrong_answer(wire: str, raw: bytes) -> Optional[WireError]:
-    """Return the error that an answer with status 200 holds; None for an answer.
-
-    GLM, MiniMax and some gateways report errors that way.
-    """
-    try:
-        value = codec.loads(raw)
-    except (ValueError, RecursionError):
-        return WireError("server", "The upstream's answer is not JSON.", 502)
-    found = errors.error_in(value)
-    if found is not None:
-        return found
-    member = {"anthropic": "content", "responses": "output", "chat": "choices"}[wire]
-    if not isinstance(value, dict) or not isinstance(value.get(member), list):
-        return WireError("server", "The upstream's answer is of another format than its configuration says.", 502)
-    return None
-
-
-def _is_error(wire: str, raw: bytes) -> bool:
-    """Whether *raw* is an error as the format *wire* has it: a page or another provider's shape would not be read."""
-    try:
-        value = codec.loads(raw)
-    except ValueError:
-        return False
-    error = value.get("error") if isinstance(value, dict) else None
-    if not isinstance(error, dict) or not isinstance(error.get("message"), str):
-        return False
-    return bool(value.get("type") == "error" if wire == "anthropic" else value.get("object") != "response")
-
-
-def seconds_of(retry_after: str) -> Optional[float]:
-    """Return a Retry-After header in seconds; None when it says nothing."""
-    text = retry_after.strip()
-    if not text:
-        return None
-    try:
-        return max(0.0, float(text))
-    except ValueError:
-        pass
-    import email.utils
-
-    try:
-        return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - time.time())
-    except (TypeError, ValueError):
-        return None
-
-
 def _invalid(bad: BadRequest) -> WireError:
     return WireError("invalid_request", bad.message, 400, code=getattr(bad, "code", ""), param=bad.param)
-
-
-def _wants_no_reasoning(error: WireError) -> bool:
-    """Whether the upstream refused signatures or encrypted reasoning that it did not make."""
-    if error.status != 400:
-        return False
-    text = f"{error.code} {error.message}".lower()
-    return "invalid_encrypted_content" in text or ("signature" in text and "thinking" in text)
-
-
-def _is_stream(answer: Answer) -> bool:
-    for name, value in answer.headers:
-        if name == b"content-type":
-            return b"json" not in value.lower()
-    return True
-
-
-def _passed(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-    return [line for line in headers if line[0][:1] in b"raox" and _is_passed(line[0])]
-
-
-@lru_cache(512)
-def _is_passed(name: bytes) -> bool:
-    return name in _PASSED or name.startswith(_PASSED_BEGINS)

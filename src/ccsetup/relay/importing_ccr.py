@@ -43,7 +43,7 @@ def claude_code_router(data: bytes, name: str) -> tuple[Config, list[str]]:
     for kind in _BY_CONTENT:
         if routes[kind][0]:
             draft.note(
-                _("The route '{route}' looks into requests; here the model's name decides.  Ask for '{model}'.").format(
+                _("The route '{route}' looks into requests; here the model's name decides. Ask for '{model}'.").format(
                     route=kind, model=",".join(routes[kind])
                 )
             )

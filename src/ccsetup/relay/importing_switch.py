@@ -142,7 +142,7 @@ def _add(
         fields["activation"] = Activation((when,), open_days, model)
         draft.note(
             _(
-                "'{name}' is activated at {time}.  The other relay put this time off by a minute with each run: set it "
+                "'{name}' is activated at {time}. The other relay put this time off by a minute with each run: set it "
                 "back to what you once chose."
             ).format(name=said, time=when)
         )
@@ -221,7 +221,7 @@ def _rules(strategies: Mapping[str, Any], draft: Draft) -> list[Rule]:
         out.append(Rule("stop", network=tuple(kind for n in stopped for kind in _NETWORK[n])))
         draft.note(
             _(
-                "{errors} have the strategy 'normal_retry': the client gets the error at once, as before.  Remove the "
+                "{errors} have the strategy 'normal_retry': the client gets the error at once, as before. Remove the "
                 "row with 'network' from 'failures' to let the relay go on to the next upstream."
             ).format(errors=", ".join(stopped))
         )

@@ -40,6 +40,8 @@ TICK = 0.1
 """Seconds between two looks at deadlines, silent streams and the log."""
 FILES_EVERY = 1.0
 """Seconds between two looks at the files of the configuration."""
+FILES = 65_536
+"""Files that may be open, where the system lets us."""
 IDLE_CONNECTION = 120
 """Seconds that a client's idle connection stays open."""
 
@@ -62,6 +64,7 @@ class Settings(NamedTuple):
 def main(settings: Settings) -> int:
     """Run until told to stop.  CcsetupError when it cannot begin; nothing is changed then."""
     loaded = load(settings)
+    _allow_files()
     listener = _bind(loaded.config)
     try:
         loop_factory: Optional[Callable[[], asyncio.AbstractEventLoop]] = None
@@ -74,6 +77,18 @@ def main(settings: Settings) -> int:
     finally:
         listener.close()
     return 0
+
+
+def _allow_files() -> None:
+    """Raise the limit of open files, as nginx does: each stream needs two, and shells commonly allow 1,024."""
+    if sys.platform != "win32":
+        import resource
+
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        most = FILES if hard == resource.RLIM_INFINITY else min(hard, FILES)
+        if soft != resource.RLIM_INFINITY and soft < most:
+            with contextlib.suppress(OSError, ValueError):  # macOS has a limit of its own besides
+                resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 class Loaded(NamedTuple):
@@ -177,6 +192,8 @@ class _Server:
     def __init__(self, settings: Settings, loaded: Loaded, listener: socket.socket) -> None:
         self.settings = settings
         self.loaded = loaded
+        self.first = loaded.config
+        """Of the start: address, TLS files and store stay those."""
         self.listener = listener
         self.log = Log(sys.stderr, as_json=settings.as_json, level=settings.level)
         self.seen = self._versions()
@@ -191,7 +208,10 @@ class _Server:
         config, runtime, access = self.loaded
         loop = asyncio.get_running_loop()
         places = self.settings.places
-        places.make()
+        try:
+            places.make()
+        except OSError as error:  # the store says it as well, and goes on in memory
+            self.log.add("warning", "the state folder cannot be used", path=places.folder, reason=error.strerror)
         self.store = self._store(config)
         await self.store.open()
         self.pool = Pool(
@@ -267,18 +287,20 @@ class _Server:
     def _started(self, url: str) -> None:
         pid = os.getpid()
         listen = self.loaded.config.listen
-        control.announce(
-            self.settings.places,
-            control.Running(
-                pid,
-                control.born(pid),
-                url,
-                self.settings.places.config,
-                self.relay.control.token,
-                __version__,
-                listen.tls_cert,
-            ),
+        running = control.Running(
+            pid,
+            control.born(pid),
+            url,
+            self.settings.places.config,
+            self.relay.control.token,
+            __version__,
+            listen.tls_cert,
         )
+        try:
+            control.announce(self.settings.places, running)
+        except OSError as error:
+            problem = "run.json cannot be written: ccsetup relay status, reload and stop will not find this relay"
+            self.log.add("warning", problem, reason=error.strerror)
         self.log.add("info", "started", url=url, pid=pid, upstreams=len(self.loaded.config.upstreams))
         self.log.flush()
         # What is alive now stays: later collections need not look at it again.
@@ -323,10 +345,8 @@ class _Server:
                 problem = f"a bug of the relay: {type(error).__name__}"
                 self._reloaded(problem)
                 return problem
-            before, now = self.loaded.config, loaded.config
-            note = ""
-            if before.listen[:4] != now.listen[:4] or before.store != now.store:
-                note = "the address, TLS files and the store change at the next start"
+            first, now = self.first, loaded.config
+            restart = first.listen[:4] != now.listen[:4] or first.store != now.store
             changed = self._versions() != self.seen
             self.loaded = loaded
             if not changed:
@@ -335,16 +355,18 @@ class _Server:
             self.activations.changed()
             for problem in loaded.runtime.problems:
                 self.log.add("warning", "key", problem=problem)
-            self._reloaded("", note)
+            self._reloaded("", restart=restart)
             if announce:
                 self.store.announce()
             return ""
 
-    def _reloaded(self, problem: str, note: str = "") -> None:
-        self.relay.control.last_reload = {"time": time.time(), "ok": not problem, "problem": problem}
+    def _reloaded(self, problem: str, *, restart: bool = False) -> None:
+        said = {"time": time.time(), "ok": not problem, "problem": problem, "restart": restart}
+        self.relay.control.last_reload = said
         if problem:
             self.log.add("error", "reload refused, the old configuration stays", problem=problem)
         else:
+            note = "the address, TLS files and the store change at the next start" if restart else ""
             self.log.add("info", "reloaded", note=note)
         self.log.flush()
 

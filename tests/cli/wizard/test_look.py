@@ -62,7 +62,8 @@ def test_one_compact_screen(home: Path, context: Context, case: str, width: int)
 def test_what_is_broken_is_said(home: Path, context: Context, case: str, text: str) -> None:
     """The file, with the place in it, is on the first screen."""
     cc.put(home, BROKEN[case])
-    assert text in " ".join("\n".join(look.screen(look.around(context), context, 100)).split())
+    shown = "".join("".join(look.screen(look.around(context), context, 100)).split())  # a long path breaks anywhere
+    assert text.replace(" ", "") in shown
 
 
 def test_what_the_clients_use(home: Path, context: Context) -> None:

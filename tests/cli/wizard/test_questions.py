@@ -11,6 +11,7 @@ from support import cc, other_tools
 from ccsetup import actions, entries, presets
 from ccsetup.apiconfigs import Entry
 from ccsetup.cli._context import Context
+from ccsetup.cli.relay import _via
 from ccsetup.cli.wizard import command_line, look
 from ccsetup.cli.wizard.questions import LIVE, TYPE, Answers, Ask, Choose, Facts, Settled, next_step
 from ccsetup.entries import Options
@@ -26,7 +27,7 @@ def no_models(*_args: Any) -> list[Model]:
     raise CcsetupError("nobody is asked here")
 
 
-def facts(context: Context, *, keyring: bool = False) -> Facts:
+def facts(context: Context, *, keyring: bool = False, relay_problem: str = "") -> Facts:
     """Return what the wizard knows in the home of the test."""
     world = context.world()
     return Facts(
@@ -38,6 +39,7 @@ def facts(context: Context, *, keyring: bool = False) -> Facts:
         lambda name: bool(world.key(world.profiles[name])),
         lambda: keyring,
         no_models,
+        lambda: relay_problem,
     )
 
 
@@ -145,22 +147,107 @@ def test_a_key_for_another_site(context: Context) -> None:
     assert step.apply("keep").field("region") == "cn"
 
 
-def test_another_provider_that_does_not_serve_the_client(context: Context) -> None:
-    """Changing to a provider that cannot serve the client is not possible, and it is said why."""
-    step = next_step(facts(context), given(["codex"], "sk-ant-0123456789abcdef", provider="glm", region="cn"))
+def test_another_provider_that_needs_the_relay(context: Context) -> None:
+    """Changing to a provider that the client cannot speak to leads to the question about the relay."""
+    known = facts(context)
+    step = next_step(known, given(["codex"], "sk-ant-0123456789abcdef", provider="glm", region="cn"))
     assert isinstance(step, Choose)
-    assert step.options[0].disabled
-    assert step.default == "again"
+    assert step.id == "family"
+    step = next_step(known, step.apply("change"))
+    assert isinstance(step, Choose)
+    assert step.id == "relay"
+    assert "Codex cannot speak to Anthropic directly" in step.note
 
 
-def test_providers_that_do_not_serve_the_client(context: Context) -> None:
-    """They stay in the list, with the reason, and cannot be chosen."""
+NOWHERE = """\
+id: nowhere
+name: Nowhere
+description: {en: No address}
+regions:
+  - id: global
+    name: nowhere
+    claude-code: {unsupported: nobody}
+    codex: {unsupported: nobody}
+"""
+
+
+def test_providers_that_do_not_serve_the_client(context: Context, home: Path) -> None:
+    """Those that the relay can ask say so, behind the others; those that nobody can ask cannot be chosen."""
+    cc.put(home, {".config/ccsetup/presets/nowhere.yaml": NOWHERE})
     step = next_step(facts(context), given(["codex"]))
     assert isinstance(step, Choose)
-    refused = {o.value for o in step.options if o.disabled}
-    assert {"anthropic", "cerebras"} <= refused
-    assert not {"openai", "glm", "custom"} & refused
-    assert [o.value for o in step.options][-len(refused) :] == [o.value for o in step.options if o.disabled]
+    assert [o.value for o in step.options if o.disabled] == ["nowhere"] == [step.options[-1].value]
+    relayed = {o.value for o in step.options if "[by the relay]" in o.label + o.detail}
+    assert {"anthropic", "cerebras", "siliconflow"} <= relayed
+    assert not {"openai", "glm", "custom"} & relayed
+    assert {o.value for o in step.options[-len(relayed) - 1 : -1]} == relayed
+
+
+@pytest.mark.parametrize(
+    ("clients", "preset", "message"),
+    [
+        (["codex"], "siliconflow", "Codex cannot speak to SiliconFlow directly"),
+        (BOTH, "siliconflow", "Codex cannot speak to SiliconFlow directly"),
+        (BOTH, "cerebras", "Claude Code and Codex cannot speak to Cerebras directly"),
+        (["claude-code"], "openai", "Claude Code cannot speak to OpenAI directly"),
+    ],
+)
+def test_the_relay_is_offered(context: Context, clients: list[ClientName], preset: str, message: str) -> None:
+    """Whoever takes it comes to a command with --via-relay; the rest is asked as ever."""
+    step = next_step(facts(context), given(clients, provider=preset))
+    assert isinstance(step, Choose)
+    assert (step.id, step.default) == ("relay", "relay")
+    assert step.note.startswith(message)
+    answers, asked = walk(facts(context), given(clients, provider=preset))
+    assert asked[0] == "relay"
+    assert asked.count("relay") == 1
+    assert answers.via_relay
+    assert command_line(answers).endswith("--via-relay -k -")
+
+
+def test_the_relay_is_declined(context: Context) -> None:
+    """The clients that can do without it are set up, or another provider is asked for, without this one's key."""
+    known = facts(context)
+    answers, asked = walk(known, given(BOTH, provider="siliconflow"), relay="only")
+    assert answers.options.clients == ["claude-code"]
+    assert not answers.via_relay
+    assert asked[:3] == ["relay", "region", "key"]
+    step = next_step(known, given(BOTH, KEY, provider="siliconflow", region="cn"))
+    assert isinstance(step, Choose)
+    answers = step.apply("other")
+    assert answers.options.secret is None
+    step = next_step(known, answers)
+    assert isinstance(step, Choose)
+    assert step.id == "provider"
+    assert walk(known, answers, provider="glm")[0].fields == {"provider": "glm", "region": "cn"}
+    step = next_step(known, given(["codex"], provider="cerebras"))
+    assert isinstance(step, Choose)
+    assert [o.value for o in step.options] == ["relay", "other"]
+
+
+def test_the_relay_is_not_installed(context: Context) -> None:
+    """What has to be installed is said, and the way stays closed."""
+    step = next_step(facts(context, relay_problem="Install it with: pip."), given(BOTH, provider="siliconflow"))
+    assert isinstance(step, Choose)
+    assert step.note.endswith("this machine. Install it with: pip.")
+    assert step.options[0].disabled
+    assert step.default == "only"
+
+
+def test_a_site_that_needs_the_relay(context: Context) -> None:
+    """One plan of a provider may need it while another does not; it is asked after the site."""
+    known = facts(context)
+    answers, asked = walk(known, given(["codex"], provider="qwen"), region="coding-plan")
+    assert asked[:3] == ["region", "relay", "key"]
+    assert answers.via_relay
+    answers, asked = walk(known, given(["codex"], provider="qwen"), region="cn")
+    assert "relay" not in asked
+
+
+def test_storage_behind_the_relay(context: Context) -> None:
+    """No client has the key, so that it is in no client's settings."""
+    start = given(["codex"], KEY, provider="cerebras")._replace(via_relay=True, settled=frozenset({"model"}))
+    assert options(facts(context), start, "storage") == ["In a file of its own", "In $CEREBRAS_API_KEY"]
 
 
 def test_a_local_server_needs_no_key(context: Context) -> None:
@@ -251,7 +338,7 @@ SERVED = [
     pytest.param(summary.id, clients, id=f"{summary.id}-{'-'.join(clients)}")
     for summary in presets.summaries()[0]
     for clients in (["claude-code"], ["codex"], BOTH)
-    if set(clients) <= set(summary.clients)
+    if set(clients) <= {*summary.clients, *summary.by_relay}
 ]
 
 
@@ -270,8 +357,13 @@ def test_every_provider(context: Context, preset_id: str, clients: list[ClientNa
     assert len(asked) <= 10
 
     def act(world: World) -> None:
-        actions.init(world, entries.requests(world, [Entry(answers.fields, "")], answers.options))
+        if answers.via_relay:
+            _via.draft(context, world, [Entry(answers.fields, "")], answers.options, activate=True, repair=False)
+        else:
+            actions.init(world, entries.requests(world, [Entry(answers.fields, "")], answers.options))
 
+    needed = not set(clients) <= set(next(s for s in known.seen.summaries if s.id == preset_id).clients)
+    assert answers.via_relay == needed
     _result, changes = context.run("init", act, dry=True)
     assert changes
     told = command_line(answers)

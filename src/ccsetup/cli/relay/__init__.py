@@ -29,7 +29,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "logs": ("service", "logs", _("Show what the relay in the background wrote.")),
     "reload": ("steer", "reload", _("Have the relay read its configuration and keys again.")),
     "reset": ("steer", "reset", _("Let upstreams that rest after failures be asked again.")),
-    "log": ("steer", "log", _("Have the contents of one client's or one conversation's requests logged for a while.")),
+    "log": ("steer", "log", _("Have prompts and answers of one client, or of all, logged for a while.")),
     "check": ("check", "command", _("Test the configuration and every upstream, and show which way requests take.")),
     "stats": ("stats", "command", _("Show requests, tokens and cost.")),
     "key": ("key", "app", _("Make, list and revoke the keys of the relay's clients.")),

@@ -17,7 +17,7 @@ from ccsetup.profiles import RELAY, Part, Profile, printable
 from ccsetup.relay import access, compose, control
 from ccsetup.relay.config import Config, Listen
 from ccsetup.relay.places import Places
-from ccsetup.relay.places import url as address
+from ccsetup.relay.places import url as url_of
 from ccsetup.world import World
 
 LOCAL = "local"
@@ -39,11 +39,7 @@ def clients(
     *parts* say which models clients ask for; the others go on as before, or with *anew* ask for those of the first
     upstream.
     """
-    there = config.listen
-    # A certificate is good for a name, not for an address of this machine.
-    host = there.names[0] if there.tls_cert and there.names else there.host
-    url = address(host, there.port, tls=bool(there.tls_cert))
-    made = _profile(context, world, config, url)
+    made = _profile(context, world, config, address(config.listen))
     old = world.profiles.get(RELAY)
     kept = {c: p._replace(context_window=0) for c, p in old.parts.items()} if old is not None and not anew else {}
     asked = {**kept, **parts}
@@ -53,6 +49,13 @@ def clients(
     secret = _key(context, world, at, made)
     context.secrets.add(secret.reveal())
     return actions.put(world, made, secret, activate)
+
+
+def address(there: Listen) -> str:
+    """Return the address at which the clients of this machine are to find a relay that listens *there*."""
+    # A certificate is good for a name, not for an address of this machine.
+    host = there.names[0] if there.tls_cert and there.names else there.host
+    return url_of(host, there.port, tls=bool(there.tls_cert))
 
 
 def listen(context: Context, at: Places, host: Optional[str] = None, port: Optional[int] = None) -> Listen:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import NamedTuple, Optional, Sequence
+from typing import Any, Mapping, NamedTuple, Optional, Sequence
 
 from ccsetup.cli._context import Context, program
 from ccsetup.cli.relay import _base
@@ -99,6 +99,27 @@ def _needs_shell(context: Context, config: Config) -> str:
     names = variables(context, config)
     names += [n for n, v in context.paths.environ.items() if n.lower() in proxies and v]
     return ", ".join(names)
+
+
+def reread(context: Context, at: Places) -> bool:
+    """Have a relay that runs read its files now; return whether one did.  Notes tell what it does not take over."""
+    running = control.alive(at)
+    if running is None:
+        return False
+    try:
+        said = control.reload(running)
+    except CcsetupError as e:
+        context.notes.append(Note("warning", e.message, e.hint or _("Correct it, then run: ccsetup relay reload")))
+        return False
+    restart(context, said)
+    return True
+
+
+def restart(context: Context, said: Mapping[str, Any]) -> None:
+    """Note what the relay, which *said* this about a reload, takes over at its next start only."""
+    if said.get("restart"):
+        text = _("Address, TLS files and store change when the relay is started again.")
+        context.notes.append(Note("warning", text, _("Run: ccsetup relay restart")))
 
 
 def start_for_clients(context: Context) -> Optional[Up]:

@@ -13,13 +13,13 @@ from ccsetup.cli.relay import _base, _setup, _up
 from ccsetup.clients import CLIENTS
 from ccsetup.entries import Options
 from ccsetup.entries import requests as as_requests
-from ccsetup.errors import UsageError
+from ccsetup.errors import Incomplete, UsageError
 from ccsetup.i18n import _
 from ccsetup.merge import Request
-from ccsetup.model import ClaudeEndpoint, ClientName, Region, Unsupported
+from ccsetup.model import CLIENT_NAMES, ClaudeEndpoint, ClientName, Region, Unsupported
 from ccsetup.plan import Note
 from ccsetup.profiles import Part, Profile
-from ccsetup.relay import compose, config_parse, insert, rules
+from ccsetup.relay import compose, config_parse, control, insert, rules
 from ccsetup.relay import config as configuring
 from ccsetup.relay.config import Config, KeyRef, Upstream
 from ccsetup.relay.places import Places
@@ -37,11 +37,53 @@ class Wanted(NamedTuple):
     repair: bool
 
 
-class _Outcome(NamedTuple):
+class Outcome(NamedTuple):
     name: str
     switched: list[Switched]
-    new: bool
-    """The upstream came into relay.yaml now."""
+
+
+def draft(
+    context: Context, world: World, entries: Sequence[Entry], common: Options, *, activate: bool, repair: bool
+) -> Outcome:
+    """Save the provider, have it among the upstreams, and with *activate* make the clients use the relay."""
+    at = _base.here(context)
+    request = as_requests(world, list(entries), common)[0]
+    if request.key is not None:
+        context.secrets.add(request.key.reveal())
+    profile = _save(world, request, repair=repair)
+    config = _upstream(context, world, at, entries[0], profile, request)
+    parts = {c: _asked(context, profile, c, request.parts[c]) for c in request.parts}
+    active: Sequence[ClientName] = list(request.parts) if activate else ()
+    switched = _setup.clients(context, world, at, config, activate=active, parts=parts)
+    # Another client that uses the relay keeps the models that it has.
+    return Outcome(profile.name, [s for s in switched if s.client in request.parts])
+
+
+def ready(context: Context, *, start: bool) -> Optional[_up.Up]:
+    """Have the relay that runs take the change over; where none runs, *start* one, or say that none was started."""
+    at = _base.here(context)
+    running = control.alive(at)
+    if running is not None:
+        _up.reread(context, at)
+        return _up.Up(running, False)
+    if start:
+        return _up.start_for_clients(context)
+    text = _("The relay was not started, as --no-start says.")
+    context.notes.append(Note("info", text, _("Start it with: ccsetup relay start")))
+    return None
+
+
+def tell(outcome: Outcome, up: Optional[_up.Up], *, changed: bool) -> None:
+    """Print what was done."""
+    mark = _output.paint(_("done"), "32") if changed else _("unchanged")
+    for s in outcome.switched:
+        text = _("{client} uses provider '{name}' through the relay.")
+        _output.line(f"{mark}: " + text.format(client=CLIENTS[s.client].TITLE, name=outcome.name))
+    if not outcome.switched:
+        text = _("profile '{name}' is an upstream of the relay.").format(name=outcome.name)
+        _output.line(f"{mark}: " + text)
+    if up is not None:
+        _output.line(_("The relay runs at {url}.").format(url=up.running.url))
 
 
 def run(context: Context, entries: Sequence[Entry], common: Options, wanted: Wanted) -> int:
@@ -49,35 +91,15 @@ def run(context: Context, entries: Sequence[Entry], common: Options, wanted: Wan
         _base.need_extra()
     at = _base.here(context)
 
-    def act(world: World) -> _Outcome:
-        request = as_requests(world, list(entries), common)[0]
-        if request.key is not None:
-            context.secrets.add(request.key.reveal())
-        profile = _save(world, request, repair=wanted.repair)
-        config, new = _upstream(context, world, at, entries[0], profile, request)
-        parts = {c: _asked(context, profile, c, request.parts[c]) for c in request.parts}
-        active: Sequence[ClientName] = list(request.parts) if wanted.activate else ()
-        return _Outcome(profile.name, _setup.clients(context, world, at, config, activate=active, parts=parts), new)
+    def act(world: World) -> Outcome:
+        return draft(context, world, entries, common, activate=wanted.activate, repair=wanted.repair)
 
     outcome, changes = context.run("init --via-relay", act, dry=wanted.dry)
-    outcome_now: _Outcome = outcome
-    up: Optional[_up.Up] = None
-    if not wanted.dry and wanted.start:
-        up = _up.start_for_clients(context)
-    elif not wanted.dry:
-        text = _("The relay was not started, as --no-start says.")
-        context.notes.append(Note("info", text, _("Start it with: ccsetup relay start")))
+    outcome_now: Outcome = outcome
+    up = None if wanted.dry else ready(context, start=wanted.start)
 
     def show() -> None:
-        mark = _output.paint(_("done"), "32") if changes else _("unchanged")
-        for s in outcome_now.switched:
-            text = _("{client} uses provider '{name}' through the relay.")
-            _output.line(f"{mark}: " + text.format(client=CLIENTS[s.client].TITLE, name=outcome_now.name))
-        if not outcome_now.switched:
-            text = _("profile '{name}' is an upstream of the relay.").format(name=outcome_now.name)
-            _output.line(f"{mark}: " + text)
-        if up is not None:
-            _output.line(_("The relay runs at {url}.").format(url=up.running.url))
+        tell(outcome_now, up, changed=bool(changes))
         if changes and outcome_now.switched:
             programs = {"claude-code": "claude", "codex": "codex"}
             names = " / ".join(programs[s.client] for s in outcome_now.switched)
@@ -118,24 +140,22 @@ def _speaks(region: Region, client: ClientName, part: Part) -> bool:
     return isinstance(endpoint, ClaudeEndpoint) or endpoint.wire != "chat"
 
 
-def _upstream(
-    context: Context, world: World, at: Places, entry: Entry, profile: Profile, request: Request
-) -> tuple[Config, bool]:
-    """Have the provider among the upstreams of ``relay.yaml``; return what that says then, and whether it is new."""
+def _upstream(context: Context, world: World, at: Places, entry: Entry, profile: Profile, request: Request) -> Config:
+    """Have the provider among the upstreams of ``relay.yaml``; return what that says then."""
     text = world.draft.text(at.config)
     file = context.paths.short(at.config)
     made = _made(context, world, entry, profile, request)
     if not text.strip():
         config = Config((made,), listen=_setup.listen(context, at), rules=rules.DEFAULT_RULES)
         world.draft.replace(at.config, configuring.dump(config, context.preset))
-        return config, True
+        return config
     config = configuring.parse(text.encode(), file, context.preset)
     same = next((u for u in config.upstreams if KeyRef("profile", profile.name) in u.keys), None)
     if same is not None:
         if same.endpoints != made.endpoints:
             text = _("{file}: upstream '{name}' was kept as it is; its addresses are others than today's.")
             context.notes.append(Note("warning", text.format(file=file, name=same.name)))
-        return config, False
+        return config
     if any(u.name.lower() == made.name.lower() for u in config.upstreams):
         raise UsageError(
             _("{file} has another upstream '{name}' already.").format(file=file, name=made.name),
@@ -146,7 +166,7 @@ def _upstream(
     own = dict.fromkeys((made.default_model, *(m.id for m in preset.models)))
     made = made._replace(models=tuple(n for n in own if n), default_model="", map=())
     world.draft.replace(at.config, insert.first(text, file, made, context.preset))
-    return config._replace(upstreams=(made, *config.upstreams)), True
+    return config._replace(upstreams=(made, *config.upstreams))
 
 
 def _made(context: Context, world: World, entry: Entry, profile: Profile, request: Request) -> Upstream:
@@ -157,7 +177,14 @@ def _made(context: Context, world: World, entry: Entry, profile: Profile, reques
     model = next((request.parts[c].primary_model for c in indirect if request.parts[c].primary_model), "")
     given = next((u for u in (entry.text(f) for f in ("url", "codexUrl", "claudeUrl")) if u), "") if indirect else ""
     if not given:
-        made = compose.from_profiles([profile.name], world.profiles, context.preset).upstreams[0]
+        try:
+            made = compose.from_profiles([profile.name], world.profiles, context.preset).upstreams[0]
+        except Incomplete:
+            if not model:
+                raise
+            # A local server, whose models only the user knows.
+            named = profile._replace(parts={c: Part(primary_model=model) for c in CLIENT_NAMES})
+            made = compose.from_profiles([profile.name], {profile.name: named}, context.preset).upstreams[0]
         return made._replace(default_model=model) if model else made
     if not model:
         model = _asked(context, profile, indirect[0], request.parts[indirect[0]]).primary_model

@@ -11,7 +11,7 @@ import typer
 
 from ccsetup.cli import _options, _output
 from ccsetup.cli._context import Context
-from ccsetup.cli.relay import _base, _setup
+from ccsetup.cli.relay import _base, _setup, _up
 from ccsetup.errors import UsageError
 from ccsetup.i18n import _
 from ccsetup.model import Secret
@@ -93,6 +93,8 @@ def command(
     _nothing, changes = context.run("relay import", act, dry=dry_run)
     for warning in configuring.warnings(made):
         context.notes.append(Note("warning", warning))
+    if changes and not dry_run:
+        _up.reread(context, at)
     result: dict[str, Any] = {"source": name, "config": at.config, "upstreams": rows, "profile": RELAY}
 
     def show() -> None:

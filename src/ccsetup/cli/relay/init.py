@@ -8,7 +8,7 @@ import typer
 
 from ccsetup.cli import _options, _output
 from ccsetup.cli._context import Context
-from ccsetup.cli.relay import _base, _setup
+from ccsetup.cli.relay import _base, _setup, _up
 from ccsetup.errors import CcsetupError, UsageError
 from ccsetup.i18n import _
 from ccsetup.plan import Note
@@ -60,8 +60,11 @@ def command(
         _kept(context, at, made, names, host, port)
     for text in configuring.warnings(made):
         context.notes.append(Note("warning", text))
-    for text in configuring.refusals(made, True):
+    refused = configuring.refusals(made, True)
+    for text in refused:
         context.notes.append(Note("blocked", text))
+    if changes and not dry_run and not refused:
+        _up.reread(context, at)
 
     def show() -> None:
         mark = _output.paint(_("done"), "32") if changes else _("unchanged")
@@ -72,7 +75,11 @@ def command(
                 tail = _("backup") if group == "backup" else ""
                 wires = ", ".join(upstream.endpoints)
                 _output.line(_output.safe(f"  {upstream.name}  {wires}  {upstream.default_model}  {tail}".rstrip()))
-        _output.line(_("Next: ccsetup relay check, then ccsetup config-switch relay (which starts it)."))
+        _output.line(
+            _("Next: change what the lines below say, then ccsetup relay check.")
+            if refused
+            else _("Next: ccsetup relay check, then ccsetup config-switch relay (which starts it).")
+        )
 
     result: dict[str, Any] = {
         "config": at.config,

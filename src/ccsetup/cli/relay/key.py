@@ -11,11 +11,10 @@ import typer
 
 from ccsetup.cli import _options, _output, _parser
 from ccsetup.cli._context import Context
-from ccsetup.cli.relay import _base, _times
-from ccsetup.errors import CcsetupError, UsageError
+from ccsetup.cli.relay import _base, _times, _up
+from ccsetup.errors import UsageError
 from ccsetup.i18n import _
-from ccsetup.plan import Note
-from ccsetup.relay import access, control
+from ccsetup.relay import access
 from ccsetup.relay.access import Access, Budget, ClientKey
 from ccsetup.relay.places import Places
 from ccsetup.world import World
@@ -71,7 +70,7 @@ def add(
         save(context, world, at, load(context, world, at).with_key(made))
 
     context.run(f"relay key add {name}", act, dry=False)
-    told = _tell(context, at)
+    told = _up.reread(context, at)
     if as_json:
         _output.print_json("relay key add", {"name": name, "key": secret.reveal(), "reloaded": told}, context.notes)
         return 0
@@ -113,19 +112,6 @@ def _end(text: str, now: float) -> float:
     if end <= now:
         raise UsageError(_("--expires: {text} is over.").format(text=text))
     return end
-
-
-def _tell(context: Context, at: Places) -> bool:
-    """Have a relay that runs read the keys anew; return whether one did."""
-    running = control.alive(at)
-    if running is None:
-        return False
-    try:
-        control.reload(running)
-    except CcsetupError as e:
-        context.notes.append(Note("warning", e.message, e.hint or _("Run: ccsetup relay reload")))
-        return False
-    return True
 
 
 @app.command("list", cls=_parser.Command, help=_("Show the keys, what each may do, and which are over."))
@@ -173,11 +159,11 @@ def _state(row: dict[str, Any]) -> str:
 def _budget(budget: dict[str, Any]) -> str:
     parts = []
     if "requests" in budget:
-        parts.append(_("{n} requests").format(n=budget["requests"]))
+        parts.append(_("{n} requests").format(n=f"{budget['requests']:,}"))
     if "tokens" in budget:
-        parts.append(_("{n} tokens").format(n=budget["tokens"]))
+        parts.append(_("{n} tokens").format(n=f"{budget['tokens']:,}"))
     if "cost" in budget:
-        parts.append(f"{budget['cost']:g} {budget['currency']}")
+        parts.append(f"{budget['cost']:,g} {budget['currency']}")
     return ", ".join(parts)
 
 
@@ -195,7 +181,7 @@ def revoke(
         save(context, world, at, load(context, world, at).revoke(name, now))
 
     _nothing, changes = context.run(f"relay key revoke {name}", act, dry=False)
-    told = _tell(context, at)
+    told = _up.reread(context, at)
     if as_json:
         result = {"name": name, "changed": bool(changes), "reloaded": told}
         _output.print_json("relay key revoke", result, context.notes)

@@ -11,7 +11,7 @@ import typer
 
 from ccsetup.cli import _options, _output
 from ccsetup.cli._context import Context
-from ccsetup.cli.relay import _base, _up
+from ccsetup.cli.relay import _base, _setup, _up
 from ccsetup.errors import CcsetupError, UsageError
 from ccsetup.i18n import _
 from ccsetup.plan import Note
@@ -19,6 +19,7 @@ from ccsetup.profiles import RELAY
 from ccsetup.relay import control, service
 from ccsetup.relay.control import Running
 from ccsetup.relay.places import Places
+from ccsetup.relay.places import url as url_of
 
 _HOST = typer.Option(None, "--host", metavar="ADDRESS", help=_("Listen here instead of where relay.yaml says."))
 _PORT = typer.Option(None, "--port", metavar="N", min=1, max=65535, help=_("The same for the port."))
@@ -57,15 +58,35 @@ def start(
 
 def _different(context: Context, at: Places, running: Running, host: Optional[str], port: Optional[int]) -> None:
     """Note that what runs is not what was asked for, or not what the clients use."""
-    asked_port = port is not None and not running.url.endswith(f":{port}")
+    try:
+        there = _base.load(context, at).listen
+    except CcsetupError:
+        return  # it was changed after the relay that runs had read it, and ``relay check`` tells what is wrong
+    tls = bool(there.tls_cert)
+    asked = there._replace(host=host or there.host, port=port or there.port)
+    other = (host or port) and url_of(asked.host, asked.port, tls=tls) != running.url
+    # Started with these options or without, the relay is found by the name that its certificate is good for.
+    now = there._replace(port=int(running.url.rpartition(":")[2]))
+    reached = {running.url}
+    if url_of(now.host, now.port, tls=tls) == running.url:
+        reached.add(_setup.address(now))
     saved = context.world().profiles.get(RELAY)
-    known = [p.url for p in saved.parts.values()] if saved is not None else []
-    if known and not any(u == running.url or u.startswith(running.url + "/") for u in known):
+    known = next((p.url.removesuffix("/v1") for p in saved.parts.values()), "") if saved is not None else ""
+    if known and known not in reached:
         text = _("The profile 'relay' leads the clients to {known}, but the relay listens at {url}.")
-        context.notes.append(
-            Note("warning", text.format(known=known[0], url=running.url), _("Run: ccsetup relay init, then restart it"))
-        )
-    if running.config != at.config or asked_port:
+        if url_of(there.host, there.port, tls=tls) == running.url:
+            hint = _("Run: ccsetup relay init")
+        elif host or port:
+            hint = _(
+                "Write the address below 'listen' in {file} and run: ccsetup relay init; or leave the options away: "
+                "ccsetup relay restart"
+            ).format(file=context.paths.short(at.config))
+        elif known == _setup.address(there):
+            hint = _("Run: ccsetup relay restart")
+        else:
+            hint = _("Run: ccsetup relay init, then: ccsetup relay restart")
+        context.notes.append(Note("warning", text.format(known=known, url=running.url), hint))
+    if running.config != at.config or other:
         text = _("The relay that runs has the configuration {file} and the address {url}.")
         context.notes.append(
             Note(
@@ -163,6 +184,7 @@ def restart(
     _base.load(context, at)  # what cannot start again is not stopped
     _end(context, at, now=now, quiet=as_json)
     up = _up.bring_up(context, at, _arguments(host, port, level), service_manager=not plain)
+    _different(context, at, up.running, host, port)
     return _say_started(context, "relay restart", up, False, as_json)
 
 
@@ -209,6 +231,8 @@ def _show(context: Context, running: Running, said: dict[str, Any]) -> None:
     reloaded = said.get("last_reload")
     if isinstance(reloaded, dict) and reloaded.get("problem"):
         rows.append([_("Last reload"), str(reloaded["problem"])])
+    elif isinstance(reloaded, dict):
+        _up.restart(context, reloaded)
     _output.line(_output.safe(_output.columns(rows, indent="")))
     upstreams = said.get("upstreams") or []
     if upstreams:

@@ -16,7 +16,10 @@ from ccsetup.i18n import _
 from ccsetup.relay import stats
 from ccsetup.relay.stats import GROUPS, By, Row
 
-EPILOG = _("Days are those of UTC. Times are the median to the first event, and what 95 of 100 answers took at most.")
+EPILOG = _(
+    "Days are those of UTC. First p50 is the median time to the first event, total p95 what 95 of 100 whole answers "
+    "took at most."
+)
 
 
 def command(
@@ -55,7 +58,17 @@ def command(
 def _show(by: str, rows: Sequence[Row]) -> None:
     heads = {"model": _("Model"), "day": _("Day"), "upstream": _("Upstream"), "client": _("Client")}
     table = [
-        [heads[by], _("Requests"), _("Failed"), _("Tokens in"), _("Cached"), _("Tokens out"), _("Cost"), "p50", "p95"]
+        [
+            heads[by],
+            _("Requests"),
+            _("Failed"),
+            _("Tokens in"),
+            _("Cached"),
+            _("Tokens out"),
+            _("Cost"),
+            _("First p50"),
+            _("Total p95"),
+        ]
     ]
     for row in rows:
         table.append(

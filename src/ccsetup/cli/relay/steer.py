@@ -8,8 +8,8 @@ import typer
 
 from ccsetup.cli import _options, _output
 from ccsetup.cli._context import Context
-from ccsetup.cli.relay import _base
-from ccsetup.errors import CcsetupError
+from ccsetup.cli.relay import _base, _up
+from ccsetup.errors import CcsetupError, UsageError
 from ccsetup.i18n import _
 from ccsetup.relay import control
 from ccsetup.relay.control import Running
@@ -26,9 +26,16 @@ def running_one(context: Context) -> Running:
 def reload(as_json: bool = _options.JSON, lang: Optional[str] = _options.LANG) -> int:
     context = Context()
     running = running_one(context)
-    control.reload(running)
+    said = control.reload(running)
+    _up.restart(context, said)
     text = _("the relay uses {file} as it is now; running answers finish as they began.")
-    return _done(context, "relay reload", {}, text.format(file=context.paths.short(running.config)), as_json)
+    return _done(
+        context,
+        "relay reload",
+        {"restart": bool(said.get("restart"))},
+        text.format(file=context.paths.short(running.config)),
+        as_json,
+    )
 
 
 def reset(
@@ -37,28 +44,46 @@ def reset(
     lang: Optional[str] = _options.LANG,
 ) -> int:
     context = Context()
-    control.reset(running_one(context), upstream or "")
+    running = running_one(context)
+    if upstream is not None:
+        known = [str(one["name"]) for one in control.status(running).get("upstreams") or ()]
+        if upstream not in known:
+            raise UsageError(
+                _("There is no upstream '{name}'. There are: {known}").format(
+                    name=_output.safe(upstream), known=", ".join(known)
+                )
+            )
+    control.reset(running, upstream or "")
     text = _("'{name}' is asked again.").format(name=upstream) if upstream else _("all upstreams are asked again.")
     return _done(context, "relay reset", {"upstream": upstream or ""}, text, as_json)
 
 
 def log(
-    which: str = typer.Argument(
-        ..., metavar="CLIENT|ID", help=_("The name of a client's key, or the id of a request from the log; * for all.")
+    client: str = typer.Argument(
+        ..., metavar="CLIENT", help=_("The name of a client's key, as in: ccsetup relay key list; '*' for all clients.")
     ),
     seconds: float = typer.Option(60.0, "--seconds", min=0, max=86400, metavar="N", help=_("So long; 0 ends it.")),
     as_json: bool = _options.JSON,
     lang: Optional[str] = _options.LANG,
 ) -> int:
     context = Context()
-    control.log(running_one(context), which, seconds)
+    running = running_one(context)
+    if client != "*":
+        known = [k.name for k in _base.load_keys(context, _base.here(context)).keys if k.revoked is None]
+        if client not in known:
+            raise UsageError(
+                _("There is no key called '{name}'. There are: {known}").format(
+                    name=_output.safe(client), known=", ".join(known) or "-"
+                )
+            )
+    control.log(running, client, seconds)
     text = (
         _("prompts and answers of '{name}' go into the log for {n} seconds; see them with: ccsetup relay logs -f")
         if seconds
         else _("contents of '{name}' are not logged.")
     )
-    result = {"id": which, "seconds": seconds}
-    return _done(context, "relay log", result, text.format(name=which, n=round(seconds)), as_json)
+    result = {"client": client, "seconds": seconds}
+    return _done(context, "relay log", result, text.format(name=client, n=round(seconds)), as_json)
 
 
 def _done(context: Context, command: str, result: dict[str, Any], text: str, as_json: bool) -> int:

@@ -36,18 +36,34 @@ OPTIONS = {
 
 
 class Extra:
-    """Options of ``init`` that are passed through: ``--dry-run``, ``--check``, ``--verbose``, ``--codex-version``."""
+    """Options of ``init`` that are passed through: ``--dry-run``, ``--check``, ``--verbose`` and so on."""
 
     def __init__(
-        self, *, dry: bool = False, check: bool = False, verbose: bool = False, codex_version: str = ""
+        self,
+        *,
+        dry: bool = False,
+        check: bool = False,
+        verbose: bool = False,
+        codex_version: str = "",
+        start: bool = True,
     ) -> None:
         self.dry = dry
         self.check = check
         self.verbose = verbose
         self.codex_version = codex_version
+        self.start = start
+        """Start the relay where the clients use it."""
 
 
-def run(context: Context, fields: Mapping[str, Any], options: Options, *, repair: bool, extra: Extra) -> int:
+def run(
+    context: Context,
+    fields: Mapping[str, Any],
+    options: Options,
+    *,
+    repair: bool,
+    extra: Extra,
+    via_relay: bool = False,
+) -> int:
     """Ask what *fields* and *options* leave open, show the plan, and carry it out; return the exit code.
 
     Raises KeyboardInterrupt when the person stops before anything was written.
@@ -58,7 +74,7 @@ def run(context: Context, fields: Mapping[str, Any], options: Options, *, repair
         say(one)
     facts = _facts(context, seen)
     wizard = _Wizard(context, prompter, facts, extra)
-    return wizard.run(Answers(fields, options, repair))
+    return wizard.run(Answers(fields, options, repair, via_relay=via_relay))
 
 
 def _facts(context: Context, seen: look.Seen) -> Facts:
@@ -84,6 +100,15 @@ def _facts(context: Context, seen: look.Seen) -> Facts:
         key = answers.options.secret or Secret(preset.default_key)
         return models.live(preset, region, answers, key)
 
+    def relay_problem() -> str:
+        from ccsetup.cli.relay import _base
+
+        try:
+            _base.need_extra()
+        except CcsetupError as e:
+            return prompts.sentences(e.message, e.hint)
+        return ""
+
     return Facts(
         seen,
         context.preset,
@@ -93,6 +118,7 @@ def _facts(context: Context, seen: look.Seen) -> Facts:
         has_key,
         keyring,
         live_models,
+        relay_problem,
     )
 
 
@@ -162,6 +188,18 @@ class _Wizard:
 
     def _act(self, answers: Answers, world: World) -> tuple[list[str], list[actions.Switched]]:
         """The same as ``ccsetup init`` does with the same options."""
+        if answers.via_relay:
+            from ccsetup.cli.relay import _via
+
+            made = _via.draft(
+                self.context,
+                world,
+                [Entry(answers.fields, "")],
+                answers.options,
+                activate=answers.options.activate,
+                repair=answers.repair,
+            )
+            return [made.name], made.switched
         wanted = requests(world, [Entry(answers.fields, "")], answers.options)
         self.context.secrets.update(r.key.reveal() for r in wanted if r.key)
         return [r.name for r in wanted], actions.init(world, wanted, repair=answers.repair)
@@ -206,10 +244,18 @@ class _Wizard:
         told = {n.text for n in self.context.notes}
         blocked = any(n.level == "blocked" for n in self.context.notes)
         self.context.notes.clear()
-        (names, switched), changes = self.context.run("init", lambda world: self._act(answers, world), dry=False)
+        command = "init --via-relay" if answers.via_relay else "init"
+        (names, switched), changes = self.context.run(command, lambda world: self._act(answers, world), dry=False)
         self.context.notes.extend(_worktree.notes(self.context, changes))
-        files = self.context.names(changes)
-        init.show(self.context, names, switched, bool(changes), self.extra.verbose, files, hints=False)
+        if answers.via_relay:
+            from ccsetup.cli.relay import _via
+
+            up = _via.ready(self.context, start=self.extra.start)
+            blocked = blocked or (self.extra.start and up is None)
+            _via.tell(_via.Outcome(names[0], switched), up, changed=bool(changes))
+        else:
+            files = self.context.names(changes)
+            init.show(self.context, names, switched, bool(changes), self.extra.verbose, files, hints=False)
         prompts.notes([n for n in self.context.notes if n.text not in told])
         try:
             self._offer_test(answers, names)
@@ -233,9 +279,11 @@ class _Wizard:
             return
         if not names or not has_command("test"):
             return
-        options = [Option("yes", _("Yes"), "ccsetup test " + names[0]), Option("no", _("No"))]
+        # The profile alone is nothing that a client could use.
+        argv = ["relay", "check"] if answers.via_relay else ["test", names[0]]
+        options = [Option("yes", _("Yes"), "ccsetup " + " ".join(argv)), Option("no", _("No"))]
         if self.prompter.choose(_("Ask the provider whether it works?"), options, default="yes", back=False) == "yes":
-            run_command(["test", names[0]])
+            run_command(argv)
 
     def _farewell(self, answers: Answers, *, written: bool) -> None:
         clients = questions.clients_of(self.facts, answers) or ["claude-code"]
@@ -288,6 +336,10 @@ def command_line(answers: Answers, extra: Optional[Extra] = None) -> str:
         words += ["--key-env-name", options.storage_env]
     if options.key_command:
         words += ["--api-key-command", options.key_command]
+    if answers.via_relay:
+        words.append("--via-relay")
+        if extra and not extra.start:
+            words.append("--no-start")
     if not options.activate:
         words.append("--no-activate")
     if answers.repair:

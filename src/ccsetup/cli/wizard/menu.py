@@ -14,6 +14,7 @@ from ccsetup.clients import CLIENTS
 from ccsetup.documents.edit import Set
 from ccsetup.i18n import _
 from ccsetup.model import CLIENT_NAMES, ClientName
+from ccsetup.profiles import RELAY
 from ccsetup.world import World
 
 LANGUAGES = {"en": "English", "zh_CN": "简体中文"}
@@ -62,16 +63,17 @@ def _options(context: Context, seen: look.Seen) -> list[Option]:
 
 def _relay(context: Context, seen: look.Seen) -> list[Option]:
     """Offer what there is to do with the relay, where there is one, or several providers to put behind one."""
-    if os.path.exists(context.paths.relay_config) or os.path.exists(context.paths.relay_run):
+    if os.path.exists(context.paths.relay_run):
         from ccsetup.cli.relay import _base
         from ccsetup.relay import control
 
         if control.alive(_base.here(context)) is not None:
             return [Option("relay status", _("See how the relay is"), "ccsetup relay status")]
+    if os.path.exists(context.paths.relay_config):
         return [Option("relay start", _("Start the relay"), "ccsetup relay start")]
-    if len(seen.profiles) < 2:
+    if len([n for n in seen.profiles if n != RELAY]) < 2:
         return []
-    return [Option("relay init", _("Put several providers behind one address"), "ccsetup relay init")]
+    return [Option("relay init", _("Several providers behind one address"), "ccsetup relay init")]
 
 
 def _language(context: Context, prompter: Prompter) -> None:

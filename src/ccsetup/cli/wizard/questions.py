@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from typing import Any, Callable, Mapping, NamedTuple, Optional, Sequence, Union
 
-from ccsetup import i18n, keys, merge, profiles, urls
+from ccsetup import i18n, keys, merge, presets, profiles, urls
+from ccsetup.cli import list_
 from ccsetup.cli.wizard import found as find
 from ccsetup.cli.wizard.found import Found, tail
 from ccsetup.cli.wizard.look import Seen
@@ -52,6 +53,8 @@ class Facts(NamedTuple):
     """Whether a keyring can be used; asks it, so call it late."""
     live_models: Callable[[Preset, Region, Answers], list[Model]]
     """Asks the provider, with the key; raises CcsetupError."""
+    relay_problem: Callable[[], str]
+    """What has to be installed before the relay can run, in sentences, or ""."""
 
 
 class Answers(NamedTuple):
@@ -63,6 +66,8 @@ class Answers(NamedTuple):
     settled: frozenset[str] = frozenset()
     key_variable: str = ""
     """The variable that the key was taken from."""
+    via_relay: bool = False
+    """The clients reach the provider through the relay."""
 
     def field(self, name: str) -> str:
         value = self.fields.get(name, "")
@@ -117,7 +122,7 @@ Step = Union[Choose, Ask, Settled, None]
 def next_step(facts: Facts, answers: Answers) -> Step:
     """Return the next thing to ask or to settle; None when everything is known."""
     for step in (
-        _clients, _provider, _name, _urls, _auth, _key_or_region, _family, _region, _model, _context, _storage,
+        _clients, _provider, _name, _relay, _urls, _auth, _key_or_region, _family, _region, _model, _context, _storage,
         _repair,
     ):  # fmt: skip
         found = step(facts, answers)
@@ -207,26 +212,27 @@ def _provider(facts: Facts, answers: Answers) -> Step:
     wanted = clients_of(facts, answers)
     if any(own_url(answers, c) for c in CLIENT_NAMES):
         return Settled(answers.put("provider", provider="custom"))
-    able, unable = [], []
+    able, relayed, unable = [], [], []
     order = {p: i for i, p in enumerate(facts.seen.providers)}
     for summary in sorted(facts.seen.summaries, key=lambda s: order.get(s.id, len(order))):
         what = summary.description.get(i18n.language) or summary.description.get("en", "") or summary.name
-        titles = {"claude-code": "claude", "codex": "codex"}
-        serves = " ".join(titles[c] for c in summary.clients).ljust(13) if len(wanted) == 1 else ""
+        serves = list_.serves(summary.clients, summary.by_relay).ljust(13) if len(wanted) == 1 else ""
         if summary.id in order:
             what = f"[{facts.seen.providers[summary.id]}] {what}"
         if all(c in summary.clients for c in wanted):
             able.append(Option(summary.id, summary.id, serves + what))
+        elif all(c in (*summary.clients, *summary.by_relay) for c in wanted):
+            relayed.append(Option(summary.id, summary.id, f"{serves}[{_('by the relay')}] {what}"))
         else:
             lacking = [CLIENTS[c].TITLE for c in wanted if c not in summary.clients]
             reason = _("not for {clients}").format(clients=", ".join(lacking))
             unable.append(Option(summary.id, summary.id, what, disabled=reason))
-    if not able:
+    if not able and not relayed:
         raise UsageError(_("No provider serves these clients."))
     return Choose(
         "provider",
         _("Provider"),
-        [*able, *unable],
+        [*able, *relayed, *unable],
         lambda value: answers.put("provider", provider=value),
         next(iter(facts.seen.providers), ""),
         search=True,
@@ -262,6 +268,39 @@ def _name(facts: Facts, answers: Answers) -> Step:
         return answers.put("name" if value == "change" else "new-name")
 
     return Choose("name", _("'{name}' is saved already.").format(name=old.name), options, apply, "change")
+
+
+def _relay(facts: Facts, answers: Answers) -> Step:
+    """Offer the relay where a client cannot speak to the provider itself."""
+    preset = preset_of(facts, answers)
+    known = answers.field("region") or len(preset.regions) == 1
+    regions = [region_of(facts, answers)] if known else preset.regions
+    wanted = clients_of(facts, answers)
+    lacking = [c for c in wanted if not own_url(answers, c) and all(refusal(r, c) for r in regions)]
+    if answers.via_relay or not lacking or not any(map(presets.has_address, regions)):
+        return None
+    able: list[ClientName] = [c for c in wanted if c not in lacking]
+    problem = facts.relay_problem()
+    options = [Option("relay", _("Yes"), disabled=_("not installed") if problem else "")]
+    if able:
+        options.append(Option("only", _("No, set up {clients} only").format(clients=_titles(able))))
+    options.append(Option("other", _("No, choose another provider")))
+
+    def apply(value: str) -> Answers:
+        if value == "relay":
+            return answers._replace(via_relay=True)
+        if value == "only":
+            return answers._replace(options=answers.options._replace(clients=able))
+        # The key, too: it is this provider's.
+        new = answers.open("name", "new-name", "key", "key-from", "family", "region", "model", "storage")
+        kept = {k: v for k, v in new.fields.items() if k not in ("provider", "name", "region")}
+        options = new.options._replace(secret=None, key_command="", storage="", storage_env="")
+        return new._replace(fields=kept, options=options, key_variable="")
+
+    why = _("{clients} cannot speak to {provider} directly. The relay can translate: ccsetup runs it on this machine.")
+    note = why.format(clients=_(" and ").join(CLIENTS[c].TITLE for c in lacking), provider=preset.name)
+    default = "relay" if not problem else options[1].value
+    return Choose("relay", _("Use the relay?"), options, apply, default, note=sentences(note, problem))
 
 
 def _urls(facts: Facts, answers: Answers) -> Step:
@@ -445,7 +484,7 @@ def _family(facts: Facts, answers: Answers) -> Step:
         if other is None:
             return None
         if not region:
-            if any(refusal(other, c) for c in clients_of(facts, answers)):
+            if any(refusal(other, c) for c in clients_of(facts, answers)) and not presets.has_address(other):
                 return None
             text = _("A {family} works at one site only: {region}.").format(family=family.name, region=other.name)
             return Settled(answers.put("region", region=other.id), text)
@@ -456,10 +495,8 @@ def _family(facts: Facts, answers: Answers) -> Step:
         )
     else:
         summary = next((s for s in facts.seen.summaries if s.id == owner), None)
-        fits = summary and all(c in summary.clients for c in clients_of(facts, answers))
         title = summary.name if summary else owner
-        reason = "" if fits else _("not for {clients}").format(clients=_titles(clients_of(facts, answers)))
-        change = Option("change", _("Set up {name} instead").format(name=title), disabled=reason)
+        change = Option("change", _("Set up {name} instead").format(name=title))
         message = _("This looks like a {family}, not a key of {provider}.").format(
             family=family.name, provider=preset.name
         )
@@ -472,7 +509,7 @@ def _family(facts: Facts, answers: Answers) -> Step:
             return answers.put("family")
         if owner == preset.id:
             return answers.put("family", region=family.region)
-        new = answers.open("name", "new-name", "region", "model", "key-from")
+        new = answers.open("name", "new-name", "region", "model", "key-from")._replace(via_relay=False)
         return new.put("family", provider=owner, region=family.region, name="")
 
     options = [
@@ -480,7 +517,7 @@ def _family(facts: Facts, answers: Answers) -> Step:
         Option("again", _("Enter another key")),
         Option("keep", _("Use it all the same")),
     ]
-    return Choose("family", message, options, apply, "again" if change.disabled else "change")
+    return Choose("family", message, options, apply, "change")
 
 
 def _titles(clients: Sequence[ClientName]) -> str:
@@ -492,10 +529,15 @@ def _region(facts: Facts, answers: Answers) -> Step:
     if answers.field("region") or "region" in answers.settled or not answers.field("provider"):
         return None
     wanted = clients_of(facts, answers)
-    options = []
+    options, direct = [], []
     for region in preset.regions:
         reasons = [refusal(region, c) for c in wanted if refusal(region, c) and not own_url(answers, c)]
-        options.append(Option(region.id, region.id, region.name, disabled=reasons[0] if reasons else ""))
+        if reasons and presets.has_address(region):
+            what = region.name if answers.via_relay else f"[{_('by the relay')}] {region.name}"
+            options.append(Option(region.id, region.id, what))
+        else:
+            options.append(Option(region.id, region.id, region.name, disabled=reasons[0] if reasons else ""))
+            direct += [region.id] if not reasons else []
     able = [o for o in options if not o.disabled]
     if not able:
         lacking = next(c for c in wanted if all(refusal(r, c) for r in preset.regions))
@@ -507,7 +549,7 @@ def _region(facts: Facts, answers: Answers) -> Step:
     if len(able) == 1:
         return Settled(answers.put("region", region=able[0].value if len(preset.regions) > 1 else ""))
     saved = facts.profiles.get(name_of(facts, answers))
-    default = saved.region if saved and saved.provider == preset.id else able[0].value
+    default = saved.region if saved and saved.provider == preset.id else [*direct, able[0].value][0]
     return Choose(
         "region",
         _("Which site or plan of {provider}?").format(provider=preset.name),
@@ -530,7 +572,18 @@ def recommended(facts: Facts, answers: Answers) -> dict[ClientName, str]:
                 out[client] = ""
         elif isinstance(found, CodexEndpoint) and found.model:
             out[client] = found.model
+        if client not in out and answers.via_relay:
+            model = _of_the_other(region, client)
+            out.update({client: model} if model else {})
     return out
+
+
+def _of_the_other(region: Region, client: ClientName) -> str:
+    """Return the model that the other client would get there; "" where none is known."""
+    found = endpoint(region, "codex" if client == "claude-code" else "claude-code")
+    if isinstance(found, ClaudeEndpoint):
+        return found.models.primary if found.models else ""
+    return found.model if isinstance(found, CodexEndpoint) else ""
 
 
 def describe(model: Optional[Model]) -> str:
@@ -705,13 +758,18 @@ def _storage(facts: Facts, answers: Answers) -> Step:
         Option("inline", _("In the client's settings"), _("{files}, only you can read it").format(files=inline)),
         Option("command", _("In a file of its own"), _("the client reads it when it starts")),
     ]
+    if answers.via_relay:
+        options = [Option("inline", _("In a file of its own"), _("only you can read it; the clients never get it"))]
     if facts.keyring():
-        options.append(Option("keyring", _("In the system's keyring"), _("encrypted; the client asks ccsetup for it")))
+        whose = (
+            _("encrypted; the relay reads it") if answers.via_relay else _("encrypted; the client asks ccsetup for it")
+        )
+        options.append(Option("keyring", _("In the system's keyring"), whose))
     if not kept:
         options.append(
             Option("env", _("In ${variable}").format(variable=variable), _("your shell exports it; nothing is stored"))
         )
-    if wanted == ["codex"]:
+    if wanted == ["codex"] and not answers.via_relay:
         options.append(Option("dotenv", _("In ~/.codex/.env"), _("as ${variable}").format(variable=variable)))
 
     def apply(value: str) -> Answers:

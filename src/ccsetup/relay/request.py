@@ -1,0 +1,91 @@
+"""A request of a client, as each upstream is to get it: its own bytes where both speak one format, else translated."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, Mapping, Optional
+
+from ccsetup.model import WireFormat
+from ccsetup.relay import peek as peeking
+from ccsetup.relay.failover import Choice
+from ccsetup.relay.runtime import FORMATS, Lane
+from ccsetup.relay.wire import adjust, codec, reasoning, tokens
+from ccsetup.relay.wire.messages import Asked, Conversation
+from ccsetup.relay.wire.tools import ToolNames
+
+_MARK = reasoning.PREFIX.encode()
+
+
+class Request:
+    """The body of a request, kept until no further upstream can be asked.
+
+    BadRequest when it is no JSON object or names no model; *several*: it matters which conversation it belongs to.
+    """
+
+    __slots__ = ("_conversation", "_names", "body", "peek", "wire")
+
+    def __init__(self, wire: WireFormat, body: bytes, *, several: bool) -> None:
+        self.wire: WireFormat = wire
+        self.body = body
+        self.peek = peeking.peek(wire, body, conversation=several)
+        self._conversation: Optional[Conversation] = None
+        self._names: Optional[ToolNames] = None
+
+    def target(self, lane: Lane, query: bytes) -> bytes:
+        """Return path and query for *lane*.
+
+        Of the client's *query* only Claude Code's ``beta=true`` goes on, and only in its own format; others may hold
+        a key.
+        """
+        if query and lane.wire == self.wire and b"beta=true" in query.split(b"&"):
+            return lane.target + b"?beta=true"
+        return lane.target
+
+    def same(self, lane: Lane, choice: Choice, *, sanitized: bool, marks: int) -> bytes:
+        """Return the body for a lane of the client's own format: its bytes, or as few changes as the rules ask for.
+
+        *sanitized*: without the reasoning of earlier turns.  *marks*: how many cache_control marks may stay; 0: all.
+        """
+        body, peek = self.body, self.peek
+        value: Optional[Mapping[str, Any]] = None
+        if sanitized:
+            value = adjust.without_reasoning(self.wire, peek.value())
+        elif _MARK in body:
+            value = adjust.without_reasoning(self.wire, peek.value(), ours_only=True)
+        if self.wire == "anthropic":
+            if not lane.dialect.system_between and b'"system"' in body:
+                value = adjust.system_in_front(value if value is not None else peek.value())
+            if marks and body.count(b'"cache_control"') > marks:
+                value = peeking.drop_cache_control(value if value is not None else peek.value(), marks)
+        if value is not None and value is not peek.value():
+            return codec.dumps({**value, "model": choice.model})
+        if choice.model != peek.model:
+            return peeking.replace_model(body, choice.model, peek.span)
+        return body
+
+    def conversation(self) -> Conversation:
+        """Return the neutral form; BadRequest when the request is not of its format."""
+        if self._conversation is None:
+            self._conversation = FORMATS[self.wire].read_request(self.peek.value())
+        return self._conversation
+
+    def translated(self, lane: Lane, choice: Choice, *, sanitized: bool) -> bytes:
+        """Return the body for a lane of another format; BadRequest as above."""
+        conversation = self.conversation()
+        # What was refused once is left out altogether, whoever made it.
+        name = "" if sanitized else choice.upstream.name
+        own = reasoning.for_upstream(conversation, name, moved=sanitized or choice.moved)
+        out: bytes
+        out, _losses = FORMATS[lane.wire].write_request(own._replace(model=choice.model), lane.dialect, self.names())
+        return out
+
+    def names(self) -> ToolNames:
+        if self._names is None:
+            self._names = ToolNames.of(self.conversation())
+        return self._names
+
+    def asked(self, choice: Choice, request_id: str, created: int) -> Asked:
+        """Return what the writer of the answer has to know."""
+        conversation = self.conversation()
+        count = partial(tokens.estimate, conversation)
+        return Asked(conversation, self.names(), request_id, created, choice.upstream.name, count)

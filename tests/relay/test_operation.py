@@ -1,0 +1,545 @@
+"""Operating a relay: reloads, restarts, ends, budgets, shared state, disks that take nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import os
+import signal
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Optional
+
+import pytest
+from support import cc, drill, scripted, servers
+from support.drill import PATHS, Streaming, Upstream, asking, eventually, understood
+from support.loopback import Request, Response
+from support.relay import Relay, upstream
+
+from ccsetup.model import Secret
+from ccsetup.relay import access
+from ccsetup.relay import config as configuring
+from ccsetup.relay import secrets as reading
+from ccsetup.relay.activating import Activations
+from ccsetup.relay.lean import Lean
+from ccsetup.relay.log import Log
+from ccsetup.relay.runtime import Runtime, build
+from ccsetup.relay.store import UsageRow
+
+FAST = {"attempts": 4, "same": 0, "backoff": 0, "jitter": 0}
+
+
+def chat(up: Upstream, name: str = "", **more: Any) -> dict[str, Any]:
+    """Return an entry for *up*."""
+    name = name or up.name
+    return upstream(name, up.url("chat"), "chat", f"sk-{name}-0123456789", **more)
+
+
+def ask(relay: Relay, text: str = "hello", **more: Any) -> str:
+    """Return the text of an answer, or the message of an error."""
+    said = understood("chat", relay.post(PATHS["chat"], asking("chat", "m", text, **more)).body, stream=False)
+    return said.text or said.error
+
+
+def status(relay: Relay) -> dict[str, Any]:
+    found: dict[str, Any] = relay.control("GET", "status")
+    return found
+
+
+def rests(relay: Relay) -> dict[str, str]:
+    return {each["name"]: each["why"] for each in status(relay)["upstreams"]}
+
+
+class Held:
+    """A stream that begins and goes on when it is told to."""
+
+    def __init__(self) -> None:
+        self.go = threading.Event()
+
+    def __call__(self, up: Upstream, kind: str, stream: bool, request: Request) -> Response:
+        events = scripted.events(kind, up.said)
+        place = drill.text_at(events) + 1
+
+        def body() -> Iterator[bytes]:
+            yield b"".join(events[:place])
+            while not self.go.wait(0.05):
+                if up.closing.is_set():
+                    return
+            yield b"".join(events[place:])
+
+        return Response(200, (("Content-Type", "text/event-stream"),), body())
+
+
+def held_stream(relay: Relay, kind: str = "chat") -> Streaming:
+    stream = Streaming(relay.url, PATHS[kind], asking(kind, "m", stream=True), relay.key)
+    stream.until(b"I am")
+    return stream
+
+
+# Reloads.
+
+
+@pytest.mark.parametrize("how", ["file", "signal", "command"])
+def test_new_requests_see_the_new_configuration(tmp_path: Path, how: str) -> None:
+    """A stream that runs finishes with the upstream, the key and the limits that it began with."""
+    with Upstream("old") as old, Upstream("new") as new:
+        held = old.failure = Held()
+        with Relay(tmp_path, [chat(old)], ping=0) as relay:
+            with held_stream(relay) as stream:
+                relay.write(upstreams=[chat(new)])
+                if how == "signal":
+                    assert relay.process is not None
+                    relay.process.send_signal(signal.SIGHUP)
+                elif how == "command":
+                    assert cc.run(tmp_path, "relay", "reload").ok
+                eventually(lambda: status(relay)["upstreams"][0]["name"] == "new", "the new configuration is in use")
+                assert status(relay)["last_reload"]["ok"] is True
+                assert ask(relay) == new.said.text
+                held.go.set()
+                said = understood("chat", stream.rest(), stream=True)
+            assert said[:3] == (old.said.text, True, "")
+            assert len(old.requests) == 1
+
+
+def test_a_file_that_is_wrong_changes_nothing(tmp_path: Path) -> None:
+    """The old configuration stays; status, log and command say where the file is wrong, and no key with it."""
+    with Upstream("a") as a, Relay(tmp_path, [chat(a)]) as relay:
+        good = relay.config.read_text()
+        relay.config.write_text(good.replace("name: a", "nmae: a"))
+        eventually(lambda: status(relay)["last_reload"].get("ok") is False, "the file was read")
+        problem = status(relay)["last_reload"]["problem"]
+        line = next(n for n, text in enumerate(good.splitlines(), 1) if "name: a" in text)
+        assert f"relay.yaml:{line}:" in problem
+        assert "nmae" in problem
+        assert ask(relay) == a.said.text
+        run = cc.run(tmp_path, "relay", "reload")
+        assert run.rc == 1
+        assert f"relay.yaml:{line}:" in run.stderr
+        shown = cc.run(tmp_path, "relay", "status")
+        assert f"relay.yaml:{line}:" in shown.stdout + shown.stderr
+        for broken in ("", "\0", "relay: 1\nupstreams: []\n", "relay: 1\n" + "a: &a [*a]\n", "- " * 5000):
+            relay.config.write_text(broken)
+            assert "error" in relay.control("POST", "reload")
+            assert ask(relay) == a.said.text
+        relay.config.unlink()
+        assert "error" in relay.control("POST", "reload")
+        relay.config.write_text(good)
+        assert relay.control("POST", "reload") == {"ok": True}
+        assert status(relay)["last_reload"]["ok"] is True
+        assert "sk-a-0123456789" not in relay.output + problem + run.stderr + shown.stdout
+
+
+def test_rests_and_figures_survive(tmp_path: Path) -> None:
+    """A reload and a restart forgive no upstream and no key, and forget no spending."""
+    with Upstream("a") as a, Upstream("b") as b:
+
+        def fail(up: Upstream, kind: str, stream: bool, request: Request) -> Response:
+            first = "sk-b-1" in request.headers["authorization"]
+            return (
+                drill.status(401)(up, kind, stream, request) if first else scripted.answer(kind, up.said, stream=stream)
+            )
+
+        a.failure, b.failure = drill.BEFORE["500"], fail
+        entries = [
+            chat(a),
+            {**chat(b), "keys": [{"inline": "sk-b-1-0123456789"}, {"inline": "sk-b-2-0123456789"}], "priority": 1},
+        ]
+        del entries[1]["key"]
+        relay = Relay(tmp_path, entries, retry=FAST, cooldown={"failures": 1, "seconds": 600})
+        relay.add_key(budget=access.Budget(requests=4))
+        with relay:
+            assert ask(relay) == b.said.text
+            before = status(relay)["upstreams"]
+            assert before[0]["why"] == "resting"
+            assert before[1]["keys"][0] > time.time() + 500
+            relay.write(ping=3)
+            assert relay.control("POST", "reload") == {"ok": True}
+            assert status(relay)["upstreams"] == before
+            assert ask(relay, "second") == b.said.text
+            relay.rows(2)
+            relay.stop()
+            relay.start()
+            after = status(relay)["upstreams"]
+            assert [each["until"] for each in after] == [each["until"] for each in before]
+            assert after[1]["keys"] == before[1]["keys"]
+            assert [ask(relay, "third") for _ in range(2)] == [b.said.text, b.said.text]
+            assert "budget" in ask(relay, "fifth")
+            assert len(a.requests) == 1
+            assert sum("sk-b-1" in request.headers["authorization"] for request in b.requests) == 1
+            relay.rows(5)
+
+
+def test_a_changed_key_file_is_noticed(tmp_path: Path) -> None:
+    with Upstream("a") as a:
+        key = tmp_path / "key.txt"
+        key.touch(mode=0o600)
+        key.write_text("sk-old-0123456789\n")
+        with Relay(tmp_path, [{**chat(a), "key": {"file": str(key)}}]) as relay:
+            ask(relay)
+            key.write_text("sk-newer-0123456789\n")
+            eventually(lambda: bool(status(relay)["last_reload"]), "the file was read again")
+            ask(relay)
+            key.unlink()
+            eventually(lambda: bool(status(relay)["problems"]), "the missing file was noticed")
+            assert "no key" in ask(relay) or "No upstream" in ask(relay)
+        keys = [request.headers["authorization"] for request in a.requests]
+        assert keys == ["Bearer sk-old-0123456789", "Bearer sk-newer-0123456789"]
+
+
+# The end.
+
+
+@pytest.mark.parametrize("kind", ["anthropic", "chat"])
+def test_a_stream_that_ends_in_time_is_not_cut(tmp_path: Path, kind: str) -> None:
+    with Upstream("a") as a:
+        held = a.failure = Held()
+        with Relay(tmp_path, [chat(a)], stop_seconds=20) as relay, held_stream(relay, kind) as stream:
+            assert relay.process is not None
+            relay.process.send_signal(signal.SIGTERM)
+            eventually(lambda: "stopping" in relay.output, "the relay stops")
+            eventually(lambda: not listens(relay), "nobody else comes in")
+            held.go.set()
+            said = understood(kind, stream.rest(), stream=True)
+            assert said[:3] == (a.said.text, True, "")
+            assert relay.process.wait(20) == 0
+            assert not (relay.state / "run.json").exists()
+            [row] = relay.rows()
+            assert (row["status"], row["error"]) == (200, "")
+
+
+@pytest.mark.parametrize("kind", ["anthropic", "chat"])
+@pytest.mark.parametrize("signals", [1, 2])
+def test_a_longer_one_is_told(tmp_path: Path, kind: str, signals: int) -> None:
+    """After the time, or at once when told a second time; the client hears why, and it never looks finished."""
+    with Upstream("a") as a:
+        a.failure = Held()
+        stop = 1 if signals == 1 else 600
+        with Relay(tmp_path, [chat(a)], stop_seconds=stop) as relay, held_stream(relay, kind) as stream:
+            assert relay.process is not None
+            relay.process.send_signal(signal.SIGTERM)
+            eventually(lambda: "stopping" in relay.output, "the relay stops")
+            if signals == 2:
+                relay.process.send_signal(signal.SIGTERM)
+            said = understood(kind, stream.rest(), stream=True)
+            assert (said.text, said.finished) == ("I am a, and ", False)
+            assert "stopped" in said.error
+            assert relay.process.wait(20) == 0
+            [row] = relay.rows()
+            assert row["error"] == "stopped"
+            for line in relay.output.splitlines():
+                json.loads(line)
+
+
+def listens(relay: Relay) -> bool:
+    try:
+        return relay.get("/healthz").status == 200
+    except OSError:
+        return False
+
+
+def test_stopping_while_nothing_runs(tmp_path: Path) -> None:
+    with Upstream("a") as a, Relay(tmp_path, [chat(a)]) as relay:
+        ask(relay)
+        assert relay.process is not None
+        assert cc.run(tmp_path, "relay", "stop").ok
+        assert relay.process.wait(20) == 0
+        assert [row["status"] for row in relay.rows()] == [200]
+
+
+# Client keys.
+
+
+def test_what_a_client_key_may(tmp_path: Path) -> None:
+    """Budgets of requests, tokens and cost, an end, certain upstreams; and a key that is revoked while it runs."""
+    with Upstream("a") as a, Upstream("b") as b:
+        prices = {"m": {"input": 1000, "output": 0}}
+        relay = Relay(tmp_path, [chat(a), chat(b, priority=1, prices=prices, models=["m"])])
+        names = ("requests", "tokens", "cost", "late", "only-b", "gone")
+        keys = {name: f"ccr-{name:x<43}" for name in names}
+        limits: dict[str, dict[str, Any]] = {
+            "requests": {"budget": access.Budget(requests=2)},
+            "tokens": {"budget": access.Budget(tokens=150)},
+            "cost": {"budget": access.Budget(cost=0.09), "upstreams": ["b"]},
+            "late": {"expires": time.time() - 1},
+            "only-b": {"upstreams": ["b"]},
+            "gone": {},
+        }
+        for name in names:
+            relay.add_key(name, keys[name], **limits[name])
+        relay.add_key()
+
+        with relay:
+
+            def post(name: str, kind: str = "chat") -> Any:
+                return relay.post(PATHS[kind], asking(kind, "m"), key=keys[name])
+
+            assert [post("requests").status for _ in range(3)] == [200, 200, 429]
+            refused = post("requests")
+            assert 0 < int(refused.headers["retry-after"]) <= 86400
+            assert "2 requests a day" in understood("chat", refused.body, stream=False).error
+            refused = post("requests", "anthropic")
+            assert "2 requests a day" in understood("anthropic", refused.body, stream=False).error
+
+            assert post("tokens").status == 200
+            assert post("tokens").status == 429  # one answer has 150
+
+            assert post("cost").status == 200
+            assert post("cost").status == 429  # 130 tokens at 1000 a million
+
+            assert post("late").status == 401
+            assert understood("chat", post("only-b").body, stream=False).text == b.said.text
+            assert [m["id"] for m in relay.get("/v1/models", key=keys["only-b"]).json["data"]] == ["m"]
+
+            assert post("gone").status == 200
+            assert cc.run(tmp_path, "relay", "key", "revoke", "gone").ok
+            eventually(lambda: post("gone").status == 401, "the key is revoked")
+            assert relay.post(PATHS["chat"], asking("chat", "m")).status == 200
+            clients = {row["client"] for row in relay.rows(9)}
+            assert clients >= {"requests", "tokens", "cost", "only-b", "gone", "local"}
+
+
+def test_many_requests_at_once_do_not_pass_a_budget(tmp_path: Path) -> None:
+    with Upstream("a") as a:
+        relay = Relay(tmp_path, [chat(a)])
+        relay.add_key(budget=access.Budget(requests=10))
+        with relay, ThreadPoolExecutor(16) as pool:
+            got = list(pool.map(lambda _n: relay.post(PATHS["chat"], asking("chat", "m")).status, range(40)))
+        assert sorted(got) == [200] * 10 + [429] * 30
+        assert len(a.requests) == 10
+
+
+# Timed activation.
+
+
+class _Relay:
+    """What ``Activations`` need of a relay."""
+
+    def __init__(self, runtime: Runtime, http: Lean) -> None:
+        self.runtime = runtime
+        self.http = http
+        self.said = io.StringIO()
+        self.log = Log(self.said, as_json=True)
+        self.rows: list[UsageRow] = []
+        self.store = self
+
+    def record(self, row: UsageRow) -> None:
+        self.rows.append(row)
+
+
+def test_activations_are_sent_at_their_time(tmp_path: Path) -> None:
+    """One small request with every key of every upstream whose time it is; a key that fails is tried again alone."""
+
+    def fail_once(up: Upstream, kind: str, stream: bool, request: Request) -> Response:
+        if "sk-2" in request.headers["authorization"] and up.asked("wake up") < 3:
+            body = {"base_resp": {"status_code": 1008, "status_msg": "insufficient balance"}}
+            return Response(200, (("Content-Type", "application/json"),), json.dumps(body).encode())
+        return scripted.answer(kind, up.said, stream=stream)
+
+    def clock() -> float:
+        return time.time() + offset
+
+    midnight = 1767225600.0  # 2026-01-01, a Thursday
+    offset = midnight + 9 * 3600 + 30 * 60 - 0.3 - time.time()  # a moment before 09:30 in UTC
+    text = """
+relay: 1
+upstreams:
+  - {name: due, url: "URL", wire: chat, zone: UTC, models: [the-model],
+     keys: [{inline: sk-1-0123456}, {inline: sk-2-0123456}],
+     activation: {times: ["09:30"], prompt: wake up}}
+  - {name: other-day, url: "URL", wire: chat, zone: UTC, key: {inline: sk-3-0123456}, default_model: m,
+     activation: {times: ["09:30"], days: [fri]}}
+  - {name: later, url: "URL", wire: chat, zone: UTC, key: {inline: sk-4-0123456}, default_model: m,
+     activation: {times: ["09:35"]}}
+  - {name: "off", url: "URL", wire: chat, zone: UTC, key: {inline: sk-5-0123456}, default_model: m, enabled: false,
+     activation: {times: ["09:30"]}}
+  - {name: elsewhere, url: "URL", wire: anthropic, zone: Asia/Shanghai, key: {inline: sk-6-0123456}, default_model: m,
+     activation: {times: ["17:30"], model: small}}
+"""
+
+    async def main(up: Upstream) -> _Relay:
+        def load(name: str) -> Any:
+            raise AssertionError(name)
+
+        filled = text.replace("URL", up.url("chat"), 4).replace("URL", up.url("anthropic"))
+        config = configuring.parse(filled.encode(), "relay.yaml", load)
+        keys = {u.name: tuple(Secret(ref.value) for ref in u.keys) for u in config.upstreams}
+        http = Lean()
+        relay = _Relay(build(config, reading.Keys(keys, ()), {}), http)
+        work = Activations(relay, clock=clock, between=0.05)  # type: ignore[arg-type]
+        task = asyncio.create_task(work.run())
+        async with asyncio.timeout(20):
+            while len(relay.rows) < 4:
+                await asyncio.sleep(0.02)
+            await asyncio.sleep(0.2)  # nothing more comes
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await http.close()
+        relay.log.close()
+        return relay
+
+    with Upstream("a") as up:
+        up.failure = fail_once
+        relay = asyncio.run(main(up))
+        seen = sorted(
+            (r.headers["authorization"], r.json["model"], r.json["messages"][0]["content"]) for r in up.requests
+        )
+        assert [each[0] for each in seen] == [f"Bearer sk-{n}-0123456" for n in (1, 2, 2, 6)]
+        assert [each[1] for each in seen] == ["the-model"] * 3 + ["small"]
+        assert seen[0][2] == "wake up"
+        assert all(r.json["max_tokens"] <= 16 for r in up.requests)
+    rows = sorted((row.upstream, row.key, row.status, row.error) for row in relay.rows)
+    assert rows == [("due", 0, 200, ""), ("due", 1, 200, ""), ("due", 1, 402, "quota"), ("elsewhere", 0, 200, "")]
+    assert {row.purpose for row in relay.rows} == {"activation"}
+    assert all(row.time == pytest.approx(midnight + 9.5 * 3600, abs=15) for row in relay.rows)
+    assert "wake up" not in relay.said.getvalue()
+
+
+# Several relays.
+
+
+def test_two_relays_share_rests_and_budgets(tmp_path: Path) -> None:
+    """What one of them learns of an upstream or counts for a client, the other one knows."""
+    with Upstream("a") as a, Upstream("b") as b, servers.redis(tmp_path) as server:
+        a.failure = drill.BEFORE["500"]
+        settings: dict[str, Any] = {
+            "retry": FAST,
+            "cooldown": {"failures": 1, "seconds": 600},
+            "store": {"url": server.url},
+        }
+        relays = []
+        for name in ("one", "two"):
+            home = tmp_path / name
+            home.mkdir()
+            relays.append(Relay(home, [chat(a), chat(b, priority=1)], **settings))
+            relays[-1].add_key(budget=access.Budget(requests=4))
+        with relays[0] as one, relays[1] as two:
+            eventually(lambda: status(one)["store"].get("shared") == "ok", "the server is there")
+            eventually(lambda: status(two)["store"].get("shared") == "ok", "the server is there")
+            assert ask(one) == b.said.text
+            assert rests(one) == {"a": "resting", "b": ""}
+            eventually(lambda: rests(two) == {"a": "resting", "b": ""}, "the other one knows of the rest")
+            assert ask(two) == b.said.text
+            assert len(a.requests) == 1
+
+            a.failure = None
+            two.control("POST", "reset", {"upstream": "a"})
+            eventually(lambda: rests(one) == {"a": "", "b": ""}, "the other one knows of its end")
+
+            assert ask(one, "third") == a.said.text
+            assert ask(two, "fourth") == a.said.text
+            eventually(lambda: "budget" in ask(one, "fifth"), "both count")
+            eventually(lambda: "budget" in ask(two, "fifth"), "both count")
+
+            # A configuration that one of them takes is read by the other one.
+            before = status(two)["last_reload"].get("time", 0.0)
+            one.control("POST", "reload")
+            eventually(lambda: status(two)["last_reload"].get("time", 0.0) > before, "the other one reads its file")
+
+            server.kill()
+            eventually(
+                lambda: not status(one)["store"]["shared"].startswith("ok"), "it notices that the server is away"
+            )
+            assert "budget" in ask(one, "sixth")
+            assert listens(one)
+            server.start()
+            eventually(lambda: status(one)["store"]["shared"].startswith("ok"), "it is back")
+
+
+# What can go wrong below.
+
+
+def test_a_kill_loses_nothing_that_was_written(tmp_path: Path) -> None:
+    """Killed under load: the database is sound, and every row that it held before is there."""
+    with Upstream("a") as a:
+        relay = Relay(tmp_path, [chat(a)])
+        with relay:
+            done = threading.Event()
+            served = []
+
+            def load() -> None:
+                while not done.is_set():
+                    try:
+                        served.append(relay.post(PATHS["chat"], asking("chat", "m")).status)
+                    except OSError:
+                        return
+
+            with ThreadPoolExecutor(4) as pool:
+                for _ in range(4):
+                    pool.submit(load)
+                known = {row["id"] for row in relay.rows(30)}
+                assert relay.process is not None
+                os.killpg(relay.process.pid, signal.SIGKILL)
+                relay.process.wait()
+                done.set()
+            base = sqlite3.connect(relay.state / "usage.db")
+            try:
+                assert base.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+                left = {row[0] for row in base.execute("SELECT id FROM usage")}
+                sums = base.execute("SELECT sum(requests) FROM days").fetchone()[0]
+            finally:
+                base.close()
+            assert known <= left
+            assert sums == len(left)
+            assert len(left) <= len(served) + 4
+            relay.process = None
+            relay.start()
+            assert ask(relay) == a.said.text
+            assert len(relay.rows(len(left) + 1)) == len(left) + 1
+
+
+def test_a_disk_that_takes_nothing(tmp_path: Path) -> None:
+    """The relay serves on and says so; what it could not write it writes when the disk takes it again."""
+    with Upstream("a") as a, Relay(tmp_path, [chat(a)]) as relay:
+        ask(relay, "first")
+        relay.rows(1)
+        base = relay.state / "usage.db"
+        for ending in ("", "-wal", "-shm"):
+            part = base.with_name(base.name + ending)
+            if part.exists():
+                part.rename(part.with_name(f"away{ending}"))
+        base.mkdir()
+        assert [ask(relay, "second") for _ in range(3)] == [a.said.text] * 3
+        eventually(lambda: not status(relay)["store"]["sqlite"].startswith("ok"), "it says that nothing is written")
+        assert relay.get("/readyz").status == 200
+        base.rmdir()
+        for ending in ("", "-wal", "-shm"):
+            part = base.with_name(f"away{ending}")
+            if part.exists():
+                part.rename(base.with_name(base.name + ending))
+        assert len(relay.rows(4)) == 4
+        eventually(lambda: status(relay)["store"]["sqlite"].startswith("ok"), "all is well again")
+
+
+def test_without_a_state_folder(tmp_path: Path) -> None:
+    """Where the folder cannot even be made, requests are served all the same."""
+    with Upstream("a") as a:
+        relay = Relay(tmp_path, [chat(a)])
+        relay.write()
+        relay.add_key()
+        blocked = tmp_path / ".local/state/ccsetup"
+        blocked.parent.mkdir(parents=True)
+        blocked.write_text("in the way")
+        process = cc.start(tmp_path, "relay", "run", "--port", "0")
+        try:
+            assert process.stderr is not None
+            said: Optional[dict[str, Any]] = None
+            lines = []
+            for line in process.stderr:
+                lines.append(line)
+                said = json.loads(line)
+                if said is not None and said["event"] == "started":
+                    break
+            assert said is not None, lines
+            assert said["event"] == "started"
+            relay.url = said["url"]
+            assert ask(relay) == a.said.text
+            assert any(b"run.json cannot be written" in line for line in lines)
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.communicate(timeout=20)
+        assert process.returncode == 0
