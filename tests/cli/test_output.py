@@ -36,7 +36,10 @@ PROFILE = {
     "clients": ["str"],
     "active": ["str"],
 }
-PRESET = {"id": "str", "name": "str", "description": "str", "regions": ["str"], "clients": ["str"], "user": "bool"}
+PRESET = {
+    "id": "str", "name": "str", "description": "str", "regions": ["str"], "clients": ["str"], "by_relay": [],
+    "user": "bool",
+}  # fmt: skip
 SHAPES: list[tuple[tuple[str, ...], Any]] = [
     (
         ("init", "-s", "-p", "glm", "-k", KEY),

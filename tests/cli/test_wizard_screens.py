@@ -27,13 +27,13 @@ WORDS = {
         "client": "Which client", "provider": "Provider (", "kimi": "> kimi", "site": "Which site", "key": "Key for",
         "looks": "This looks like", "models": "Model (", "storage": "Where is the key", "repair": "cannot stay",
         "write": "Write these", "test": "ccsetup test glm", "end": "ccsetup init -s", "menu": "What next?",
-        "profile": "Which profile?",
+        "profile": "Which profile?", "relay": "Use the relay?",
     },
     "zh_CN": {
         "client": "哪个客户端", "provider": "供应商 （", "kimi": "> kimi", "site": "站点或套餐", "key": "的密钥",
         "looks": "这像是", "models": "模型 （", "storage": "存放在哪里", "repair": "不能保持现状",
         "write": "写入这", "test": "ccsetup test glm", "end": "ccsetup init -s", "menu": "接下来做什么",
-        "profile": "哪个配置",
+        "profile": "哪个配置", "relay": "使用中继吗",
     },
 }  # fmt: skip
 """What each screen is known by, in each language."""
@@ -137,7 +137,7 @@ def test_a_provider_that_needs_the_relay(home: Path, start: Start, language: str
     """The question, where the key goes then, and what the menu offers of the relay."""
     words = WORDS[language]
     screen = start("init", "-p", "siliconflow", "-T", "all")
-    check("relay", language, screen.shows("SiliconFlow"))
+    check("relay", language, screen.shows(words["relay"]))
     screen.press("Enter")
     screen.shows(words["site"])
     screen.press("Enter")

@@ -267,6 +267,13 @@ def test_the_providers_of_claude_code_router() -> None:
         assert word in said
 
 
+def test_notes_are_written_as_every_other_text() -> None:
+    """One space after each sentence."""
+    notes = [*switch()[1], *router()[1]]
+    assert any(". " in note for note in notes)
+    assert [note for note in notes if "  " in note] == []
+
+
 def test_its_routes() -> None:
     found, _notes = router()
     fallback = ("openrouter-fallback", "anthropic/claude-sonnet-4")

@@ -8,6 +8,7 @@ import json
 import socket
 import ssl
 import stat
+import types
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +22,8 @@ from support.drill import PATHS, WIRES, Upstream, asking, understood
 from support.loopback import Request, Response
 from support.relay import KEY, Relay, upstream
 
-from ccsetup.relay import protocol
+from ccsetup.relay import exchange, protocol
+from ccsetup.relay.config import Limits
 
 SECRETS = {name: f"sk-{name}-secret-0123456789abcdef" for name in ("first", "second", "third", "strict")}
 FAST = {"attempts": 4, "same": 0, "backoff": 0, "jitter": 0}
@@ -108,7 +110,12 @@ def test_betas_go_to_anthropic_alone(tmp_path: Path) -> None:
         entries = [
             upstream("clone", a.url("anthropic"), "anthropic", SECRETS["first"], models=["clone"]),
             upstream(
-                "own", a.url("anthropic"), "anthropic", SECRETS["first"], models=["own"], dialect={"anthropic": {"official": True}}
+                "own",
+                a.url("anthropic"),
+                "anthropic",
+                SECRETS["first"],
+                models=["own"],
+                dialect={"anthropic": {"official": True}},
             ),
         ]
         with Relay(tmp_path, entries) as relay:
@@ -552,6 +559,42 @@ def test_a_head_that_never_ends_is_closed(monkeypatch: pytest.MonkeyPatch) -> No
         await server.wait_closed()
 
     asyncio.run(main())
+
+
+def test_a_body_that_never_ends_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each piece has its time; a client that sends nothing more does not hold its place for ever."""
+    monkeypatch.setattr(exchange, "BODY_SECONDS", 5.0)
+    rows: list[Any] = []
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        waiting = asyncio.Event()
+        sent: list[Any] = []
+
+        async def receive() -> dict[str, Any]:
+            if not sent:
+                sent.append(b"{")
+                return {"type": "http.request", "body": b"{", "more_body": True}
+            waiting.set()
+            await asyncio.Event().wait()
+            raise AssertionError
+
+        async def send(message: Any) -> None:
+            raise AssertionError(message)
+
+        runtime = types.SimpleNamespace(config=types.SimpleNamespace(limits=Limits()), several=False)
+        relay: Any = types.SimpleNamespace(runtime=runtime, running=set(), loop=loop, note=rows.append, watched={})
+        one = exchange.Exchange(relay, "chat", {}, receive, send, None, "0" * 32)
+        task = asyncio.create_task(one.run())
+        await waiting.wait()
+        one.tick(loop.time() + 4, 0)
+        assert relay.running == {one}
+        one.tick(loop.time() + 6, 0)
+        await task
+        assert relay.running == set()
+
+    asyncio.run(main())
+    assert [row.status for row in rows] == [499]
 
 
 # Hostile upstreams.

@@ -25,6 +25,7 @@ from ccsetup.relay.answers import (
 )
 from ccsetup.relay.failover import Ask, Choice, Failure, FailureKind
 from ccsetup.relay.protocol import answer as answer_at_once
+from ccsetup.relay.protocol import body as body_at_once
 from ccsetup.relay.protocol import connection
 from ccsetup.relay.request import Request
 from ccsetup.relay.runtime import FORMATS, Lane, Runtime, forwarded
@@ -261,6 +262,11 @@ class Exchange:
 
     async def _body(self) -> bytes:
         limit = self.runtime.config.limits.body
+        here = body_at_once(self.receive)
+        if here is not None:
+            if len(here) > limit:
+                raise _TooLarge
+            return here
         pieces: list[bytes] = []
         size = 0
         while True:

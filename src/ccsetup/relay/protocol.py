@@ -114,6 +114,15 @@ class GuardedProtocol(HttpToolsProtocol):
         return bool(self.flow.write_paused)
 
 
+def body(receive: Any) -> Optional[bytes]:
+    """Return the body of a request that is here already, if *receive* is uvicorn's; None: ask *receive* for it."""
+    cycle = getattr(receive, "__self__", None)
+    if not isinstance(cycle, RequestResponseCycle) or cycle.more_body or cycle.disconnected:
+        return None
+    data, cycle.body = bytes(cycle.body), bytearray()
+    return data
+
+
 def answer(send: Any, status: int, head: Iterable[tuple[bytes, bytes]], body: bytes) -> bool:
     """Write a whole answer at once, if *send* is uvicorn's and nothing stands against it; else return False.
 

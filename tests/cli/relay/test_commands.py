@@ -65,7 +65,7 @@ def test_key_is_shown_once(configured: Path) -> None:
     assert row["budget"]["tokens"] == 1000
     assert 29 * 86400 < row["expires"] - time.time() < 31 * 86400
     shown = cc.main("relay", "key", "list").stdout
-    assert "1000 tokens" in shown
+    assert "1,000 tokens" in shown
     assert key not in shown
 
 
@@ -203,6 +203,7 @@ def test_stats(used: Path) -> None:
     assert "glm-5" in shown.stdout
     assert "0.5000 USD" in shown.stdout
     assert "7.0000 CNY" in shown.stdout
+    assert shown.stdout.splitlines()[0].endswith("First p50  Total p95")
     by_client = cc.main("relay", "stats", "--by", "client", "--json").json["result"]["rows"]
     assert {r["name"]: (r["requests"], r["errors"]) for r in by_client} == {"alice": (3, 0), "bob": (1, 1)}
     recent = cc.main("relay", "stats", "--since", "7d", "--json").json["result"]["rows"]

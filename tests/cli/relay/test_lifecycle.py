@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -14,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support import cc, systemd
+from support import cc, systemd, tls
 
 KEY = "sk-test-0123456789abcdef"
 
@@ -47,8 +48,8 @@ def test_from_nothing_to_nothing(relayed: Path, port: int) -> None:
     status = cc.run(relayed, "relay", "status")
     assert (status.rc, "No relay is running" in status.stdout) == (1, True)
     assert "no log yet" in cc.run(relayed, "relay", "logs").stderr
-    for command in ("reload", "reset"):
-        refused = cc.run(relayed, "relay", command)
+    for command in (["reload"], ["reset"], ["reset", "glm"], ["log", "local"]):
+        refused = cc.run(relayed, "relay", *command)
         assert refused.rc == 1
         assert "No relay is running." in refused.stderr
     started = cc.run(relayed, "relay", "start")
@@ -202,6 +203,73 @@ def test_new_key_works_without_restart(relayed: Path, port: int) -> None:
     assert status() == 200
     assert cc.run(relayed, "relay", "key", "revoke", "tom").ok
     assert status() == 401
+
+
+def test_new_upstream_is_asked_without_restart(relayed: Path, port: int) -> None:
+    """What init and import write into relay.yaml counts when they end; another address only after a restart."""
+    assert cc.run(relayed, "relay", "start").ok
+
+    def upstreams() -> list[str]:
+        return [u["name"] for u in cc.run(relayed, "relay", "status", "--json").json["result"]["upstreams"]]
+
+    done = cc.run(relayed, "init", "-s", "-p", "siliconflow", "-k", KEY, "-T", "codex", "--via-relay", "--no-start")
+    assert done.ok, done
+    assert f"The relay runs at http://127.0.0.1:{port}." in done.stdout
+    assert "not started" not in done.stderr
+    assert upstreams() == ["siliconflow", "glm"]
+    done = cc.run(relayed, "relay", "init", "--from-profiles", "glm", "--force", "--port", str(free_port()))
+    assert upstreams() == ["glm"]
+    for said in (done, cc.run(relayed, "relay", "reload"), cc.run(relayed, "relay", "status")):
+        assert said.ok
+        assert "Run: ccsetup relay restart" in said.stderr
+    assert cc.run(relayed, "relay", "restart").ok
+    assert cc.run(relayed, "relay", "reload").stderr == ""
+
+
+def test_watched_client_and_upstream_have_to_be_there(relayed: Path) -> None:
+    """A name that nobody has is refused, with those that there are."""
+    assert cc.run(relayed, "relay", "start").ok
+    for name in ("local", "*"):
+        done = cc.run(relayed, "relay", "log", name, "--json")
+        assert done.json["result"] == {"client": name, "seconds": 60}
+    for argv, known in ((("log", "nobody"), "There are: local"), (("reset", "nobody"), "There are: glm")):
+        refused = cc.run(relayed, "relay", *argv)
+        assert refused.rc == 2
+        assert known in refused.stderr
+
+
+def test_tls_with_a_name_is_no_other_address(relayed: Path, port: int, tmp_path: Path) -> None:
+    """The profile has the name of the certificate; that the relay listens at an address is no contradiction."""
+    certificate = tls.authority().issue_cert("localhost")
+    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    certificate.cert_chain_pems[0].write_to_path(str(cert))
+    certificate.private_key_pem.write_to_path(str(key))
+    file = relayed / ".config/ccsetup/relay.yaml"
+    secure = f"listen: {{port: {port}, tls_cert: {cert}, tls_key: {key}, names: [localhost]}}"
+    file.write_text(re.sub(r"^listen:.*\n(?: .*\n)*", secure + "\n", file.read_text(), flags=re.M))
+    assert cc.run(relayed, "relay", "init").ok
+    assert f"https://localhost:{port}" in (relayed / ".config/ccsetup/profiles.toml").read_text()
+    for command in ("start", "start", "restart"):
+        done = cc.run(relayed, "relay", command)
+        assert done.ok, done
+        assert done.stderr == ""
+
+
+def test_other_address_than_the_profile_has(relayed: Path, port: int) -> None:
+    """Whoever does what the hint says has clients that reach the relay."""
+    other = free_port()
+    file = relayed / ".config/ccsetup/relay.yaml"
+    for command in ("start", "restart"):
+        done = cc.run(relayed, "relay", command, "--port", str(other))
+        assert f"leads the clients to http://127.0.0.1:{port}" in done.stderr
+        assert "below 'listen' in ~/.config/ccsetup/relay.yaml and run: ccsetup relay init" in done.stderr
+    assert "Run: ccsetup relay restart" in cc.run(relayed, "relay", "start").stderr
+    file.write_text(file.read_text().replace(f"port: {port}", f"port: {other}"))
+    assert "Run: ccsetup relay init" in cc.run(relayed, "relay", "start").stderr
+    assert cc.run(relayed, "relay", "init").ok
+    assert cc.run(relayed, "relay", "start").stderr == ""
+    elsewhere = cc.run(relayed, "relay", "start", "--host", "127.0.0.2")
+    assert "The relay that runs has" in elsewhere.stderr
 
 
 def test_missing_packages_are_named(relayed: Path, tmp_path: Path) -> None:

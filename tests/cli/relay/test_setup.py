@@ -127,6 +127,15 @@ def test_init_asks_for_the_order(two: Path) -> None:
     assert upstreams(two) == ["kimi", "glm"]
 
 
+def test_init_for_other_machines_says_what_is_missing(two: Path) -> None:
+    """What cannot start yet is no next step."""
+    done = cc.main("relay", "init", "--from-profiles", "glm", "--host", "0.0.0.0", "--port", "6001")
+    assert done.rc == 5
+    assert "tls_cert" in done.stderr
+    assert "config-switch" not in done.stdout
+    assert "ccsetup relay check" in done.stdout
+
+
 def test_port_that_is_taken_is_left_alone(two: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where another program has the usual port, the next free one is written and named."""
     with socket.socket() as s:
@@ -323,6 +332,42 @@ def test_via_relay_beside_others(two: Path, siliconflow: Emulator) -> None:
     assert order["*"] == ["glm", "kimi"]
     assert profile(two)["codex"]["primary_model"] == "zai-org/GLM-5.2"
     assert profile(two)["claude-code"]["primary_model"].startswith("glm")
+
+
+def test_via_relay_names_the_clients_it_was_asked_for(two: Path, siliconflow: Emulator) -> None:
+    """Another client that uses the relay keeps its model, and is not told of; the same as JSON."""
+    assert cc.main("init", "-s", "-p", "glm", "-k", KEY, "-T", "cc", "--via-relay", "--no-start").ok
+    before = json.loads((two / ".claude/settings.json").read_text())["env"]["ANTHROPIC_MODEL"]
+    done = cc.main(*VIA, "-k", siliconflow.key)
+    assert done.ok, done
+    assert "Codex uses provider 'siliconflow' through the relay." in done.stdout
+    assert "Claude Code" not in done.stdout
+    assert "Start codex;" in done.stdout
+    assert cc.main(*VIA, "-k", siliconflow.key, "--json").json["result"]["active"] == {"codex": "relay"}
+    assert json.loads((two / ".claude/settings.json").read_text())["env"]["ANTHROPIC_MODEL"] == before
+
+
+def test_via_relay_for_a_server_whose_models_the_user_knows(home: Path) -> None:
+    """The model that is given is the upstream's and the client's, whatever the other client would need."""
+    argv = ("init", "-s", "-p", "llamacpp", "-T", "codex", "--via-relay", "--no-start")
+    missing = cc.main(*argv)
+    assert missing.rc == 2
+    assert "needs a model for Codex" in missing.stderr
+    assert not (home / CONFIG).exists()
+    done = cc.main(*argv, "-M", "my-model")
+    assert done.ok, done
+    assert "default_model: my-model" in (home / CONFIG).read_text()
+    assert tomllib.loads((home / ".codex/config.toml").read_text())["model"] == "my-model"
+
+
+def test_via_relay_where_the_upstream_has_another_model(home: Path) -> None:
+    """relay.yaml is the user's: what it makes of the model that is asked for now is told, with the line to change."""
+    argv = ("init", "-s", "-p", "llamacpp", "-T", "codex", "--via-relay", "--no-start", "-M")
+    assert cc.main(*argv, "one").ok
+    assert "Warning" not in cc.main(*argv, "one").stderr
+    done = cc.main(*argv, "two")
+    assert done.ok, done
+    assert "relay.yaml: upstream 'llamacpp' was kept as it is: it is asked for 'one' instead of 'two'" in done.stderr
 
 
 def test_via_relay_refuses_what_it_cannot_add_to(two: Path, siliconflow: Emulator) -> None:

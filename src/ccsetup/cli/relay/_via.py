@@ -155,6 +155,8 @@ def _upstream(context: Context, world: World, at: Places, entry: Entry, profile:
         if same.endpoints != made.endpoints:
             text = _("{file}: upstream '{name}' was kept as it is; its addresses are others than today's.")
             context.notes.append(Note("warning", text.format(file=file, name=same.name)))
+        for asked in dict.fromkeys(p.primary_model for p in request.parts.values() if p.primary_model):
+            _check_model(context, file, same, asked)
         return config
     if any(u.name.lower() == made.name.lower() for u in config.upstreams):
         raise UsageError(
@@ -169,6 +171,20 @@ def _upstream(context: Context, world: World, at: Places, entry: Entry, profile:
     return config._replace(upstreams=(made, *config.upstreams))
 
 
+def _check_model(context: Context, file: str, upstream: Upstream, asked: str) -> None:
+    """Note where *upstream*, as the user's file has it, does not lead to the model that clients ask for now."""
+    if not upstream.serves(asked):
+        text = _("{file}: upstream '{name}' was kept as it is, and does not serve '{asked}'.")
+        hint = _("Add it to its 'models' there.")
+    elif upstream.model(asked) != asked:
+        text = _("{file}: upstream '{name}' was kept as it is: it is asked for '{served}' instead of '{asked}'.")
+        hint = _("Change its 'default_model' or 'map' there.")
+    else:
+        return
+    said = text.format(file=file, name=upstream.name, asked=profiles.printable(asked), served=upstream.model(asked))
+    context.notes.append(Note("warning", said, hint))
+
+
 def _made(context: Context, world: World, entry: Entry, profile: Profile, request: Request) -> Upstream:
     """Return the provider as an upstream."""
     preset = context.preset(profile.provider)
@@ -180,11 +196,15 @@ def _made(context: Context, world: World, entry: Entry, profile: Profile, reques
         try:
             made = compose.from_profiles([profile.name], world.profiles, context.preset).upstreams[0]
         except Incomplete:
-            if not model:
-                raise
             # A local server, whose models only the user knows.
-            named = profile._replace(parts={c: Part(primary_model=model) for c in CLIENT_NAMES})
+            named = profile._replace(parts={c: Part(primary_model=model or "-") for c in CLIENT_NAMES})
             made = compose.from_profiles([profile.name], {profile.name: named}, context.preset).upstreams[0]
+            if not model:
+                client = CLIENTS[next(iter(indirect or request.parts))].TITLE
+                raise Incomplete(
+                    _("Provider '{provider}' needs a model for {client}.").format(provider=preset.id, client=client),
+                    hint=_("Give it with -M MODEL."),
+                ) from None
         return made._replace(default_model=model) if model else made
     if not model:
         model = _asked(context, profile, indirect[0], request.parts[indirect[0]]).primary_model

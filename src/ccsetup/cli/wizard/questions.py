@@ -232,7 +232,8 @@ def _provider(facts: Facts, answers: Answers) -> Step:
     return Choose(
         "provider",
         _("Provider"),
-        [*able, *relayed, *unable],
+        # Whoever finds nothing in it looks at the end of a list.
+        [*sorted([*able, *relayed], key=lambda option: option.value == "custom"), *unable],
         lambda value: answers.put("provider", provider=value),
         next(iter(facts.seen.providers), ""),
         search=True,
