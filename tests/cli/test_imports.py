@@ -63,6 +63,17 @@ def test_commands_import_little(home: Path, tmp_path: Path, argv: tuple[str, ...
     assert imported(home, argv, tmp_path) & without == set()
 
 
+@pytest.mark.parametrize("argv", [("doctor",), ("profile", "rename", "glm", "work"), ("key", "rm", "glm", "-y")])
+def test_who_has_no_relay_imports_nothing_of_it(home: Path, tmp_path: Path, argv: tuple[str, ...]) -> None:
+    """Commands that look after relay.yaml import neither the relay nor a reader of YAML where there is none."""
+    if not Path(cc.SOURCE, "ccsetup/_presets").is_dir():
+        pytest.skip("the presets are not compiled, so YAML has to be read")
+    assert cc.main("init", "-s", "-p", "glm", "-k", KEY, "-T", "all").ok
+    seen = imported(home, argv, tmp_path)
+    assert f"ccsetup.cli.{argv[0]}" in seen
+    assert seen & {"ccsetup.relay", "ccsetup.cli.relay", "yaml"} == set()
+
+
 def test_version_imports_nothing(home: Path, tmp_path: Path) -> None:
     """--version imports neither typer nor anything of ours but the entry point, and little of the standard library."""
     bare = set(

@@ -48,7 +48,7 @@ def _run(argv: list[str]) -> int:
     except click.exceptions.UsageError as e:
         from ccsetup.cli import _parser
 
-        usage = e.ctx.command_path if e.ctx else "ccsetup"
+        usage = e.ctx.command_path if e.ctx else f"ccsetup {_command(argv)}".rstrip()
         hint = i18n._("See: {command} --help").format(command=usage)
         return report(argv, USAGE, _parser.problem(e.format_message()), hint)
     except typer.Abort:
@@ -79,7 +79,23 @@ def report(argv: Sequence[str], code: int, message: str, hint: str) -> int:
 
 
 def _command(argv: Sequence[str]) -> str:
-    return next((a for a in argv if not a.startswith("-")), "")
+    """Return the name of the command in *argv*: ``list``, ``relay key add``."""
+    import typer
+
+    words = [a for a in argv if not a.startswith("-")]
+    names: list[str] = []
+    try:
+        from ccsetup.cli._app import app
+
+        found: Any = typer.main.get_command(app)
+        for word in words:
+            found = found.get_command(None, word) if hasattr(found, "get_command") else None
+            if found is None:
+                break
+            names.append(word)
+    except Exception:  # the error that is being told may be one of loading it
+        names = []
+    return " ".join(names) or next(iter(words), "")
 
 
 def _bug(argv: Sequence[str], error: Exception) -> int:

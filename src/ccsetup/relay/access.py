@@ -106,7 +106,7 @@ class Access:
         if self.named(key.name):
             raise UsageError(
                 _("There is already a key called '{name}'.").format(name=key.name),
-                hint=_("Choose another name, or remove that key first."),
+                hint=_("Choose another name; that of a revoked key is not given again."),
             )
         return Access((*self.keys, key))
 

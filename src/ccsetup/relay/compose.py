@@ -48,7 +48,9 @@ def from_profiles(
         if profile is None:
             raise UsageError(
                 _("There is no profile '{name}'.").format(name=profiles.printable(name)),
-                hint=_("Saved: {names}").format(names=", ".join(n for n in saved if n != PROFILE) or "-"),
+                hint=_("Saved: {names}").format(names=", ".join(n for n in saved if n != PROFILE))
+                if any(n != PROFILE for n in saved)
+                else _("Make one with: ccsetup init -p PROVIDER -k KEY --no-activate"),
             )
         if any(u.name == name for u in upstreams):
             raise UsageError(_("Profile '{name}' is named twice.").format(name=name))

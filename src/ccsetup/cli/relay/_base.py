@@ -9,10 +9,13 @@ import typer
 
 from ccsetup import disk
 from ccsetup.cli._context import Context
-from ccsetup.errors import CcsetupError
+from ccsetup.errors import CcsetupError, UsageError
 from ccsetup.i18n import _
+from ccsetup.profiles import printable
 from ccsetup.relay.access import Access
 from ccsetup.relay.config import Config
+from ccsetup.relay.control import Running
+from ccsetup.relay.log import LEVELS, Level
 from ccsetup.relay.places import Places, places
 
 CONFIG = typer.Option(
@@ -46,8 +49,11 @@ def read(path: str) -> Optional[bytes]:
     return disk.snapshot([path])[path]
 
 
-def load(context: Context, at: Places) -> Config:
-    """Return the configuration; CcsetupError where there is none, or with the place of what is wrong in it."""
+def load(context: Context, at: Places, command: str = "ccsetup relay check") -> Config:
+    """Return the configuration; CcsetupError where there is none, or with the place of what is wrong in it.
+
+    *command* is to be run when that is corrected.
+    """
     from ccsetup.relay import config
 
     data = read(at.config)
@@ -56,7 +62,36 @@ def load(context: Context, at: Places) -> Config:
             _("There is no {file} yet.").format(file=context.paths.short(at.config)),
             hint=_("Make it with: ccsetup relay init"),
         )
-    return config.parse(data, context.paths.short(at.config), context.preset)
+    try:
+        return config.parse(data, context.paths.short(at.config), context.preset)
+    except CcsetupError as e:
+        e.hint = e.hint or corrected(command)
+        raise
+
+
+def silent(running: Running) -> CcsetupError:
+    """Return what is to be said where *running* takes no requests."""
+    return CcsetupError(
+        _("A relay (process {pid}) is there, but does not answer: it may be waiting for answers to finish.").format(
+            pid=running.pid
+        ),
+        hint=_("End it at once with: ccsetup relay stop --now"),
+    )
+
+
+def corrected(command: str) -> str:
+    """Return what to do about a file that cannot be used."""
+    return _("Correct it, then run: {command}").format(command=command)
+
+
+def level_of(text: str) -> Level:
+    """Return the level of the log that *text* names."""
+    found = next((level for level in LEVELS if level == text), None)
+    if found is None:
+        raise UsageError(
+            _("Invalid log level '{value}'. Valid ones: {valid}").format(value=printable(text), valid=", ".join(LEVELS))
+        )
+    return found
 
 
 def load_keys(context: Context, at: Places) -> Access:

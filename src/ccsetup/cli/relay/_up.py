@@ -40,7 +40,7 @@ def bring_up(
     if running is not None and not enable:
         return Up(running, False)
     _base.need_extra()
-    config = _base.load(context, at)
+    config = _base.load(context, at, "ccsetup relay start")
     which = service.kind(context.paths.environ) if service_manager else "process"
     reason = _needs_shell(context, config) if which != "process" else ""
     if reason and enable:
@@ -73,12 +73,7 @@ def _settled(at: Places, running: Running) -> Optional[Running]:
         if state != "silent":
             return found
         time.sleep(service.EVERY)
-    raise CcsetupError(
-        _("A relay (process {pid}) is there, but does not answer: it may be waiting for answers to finish.").format(
-            pid=running.pid
-        ),
-        hint=_("End it at once with: ccsetup relay stop --now"),
-    )
+    raise _base.silent(running)
 
 
 def variables(context: Context, config: Config) -> list[str]:

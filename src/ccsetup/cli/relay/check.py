@@ -53,7 +53,7 @@ def command(
     routes = ways(found)
     if not as_json:
         _output.line(
-            _("{file} is valid: {n} upstreams.").format(file=context.paths.short(at.config), n=len(found.upstreams))
+            _("{file} is valid; upstreams: {n}.").format(file=context.paths.short(at.config), n=len(found.upstreams))
         )
         for text in refused:
             _output.line(_output.paint(_("refused"), "31") + ": " + text)
@@ -118,16 +118,24 @@ def ways(config: Config) -> list[dict[str, Any]]:
 
 
 def _show_ways(routes: Sequence[dict[str, Any]]) -> None:
+    blocks: dict[tuple[tuple[str, tuple[str, ...]], ...], list[str]] = {}
     for wire, title, path in WIRES:
-        _output.line(f"{title} ({path})")
-        rows: dict[str, list[str]] = {}
+        rows: dict[tuple[str, ...], list[str]] = {}
         for route in (r for r in routes if r["wire"] == wire):
             model = _("any other") if route["model"] == "*" else route["model"]
-            steps = " → ".join(_step(u, wire) for u in route["upstreams"]) or _("no upstream serves it")
+            steps = tuple(_step(u, wire) for u in route["upstreams"]) or (_("no upstream serves it"),)
             rows.setdefault(steps, []).append(model)
-        # Models that go the same way share a line.
-        table = [[", ".join(models), steps] for steps, models in rows.items()]
-        _output.line(_output.safe(_output.columns(table)))
+        # Models that go the same way share a line, and formats with the same ways a table.
+        table = tuple((", ".join(models), steps) for steps, models in rows.items())
+        blocks.setdefault(table, []).append(f"{title} ({path})")
+    for table, titles in blocks.items():
+        for one in titles:
+            _output.line(one)
+        text = _output.columns([[models, " → ".join(steps)] for models, steps in table])
+        room = _output.terminal_width()
+        if room and any(_output.width(line) > room for line in text.split("\n")):
+            text = "\n".join(f"  {models}\n    " + "\n    → ".join(steps) for models, steps in table)
+        _output.line(_output.safe(text))
 
 
 def _step(one: dict[str, Any], wire: str) -> str:

@@ -56,6 +56,7 @@ def command(
 
     context = Context()
     body, value, path = _body(file)
+    file = _named(file)
     source = _wire(origin, "--from") or _by_path(path) or recognise(value)
     one, target = _way(context, config, upstream, _wire(wire, "--wire"), source, str(value.get("model", "")))
     try:
@@ -112,6 +113,7 @@ def _body(file: str) -> tuple[bytes, dict[str, Any], str]:
                 data = f.read(_MOST)
     except OSError as e:
         raise UsageError(_("{file} cannot be read: {reason}").format(file=file, reason=e.strerror)) from None
+    file = _named(file)
     try:
         value = json.loads(data)
     except (ValueError, RecursionError):
@@ -128,6 +130,10 @@ def _body(file: str) -> tuple[bytes, dict[str, Any], str]:
     if not isinstance(value, dict):
         raise UsageError(_("{file} is no request: it holds no JSON object.").format(file=file))
     return data, value, path
+
+
+def _named(file: str) -> str:
+    return _("standard input") if file == "-" else file
 
 
 def _by_path(path: str) -> Optional[WireFormat]:

@@ -9,7 +9,7 @@ import typer
 from ccsetup.cli import _options, _output
 from ccsetup.cli._context import Context
 from ccsetup.cli.relay import _base, _setup, _up
-from ccsetup.errors import CcsetupError, UsageError
+from ccsetup.errors import CcsetupError, DocumentError, UsageError
 from ccsetup.i18n import _
 from ccsetup.plan import Note
 from ccsetup.profiles import RELAY
@@ -46,7 +46,11 @@ def command(
 
     def act(world: World) -> None:
         if exists:
-            made = _base.load(context, at)
+            try:
+                made = _base.load(context, at)
+            except DocumentError as e:
+                e.hint = _("Correct it, or write it anew with --force.")
+                raise
         else:
             listen = _setup.listen(context, at, host, port)
             made = compose.from_profiles(names, world.profiles, context.preset, listen)

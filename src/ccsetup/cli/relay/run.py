@@ -7,13 +7,12 @@ from typing import Any, Optional
 
 import typer
 
-from ccsetup.cli import _options, _output
+from ccsetup.cli import _options
 from ccsetup.cli._context import Context
 from ccsetup.cli.relay import _base
-from ccsetup.errors import CcsetupError, UsageError
+from ccsetup.errors import CcsetupError, DocumentError
 from ccsetup.i18n import _
 from ccsetup.relay import control
-from ccsetup.relay.log import LEVELS
 
 
 def command(
@@ -27,12 +26,7 @@ def command(
     level: str = typer.Option("info", "--log-level", metavar="LEVEL", help=_("debug, info, warning or error.")),
     lang: Optional[str] = _options.LANG,
 ) -> int:
-    if level not in LEVELS:
-        raise UsageError(
-            _("Invalid log level '{value}'. Valid ones: {valid}").format(
-                value=_output.safe(level), valid=", ".join(LEVELS)
-            )
-        )
+    wanted = _base.level_of(level)
     _base.need_extra()
     context = Context()
     at = _base.here(context, config)
@@ -56,8 +50,12 @@ def command(
         at,
         host or "",
         port,
-        level,
+        wanted,
         as_json=not terminal,
         started=started,
     )
-    return server.main(settings)
+    try:
+        return server.main(settings)
+    except DocumentError as e:
+        e.hint = e.hint or _base.corrected("ccsetup relay run")
+        raise

@@ -49,6 +49,8 @@ def start(
 ) -> int:
     if enable and plain:
         raise UsageError(_("{options} exclude each other: give one of them.").format(options="--enable / --no-service"))
+    if level is not None:
+        _base.level_of(level)
     context = Context()
     at = _base.here(context, config)
     up = _up.bring_up(context, at, _arguments(host, port, level), service_manager=not plain, enable=enable)
@@ -60,8 +62,9 @@ def _different(context: Context, at: Places, running: Running, host: Optional[st
     """Note that what runs is not what was asked for, or not what the clients use."""
     try:
         there = _base.load(context, at).listen
-    except CcsetupError:
-        return  # it was changed after the relay that runs had read it, and ``relay check`` tells what is wrong
+    except CcsetupError as e:  # it was changed after the relay that runs had read it
+        context.notes.append(Note("warning", e.message, e.hint))
+        return
     tls = bool(there.tls_cert)
     asked = there._replace(host=host or there.host, port=port or there.port)
     other = (host or port) and url_of(asked.host, asked.port, tls=tls) != running.url
@@ -178,10 +181,15 @@ def restart(
     as_json: bool = _options.JSON,
     lang: Optional[str] = _options.LANG,
 ) -> int:
+    if level is not None:
+        _base.level_of(level)
     context = Context()
     at = _base.here(context, config)
     _base.need_extra()
-    _base.load(context, at)  # what cannot start again is not stopped
+    _base.load(context, at, "ccsetup relay restart")
+    from ccsetup.relay import server
+
+    server.load(server.Settings(context.paths, at, host or "", port))  # what cannot start again is not stopped
     _end(context, at, now=now, quiet=as_json)
     up = _up.bring_up(context, at, _arguments(host, port, level), service_manager=not plain)
     _different(context, at, up.running, host, port)
@@ -213,6 +221,7 @@ def status(as_json: bool = _options.JSON, lang: Optional[str] = _options.LANG) -
         _output.line(
             _("A relay (process {pid}) is there, but takes no requests: it starts, or it ends.").format(pid=running.pid)
         )
+        _output.line(_("End it at once with: ccsetup relay stop --now"))
         return 1
     _show(context, running, said)
     return 0

@@ -84,6 +84,8 @@ def _show(by: str, rows: Sequence[Row]) -> None:
                 _seconds(row.total_ms),
             ]
         )
+    filled = [i for i in range(len(table[0])) if any(row[i] for row in table[1:])]
+    table = [[row[i] for i in filled] for row in table]
     _output.line(_output.safe(_output.columns(table, indent="")))
     unpriced = sum(row.unpriced for row in rows)
     if unpriced:

@@ -17,9 +17,14 @@ from ccsetup.relay.control import Running
 
 def running_one(context: Context) -> Running:
     """Return the relay that runs; CcsetupError when there is none."""
-    found = control.alive(_base.here(context))
+    at = _base.here(context)
+    state, found = control.look(at)
+    if state == "silent" and found is not None:
+        raise _base.silent(found)
     if found is None:
-        raise CcsetupError(_("No relay is running."), hint=_("Start it with: ccsetup relay start"))
+        there = _base.read(at.config) is not None
+        hint = _("Start it with: ccsetup relay start") if there else _("Set it up with: ccsetup relay init")
+        raise CcsetupError(_("No relay is running."), hint=hint)
     return found
 
 
