@@ -242,18 +242,22 @@ def _said(log: str, begin: int) -> str:
     except OSError:
         return ""
     lines = [line for line in text.splitlines() if line.strip()]
-    return "\n".join(lines[-4:]).strip().removeprefix("Error: ")
+    return "\n".join(lines[-4:]).strip().removeprefix(_("Error: {message}").format(message=""))
 
 
 # Stop.
 
 
-def stop(running: Running, seconds: float) -> bool:
-    """Have the relay end, and return whether it did within *seconds*.  Running answers finish first."""
+def stop(running: Running, seconds: float, told: Callable[[], None] = lambda: None) -> bool:
+    """Have the relay end, and return whether it did within *seconds*.  Running answers finish first.
+
+    *told* is called when the relay knows: from then on it ends, whether anybody waits for that or not.
+    """
     try:
         control.stop(running)
     except CcsetupError:
         pass  # it takes no requests any more because it is ending; a signal now would cut its answers
+    told()
     return _ended(running, seconds)
 
 

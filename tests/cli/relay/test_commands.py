@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from support import cc, usage
 from support.emulator import Emulator
+from support.terminal import Terminal
 
 from ccsetup.relay.store.sqlite import SqliteStore
 
@@ -128,6 +129,9 @@ def test_check_shows_every_way(configured: Path) -> None:
     shown = cc.main("relay", "check", "--offline").stdout
     assert "second: two (translated to chat, backup)" in shown
     assert "any other" in shown
+    with Terminal(configured, "relay", "check", "--offline", size=(24, 60)) as terminal:
+        assert terminal.ends() == 0
+    assert max(len(row) for row in terminal.text.splitlines()) <= 60
 
 
 def test_check_tests_every_endpoint(home: Path) -> None:
@@ -227,6 +231,7 @@ def test_stats_without_anything(home: Path) -> None:
     assert "model, day, upstream, client" in cc.main("relay", "stats", "--by", "hour").stderr
     assert cc.main("relay", "stats", "--json", "--csv").rc == 2
     assert cc.main("relay", "stats", "--since", "x").rc == 2
+    assert "See: ccsetup relay stats --help" in cc.main("relay", "stats", "--by").stderr
 
 
 # explain.

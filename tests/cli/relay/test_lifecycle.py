@@ -49,6 +49,7 @@ def test_from_nothing_to_nothing(relayed: Path, port: int) -> None:
     assert (status.rc, "No relay is running" in status.stdout) == (1, True)
     assert "no log yet" in cc.run(relayed, "relay", "logs").stderr
     for command in (["reload"], ["reset"], ["reset", "glm"], ["log", "local"]):
+        assert cc.main("relay", *command, "--json").json["command"] == f"relay {command[0]}"
         refused = cc.run(relayed, "relay", *command)
         assert refused.rc == 1
         assert "No relay is running." in refused.stderr
@@ -95,14 +96,61 @@ def test_what_cannot_start_again_is_not_stopped(relayed: Path) -> None:
     assert cc.run(relayed, "relay", "start").ok
     file = relayed / ".config/ccsetup/relay.yaml"
     good = file.read_text()
-    file.write_text(good + "nonsense: 1\n")
+    file.write_text(good + "ping: nonsense\n")
     for command in ("restart", "reload"):
         refused = cc.run(relayed, "relay", command)
         assert refused.rc == 1
         assert "relay.yaml:" in refused.stderr
-        assert "nonsense" in refused.stderr
-    assert cc.run(relayed, "relay", "status").ok
+        assert "has to be a number" in refused.stderr
+        assert f"Correct it, then run: ccsetup relay {command}" in refused.stderr
+    again = cc.run(relayed, "relay", "start")
+    assert again.stdout.startswith("unchanged")
+    assert "has to be a number" in again.stderr
+    assert "--force" in cc.run(relayed, "relay", "init").stderr
     file.write_text(good)
+    assert cc.run(relayed, "relay", "restart", "--log-level", "loud").rc == 2
+    open_to_all = cc.run(relayed, "relay", "restart", "--host", "0.0.0.0")
+    assert open_to_all.rc == 1
+    assert "TLS" in open_to_all.stderr
+    keys = relayed / ".config/ccsetup/relay-keys.json"
+    keys.write_text("{")
+    assert cc.run(relayed, "relay", "restart").rc == 1
+    assert cc.run(relayed, "relay", "status").ok
+
+
+def test_relay_that_ends_is_no_relay_that_is_not_there(relayed: Path, port: int) -> None:
+    """While the last answers finish, commands say so, and how to end it at once."""
+    with socket.socket() as provider:
+        provider.bind(("127.0.0.1", 0))
+        provider.listen()
+        file = relayed / ".config/ccsetup/relay.yaml"
+        url = f"http://127.0.0.1:{provider.getsockname()[1]}"
+        file.write_text(
+            f"relay: 1\nlisten: {{port: {port}, keyless: true}}\nupstreams:\n"
+            f"  - {{name: slow, url: '{url}', wire: chat, key: {{profile: glm}}}}\n"
+        )
+        assert cc.run(relayed, "relay", "start").ok
+        with socket.create_connection(("127.0.0.1", port)) as client:
+            body = json.dumps({"model": "m", "messages": [{"role": "user", "content": "hi"}]}).encode()
+            head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-length: {len(body)}\r\n\r\n"
+            client.sendall(head.encode() + body)
+            connection, _address = provider.accept()
+            with connection:
+                connection.recv(1)  # the answer is being waited for
+                stop = cc.start(relayed, "relay", "stop")
+                assert stop.stdout is not None
+                assert b"running" in stop.stdout.readline()
+                stop.send_signal(signal.SIGINT)
+                stop.communicate(timeout=30)
+                assert stop.returncode == 130
+                deadline = time.monotonic() + 30
+                while (status := cc.run(relayed, "relay", "status")).ok:  # it looks every tenth of a second
+                    assert time.monotonic() < deadline
+                refused = cc.run(relayed, "relay", "reload")
+                assert refused.rc == 1
+                for said in (status.stdout, refused.stderr):
+                    assert "ccsetup relay stop --now" in said
+                assert cc.run(relayed, "relay", "stop", "--now").ok
 
 
 def test_port_that_is_taken(relayed: Path, port: int) -> None:

@@ -113,9 +113,14 @@ def test_wrong_init(two: Path, argv: tuple[str, ...], code: int, text: str) -> N
 
 def test_init_without_profiles(home: Path) -> None:
     """Where nothing is saved, the next command is named."""
-    done = cc.main("relay", "init")
-    assert done.rc == 1
-    assert "ccsetup init -p PROVIDER" in done.stderr
+    for argv, code in (((), 1), (("--from-profiles", "glm"), 2)):
+        done = cc.main("relay", "init", *argv)
+        assert done.rc == code
+        assert "ccsetup init -p PROVIDER" in done.stderr
+    for command in ("reload", "reset", "status"):
+        done = cc.main("relay", command)
+        assert done.rc == 1
+        assert "ccsetup relay init" in done.stdout + done.stderr
 
 
 def test_init_asks_for_the_order(two: Path) -> None:

@@ -751,7 +751,9 @@ def test_claude_code_in_front_of_openai_keeps_its_reasoning(shown: str) -> None:
         BlockEnd(1),
         Stop("tools", Usage(1, 1)),
     ]
-    said = json.loads(anthropic.write_answer(answer, Asked(asked, ToolNames.of(asked), "0" * 32, 1, "openai", lambda: 1)))
+    said = json.loads(
+        anthropic.write_answer(answer, Asked(asked, ToolNames.of(asked), "0" * 32, 1, "openai", lambda: 1))
+    )
     assert [block["type"] for block in said["content"]] == ["thinking" if shown else "redacted_thinking", "tool_use"]
     history = [
         {"role": "user", "content": "x"},

@@ -104,10 +104,15 @@ def reread(context: Context, at: Places) -> bool:
     try:
         said = control.reload(running)
     except CcsetupError as e:
-        context.notes.append(Note("warning", e.message, e.hint or _("Correct it, then run: ccsetup relay reload")))
+        context.notes.append(Note("warning", e.message, e.hint or kept()))
         return False
     restart(context, said)
     return True
+
+
+def kept() -> str:
+    """Return what to do about files that the relay did not take over."""
+    return _("The relay goes on with what it had. Correct it, then run: ccsetup relay reload")
 
 
 def restart(context: Context, said: Mapping[str, Any]) -> None:

@@ -81,6 +81,7 @@ def command(
             "y",
             "yes",
         ):
+            _output.line(_("Nothing was changed."))
             return 1
     text = configuring.dump(made, context.preset)
 

@@ -150,19 +150,18 @@ def _end(context: Context, at: Places, *, now: bool, quiet: bool) -> Optional[Ru
     if now:
         ended = service.kill(running)
     else:
-        seconds = WAIT
+        seconds, busy = WAIT, 0
         if state == "runs":
             said = control.status(running)
-            seconds = float(said.get("stop_seconds", WAIT))
-            busy = int(said.get("running", 0))
+            seconds, busy = float(said.get("stop_seconds", WAIT)), int(said.get("running", 0))
+
+        def tell() -> None:
             if busy and not quiet:
-                _output.line(
-                    _("{n} answers are running; they have {seconds} seconds (Ctrl-C leaves them to it).").format(
-                        n=busy, seconds=round(seconds)
-                    )
-                )
+                text = _("{n} answers are running; they have {seconds} seconds (Ctrl-C leaves them to it).")
+                _output.line(text.format(n=busy, seconds=round(seconds)))
                 sys.stdout.flush()
-        ended = service.stop(running, seconds + 10)
+
+        ended = service.stop(running, seconds + 10, tell)
     if not ended:
         raise CcsetupError(
             _("The relay (process {pid}) has not ended.").format(pid=running.pid),

@@ -31,7 +31,11 @@ def running_one(context: Context) -> Running:
 def reload(as_json: bool = _options.JSON, lang: Optional[str] = _options.LANG) -> int:
     context = Context()
     running = running_one(context)
-    said = control.reload(running)
+    try:
+        said = control.reload(running)
+    except CcsetupError as e:
+        e.hint = e.hint or _up.kept()
+        raise
     _up.restart(context, said)
     text = _("the relay uses {file} as it is now; running answers finish as they began.")
     return _done(
