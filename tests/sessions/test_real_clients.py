@@ -204,7 +204,7 @@ def test_a_preset_that_codex_cannot_use_is_refused(home: Path, preset: str) -> N
     done = cc.run(home, "init", "-s", "-p", preset, "-k", "sk-x", "-T", "codex", "-M", "m")
     assert done.rc == 1, done
     assert "Codex" in done.stderr
-    assert "-u URL" in done.stderr
+    assert "--via-relay" in done.stderr
     assert cc.files(home) == {}
 
 
