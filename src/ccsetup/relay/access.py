@@ -65,7 +65,7 @@ class ClientKey(NamedTuple):
     @property
     def free(self) -> bool:
         """Nothing limits it."""
-        return self.expires is None and self.budget is _UNLIMITED
+        return self.expires is None and self.budget == _UNLIMITED
 
     def __repr__(self) -> str:
         return f"ClientKey({self.name!r})"

@@ -156,7 +156,7 @@ class Exchange:
     async def run(self) -> None:
         """Serve the request.  Never raises but CancelledError when the server ends it."""
         relay = self.relay
-        self.task = asyncio.current_task()
+        self.task = asyncio.current_task(relay.loop)
         protocol = connection(self.scope)
         if protocol is not None:
             protocol.on_lost = self._lost

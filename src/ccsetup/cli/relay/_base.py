@@ -104,3 +104,16 @@ def load_keys(context: Context, at: Places) -> Access:
 
 def interactive() -> bool:
     return all(s is not None and s.isatty() for s in (sys.stdin, sys.stdout))
+
+
+def why(word: str) -> str:
+    """Return for people why an upstream is not asked now; "" when it is."""
+    words = {
+        "disabled": _("switched off"),
+        "window": _("outside its hours"),
+        "resting": _("rests"),
+        "probing": _("is tried again"),
+        "keys": _("none of its keys can be used"),
+        "busy": _("busy"),
+    }
+    return words.get(word, word)

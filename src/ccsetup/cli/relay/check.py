@@ -148,7 +148,7 @@ def _step(one: dict[str, Any], wire: str) -> str:
     if one["group"] == "backup":
         marks.append(_("backup"))
     if one["why"]:
-        marks.append(_("not now: {reason}").format(reason=one["why"]))
+        marks.append(_("not now: {reason}").format(reason=_base.why(one["why"])))
     return text + (f" ({', '.join(marks)})" if marks else "")
 
 

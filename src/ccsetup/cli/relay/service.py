@@ -255,16 +255,7 @@ def _show(context: Context, running: Running, said: dict[str, Any]) -> None:
 
 def _state(one: dict[str, Any]) -> str:
     """Return for people why an upstream is not asked now, and until when."""
-    words = {
-        "": _("ok"),
-        "disabled": _("switched off"),
-        "window": _("outside its hours"),
-        "resting": _("rests"),
-        "probing": _("is tried again"),
-        "keys": _("none of its keys can be used"),
-        "busy": _("busy"),
-    }
-    text = words.get(one["why"], str(one["why"]))
+    text = _base.why(str(one["why"])) or _("ok")
     if one.get("reason"):
         text += f" ({one['reason']})"
     if one.get("until"):
