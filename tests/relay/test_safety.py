@@ -8,22 +8,19 @@ import json
 import socket
 import ssl
 import stat
-import types
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 import trustme
-import uvicorn
 from support import cc, drill, scripted
 from support.drill import PATHS, WIRES, Upstream, asking, understood
 from support.loopback import Request, Response
 from support.relay import KEY, Relay, upstream
 
-from ccsetup.relay import exchange, protocol
-from ccsetup.relay.config import Limits
+from ccsetup.relay import inbound
 
 SECRETS = {name: f"sk-{name}-secret-0123456789abcdef" for name in ("first", "second", "third", "strict")}
 FAST = {"attempts": 4, "same": 0, "backoff": 0, "jitter": 0}
@@ -514,14 +511,40 @@ def test_upgrades_are_ignored(world: World) -> None:
     assert got.startswith((b"HTTP/1.1 200", b"HTTP/1.1 400"))
 
 
+async def _serving(
+    serve: Callable[[inbound.Inbound], Coroutine[Any, Any, None]], talk: Callable[[int], Coroutine[Any, Any, None]]
+) -> None:
+    """Run *talk* with the port of an HTTP server whose requests *serve* answers."""
+    server = inbound.HttpServer(serve, max_body=1000)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.setblocking(False)
+        await server.listen(listener)
+
+        async def ticking() -> None:
+            while True:
+                server.tick()
+                await asyncio.sleep(0.02)
+
+        clock = asyncio.create_task(ticking())
+        try:
+            async with asyncio.timeout(20):
+                await talk(listener.getsockname()[1])
+                server.close()
+                await server.wait_closed()
+        finally:
+            clock.cancel()
+            await asyncio.gather(clock, return_exceptions=True)
+
+
+async def _ok(request: inbound.Inbound) -> None:
+    await request.body()
+    request.answer(200, [], b"ok")
+
+
 def test_a_head_that_never_ends_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
     """A connection that does not send a whole head in time is closed, the first as well as a later one."""
-    monkeypatch.setattr(protocol, "HEAD_SECONDS", 0.2)
-
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        await receive()
-        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
-        await send({"type": "http.response.body", "body": b"ok"})
+    monkeypatch.setattr(inbound, "HEAD_SECONDS", 0.2)
+    monkeypatch.setattr(inbound, "LOOK_EVERY", 0.02)
 
     async def drip(port: int, before: bytes) -> bytes:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -536,8 +559,8 @@ def test_a_head_that_never_ends_is_closed(monkeypatch: pytest.MonkeyPatch) -> No
 
         task = asyncio.create_task(more())
         try:
-            async with asyncio.timeout(10):
-                got = await reader.read()
+            while piece := await reader.read(1000):
+                got += piece
         except ConnectionError:
             pass
         finally:
@@ -546,55 +569,43 @@ def test_a_head_that_never_ends_is_closed(monkeypatch: pytest.MonkeyPatch) -> No
             writer.close()
         return got
 
-    async def main() -> None:
-        config = uvicorn.Config(app, log_config=None, lifespan="off")
-        config.load()
-        state = uvicorn.server.ServerState()
-        loop = asyncio.get_running_loop()
-        server = await loop.create_server(lambda: protocol.GuardedProtocol(config, state, {}), "127.0.0.1", 0)
-        port = server.sockets[0].getsockname()[1]
+    async def talk(port: int) -> None:
         assert await drip(port, b"") == b""
         assert b"ok" in await drip(port, b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
-        server.close()
-        await server.wait_closed()
 
-    asyncio.run(main())
+    asyncio.run(_serving(_ok, talk))
 
 
 def test_a_body_that_never_ends_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each piece has its time; a client that sends nothing more does not hold its place for ever."""
-    monkeypatch.setattr(exchange, "BODY_SECONDS", 5.0)
-    rows: list[Any] = []
+    monkeypatch.setattr(inbound, "BODY_SECONDS", 0.4)
+    monkeypatch.setattr(inbound, "LOOK_EVERY", 0.02)
+    ends: list[str] = []
 
-    async def main() -> None:
-        loop = asyncio.get_running_loop()
-        waiting = asyncio.Event()
-        sent: list[Any] = []
+    async def serve(request: inbound.Inbound) -> None:
+        try:
+            ends.append((await request.body()).decode())
+        except inbound.Gone:
+            ends.append("gone")
+        request.answer(200, [], b"ok")
 
-        async def receive() -> dict[str, Any]:
-            if not sent:
-                sent.append(b"{")
-                return {"type": "http.request", "body": b"{", "more_body": True}
-            waiting.set()
-            await asyncio.Event().wait()
-            raise AssertionError
+    async def talk(port: int) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        for _ in range(2):  # in more time than there is for one piece, but with pieces in between
+            writer.write(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 8\r\n\r\n")
+            for piece in (b"ab", b"cd", b"ef", b"gh"):
+                await asyncio.sleep(0.15)
+                writer.write(piece)
+            assert (await reader.readuntil(b"ok")).startswith(b"HTTP/1.1 200 OK\r\n")
+        writer.write(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 8\r\n\r\nab")
+        try:
+            assert await reader.read() == b""
+        except ConnectionError:
+            pass
+        writer.close()
 
-        async def send(message: Any) -> None:
-            raise AssertionError(message)
-
-        runtime = types.SimpleNamespace(config=types.SimpleNamespace(limits=Limits()), several=False)
-        relay: Any = types.SimpleNamespace(runtime=runtime, running=set(), loop=loop, note=rows.append, watched={})
-        one = exchange.Exchange(relay, "chat", {}, receive, send, None, "0" * 32)
-        task = asyncio.create_task(one.run())
-        await waiting.wait()
-        one.tick(loop.time() + 4, 0)
-        assert relay.running == {one}
-        one.tick(loop.time() + 6, 0)
-        await task
-        assert relay.running == set()
-
-    asyncio.run(main())
-    assert [row.status for row in rows] == [499]
+    asyncio.run(_serving(serve, talk))
+    assert ends == ["abcdefgh", "abcdefgh", "gone"]
 
 
 # Hostile upstreams.

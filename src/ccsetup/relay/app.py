@@ -1,7 +1,4 @@
-"""The relay as an ASGI application: which path is what, who may ask, and what is not about inference.
-
-Raw ASGI, because routing by a dictionary costs nothing and a framework costs a third of the throughput.
-"""
+"""What the relay answers to which path: who may ask, what goes to an exchange, and what is not about inference."""
 
 from __future__ import annotations
 
@@ -11,19 +8,21 @@ import os
 import secrets
 import time
 from typing import Any, Awaitable, Callable, Mapping, Optional
-from urllib.parse import urlsplit
 
 from ccsetup import __version__
 from ccsetup.model import WireFormat
 from ccsetup.relay import access as accessing
 from ccsetup.relay import prices
 from ccsetup.relay.access import Access, ClientKey
-from ccsetup.relay.exchange import Exchange, Receive, Send
+from ccsetup.relay.callers import Caller
+from ccsetup.relay.exchange import Exchange, unreadable
 from ccsetup.relay.failover import Choice, Pool
+from ccsetup.relay.inbound import Gone, Inbound, Malformed, TooLarge
 from ccsetup.relay.log import Log
+from ccsetup.relay.metrics import CONTENT_TYPE as METRICS_TYPE
 from ccsetup.relay.metrics import Metrics
 from ccsetup.relay.runtime import FORMATS, Runtime
-from ccsetup.relay.store import Spent, Store, UsageRow
+from ccsetup.relay.store import Store, UsageRow
 from ccsetup.relay.upstream import Answer, Http, UpstreamError
 from ccsetup.relay.wire import codec, tokens
 from ccsetup.relay.wire.messages import BadRequest, Usage, WireError
@@ -51,6 +50,7 @@ CONTROL = "/_relay/"
 
 LINGER = 1.0
 """Seconds for the end of an answer after its last event."""
+_JSON = ((b"content-type", b"application/json"),)
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -98,7 +98,8 @@ class Relay:
         self._prefix = secrets.token_hex(8)
         self._count = 0
         self._hosts = _hosts(runtime)
-        self._names: dict[bytes, bool] = {}
+        self._others: set[Inbound] = set()
+        """Requests that are not about inference."""
 
     def use(self, runtime: Runtime, access: Access) -> None:
         """Take a new configuration for the requests to come; those that run keep theirs."""
@@ -107,109 +108,85 @@ class Relay:
         self.pool.replace(runtime.config, missing=runtime.missing)
         self.log.hide((*runtime.secrets, self.control.token))
         self._hosts = _hosts(runtime)
-        self._names.clear()
 
-    # ASGI.
-
-    async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            return
-        path: str = scope["path"]
-        wire = INFERENCE.get(path)
+    async def serve(self, inbound: Inbound) -> None:
+        """Answer a request.  Raises nothing but CancelledError, when the server ends it."""
+        wire = INFERENCE.get(inbound.path)
         if wire is None:
-            await self._other(path, scope, receive, send)
+            await self._other(inbound)
             return
-        refusal = self._guard(scope) or (None if scope["method"] == "POST" else _method())
-        client: Optional[ClientKey] = None
+        caller = self._caller(inbound)
+        refusal = caller.refusal or (None if inbound.method == "POST" else _method())
         if refusal is None:
-            client, refusal = self._client(scope)
+            refusal = caller.late()
         if refusal is None and len(self.running) >= self.runtime.config.limits.requests:
             refusal = WireError("overloaded", "The relay serves as many requests as it may at a time.", 503, "1")
         self._count += 1
-        exchange = Exchange(self, wire, scope, receive, send, client, f"{self._prefix}{self._count:016x}")
+        exchange = Exchange(self, wire, inbound, caller, f"{self._prefix}{self._count:016x}")
         if refusal is not None:
-            await exchange.refuse(refusal)
+            exchange.refuse(refusal)
             self.metrics.refused(wire, refusal.status)
             return
         await exchange.run()
 
-    async def _other(self, path: str, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
-        method = scope["method"]
-        refusal = self._guard(scope)
-        if refusal is not None:
-            await _json(send, refusal.status, {"error": {"message": refusal.message}})
+    async def _other(self, inbound: Inbound) -> None:
+        self._others.add(inbound)
+        try:
+            await self._answer(inbound)
+        except Gone:
+            pass
+        except Exception as error:
+            self.log.bug(error)
+            _json(inbound, 500, {"error": {"message": "This is a bug of the relay; its log says where."}})
+        finally:
+            self._others.discard(inbound)
+
+    async def _answer(self, inbound: Inbound) -> None:
+        method, path = inbound.method, inbound.path
+        caller = self._caller(inbound)
+        if caller.stranger is not None:
+            _json(inbound, caller.stranger.status, {"error": {"message": caller.stranger.message}})
         elif path == "/healthz":
-            await _json(send, 200, {"status": "ok"})
+            _json(inbound, 200, {"status": "ok"})
         elif path == "/readyz":
-            await self._readyz(send)
+            self._readyz(inbound)
         elif path.startswith(CONTROL):
-            await self._control(path, scope, receive, send)
+            await self._control(inbound)
         elif method in ("HEAD", "GET") and path in _HELLO:
-            await _json(send, 200, {"name": "ccsetup relay"})
+            _json(inbound, 200, {"name": "ccsetup relay"})
         else:
-            client, refusal = self._client(scope)
+            refusal = caller.refusal or caller.late()
             if refusal is not None:
                 wire = "anthropic" if path in _COUNTS else "chat"
-                await _error(send, wire, refusal)
+                _error(inbound, wire, refusal)
             elif path in _COUNTS and method == "POST":
-                await self._count_tokens(receive, send)
+                await self._count_tokens(inbound)
             elif path in _MODELS and method in ("GET", "HEAD"):
-                await _json(send, 200, self._models(client))
+                _json(inbound, 200, self._models(caller.client))
             elif path == "/metrics" and method == "GET":
-                await _bytes(send, 200, b"text/plain; version=0.0.4; charset=utf-8", self._metrics())
+                inbound.answer(200, [(b"content-type", METRICS_TYPE.encode())], self._metrics())
             elif method == "HEAD":
-                await _json(send, 200, {})
+                _json(inbound, 200, {})
             else:
-                await _error(send, "chat", WireError("not_found", f"The relay has no {method} {path[:200]}.", 404))
+                _error(inbound, "chat", WireError("not_found", f"The relay has no {method} {path[:200]}.", 404))
 
     # Who may ask.
 
-    def _guard(self, scope: Mapping[str, Any]) -> Optional[WireError]:
-        """Refuse what a web page made a browser send: a foreign Host (DNS rebinding) or Origin."""
-        for name, value in scope["headers"]:
-            if name == b"host":
-                known = self._names.get(value)
-                if known is None:
-                    known = self._names_host(value)
-                    if len(self._names) < 1000:
-                        self._names[value] = known
-                if not known:
-                    return WireError("permission", "The Host header names another server than this relay.", 403)
-            elif name == b"origin" and not self._names_host(value.partition(b"://")[2]):
-                return WireError("permission", "The relay takes no requests from web pages.", 403)
-            elif name == b"content-encoding" and value.strip().lower() not in (b"", b"identity"):
-                said = "The relay takes requests only as they are, without a Content-Encoding."
-                return WireError("invalid_request", said, 415)
-        return None
-
-    def _names_host(self, value: bytes) -> bool:
-        if self._hosts is None:
-            return True
-        text = value.decode("latin-1").lower()
-        try:
-            host = urlsplit("//" + text).hostname or ""
-        except ValueError:
-            return False
-        return host in self._hosts
-
-    def _client(self, scope: Mapping[str, Any]) -> tuple[Optional[ClientKey], Optional[WireError]]:
-        presented = b""
-        for name, value in scope["headers"]:
-            if name == b"authorization" and value[:7].lower() == b"bearer ":
-                presented = value[7:].strip()
-            elif name == b"x-api-key" and not presented:
-                presented = value.strip()
-        client = self.access.find(presented) if presented else None
-        if client is not None and client.expires is not None and time.time() >= client.expires:
-            return None, accessing.refusal(client, Spent(), time.time())
-        if client is not None or self.runtime.config.listen.keyless:
-            return client, None
-        said = "The key is not one of this relay's." if presented else "The relay needs a key."
-        return None, WireError("authentication", said + " Make one with: ccsetup relay key add NAME", 401)
+    def _caller(self, inbound: Inbound) -> Caller:
+        """Return what the headers of a request say; a connection mostly sends the same ones again."""
+        connection = inbound.connection
+        known = connection.memo
+        if (
+            isinstance(known, Caller)
+            and known.headers == inbound.headers
+            and known.runtime is self.runtime
+            and known.access is self.access
+        ):
+            return known
+        caller = connection.memo = Caller(inbound.headers, self.runtime, self.access, self._hosts)
+        return caller
 
     def budget_refusal(self, client: ClientKey) -> Optional[WireError]:
-        if client.free:
-            return None
         now = time.time()
         return accessing.refusal(client, self.store.spent(client.name, now), now)
 
@@ -253,36 +230,25 @@ class Relay:
 
     # What is not inference.
 
-    async def _readyz(self, send: Send) -> None:
+    def _readyz(self, inbound: Inbound) -> None:
         available = sum(status.available for status in self.pool.status(time.time()))
         ok = self.ready and available > 0
-        await _json(
-            send,
+        _json(
+            inbound,
             200 if ok else 503,
             {"status": "ok" if ok else "not ready", "upstreams": available, "store": dict(self.store.health())},
         )
 
-    async def _count_tokens(self, receive: Receive, send: Send) -> None:
+    async def _count_tokens(self, inbound: Inbound) -> None:
         """Answer with an estimate: few providers have the endpoint, and Claude Code steers compaction by it."""
-        body = b""
-        limit = self.runtime.config.limits.body
-        while True:
-            message = await receive()
-            if message["type"] != "http.request":
-                return
-            body += message.get("body", b"")
-            if len(body) > limit:
-                error = WireError("too_large", "The request is larger than this relay takes.", 413)
-                await _error(send, "anthropic", error)
-                return
-            if not message.get("more_body"):
-                break
         try:
-            conversation = FORMATS["anthropic"].read_request(body)
+            conversation = FORMATS["anthropic"].read_request(await inbound.body())
         except BadRequest as bad:
-            await _error(send, "anthropic", WireError("invalid_request", bad.message, 400, param=bad.param))
-            return
-        await _json(send, 200, {"input_tokens": tokens.estimate(conversation)})
+            _error(inbound, "anthropic", WireError("invalid_request", bad.message, 400, param=bad.param))
+        except (TooLarge, Malformed) as error:
+            _error(inbound, "anthropic", unreadable(error))
+        else:
+            _json(inbound, 200, {"input_tokens": tokens.estimate(conversation)})
 
     def _models(self, client: Optional[ClientKey]) -> dict[str, Any]:
         """Return the names that can be asked for, in the shapes of both OpenAI and Anthropic."""
@@ -324,48 +290,48 @@ class Relay:
 
     # The operator's side.
 
-    async def _control(self, path: str, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
-        given = next((v for n, v in scope["headers"] if n == b"authorization"), b"")
+    async def _control(self, inbound: Inbound) -> None:
+        given = next((v for n, v in inbound.headers if n == b"authorization"), b"")
         if not hmac.compare_digest(given, b"Bearer " + self.control.token.encode()):
-            await _json(send, 401, {"error": {"message": "This needs the control token of the relay."}})
+            _json(inbound, 401, {"error": {"message": "This needs the control token of the relay."}})
             return
-        action = path[len(CONTROL) :]
-        method = scope["method"]
+        action = inbound.path[len(CONTROL) :]
+        method = inbound.method
         if action == "status" and method == "GET":
-            await _json(send, 200, self._status())
+            _json(inbound, 200, self._status())
             return
         if method != "POST" or action not in ("reload", "reset", "stop", "log"):
-            await _json(send, 404, {"error": {"message": "There is no such control."}})
+            _json(inbound, 404, {"error": {"message": "There is no such control."}})
             return
         try:
-            body = (await receive()).get("body", b"")
+            body = await inbound.body()
             given_value = codec.loads(body) if body else {}
             value: dict[str, Any] = given_value if isinstance(given_value, dict) else {}
-        except ValueError:
+        except (ValueError, TooLarge, Malformed):
             value = {}
         if action == "reload":
             problem = await self.control.reload() if self.control.reload is not None else ""
             if problem:
-                await _json(send, 409, {"error": {"message": problem}})
+                _json(inbound, 409, {"error": {"message": problem}})
             else:
                 restart = {"restart": True} if self.control.last_reload.get("restart") else {}
-                await _json(send, 200, {"ok": True, **restart})
+                _json(inbound, 200, {"ok": True, **restart})
         elif action == "reset":
             name = str(value.get("upstream", ""))
             if name and name not in {u.name for u in self.runtime.config.upstreams}:
-                await _json(send, 404, {"error": {"message": f"There is no upstream '{name[:80]}'."}})
+                _json(inbound, 404, {"error": {"message": f"There is no upstream '{name[:80]}'."}})
                 return
             self.pool.reset(name)
-            await _json(send, 200, {"ok": True})
+            _json(inbound, 200, {"ok": True})
         elif action == "log":
             seconds = value.get("seconds", 60)
             if not isinstance(seconds, (int, float)) or not 0 <= seconds <= 86400:
-                await _json(send, 400, {"error": {"message": "seconds is a number from 0 to 86400."}})
+                _json(inbound, 400, {"error": {"message": "seconds is a number from 0 to 86400."}})
                 return
             self.watched[str(value.get("client", "*"))] = time.time() + seconds
-            await _json(send, 200, {"ok": True})
+            _json(inbound, 200, {"ok": True})
         else:
-            await _json(send, 200, {"ok": True})
+            _json(inbound, 200, {"ok": True})
             if self.control.stop is not None:
                 self.control.stop()
 
@@ -407,16 +373,10 @@ def _method() -> WireError:
     return WireError("invalid_request", "This path takes POST.", 405)
 
 
-async def _error(send: Send, wire: str, error: WireError) -> None:
+def _error(inbound: Inbound, wire: str, error: WireError) -> None:
     status, body = FORMATS[wire].write_error(error)
-    await _bytes(send, status, b"application/json", body)
+    inbound.answer(status, _JSON, body)
 
 
-async def _json(send: Send, status: int, value: Any) -> None:
-    await _bytes(send, status, b"application/json", codec.dumps(value))
-
-
-async def _bytes(send: Send, status: int, kind: bytes, body: bytes) -> None:
-    head = [(b"content-type", kind), (b"content-length", str(len(body)).encode())]
-    await send({"type": "http.response.start", "status": status, "headers": head})
-    await send({"type": "http.response.body", "body": body, "more_body": False})
+def _json(inbound: Inbound, status: int, value: Any) -> None:
+    inbound.answer(status, _JSON, codec.dumps(value))

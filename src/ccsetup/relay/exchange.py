@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING, Any, Awaitable, Callable, Mapping, Optional
+from typing import TYPE_CHECKING, Any, Optional, Union
 
 from ccsetup.model import WireFormat
-from ccsetup.relay.access import ClientKey
 from ccsetup.relay.answers import (
     Readable,
     end_of_events,
@@ -23,12 +22,11 @@ from ccsetup.relay.answers import (
     wants_no_reasoning,
     wrong_answer,
 )
+from ccsetup.relay.callers import Caller
 from ccsetup.relay.failover import Ask, Choice, Failure, FailureKind
-from ccsetup.relay.protocol import answer as answer_at_once
-from ccsetup.relay.protocol import body as body_at_once
-from ccsetup.relay.protocol import connection
+from ccsetup.relay.inbound import Gone, Inbound, Malformed, TooLarge
 from ccsetup.relay.request import Request
-from ccsetup.relay.runtime import FORMATS, Lane, Runtime, forwarded
+from ccsetup.relay.runtime import FORMATS, Lane, Runtime
 from ccsetup.relay.store import UsageRow
 from ccsetup.relay.upstream import Answer, UpstreamError
 from ccsetup.relay.wire.messages import (
@@ -50,11 +48,6 @@ from ccsetup.relay.wire.tools import ToolNames
 if TYPE_CHECKING:
     from ccsetup.relay.app import Relay
 
-Send = Callable[[dict[str, Any]], Awaitable[None]]
-Receive = Callable[[], Awaitable[dict[str, Any]]]
-
-BODY_SECONDS = 60.0
-"""A client that sends nothing more of its request for so long is cut off."""
 _MAX_ERROR = 64 * 1024
 """Bytes of an upstream's error that are read."""
 _MAX_ANSWER = 64 << 20
@@ -105,8 +98,7 @@ class Exchange:
     expired: Optional[FailureKind] = None
     gone = False
     sending = False
-    task: Optional[asyncio.Task[Any]] = None
-    pinging: Optional[asyncio.Task[None]] = None
+    task: Optional[asyncio.Task[None]] = None
     # The state of the answer.
     committed = False
     """The head of the answer has gone to the client."""
@@ -130,23 +122,12 @@ class Exchange:
     _asked: Optional[Asked] = None
     """For the writer, when the answer is translated."""
 
-    def __init__(
-        self,
-        relay: Relay,
-        wire: WireFormat,
-        scope: Mapping[str, Any],
-        receive: Receive,
-        send: Send,
-        client: Optional[ClientKey],
-        request_id: str,
-    ) -> None:
+    def __init__(self, relay: Relay, wire: WireFormat, inbound: Inbound, caller: Caller, request_id: str) -> None:
         self.relay = relay
         self.runtime: Runtime = relay.runtime
         self.wire: WireFormat = wire
-        self.scope = scope
-        self.receive = receive
-        self.send = send
-        self.client = client
+        self.inbound = inbound
+        self.caller = caller
         self.id = request_id
         self.time = time.time()
         self.began = time.perf_counter()
@@ -155,68 +136,63 @@ class Exchange:
 
     async def run(self) -> None:
         """Serve the request.  Never raises but CancelledError when the server ends it."""
-        relay = self.relay
-        self.task = asyncio.current_task(relay.loop)
-        protocol = connection(self.scope)
-        if protocol is not None:
-            protocol.on_lost = self._lost
+        relay, inbound = self.relay, self.inbound
+        task = self.task = inbound.task
+        inbound.on_gone = self._lost
         relay.running.add(self)
         try:
             await self._serve()
+        except Gone:
+            self.error = "gone"
+            self.status = 499
         except asyncio.CancelledError:
-            task = self.task
             if self.gone and task is not None:
                 task.uncancel()
-            elif self.expired is not None and task is not None:  # the client neither sent nor took anything
+            elif self.expired is not None and task is not None:  # the client does not take its answer
                 task.uncancel()
                 self.gone = True
-                if protocol is not None:
-                    protocol.transport.abort()  # a close would wait for the client to take the rest
             else:
                 self.error = "stopped"
-                await self._cut_off(WireError("overloaded", "The relay is being stopped.", 503, "1"))
+                self._cut_off(WireError("overloaded", "The relay is being stopped.", 503, "1"))
                 raise
             self.error = self.error or "gone"
             self.status = 499
         except Exception as error:
             relay.log.bug(error, id=self.id)
             self.error = "bug"
-            await self._cut_off(WireError("server", "This is a bug of the relay; its log says where.", 500))
+            self._cut_off(WireError("server", "This is a bug of the relay; its log says where.", 500))
         finally:
             relay.running.discard(self)
-            if protocol is not None:
-                protocol.on_lost = None
-            if self.pinging is not None:
-                self.pinging.cancel()
+            inbound.on_gone = None
+            if not inbound.answered:
+                inbound.abort()  # a close would wait for the client to take the rest
             self._note()
 
     async def _serve(self) -> None:
-        relay = self.relay
+        relay, caller = self.relay, self.caller
         try:
-            request = Request(self.wire, await self._body(), several=self.runtime.several)
+            request = Request(self.wire, await self.inbound.body(), several=self.runtime.several)
         except BadRequest as bad:
-            await self.refuse(_invalid(bad))
+            self.refuse(_invalid(bad))
             return
-        except _TooLarge:
-            await self.refuse(WireError("too_large", "The request is larger than this relay takes.", 413))
+        except (TooLarge, Malformed) as error:
+            self.refuse(unreadable(error))
             return
-        if self.gone:
-            raise asyncio.CancelledError
+        if self.inbound.gone:
+            raise Gone
         self.request = request
         self.model = request.peek.model
         self.stream = request.peek.stream
-        client = self.client
-        name = client.name if client is not None else ""
-        if relay.watched and relay.is_watched(name):
+        if relay.watched and relay.is_watched(caller.name):
             self.watched = [request.body]
-        if client is not None:
-            refusal = relay.budget_refusal(client)
-            if refusal is not None:
-                await self.refuse(refusal)
-                return
-            relay.store.reserve(name, self.time)
-        allowed = frozenset(client.upstreams) if client is not None and client.upstreams else None
-        ask = Ask(self.wire, self.model, request.peek.conversation, allowed)
+        if caller.client is not None:
+            if caller.budgeted:
+                refusal = relay.budget_refusal(caller.client)
+                if refusal is not None:
+                    self.refuse(refusal)
+                    return
+            relay.store.reserve(caller.name, self.time)
+        ask = Ask(self.wire, self.model, request.peek.conversation, caller.allowed)
         del request  # it is large, and only needed until an answer has begun
         turn = relay.pool.turn(ask, self.time)
         last: Optional[Unanswered] = None
@@ -256,36 +232,9 @@ class Exchange:
                         "warning", "answer broke off", id=self.id, upstream=choice.upstream.name, kind=broken.kind
                     )
                     return
-            await self._give_up(last, ask)
+            self._give_up(last, ask)
         finally:
             turn.finished(time.time())
-
-    async def _body(self) -> bytes:
-        limit = self.runtime.config.limits.body
-        here = body_at_once(self.receive)
-        if here is not None:
-            if len(here) > limit:
-                raise _TooLarge
-            return here
-        pieces: list[bytes] = []
-        size = 0
-        while True:
-            message = await self.receive()
-            if message["type"] != "http.request":
-                self.gone = True
-                return b""
-            piece = message.get("body", b"")
-            size += len(piece)
-            if size > limit:
-                raise _TooLarge
-            if not message.get("more_body"):
-                if not pieces:
-                    return bytes(piece)
-                self.deadline = _NEVER
-                pieces.append(piece)
-                return b"".join(pieces)
-            self.deadline = self.relay.loop.time() + BODY_SECONDS
-            pieces.append(piece)
 
     # One attempt.
 
@@ -307,7 +256,7 @@ class Exchange:
         sanitized = choice.moved and lane.dialect.official
         while True:
             sent, target = self._for(lane, choice, sanitized)
-            headers = forwarded(self.scope["headers"], lane, head, same=same)
+            headers = self._headers(lane, choice, same=same)
             now = self.relay.loop.time()
             self.deadline = min(now + (timeouts.first_byte or _NEVER), total)
             self.deadline_kind = "first_byte"
@@ -348,7 +297,7 @@ class Exchange:
         """Return body and target for *lane*."""
         request = self.request
         assert request is not None  # until an answer has begun, and then nobody is asked any more
-        target = request.target(lane, self.scope.get("query_string", b""))
+        target = request.target(lane, self.inbound.query)
         if lane.wire == self.wire:
             marks = self.runtime.config.cache_control_limit
             return request.same(lane, choice, sanitized=sanitized, marks=marks), target
@@ -357,6 +306,12 @@ class Exchange:
             return request.translated(lane, choice, sanitized=sanitized), target
         except BadRequest as bad:
             raise Unanswered(Failure("status", 400, "request"), _invalid(bad)) from None
+
+    def _headers(self, lane: Lane, choice: Choice, *, same: bool) -> tuple[tuple[bytes, bytes], ...]:
+        caller = self.caller
+        if caller.runtime is not self.runtime:  # a new configuration came in the middle of the request
+            caller = self.caller = Caller(caller.headers, self.runtime, caller.access, None)
+        return caller.lines(lane, choice.key, same=same)
 
     def _unanswered(self, lane: Lane, kind: str, detail: str) -> Unanswered:
         status = 504 if kind in ("first_byte", "idle") else 502
@@ -423,7 +378,7 @@ class Exchange:
         turn.succeeded(time.time())
         self._first()
         head = [(b"content-type", b"application/json"), *passed(answer.headers)]
-        await self._finish(200, head, raw)
+        self._finish(200, head, raw)
 
     async def _pass_stream(self, turn: Any, lane: Lane, answer: Answer, body_in: Readable, total: float) -> None:
         if not is_stream(answer):
@@ -455,8 +410,9 @@ class Exchange:
         kind = ""
         try:
             if not self.committed:
-                await self._commit(passed(answer.headers))
-            send = self.send
+                self._commit(passed(answer.headers))
+            inbound = self.inbound
+            write = inbound.write
             while piece:
                 now = loop_time()
                 self.deadline = min(now + idle, total)
@@ -471,9 +427,9 @@ class Exchange:
                         piece, rest = piece + rest, b""
                 if piece:
                     self.quiet_since = now
-                    self.sending = True
-                    await send({"type": "http.response.body", "body": piece, "more_body": True})
-                    self.sending = False
+                    write(piece)
+                    if inbound.stalled:
+                        await self._drain()
                     self.boundary = bool(rest) or tap.at_boundary
                     if self.watched is not None:
                         self.watch(piece)
@@ -494,10 +450,10 @@ class Exchange:
                 self.usage = tap.usage
         if rest and ((tap.finished, tap.failed) != told or rest.endswith(b"[DONE]\n")):
             # The end itself, without the empty line that belongs behind it.
-            await self.send({"type": "http.response.body", "body": rest + b"\n\n", "more_body": True})
+            self.inbound.write(rest + b"\n\n")
         if tap.failed is None and not tap.finished:
-            await self._break_off(lane, kind or "cut")
-        await self._end()
+            self._break_off(lane, kind or "cut")
+        self._end()
         if tap.failed is not None:
             self.error = tap.failed.kind
             if tap.failed.kind in _UPSTREAMS_FAULT:
@@ -509,7 +465,7 @@ class Exchange:
         turn.succeeded(time.time())
         asked = self._asked or self._plain_asked()
         writer = FORMATS[self.wire].Writer(asked)
-        await self._write_out(b"".join(writer.write(event) for event in events))
+        self._write_out(b"".join(writer.write(event) for event in events))
 
     def _plain_asked(self) -> Asked:
         names = ToolNames(())
@@ -523,7 +479,7 @@ class Exchange:
         out = FORMATS[self.wire].write_answer(events, self._asked)
         turn.succeeded(time.time())
         self._first()
-        await self._finish(200, [(b"content-type", b"application/json"), *passed(answer.headers)], out)
+        self._finish(200, [(b"content-type", b"application/json"), *passed(answer.headers)], out)
 
     async def _events(self, lane: Lane, body_in: Readable, total: float) -> list[Event]:
         """Return the events of an answer that is one JSON document; Unanswered when it is an error in disguise."""
@@ -542,6 +498,7 @@ class Exchange:
         assert self._asked is not None
         decoder = Decoder()
         reader = FORMATS[lane.wire].Reader()
+        inbound = self.inbound
         write = FORMATS[self.wire].Writer(self._asked).write
         feed = reader.feed
         held: list[bytes] = []
@@ -589,14 +546,14 @@ class Exchange:
                     self._first()
                     self.deadline_kind = "idle"
                     if not self.committed:
-                        await self._commit(passed(answer.headers))
+                        self._commit(passed(answer.headers))
                     out = held + out
                 text = b"".join(out)
                 if text:
                     self.quiet_since = now
-                    self.sending = True
-                    await self.send({"type": "http.response.body", "body": text, "more_body": True})
-                    self.sending = False
+                    inbound.write(text)
+                    if inbound.stalled:
+                        await self._drain()
                     if self.watched is not None:
                         self.watch(text)
         except UpstreamError as error:
@@ -616,11 +573,11 @@ class Exchange:
         if kind:
             self.error = kind
             told = self._unanswered(lane, kind, "").error._replace(kind="cut")
-            await self.send({"type": "http.response.body", "body": write(Failed(told)), "more_body": True})
+            self.inbound.write(write(Failed(told)))
         elif piece and not self.error:
             self.lingering = True
             self.relay.linger(answer)
-        await self._end()
+        self._end()
         if kind or self.error in _UPSTREAMS_FAULT:
             raise Broken(kind or self.error)
 
@@ -656,81 +613,77 @@ class Exchange:
         if self.first is None:
             self.first = time.perf_counter() - self.began
 
-    async def _commit(self, more: list[tuple[bytes, bytes]]) -> None:
+    def _commit(self, more: list[tuple[bytes, bytes]]) -> None:
         self.committed = True
         self.status = 200
         head = [*_STREAM_HEAD, (b"x-relay-request-id", self.id.encode()), *more]
-        await self.send({"type": "http.response.start", "status": 200, "headers": head})
+        self.inbound.begin(200, head)
 
-    async def _write_out(self, text: bytes) -> None:
+    def _write_out(self, text: bytes) -> None:
         self._first()
         if not self.committed:
-            await self._commit([])
+            self._commit([])
         if self.watched is not None:
             self.watch(text)
-        await self.send({"type": "http.response.body", "body": text, "more_body": True})
-        await self._end()
+        self.inbound.write(text)
+        self._end()
 
-    async def _end(self) -> None:
+    def _end(self) -> None:
         self._no_deadline()
-        await self.send({"type": "http.response.body", "body": b"", "more_body": False})
+        self.inbound.end()
 
-    async def _finish(self, status: int, head: list[tuple[bytes, bytes]], body: bytes) -> None:
+    def _finish(self, status: int, head: list[tuple[bytes, bytes]], body: bytes) -> None:
         self._no_deadline()
         self.committed = True
         self.status = status
-        head += [(b"content-length", str(len(body)).encode()), (b"x-relay-request-id", self.id.encode())]
+        head.append((b"x-relay-request-id", self.id.encode()))
         if self.watched is not None:
             self.watch(body)
-        if not answer_at_once(self.send, status, head, body):
-            await self.send({"type": "http.response.start", "status": status, "headers": head})
-            await self.send({"type": "http.response.body", "body": body, "more_body": False})
+        self.inbound.answer(status, head, body)
 
-    async def refuse(
-        self, error: WireError, raw: bytes = b"", head: Optional[list[tuple[bytes, bytes]]] = None
-    ) -> None:
+    def refuse(self, error: WireError, raw: bytes = b"", head: Optional[list[tuple[bytes, bytes]]] = None) -> None:
         """Answer with *error* in the client's format; *raw* is the upstream's own body in that format."""
         self.error = error.kind
         if self.committed:  # a sign of life has gone out already: the status cannot be told any more
             text = FORMATS[self.wire].Writer(self._asked or self._plain_asked()).write(Failed(error))
-            await self.send({"type": "http.response.body", "body": text, "more_body": True})
-            await self._end()
+            self.inbound.write(text)
+            self._end()
             return
         status, body = FORMATS[self.wire].write_error(error)
         lines = [(b"content-type", b"application/json"), *(head or [])]
         if error.retry_after and not any(n == b"retry-after" for n, _v in lines):
             lines.append((b"retry-after", error.retry_after.encode("latin-1", "replace")))
-        await self._finish(status, lines, raw or body)
+        self._finish(status, lines, raw or body)
 
-    async def _break_off(self, lane: Lane, kind: str) -> None:
+    def _break_off(self, lane: Lane, kind: str) -> None:
         """Tell the client inside its stream that the answer is not complete; a cut never looks finished."""
         error = self._unanswered(lane, kind, "").error._replace(kind="cut")
         text = FORMATS[self.wire].Writer(self._plain_asked()).write(Failed(error))
         if not self.boundary:
             text = b"\n\n" + text
-        await self.send({"type": "http.response.body", "body": text, "more_body": True})
-        await self._end()
+        self.inbound.write(text)
+        self._end()
         raise Broken(kind)
 
-    async def _cut_off(self, error: WireError) -> None:
+    def _cut_off(self, error: WireError) -> None:
         """End the answer, whatever it has come to, with *error*."""
         noted = self.error
         self._no_deadline()
         try:
             if not self.committed:
-                await self.refuse(error)
+                self.refuse(error)
             elif self.stream and not self.sending:
                 text = FORMATS[self.wire].Writer(self._plain_asked()).write(Failed(error))
-                await self.send({"type": "http.response.body", "body": b"\n\n" + text, "more_body": True})
-                await self._end()
+                self.inbound.write(b"\n\n" + text)
+                self._end()
         except Exception:  # the connection is in no state to be told
             self.status = self.status or error.status
         self.error = noted
 
-    async def _give_up(self, last: Optional[Unanswered], ask: Ask) -> None:
+    def _give_up(self, last: Optional[Unanswered], ask: Ask) -> None:
         if last is not None:
             error = last.error
-            await self.refuse(error, last.raw, last.head)
+            self.refuse(error, last.raw, last.head)
             return
         now = time.time()
         wait = self.relay.pool.wait(ask, now)
@@ -739,9 +692,9 @@ class Exchange:
         reasons = [why for _upstream, why in self.relay.pool.candidates(ask, now)]
         if all(why in ("model", "not allowed", "disabled") for why in reasons):
             said = f"No upstream of the relay serves '{ask.model}'."
-            await self.refuse(WireError("not_found", said, 404, code="model_not_found"))
+            self.refuse(WireError("not_found", said, 404, code="model_not_found"))
             return
-        await self.refuse(WireError("overloaded", said, 503, retry))
+        self.refuse(WireError("overloaded", said, 503, retry))
 
     # Called by the ticker and by the connection, between the steps above.
 
@@ -754,20 +707,25 @@ class Exchange:
                 self.task.cancel()
         elif ping and self.stream and self.boundary and not self.sending and now - self.quiet_since >= ping:
             self.quiet_since = now
-            protocol = connection(self.scope)
-            if protocol is None or not protocol.stalled:
-                self.pinging = self.relay.loop.create_task(self._ping())
+            if not self.inbound.stalled:
+                self._ping()
 
-    async def _ping(self) -> None:
+    def _ping(self) -> None:
         if not self.committed:
-            await self._commit([])
+            self._commit([])
         if self.status == 200 and self.boundary:
-            await self.send({"type": "http.response.body", "body": FORMATS[self.wire].PING, "more_body": True})
+            self.inbound.write(FORMATS[self.wire].PING)
 
     def _lost(self) -> None:
         self.gone = True
         if self.task is not None:
             self.task.cancel()
+
+    async def _drain(self) -> None:
+        """Wait for a client that does not take what it is sent."""
+        self.sending = True
+        await self.inbound.drain()
+        self.sending = False
 
     def _no_deadline(self) -> None:
         self.deadline = _NEVER
@@ -789,7 +747,7 @@ class Exchange:
         row = UsageRow(
             self.time,
             self.id,
-            self.client.name if self.client is not None else "",
+            self.caller.name,
             choice.upstream.name if choice is not None else "",
             choice.key if choice is not None else 0,
             self.model,
@@ -822,9 +780,12 @@ class Exchange:
             )
 
 
-class _TooLarge(Exception):
-    pass
-
-
 def _invalid(bad: BadRequest) -> WireError:
     return WireError("invalid_request", bad.message, 400, code=getattr(bad, "code", ""), param=bad.param)
+
+
+def unreadable(error: Union[TooLarge, Malformed]) -> WireError:
+    """Return what a client is told whose body cannot be taken."""
+    if isinstance(error, TooLarge):
+        return WireError("too_large", "The request is larger than this relay takes.", 413)
+    return WireError("invalid_request", "The body of the request is not framed as HTTP says.", 400)

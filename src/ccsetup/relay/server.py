@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-import logging
 import os
 import random
 import signal
@@ -28,6 +27,7 @@ from ccsetup.relay.activating import Activations
 from ccsetup.relay.app import Relay
 from ccsetup.relay.config import Config, Listen
 from ccsetup.relay.failover import Pool
+from ccsetup.relay.inbound import HttpServer
 from ccsetup.relay.log import Level, Log
 from ccsetup.relay.places import Places
 from ccsetup.relay.places import url as url_of
@@ -42,8 +42,8 @@ FILES_EVERY = 1.0
 """Seconds between two looks at the files of the configuration."""
 FILES = 65_536
 """Files that may be open, where the system lets us."""
-IDLE_CONNECTION = 120
-"""Seconds that a client's idle connection stays open."""
+FAREWELL = 2.0
+"""Seconds for the ends of the answers that were cut off when the time for a stop was over."""
 
 
 class Settings(NamedTuple):
@@ -119,11 +119,19 @@ def load(settings: Settings) -> Loaded:
     return Loaded(config, runtime, access)
 
 
-def _check_tls(listen: Listen, paths: Paths) -> None:
+def _tls(listen: Listen) -> Optional[ssl.SSLContext]:
+    """Return what serves TLS, None without; OSError, ValueError when its files are not right."""
     if not listen.tls_cert:
-        return
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(listen.tls_cert, listen.tls_key, password="")
+    context.set_alpn_protocols(["http/1.1"])
+    return context
+
+
+def _check_tls(listen: Listen, paths: Paths) -> None:
     try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(listen.tls_cert, listen.tls_key, password="")
+        _tls(listen)
     except (OSError, ValueError) as error:  # an SSLError is an OSError
         reason = (error.reason if isinstance(error, ssl.SSLError) else getattr(error, "strerror", None)) or str(error)
         raise CcsetupError(
@@ -199,12 +207,10 @@ class _Server:
         self.seen = self._versions()
         self.tasks: set[asyncio.Task[Any]] = set()
         self.reloading = asyncio.Lock()
+        self.stopping = asyncio.Event()
+        self.at_once = asyncio.Event()
 
     async def run(self) -> None:
-        import uvicorn
-
-        from ccsetup.relay.protocol import GuardedProtocol, QuietServer
-
         config, runtime, access = self.loaded
         loop = asyncio.get_running_loop()
         places = self.settings.places
@@ -231,26 +237,7 @@ class _Server:
         relay.control.about = {"url": url, "config": places.config, "stop_seconds": config.stop_seconds}
         relay.control.reload = self.reload
         relay.control.stop = self.stop
-        told = logging.getLogger("uvicorn.error")
-        told.handlers, told.propagate = [_OfUvicorn(self.log)], False
-        self.server = QuietServer(
-            uvicorn.Config(
-                relay,
-                http=GuardedProtocol,
-                ws="none",
-                lifespan="off",
-                interface="asgi3",
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                proxy_headers=False,
-                timeout_keep_alive=IDLE_CONNECTION,
-                timeout_graceful_shutdown=max(1, int(config.stop_seconds)),
-                ssl_certfile=listen.tls_cert or None,
-                ssl_keyfile=listen.tls_key or None,
-            )
-        )
-        self.server.on_started = lambda: self._started(url)
+        self.server = HttpServer(relay.serve, max_body=config.limits.body)
         self._signals(loop)
         self._spawn(self._tick())
         self._spawn(self._files())
@@ -262,7 +249,10 @@ class _Server:
         for warning in configuring.warnings(config):
             self.log.add("warning", "config", problem=warning)
         try:
-            await self.server.serve(sockets=[self.listener])
+            await self.server.listen(self.listener, _tls(listen))
+            self._started(url)
+            await self.stopping.wait()
+            await self._finish()
         finally:
             relay.ready = False
             for task in self.tasks:
@@ -321,15 +311,28 @@ class _Server:
 
     def stop(self) -> None:
         """End gracefully; told again, at once."""
-        if self.server.should_exit:
-            self.server.force_exit = True
-            for exchange in list(self.relay.running):
-                if exchange.task is not None:
-                    exchange.task.cancel()
+        if self.stopping.is_set():
+            self.at_once.set()
         self.relay.ready = False
-        self.server.should_exit = True
+        self.stopping.set()
         self.log.add("info", "stopping", running=len(self.relay.running))
         self.log.flush()
+
+    async def _finish(self) -> None:
+        """Let the answers that run come to their end, for as long as the configuration says."""
+        server = self.server
+        server.close()
+        ended = asyncio.create_task(server.wait_closed())
+        told = asyncio.create_task(self.at_once.wait())
+        seconds = max(1.0, self.loaded.config.stop_seconds)
+        await asyncio.wait((ended, told), timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        told.cancel()
+        for exchange in list(self.relay.running):
+            if exchange.task is not None:
+                exchange.task.cancel()
+        await asyncio.wait((ended,), timeout=FAREWELL)
+        ended.cancel()
+        server.abort()
 
     async def reload(self, *, announce: bool = True) -> str:
         """Read the files again; return "" or why the old configuration stays."""
@@ -352,6 +355,7 @@ class _Server:
             if not changed:
                 self.seen = self._versions()  # of the files that the new configuration names
             self.relay.use(loaded.runtime, loaded.access)
+            self.server.max_body = now.limits.body
             self.activations.changed()
             for problem in loaded.runtime.problems:
                 self.log.add("warning", "key", problem=problem)
@@ -408,6 +412,7 @@ class _Server:
             ping = self.relay.runtime.config.ping
             for exchange in list(self.relay.running):
                 exchange.tick(now, ping)
+            self.server.tick()
             self.log.flush()
 
     async def _files(self) -> None:
@@ -419,25 +424,6 @@ class _Server:
                 await asyncio.sleep(0.2)
                 if self._versions() == before:
                     await self.reload()
-
-
-class _OfUvicorn(logging.Handler):
-    """Takes what uvicorn says into the relay's log; tracebacks, which requests of anybody could fill it with, stay
-    out."""
-
-    def __init__(self, log: Log) -> None:
-        super().__init__()
-        self._log = log
-
-    def emit(self, record: logging.LogRecord) -> None:
-        error = record.exc_info[1] if record.exc_info else None
-        if isinstance(error, asyncio.CancelledError):
-            return
-        if isinstance(error, Exception):
-            self._log.bug(error)
-        else:
-            serious = record.levelno >= logging.ERROR
-            self._log.add("warning" if serious else "debug", "server", message=record.getMessage().strip())
 
 
 def _http() -> Http:

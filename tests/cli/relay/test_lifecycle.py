@@ -327,19 +327,19 @@ def test_missing_packages_are_named(relayed: Path, tmp_path: Path) -> None:
     (hide / "sitecustomize.py").write_text(
         "import importlib.util as u\n"
         "real = u.find_spec\n"
-        "u.find_spec = lambda name, package=None: None if name in ('uvicorn', 'httptools') else real(name, package)\n"
+        "u.find_spec = lambda name, package=None: None if name in ('httptools',) else real(name, package)\n"
     )
     env = {"PYTHONPATH": f"{cc.SOURCE}{os.pathsep}{hide}"}
     for argv in (("relay", "run"), ("relay", "start"), ("relay", "restart")):
         refused = cc.run(relayed, *argv, env=env)
         assert refused.rc == 1
-        assert "uvicorn, httptools" in refused.stderr
+        assert "httptools" in refused.stderr
         assert "pip install 'ccsetup[relay]'" in refused.stderr
     switched = cc.run(relayed, "config-switch", "relay", env=env)
     assert switched.rc == 5
     assert "pip install 'ccsetup[relay]'" in switched.stderr
     for argv in (("relay", "status"), ("relay", "key", "list"), ("relay", "check", "--help")):
-        assert "uvicorn" not in cc.run(relayed, *argv, env=env).stderr
+        assert "httptools" not in cc.run(relayed, *argv, env=env).stderr
 
 
 def test_logs_follow_until_ctrl_c(relayed: Path) -> None:

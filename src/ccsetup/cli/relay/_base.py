@@ -22,7 +22,7 @@ CONFIG = typer.Option(
     None, "--config", metavar="FILE", help=_("Another configuration than ~/.config/ccsetup/relay.yaml.")
 )
 
-NEEDED = ("uvicorn", "httptools")
+NEEDED = ("httptools",)
 
 
 def need_extra() -> None:
