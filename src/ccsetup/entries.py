@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, Optional
+from typing import NamedTuple, Optional
 
 from ccsetup import apiconfigs, keys, profiles
 from ccsetup.apiconfigs import Entry
-from ccsetup.clients import CLIENTS
+from ccsetup.clients import CLIENTS, clients_named
 from ccsetup.errors import Incomplete, UsageError
 from ccsetup.i18n import _
 from ccsetup.merge import Request
@@ -25,26 +25,6 @@ class Options(NamedTuple):
     storage_env: str
     key_command: str
     activate: bool
-
-
-def clients_named(values: Any) -> list[ClientName]:
-    """Return the clients that ``-T`` or ``codeType`` names, each once and in the program's order; [] for none given."""
-    out: set[ClientName] = set()
-    for value in values or ():
-        for word in value.split(","):
-            if word == "all":
-                out.update(CLIENT_NAMES)
-            elif word in ("claude-code", "cc"):
-                out.add("claude-code")
-            elif word in ("codex", "cx"):
-                out.add("codex")
-            else:
-                raise UsageError(
-                    _("Invalid client '{value}'. Valid clients: claude-code (cc), codex (cx), all").format(
-                        value=profiles.printable(word)
-                    )
-                )
-    return [c for c in CLIENT_NAMES if c in out]
 
 
 def requests(world: World, entries: list[Entry], common: Options) -> list[Request]:

@@ -16,17 +16,19 @@ NEVER = (
     NETWORK
     | INTERFACE
     | {"yaml", "platformdirs", "keyring", "logging", "tempfile", "ccsetup.probe", "ccsetup.keychain"}
-    | {"ccsetup.relay", "ccsetup.cli.relay", "uvicorn", "httptools", "uvloop", "orjson"}
+    | {"ccsetup.relay", "ccsetup.cli.relay", "httptools", "uvloop", "orjson"}
 )
 TOML = {"tomlkit"}
+REQUESTS = {"ccsetup.entries", "ccsetup.apiconfigs"}
+LOOKS = NEVER | TOML | REQUESTS | {"ccsetup.actions", "ccsetup.merge"}
 
 COMMANDS: list[tuple[tuple[str, ...], set[str]]] = [
-    (("list",), NEVER | TOML),
-    (("list", "--json"), NEVER | TOML),
+    (("list",), LOOKS),
+    (("list", "--json"), LOOKS),
     (("config-switch", "--list"), NEVER | TOML),
-    (("config-switch", "kimi", "-T", "cc"), NEVER | TOML),
-    (("config-switch", "glm"), NEVER),
-    (("config-switch", "official"), NEVER),
+    (("config-switch", "kimi", "-T", "cc"), NEVER | TOML | REQUESTS),
+    (("config-switch", "glm"), NEVER | REQUESTS),
+    (("config-switch", "official"), NEVER | REQUESTS),
     (("init", "-s", "-p", "glm", "-k", KEY, "-T", "all"), NEVER),
     (("init", "-s", "-p", "glm", "-k", KEY, "-T", "all", "--json"), NEVER),
     (("init", "-s", "-p", "nonsense", "-k", KEY), NEVER | TOML),
@@ -87,6 +89,23 @@ def test_version_imports_nothing(home: Path, tmp_path: Path) -> None:
     )
     more = imported(home, ("--version",), tmp_path) - bare
     assert more <= {"", "ccsetup", "ccsetup.__main__", "atexit", "__future__", "encodings.ascii", "encodings.latin_1"}
+
+
+def test_no_garbage_is_looked_for_during_the_imports(home: Path, tmp_path: Path) -> None:
+    """The garbage collector rests until the command runs; then it works, and leaves alone what was imported."""
+    seen = tmp_path / "collections"
+    program = (
+        "import atexit, gc, sys\n"
+        "early = []\n"
+        "gc.callbacks.append(lambda phase, info: early.append(phase) if not gc.get_freeze_count() else None)\n"
+        f"atexit.register(lambda: open({str(seen)!r}, 'w').write(f'{{len(early)}} {{gc.isenabled()}}'))\n"
+        "sys.argv = ['ccsetup', 'list']\n"
+        "from ccsetup.__main__ import main\n"
+        "main()\n"
+    )
+    env = cc.environment(home) | {"PYTHONPATH": cc.SOURCE}
+    subprocess.run([sys.executable, "-c", program], env=env, capture_output=True, check=True, timeout=60)
+    assert seen.read_text() == "0 True"
 
 
 def test_one_preset_is_read_when_one_is_asked_for(home: Path, tmp_path: Path) -> None:

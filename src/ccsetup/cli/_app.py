@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import sys
 from typing import Any, Optional
@@ -78,6 +79,9 @@ def root(
     ),
     lang: Optional[str] = typer.Option(None, "--lang", metavar="LANG", help=_("Language of all texts: en or zh-CN.")),
 ) -> None:
+    if not gc.isenabled():  # as the entry point leaves it; by now the module of the command is imported
+        gc.freeze()
+        gc.enable()
     if ctx.invoked_subcommand is None:
         if all(s is not None and s.isatty() for s in (sys.stdin, sys.stdout)):
             from ccsetup.cli.wizard import menu

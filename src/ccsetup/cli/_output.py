@@ -115,12 +115,13 @@ def columns(rows: Sequence[Sequence[str]], indent: str = "  ", *, limit: int = 0
     return "\n".join(out)
 
 
-_CREDENTIAL = re.compile(
-    r"""((?:token|api_?key|secret|password|authorization|bearer|credential)[\w.-]*["']?\s*[:=]\s*)(["'])(?!\2)(?:\\.|(?!\2).)*\2""",
-    re.I,
+# Patterns as text: compiling them takes 0.7 ms, and most commands mask nothing.
+_CREDENTIAL = (
+    r"""(?i)((?:token|api_?key|secret|password|authorization|bearer|credential)[\w.-]*["']?\s*[:=]\s*)"""
+    r"""(["'])(?!\2)(?:\\.|(?!\2).)*\2"""
 )
-_KEY_LIKE = re.compile(r"\b(?:sk|ak|pk|key|xai|gsk|nvapi|AIza|fw|csk|tp|ms)[-_][A-Za-z0-9_.-]{12,}")
-_NOT_SECRET = re.compile(r"(?:env_key|key_env|key_storage|_MAX_[A-Z_]*TOKENS)", re.I)
+_KEY_LIKE = r"\b(?:sk|ak|pk|key|xai|gsk|nvapi|AIza|fw|csk|tp|ms)[-_][A-Za-z0-9_.-]{12,}"
+_HARMLESS = r"(?i)(?:env_key|key_env|key_storage|_MAX_[A-Z_]*TOKENS)"
 
 
 def mask(text: str, secrets: Iterable[str]) -> str:
@@ -131,9 +132,9 @@ def mask(text: str, secrets: Iterable[str]) -> str:
             text = text.replace(secret[-20:], "***")  # what Claude Code keeps of an approved key
     lines = []
     for one in text.split("\n"):
-        if not _NOT_SECRET.search(one):
-            one = _CREDENTIAL.sub(r"\1\2***\2", one)
-        lines.append(_KEY_LIKE.sub("***", one))
+        if not re.search(_HARMLESS, one):
+            one = re.sub(_CREDENTIAL, r"\1\2***\2", one)
+        lines.append(re.sub(_KEY_LIKE, "***", one))
     return "\n".join(lines)
 
 

@@ -11,8 +11,7 @@ from ccsetup import actions
 from ccsetup.actions import Switched
 from ccsetup.cli import _output, list_
 from ccsetup.cli._context import Context
-from ccsetup.clients import CLIENTS
-from ccsetup.entries import clients_named
+from ccsetup.clients import CLIENTS, clients_named
 from ccsetup.errors import UsageError
 from ccsetup.i18n import _
 from ccsetup.model import ClientName

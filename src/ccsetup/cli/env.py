@@ -11,8 +11,8 @@ from ccsetup import once
 from ccsetup.cli import _output
 from ccsetup.cli._context import Context
 from ccsetup.cli.config_switch import complete
+from ccsetup.clients import clients_named
 from ccsetup.documents.edit import MISSING
-from ccsetup.entries import clients_named
 from ccsetup.errors import UsageError
 from ccsetup.i18n import _
 from ccsetup.plan import Note

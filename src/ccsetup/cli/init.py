@@ -13,8 +13,8 @@ from ccsetup.actions import Switched
 from ccsetup.apiconfigs import Entry
 from ccsetup.cli import _output
 from ccsetup.cli._context import Context
-from ccsetup.clients import CLIENTS
-from ccsetup.entries import Options, clients_named
+from ccsetup.clients import CLIENTS, clients_named
+from ccsetup.entries import Options
 from ccsetup.entries import requests as as_requests
 from ccsetup.errors import Incomplete, UsageError
 from ccsetup.i18n import _

@@ -9,8 +9,7 @@ import typer
 from ccsetup import i18n, presets
 from ccsetup.cli import _output
 from ccsetup.cli._context import Context
-from ccsetup.clients import CLIENTS
-from ccsetup.entries import clients_named
+from ccsetup.clients import CLIENTS, clients_named
 from ccsetup.errors import CcsetupError
 from ccsetup.i18n import _
 from ccsetup.model import CLIENT_NAMES, ClientName

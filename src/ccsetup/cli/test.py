@@ -11,9 +11,8 @@ import typer
 from ccsetup import keys, presets, profiles
 from ccsetup.cli import _output
 from ccsetup.cli._context import Context
-from ccsetup.clients import CLIENTS
+from ccsetup.clients import CLIENTS, clients_named
 from ccsetup.clients.base import Use
-from ccsetup.entries import clients_named
 from ccsetup.errors import CcsetupError, UsageError
 from ccsetup.i18n import _
 from ccsetup.model import CLIENT_NAMES, ClaudeEndpoint, ClientName, Preset, Secret

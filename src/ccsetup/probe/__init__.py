@@ -3,6 +3,7 @@
 settings, profile or preset ─► Target ─► layers: resolve, reach, key, wire, model, deep ─► Report
 
 Pure: ``verdict``, ``target``, ``proxy``, ``classify``, ``requests``, ``shapes``, ``sse``, ``address``.  ``effective_*``
-and ``saved`` make targets, ``http`` is the only one that opens a connection, ``run`` puts the layers in order.  Nothing
-here writes a file of the user's.
+and ``saved`` make targets, ``http`` is the only one that opens a connection, ``run`` puts the layers in order: ``key``,
+``wire``, ``models`` and ``deep`` are one layer each, and ``steps`` has what they know of a target.  Nothing here writes
+a file of the user's.
 """

@@ -8,7 +8,7 @@ from typing import Any, Callable, NamedTuple, Optional, Sequence
 from ccsetup.i18n import _
 from ccsetup.probe import address, deep, requests
 from ccsetup.probe.http import Http, Trust
-from ccsetup.probe.run import Options, Run
+from ccsetup.probe.steps import Options, Run
 from ccsetup.probe.target import Target
 from ccsetup.probe.verdict import clean
 

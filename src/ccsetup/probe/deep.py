@@ -18,7 +18,7 @@ from ccsetup.probe.target import Target
 from ccsetup.probe.verdict import clean
 
 if TYPE_CHECKING:
-    from ccsetup.probe.run import Run
+    from ccsetup.probe.steps import Run
 
 STREAM_LIMIT = 4 << 20
 ANSWER_TOKENS = 512

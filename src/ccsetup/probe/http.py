@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 
 import h11
 
+from ccsetup import sockets
 from ccsetup.i18n import _
 from ccsetup.model import ClientName
 from ccsetup.probe import proxy as proxies
@@ -27,9 +28,6 @@ from ccsetup.probe.verdict import Verdict, clean
 
 LIMIT = 1 << 20
 """Bytes of a body."""
-HEAD_LIMIT = 64 << 10
-STAGGER = 0.25
-"""Seconds between attempts at the addresses of a name (RFC 8305)."""
 
 
 class Fault(Exception):
@@ -72,7 +70,7 @@ class _Connection:
         self.reader = reader
         self.writer = writer
         self.link = link
-        self.h11 = h11.Connection(h11.CLIENT, max_incomplete_event_size=HEAD_LIMIT)
+        self.h11 = h11.Connection(h11.CLIENT, max_incomplete_event_size=sockets.HEAD_LIMIT)
         self.used = False
 
     def close(self) -> None:
@@ -280,7 +278,7 @@ class Stream:
         if via and parts.scheme == "http":
             target = f"{self._origin}{self._target}"
             if via.authorization:
-                headers.append(("proxy-authorization", _basic(via)))
+                headers.append(("proxy-authorization", _basic(via).decode("ascii")))
         if self._body or self._method != "GET":
             headers.append(("content-length", str(len(self._body))))
         try:
@@ -405,37 +403,13 @@ def split(url: str) -> tuple[str, str]:
     )
 
 
-async def _resolve(host: str, port: int, where: str, timings: dict[str, float]) -> list[Any]:
-    # A thread of our own that nobody waits for: the resolver's cannot be cancelled, and the event loop would wait
-    # for it at its end.
-    import threading
-
-    loop = asyncio.get_running_loop()
-    answer: asyncio.Future[Any] = loop.create_future()
-
-    def settle(result: Any, error: Optional[Exception]) -> None:
-        if not answer.done():
-            answer.set_exception(error) if error else answer.set_result(result)
-
-    def work() -> None:
-        try:
-            result, error = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM), None
-        except (OSError, UnicodeError) as e:
-            result, error = [], e
-        try:
-            loop.call_soon_threadsafe(settle, result, error)
-        except RuntimeError:
-            pass  # the loop has ended: nobody waits any more
-
-    try:
-        # An address that is written as a number needs no resolver.
-        return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
-    except (OSError, UnicodeError):
-        pass
+async def _resolve(host: str, port: int, where: str, timings: dict[str, float]) -> Sequence[Any]:
+    found = sockets.numeric(host, port)
+    if found:
+        return found
     start = time.perf_counter()
-    threading.Thread(target=work, daemon=True, name="resolve").start()
     try:
-        found: list[Any] = await answer
+        found = await sockets.look_up(host, port)
     except UnicodeError:
         raise Fault("config", "dns", _("{host} is not a host name.").format(host=where)) from None
     except socket.gaierror as e:
@@ -457,43 +431,10 @@ async def _resolve(host: str, port: int, where: str, timings: dict[str, float]) 
 async def _dial(
     addresses: Sequence[Any], where: str, port: int, timings: dict[str, float], *, proxied: bool
 ) -> socket.socket:
-    """Return a connected socket: the addresses are tried in order, the next after STAGGER seconds."""
     start = time.perf_counter()
-    loop = asyncio.get_running_loop()
-    errors: list[OSError] = []
-
-    async def one(address: Any, delay: float) -> socket.socket:
-        if delay:
-            await asyncio.sleep(delay)
-        sock = socket.socket(address[0], address[1], address[2])
-        try:
-            sock.setblocking(False)
-            await loop.sock_connect(sock, address[4])
-        except BaseException:
-            sock.close()
-            raise
-        return sock
-
-    tasks = [asyncio.ensure_future(one(a, i * STAGGER)) for i, a in enumerate(addresses[:8])]
-    winner: Optional[socket.socket] = None
     try:
-        for finished in asyncio.as_completed(tasks):
-            try:
-                winner = await finished
-                break
-            except OSError as e:
-                errors.append(e)
-    finally:
-        for task in tasks:
-            task.cancel()
-        for late in await asyncio.gather(*tasks, return_exceptions=True):
-            if isinstance(late, socket.socket) and late is not winner:
-                late.close()
-    if winner is not None:
-        winner.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        timings["tcp"] = time.perf_counter() - start
-        return winner
-    if any(isinstance(e, ConnectionRefusedError) for e in errors):
+        sock = await sockets.connect(addresses)
+    except ConnectionRefusedError:
         raise Fault(
             "unreachable",
             "refused",
@@ -501,14 +442,18 @@ async def _dial(
             _("Is the proxy running? Unset the variable if it is not needed.")
             if proxied
             else _("Is the server running, and is the port right?"),
-        )
-    reason = errors[0].strerror if errors and errors[0].strerror else _("no address")
-    raise Fault(
-        "unreachable",
-        "connect",
-        _("{host} cannot be reached: {reason}.").format(host=where, reason=clean(reason).lower()),
-        _("Look at the network, a VPN or a firewall."),
-    )
+        ) from None
+    except OSError as e:
+        raise Fault(
+            "unreachable",
+            "connect",
+            _("{host} cannot be reached: {reason}.").format(
+                host=where, reason=clean(e.strerror or _("no address")).lower()
+            ),
+            _("Look at the network, a VPN or a firewall."),
+        ) from None
+    timings["tcp"] = time.perf_counter() - start
+    return sock
 
 
 async def _tunnel(
@@ -521,10 +466,7 @@ async def _tunnel(
 ) -> None:
     start = time.perf_counter()
     name = f"[{host}]" if ":" in host else host
-    head = f"CONNECT {name}:{port} HTTP/1.1\r\nHost: {name}:{port}\r\n"
-    if proxy.authorization:
-        head += f"Proxy-Authorization: {_basic(proxy)}\r\n"
-    writer.write((head + "\r\n").encode("latin-1", "replace"))
+    writer.write(sockets.tunnel_request(f"{name}:{port}".encode("latin-1", "replace"), _basic(proxy)))
     try:
         answer = await reader.readuntil(b"\r\n\r\n")
     except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, ConnectionError, OSError):
@@ -536,8 +478,7 @@ async def _tunnel(
             ),
             _("Is it an HTTP proxy? Add {host} to NO_PROXY if it is not needed.").format(host=host),
         ) from None
-    line = answer.split(b"\r\n", 1)[0].split()
-    status = int(line[1]) if len(line) > 1 and line[1].isdigit() else 0
+    status = sockets.tunnel_status(answer)
     if not 200 <= status < 300:
         raise _proxy_refuses(proxy, host, status)
     timings["proxy"] = time.perf_counter() - start
@@ -574,11 +515,8 @@ async def _issuer(dial: Callable[[], Awaitable[tuple[asyncio.StreamReader, async
     return clean(issuer_of(der or b""), limit=80)
 
 
-def _basic(proxy: Proxy) -> str:
-    from base64 import b64encode
-
-    assert proxy.authorization is not None
-    return "Basic " + b64encode(proxy.authorization.reveal().encode("utf-8", "surrogatepass")).decode("ascii")
+def _basic(proxy: Proxy) -> bytes:
+    return sockets.basic(proxy.authorization.reveal()) if proxy.authorization else b""
 
 
 def _notes(way: Route, trust: Trust, scheme: str) -> tuple[str, ...]:

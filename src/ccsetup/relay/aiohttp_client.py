@@ -16,8 +16,9 @@ from typing import Any, Optional, Union
 import aiohttp
 from yarl import URL
 
-from ccsetup.relay.dial import HEAD_LIMIT, authority, proxy_of, trust
+from ccsetup.relay.dial import authority, proxy_of, trust
 from ccsetup.relay.upstream import HOP_BY_HOP, OURS, Headers, Origin, UpstreamError, without_named
+from ccsetup.sockets import HEAD_LIMIT
 
 IDLE_SECONDS = 30.0
 WHOLE = 1 << 20

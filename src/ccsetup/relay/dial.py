@@ -7,19 +7,13 @@ import os.path
 import socket
 import ssl
 import sys
-import threading
-from base64 import b64encode
-from typing import Any, Callable, NamedTuple, Optional, Sequence, TypeVar
+from typing import Callable, NamedTuple, Optional, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from ccsetup.relay.upstream import Origin, UpstreamError
+from ccsetup.sockets import HEAD_LIMIT, basic, connect, look_up, numeric, tunnel_request, tunnel_status
 
 P = TypeVar("P", bound=asyncio.Protocol)
-
-STAGGER = 0.25
-"""Seconds between attempts at the addresses of a name (RFC 8305)."""
-HEAD_LIMIT = 64 << 10
-"""Bytes of a proxy's answer to CONNECT."""
 
 BUNDLES = (
     "/etc/ssl/certs/ca-certificates.crt",
@@ -53,8 +47,7 @@ def proxy_of(origin: Origin) -> Optional[Proxy]:
         raise UpstreamError("connect", "the proxy is not a URL of the form http://host:port")
     authorization = b""
     if parts.username is not None:
-        pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-        authorization = b"Basic " + b64encode(pair.encode("utf-8", "surrogatepass"))
+        authorization = basic(f"{unquote(parts.username)}:{unquote(parts.password or '')}")
     return Proxy(host, port, authorization)
 
 
@@ -103,7 +96,8 @@ async def dial(
     step = "connect"
     try:
         async with asyncio.timeout(origin.connect_timeout or None):
-            sock = await _connected(*(proxy[:2] if proxy else (origin.host, origin.port)))
+            near = proxy[:2] if proxy else (origin.host, origin.port)
+            sock = await connect(numeric(*near) or await look_up(*near))
             loop = asyncio.get_running_loop()
             if origin.scheme == "http":
                 return await loop.create_connection(factory, sock=sock)
@@ -128,90 +122,17 @@ async def dial(
         raise UpstreamError(step, f"no connection to {where}{via}: {reason}") from None
 
 
-async def _connected(host: str, port: int) -> socket.socket:
-    """Return a connected socket: the addresses are tried in order, the next one after STAGGER seconds."""
-    addresses = (await _resolve(host, port))[:8]
-    if len(addresses) == 1:
-        return await _one(addresses[0], 0)
-    tasks = [asyncio.ensure_future(_one(address, i * STAGGER)) for i, address in enumerate(addresses)]
-    winner: Optional[socket.socket] = None
-    problem: OSError = OSError("no address")
-    try:
-        for finished in asyncio.as_completed(tasks):
-            try:
-                winner = await finished
-                return winner
-            except OSError as e:
-                problem = e
-        raise problem
-    finally:
-        for task in tasks:
-            task.cancel()
-        for late in await asyncio.gather(*tasks, return_exceptions=True):
-            if isinstance(late, socket.socket) and late is not winner:
-                late.close()
-
-
-async def _one(address: Any, delay: float) -> socket.socket:
-    if delay:
-        await asyncio.sleep(delay)
-    sock = socket.socket(address[0], address[1], address[2])
-    try:
-        sock.setblocking(False)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        await asyncio.get_running_loop().sock_connect(sock, address[4])
-    except BaseException:
-        sock.close()
-        raise
-    return sock
-
-
-async def _resolve(host: str, port: int) -> Sequence[Any]:
-    # A thread of our own that nobody waits for: the resolver's cannot be cancelled, and the event loop would wait
-    # for it at its end.
-    try:
-        # An address that is written as a number needs no resolver.
-        return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
-    except (OSError, UnicodeError):
-        pass
-    loop = asyncio.get_running_loop()
-    answer: asyncio.Future[Any] = loop.create_future()
-
-    def settle(result: Any, error: Optional[Exception]) -> None:
-        if not answer.done():
-            answer.set_exception(error) if error else answer.set_result(result)
-
-    def work() -> None:
-        try:
-            result, error = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM), None
-        except (OSError, UnicodeError) as e:
-            result, error = [], e
-        try:
-            loop.call_soon_threadsafe(settle, result, error)
-        except RuntimeError:
-            pass  # the loop has ended: nobody waits any more
-
-    threading.Thread(target=work, daemon=True, name="resolve").start()
-    found: Sequence[Any] = await answer
-    return found
-
-
 async def _tunnel(sock: socket.socket, name: bytes, proxy: Proxy) -> None:
-    head = b"CONNECT %b HTTP/1.1\r\nHost: %b\r\n" % (name, name)
-    if proxy.authorization:
-        head += b"Proxy-Authorization: %b\r\n" % proxy.authorization
     loop = asyncio.get_running_loop()
-    await loop.sock_sendall(sock, head + b"\r\n")
+    await loop.sock_sendall(sock, tunnel_request(name, proxy.authorization))
     answer = b""
     while b"\r\n\r\n" not in answer:
         data = await loop.sock_recv(sock, 4096)
         answer += data
         if not data or len(answer) > HEAD_LIMIT:
             raise UpstreamError("connect", "the proxy ended the connection")
-    line = answer.split(b"\r\n", 1)[0].split()
-    status = line[1].decode("ascii", "replace") if len(line) > 1 else ""
-    if not (status.isdecimal() and 200 <= int(status) < 300):
-        raise UpstreamError("connect", f"the proxy does not let {name.decode()} through: HTTP {status[:3]}")
+    status = tunnel_status(answer)
+    if not 200 <= status < 300:
+        raise UpstreamError("connect", f"the proxy does not let {name.decode()} through: HTTP {status}")
     if not answer.endswith(b"\r\n\r\n"):
         raise UpstreamError("connect", "the proxy spoke before it was asked")

@@ -12,8 +12,9 @@ from typing import Optional, cast
 
 import httptools
 
-from ccsetup.relay.dial import HEAD_LIMIT, authority, dial, proxy_of, trust
+from ccsetup.relay.dial import authority, dial, proxy_of, trust
 from ccsetup.relay.upstream import HOP_BY_HOP, OURS, Counts, Headers, Origin, UpstreamError, without_named
+from ccsetup.sockets import HEAD_LIMIT
 
 BUFFER = 128 << 10
 """Bytes of a body that wait to be read before the connection is paused."""

@@ -13,7 +13,9 @@ from ccsetup.apiconfigs import Entry
 from ccsetup.cli._context import Context
 from ccsetup.cli.relay import _via
 from ccsetup.cli.wizard import command_line, look
-from ccsetup.cli.wizard.questions import LIVE, TYPE, Answers, Ask, Choose, Facts, Settled, next_step
+from ccsetup.cli.wizard.answers import TYPE, Answers, Ask, Choose, Facts, Settled
+from ccsetup.cli.wizard.ask_model import LIVE
+from ccsetup.cli.wizard.questions import next_step
 from ccsetup.entries import Options
 from ccsetup.errors import CcsetupError
 from ccsetup.model import CLIENT_NAMES, ClientName, Model, Secret

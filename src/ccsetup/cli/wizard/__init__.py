@@ -14,8 +14,8 @@ from ccsetup.apiconfigs import Entry
 from ccsetup.cli import _output
 from ccsetup.cli._context import Context
 from ccsetup.cli.wizard import look, prompts, questions
+from ccsetup.cli.wizard.answers import Answers, Ask, Choose, Facts, Settled, clients_of
 from ccsetup.cli.wizard.prompts import GoBack, Option, Prompter, can_ask, complain, say
-from ccsetup.cli.wizard.questions import Answers, Ask, Choose, Facts, Settled
 from ccsetup.entries import Options, requests
 from ccsetup.errors import CcsetupError, UsageError
 from ccsetup.i18n import _, ngettext
@@ -286,7 +286,7 @@ class _Wizard:
             run_command(argv)
 
     def _farewell(self, answers: Answers, *, written: bool) -> None:
-        clients = questions.clients_of(self.facts, answers) or ["claude-code"]
+        clients = clients_of(self.facts, answers) or ["claude-code"]
         programs = [{"claude-code": "claude", "codex": "codex"}[c] for c in CLIENT_NAMES if c in clients]
         say()
         if written and answers.options.activate:

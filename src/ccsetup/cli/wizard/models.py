@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Iterator, Optional
 
 from ccsetup import profiles
-from ccsetup.cli.wizard.questions import Answers, own_url
+from ccsetup.cli.wizard.answers import Answers, own_url
 from ccsetup.errors import CcsetupError
 from ccsetup.i18n import _
 from ccsetup.model import CLIENT_NAMES, Model, Preset, Region, Secret

@@ -1,186 +1,45 @@
-"""What is asked, in which order: a pure function from what is known to the next question.
-
-No question reads or writes anything: *Facts* brings what was seen, and the network only through ``live_models``.
-Going back means taking an earlier *Answers* again, so no question has to know how to be undone.
-"""
+"""What is asked, in which order: a pure function from what is known to the next question."""
 
 from __future__ import annotations
 
-import re
-from typing import Any, Callable, Mapping, NamedTuple, Optional, Sequence, Union
+from typing import Sequence
 
-from ccsetup import i18n, keys, merge, presets, profiles, urls
+from ccsetup import i18n, merge, presets, profiles, urls
 from ccsetup.cli import list_
-from ccsetup.cli.wizard import found as find
-from ccsetup.cli.wizard.found import Found, tail
-from ccsetup.cli.wizard.look import Seen
+from ccsetup.cli.wizard.answers import (
+    Answers,
+    Ask,
+    Choose,
+    Facts,
+    Settled,
+    Step,
+    clients_of,
+    endpoint,
+    name_of,
+    own_url,
+    preset_of,
+    refusal,
+    region_of,
+)
+from ccsetup.cli.wizard.ask_key import ask_family, ask_region, key_or_region
+from ccsetup.cli.wizard.ask_model import ask_context, ask_model
 from ccsetup.cli.wizard.prompts import Option, sentences
-from ccsetup.clients import CLIENTS
-from ccsetup.entries import Options, clients_named
+from ccsetup.clients import CLIENTS, clients_named
 from ccsetup.errors import CcsetupError, UsageError
 from ccsetup.i18n import _
-from ccsetup.model import (
-    CLIENT_NAMES,
-    ClaudeEndpoint,
-    ClientName,
-    CodexEndpoint,
-    KeyFamily,
-    Model,
-    Preset,
-    Region,
-    Secret,
-    Unsupported,
-)
-from ccsetup.profiles import Profile
-
-TYPE = "\0type"
-LIVE = "\0live"
-KEEP = "\0keep"
-
-
-class Facts(NamedTuple):
-    """What the questions depend on besides the answers."""
-
-    seen: Seen
-    preset: Callable[[str], Preset]
-    profiles: Mapping[str, Profile]
-    environ: Mapping[str, str]
-    families: Sequence[tuple[str, KeyFamily]]
-    """(preset id, family) of every built-in preset, longest prefix first."""
-    has_key: Callable[[str], bool]
-    """Whether the saved profile of that name has a key."""
-    keyring: Callable[[], bool]
-    """Whether a keyring can be used; asks it, so call it late."""
-    live_models: Callable[[Preset, Region, Answers], list[Model]]
-    """Asks the provider, with the key; raises CcsetupError."""
-    relay_problem: Callable[[], str]
-    """What has to be installed before the relay can run, in sentences, or ""."""
-
-
-class Answers(NamedTuple):
-    """What is known so far: the fields of an entry of ``init``, its options, and which questions are settled."""
-
-    fields: Mapping[str, Any]
-    options: Options
-    repair: bool
-    settled: frozenset[str] = frozenset()
-    key_variable: str = ""
-    """The variable that the key was taken from."""
-    via_relay: bool = False
-    """The clients reach the provider through the relay."""
-
-    def field(self, name: str) -> str:
-        value = self.fields.get(name, "")
-        return value if isinstance(value, str) else ""
-
-    def put(self, question: str, **fields: Any) -> Answers:
-        """Return the answers with *fields* set ("" and None: taken away) and *question* settled."""
-        new = {**self.fields, **fields}
-        return self._replace(
-            fields={k: v for k, v in new.items() if v not in ("", None)}, settled=self.settled | {question}
-        )
-
-    def open(self, *questions: str) -> Answers:
-        return self._replace(settled=self.settled - set(questions))
-
-
-class Choose(NamedTuple):
-    """A question with a list."""
-
-    id: str
-    message: str
-    options: Sequence[Option]
-    apply: Callable[[str], Answers]
-    default: str = ""
-    search: bool = False
-    note: str = ""
-
-
-class Ask(NamedTuple):
-    """A question with a field."""
-
-    id: str
-    message: str
-    apply: Callable[[str], Answers]
-    default: str = ""
-    note: str = ""
-    check: Optional[Callable[[str], str]] = None
-    secret: bool = False
-
-
-class Settled(NamedTuple):
-    """No question: what is known decides it.  *text* tells the person, when it is not plain to see."""
-
-    answers: Answers
-    text: str = ""
-    warning: bool = False
-
-
-Step = Union[Choose, Ask, Settled, None]
+from ccsetup.model import CLIENT_NAMES, ClientName, Unsupported
 
 
 def next_step(facts: Facts, answers: Answers) -> Step:
     """Return the next thing to ask or to settle; None when everything is known."""
     for step in (
-        _clients, _provider, _name, _relay, _urls, _auth, _key_or_region, _family, _region, _model, _context, _storage,
-        _repair,
+        _clients, _provider, _name, _relay, _urls, _auth, key_or_region, ask_family, ask_region, ask_model,
+        ask_context, _storage, _repair,
     ):  # fmt: skip
         found = step(facts, answers)
         if found is not None:
             return found
     return None
-
-
-# What is known.
-
-
-def clients_of(facts: Facts, answers: Answers) -> list[ClientName]:
-    given = list(answers.options.clients) or clients_named(answers.fields.get("codeType"))
-    if given:
-        return given
-    saved = facts.profiles.get(answers.field("name"))
-    return list(saved.parts) if saved and not answers.field("provider") else []
-
-
-def preset_of(facts: Facts, answers: Answers) -> Preset:
-    saved = facts.profiles.get(answers.field("name"))
-    if not answers.field("provider") and saved:
-        return facts.preset(saved.provider)
-    return facts.preset(answers.field("provider"))
-
-
-def name_of(facts: Facts, answers: Answers) -> str:
-    return answers.field("name") or preset_of(facts, answers).id
-
-
-def region_of(facts: Facts, answers: Answers) -> Region:
-    preset = preset_of(facts, answers)
-    saved = facts.profiles.get(answers.field("name"))
-    known = answers.field("region")
-    if not known and not answers.field("provider") and saved:
-        known = saved.region
-    return preset.region(known) or preset.regions[0]
-
-
-def endpoint(region: Region, client: ClientName) -> Union[ClaudeEndpoint, CodexEndpoint, Unsupported]:
-    return region.claude if client == "claude-code" else region.codex
-
-
-def refusal(region: Region, client: ClientName) -> str:
-    """Return why *client* cannot use *region*, or ""."""
-    found = endpoint(region, client)
-    if isinstance(found, Unsupported):
-        return found.reason or _("it is not served")
-    if isinstance(found, CodexEndpoint) and found.wire != "responses":
-        return found.reason or _("it speaks Chat Completions only")
-    return ""
-
-
-def own_url(answers: Answers, client: ClientName) -> str:
-    return answers.field("claudeUrl" if client == "claude-code" else "codexUrl") or answers.field("url")
-
-
-# The questions.
 
 
 def _clients(facts: Facts, answers: Answers) -> Step:
@@ -304,6 +163,10 @@ def _relay(facts: Facts, answers: Answers) -> Step:
     return Choose("relay", _("Use the relay?"), options, apply, default, note=sentences(note, problem))
 
 
+def _titles(clients: Sequence[ClientName]) -> str:
+    return ", ".join(CLIENTS[c].TITLE for c in clients)
+
+
 def _urls(facts: Facts, answers: Answers) -> Step:
     region = region_of(facts, answers)
     wanted = clients_of(facts, answers)
@@ -355,391 +218,6 @@ def _auth(facts: Facts, answers: Answers) -> Step:
         lambda value: answers.put("auth", type=value),
         "auth_token",
     )
-
-
-def _key_known(facts: Facts, answers: Answers) -> bool:
-    given = answers.options.secret or answers.options.key_command or answers.options.storage == "env"
-    said = any(answers.fields.get(f) for f in ("key", "keyEnv", "keyFile", "keyCommand"))
-    return bool(given) or said or "key" in answers.settled
-
-
-def candidates(facts: Facts, answers: Answers) -> list[tuple[Found, str]]:
-    """Return the keys found on this machine that belong to the provider, and to the addresses that are known."""
-    preset = preset_of(facts, answers)
-    if preset.id == "custom":
-        hosts = {profiles.origin(own_url(answers, c)) for c in CLIENT_NAMES if own_url(answers, c)}
-        fits = [(k, "") for k in facts.seen.keys if k.url and {profiles.origin(k.url)} == hosts]
-        return list({k.key: (k, r) for k, r in fits}.values())
-    if any(own_url(answers, c) for c in CLIENT_NAMES):
-        return []  # a preset with an address of the person's own: no found key is known to belong there
-    region = answers.field("region")
-    return [
-        (k, r) for k, r in find.fitting(facts.seen.keys, preset, facts.environ) if not region or not r or r == region
-    ]
-
-
-def _key_or_region(facts: Facts, answers: Answers) -> Step:
-    """Ask for the key, and before it for the region, unless the key tells the region."""
-    if _key_known(facts, answers):
-        return None
-    preset = preset_of(facts, answers)
-    if not preset.key_required:
-        return Settled(answers.put("key"))
-    name = name_of(facts, answers)
-    saved = facts.profiles.get(name)
-    here = candidates(facts, answers)
-    telling = any(f.region for f in preset.key_families) or any(r for _k, r in here)
-    if not telling:
-        step = _region(facts, answers)
-        if step is not None:
-            return step
-    keep = saved is not None and facts.has_key(name) and _same_hosts(facts, answers, saved)
-    here = [(k, r) for k, r in here if not (keep and k.place.split(", ")[0] == _("profile '{name}'").format(name=name))]
-    if (here or keep) and "key-from" not in answers.settled:
-        return _key_from(facts, answers, here, keep)
-    region = region_of(facts, answers) if "region" in answers.settled or answers.field("region") else None
-    site = region.key_url if region else ""
-    if not site and preset.regions[0].key_url and len({r.key_url for r in preset.regions}) == 1:
-        site = preset.regions[0].key_url
-    note = _("What you paste is not shown. Get a key at {url}").format(url=site) if site else ""
-
-    def apply(value: str) -> Answers:
-        secret = keys.clean(value, _("the terminal"))
-        return answers._replace(options=answers.options._replace(secret=secret), key_variable="").put("key")
-
-    return Ask(
-        "key", _("Key for {provider}").format(provider=preset.name), apply, "", note, check=_check_key, secret=True
-    )
-
-
-def _same_hosts(facts: Facts, answers: Answers, saved: Profile) -> bool:
-    """Tell whether the key of *saved* would go where it goes now."""
-    preset = preset_of(facts, answers)
-    if saved.provider != preset.id:
-        return False
-    mine = {profiles.origin(own_url(answers, c)) for c in CLIENT_NAMES if own_url(answers, c)}
-    before = {profiles.origin(p.url) for p in saved.parts.values() if p.url}
-    return mine <= before
-
-
-def _key_from(facts: Facts, answers: Answers, here: Sequence[tuple[Found, str]], keep: bool) -> Choose:
-    preset = preset_of(facts, answers)
-    options = []
-    if keep:
-        options.append(Option(KEEP, _("Keep the saved key")))
-    for i, (one, region) in enumerate(here):
-        family = keys.family(one.key, preset)
-        kind = family.name if family else ""
-        label = _("Use {tail} from {place}").format(tail=tail(one.key), place=one.place)
-        options.append(Option(str(i), label, ", ".join(t for t in (kind, region) if t)))
-    options.append(Option(TYPE, _("Paste another key") if options else _("Paste a key")))
-
-    def apply(value: str) -> Answers:
-        if value == TYPE:
-            return answers.put("key-from")
-        if value == KEEP:
-            saved = facts.profiles[name_of(facts, answers)]
-            return answers.put("key", region=answers.field("region") or saved.region)
-        one, region = here[int(value)]
-        new = answers._replace(options=answers.options._replace(secret=one.key), key_variable="")
-        if one.place.startswith("$") and one.variable:
-            new = new._replace(key_variable=one.variable)
-        return new.put("key", region=answers.field("region") or region)
-
-    return Choose("key-from", _("Key for {provider}").format(provider=preset.name), options, apply)
-
-
-def _check_key(value: str) -> str:
-    try:
-        keys.clean(value, _("the terminal"))
-    except CcsetupError as e:
-        return sentences(e.message, e.hint)
-    return ""
-
-
-def family_of(facts: Facts, preset: Preset, key: Secret) -> tuple[str, Optional[KeyFamily]]:
-    """Return the preset that *key* belongs to by its beginning and its family; the preset's own families first."""
-    own = keys.family(key, preset)
-    if own:
-        return own.provider or preset.id, own
-    for preset_id, family in facts.families:
-        if key.reveal().startswith(family.prefix):
-            return family.provider or preset_id, family
-    return "", None
-
-
-def _family(facts: Facts, answers: Answers) -> Step:
-    """Ask about a key that looks like another provider's, or another region's."""
-    key = answers.options.secret
-    preset = preset_of(facts, answers)
-    if key is None or "family" in answers.settled or preset.id == "custom" or not preset.key_required:
-        return None
-    owner, family = family_of(facts, preset, key)
-    if family is None:
-        return None
-    if owner == preset.id:
-        region = answers.field("region")
-        if not family.region or family.region == region:
-            return None
-        other = preset.region(family.region)
-        if other is None:
-            return None
-        if not region:
-            if any(refusal(other, c) for c in clients_of(facts, answers)) and not presets.has_address(other):
-                return None
-            text = _("A {family} works at one site only: {region}.").format(family=family.name, region=other.name)
-            return Settled(answers.put("region", region=other.id), text)
-        here = preset.region(region)
-        change = Option("change", _("Use {name}").format(name=other.name))
-        message = _("This looks like a {family}, which does not work at {region}.").format(
-            family=family.name, region=here.name if here else region
-        )
-    else:
-        summary = next((s for s in facts.seen.summaries if s.id == owner), None)
-        title = summary.name if summary else owner
-        change = Option("change", _("Set up {name} instead").format(name=title))
-        message = _("This looks like a {family}, not a key of {provider}.").format(
-            family=family.name, provider=preset.name
-        )
-
-    def apply(value: str) -> Answers:
-        if value == "again":
-            new = answers._replace(options=answers.options._replace(secret=None), key_variable="")
-            return new.open("key").put("key-from")
-        if value == "keep":
-            return answers.put("family")
-        if owner == preset.id:
-            return answers.put("family", region=family.region)
-        new = answers.open("name", "new-name", "region", "model", "key-from")._replace(via_relay=False)
-        return new.put("family", provider=owner, region=family.region, name="")
-
-    options = [
-        change,
-        Option("again", _("Enter another key")),
-        Option("keep", _("Use it all the same")),
-    ]
-    return Choose("family", message, options, apply, "change")
-
-
-def _titles(clients: Sequence[ClientName]) -> str:
-    return ", ".join(CLIENTS[c].TITLE for c in clients)
-
-
-def _region(facts: Facts, answers: Answers) -> Step:
-    preset = preset_of(facts, answers)
-    if answers.field("region") or "region" in answers.settled or not answers.field("provider"):
-        return None
-    wanted = clients_of(facts, answers)
-    options, direct = [], []
-    for region in preset.regions:
-        reasons = [refusal(region, c) for c in wanted if refusal(region, c) and not own_url(answers, c)]
-        if reasons and presets.has_address(region):
-            what = region.name if answers.via_relay else f"[{_('by the relay')}] {region.name}"
-            options.append(Option(region.id, region.id, what))
-        else:
-            options.append(Option(region.id, region.id, region.name, disabled=reasons[0] if reasons else ""))
-            direct += [region.id] if not reasons else []
-    able = [o for o in options if not o.disabled]
-    if not able:
-        lacking = next(c for c in wanted if all(refusal(r, c) for r in preset.regions))
-        raise UsageError(
-            _("{provider} has no endpoint that {client} can speak to: {reason}").format(
-                provider=preset.name, client=CLIENTS[lacking].TITLE, reason=refusal(preset.regions[0], lacking)
-            )
-        )
-    if len(able) == 1:
-        return Settled(answers.put("region", region=able[0].value if len(preset.regions) > 1 else ""))
-    saved = facts.profiles.get(name_of(facts, answers))
-    default = saved.region if saved and saved.provider == preset.id else [*direct, able[0].value][0]
-    return Choose(
-        "region",
-        _("Which site or plan of {provider}?").format(provider=preset.name),
-        options,
-        lambda value: answers.put("region", region=value),
-        default,
-    )
-
-
-def recommended(facts: Facts, answers: Answers) -> dict[ClientName, str]:
-    """Return the model that each client gets when nothing is chosen; a client without one is left out."""
-    region = region_of(facts, answers)
-    out: dict[ClientName, str] = {}
-    for client in clients_of(facts, answers):
-        found = endpoint(region, client)
-        if isinstance(found, ClaudeEndpoint):
-            if found.models:
-                out[client] = found.models.primary
-            elif found.native_models:
-                out[client] = ""
-        elif isinstance(found, CodexEndpoint) and found.model:
-            out[client] = found.model
-        if client not in out and answers.via_relay:
-            model = _of_the_other(region, client)
-            out.update({client: model} if model else {})
-    return out
-
-
-def _of_the_other(region: Region, client: ClientName) -> str:
-    """Return the model that the other client would get there; "" where none is known."""
-    found = endpoint(region, "codex" if client == "claude-code" else "claude-code")
-    if isinstance(found, ClaudeEndpoint):
-        return found.models.primary if found.models else ""
-    return found.model if isinstance(found, CodexEndpoint) else ""
-
-
-def describe(model: Optional[Model]) -> str:
-    """Return what a person chooses a model by: the window, and the price for a million tokens in and out."""
-    if model is None:
-        return ""
-    parts = []
-    if model.context:
-        parts.append(_("{tokens} tokens").format(tokens=_short(model.context)))
-    if model.price_in is not None and model.price_out is not None:
-        sign = {"USD": "$", "CNY": "¥"}.get(model.currency, model.currency + " ")
-        price = f"{sign}{model.price_in:g}/{model.price_out:g}"
-        parts.append(_("{price} per million").format(price=price))
-    return _(", ").join(parts)
-
-
-def _short(tokens: int) -> str:
-    """Return a window as the vendors write it: 262144 is 256k, 1048576 and 1000000 are 1M."""
-    if tokens >= 1_000_000:
-        return f"{tokens / 1_000_000:.1f}".removesuffix(".0") + "M"
-    return f"{tokens // 1024 if tokens % 1024 == 0 else round(tokens / 1000)}k"
-
-
-def _model(facts: Facts, answers: Answers) -> Step:
-    if answers.field("primaryModel") or "model" in answers.settled:
-        return None
-    preset = preset_of(facts, answers)
-    region = region_of(facts, answers)
-    wanted = clients_of(facts, answers)
-    name = name_of(facts, answers)
-    saved = facts.profiles.get(name)
-    mine = [saved.parts[c] for c in wanted if c in saved.parts] if saved else []
-    if mine and not answers.field("provider") and all(p.primary_model for p in mine):
-        return Settled(answers.put("model"))
-    advice = recommended(facts, answers)
-    complete = all(c in advice for c in wanted)
-
-    def choose(value: str) -> Answers:
-        if value in (TYPE, LIVE):
-            return answers.put("model-type" if value == TYPE else "model-live")
-        return answers.put("model", primaryModel=value)
-
-    if "model-type" in answers.settled:
-
-        def check(value: str) -> str:
-            if not value:
-                return _("A model is needed.")
-            return "" if re.fullmatch(r"[\x21-\x7e]{1,200}", value) else _("A model id has no spaces.")
-
-        before = next((p.primary_model for p in saved.parts.values() if p.primary_model), "") if saved else ""
-        return Ask("model-type", _("Model id"), choose, before, check=check)
-    if "model-live" in answers.settled:
-        return _live(facts, answers, preset, region)
-    options = []
-    if complete:
-        options.append(Option("", _advice(region, advice), _advice_detail(preset, region, advice)))
-    retired = {m.id for m in preset.legacy_models} | {m for m in advice.values() if len(set(advice.values())) == 1}
-    for model in preset.models:
-        if model.id not in retired and _served(preset, region, model.id):
-            options.append(Option(model.id, model.id, describe(model)))
-    if _can_list(preset, region, answers, wanted):
-        options.append(Option(LIVE, _("Ask the provider for its models")))
-    options.append(Option(TYPE, _("Type a model id")))
-    return Choose("model", _("Model"), options, choose, "")
-
-
-def _advice(region: Region, advice: Mapping[ClientName, str]) -> str:
-    ids = list(dict.fromkeys(advice.values()))
-    if ids == [""]:
-        return _("The client's own choice")
-    if len(ids) == 1:
-        return ids[0]
-    return ", ".join(f"{CLIENTS[c].TITLE}: {m or _('its own')}" for c, m in advice.items())
-
-
-def _advice_detail(preset: Preset, region: Region, advice: Mapping[ClientName, str]) -> str:
-    ids = list(dict.fromkeys(advice.values()))
-    parts = [_("recommended")]
-    if len(ids) == 1:
-        parts.append(describe(preset.model(ids[0])))
-    tiers = region.claude.models if isinstance(region.claude, ClaudeEndpoint) else None
-    if tiers and "claude-code" in advice and tiers.haiku != tiers.primary:
-        parts.append(_("small tasks: {model}").format(model=tiers.haiku))
-    return _(", ").join(p for p in parts if p)
-
-
-def _served(preset: Preset, region: Region, model: str) -> bool:
-    """Tell whether *model* may be there: what only other regions name as theirs is of another plan."""
-
-    def own(one: Region) -> set[str]:
-        tiers = one.claude.models if isinstance(one.claude, ClaudeEndpoint) else None
-        return {*(tiers or ()), *([one.codex.model] if isinstance(one.codex, CodexEndpoint) else ())}
-
-    return model in own(region) or not any(model in own(r) for r in preset.regions)
-
-
-def _can_list(preset: Preset, region: Region, answers: Answers, wanted: Sequence[ClientName]) -> bool:
-    key = answers.options.secret is not None or not preset.key_required
-    listed = any(c.models for c in region.verify)
-    urls = any(own_url(answers, c) for c in wanted) or (listed and preset.id != "custom")
-    return key and bool(urls)
-
-
-def _live(facts: Facts, answers: Answers, preset: Preset, region: Region) -> Step:
-    try:
-        found = facts.live_models(preset, region, answers)
-    except CcsetupError as e:
-        return Settled(answers.open("model-live").put("model-type"), sentences(e.message, e.hint), warning=True)
-    if not found:
-        text = _("The provider names no models.")
-        return Settled(answers.open("model-live").put("model-type"), text, warning=True)
-    known = {m.id: m for m in preset.models}
-    by_id = {m.id: m for m in found}
-
-    def choose(value: str) -> Answers:
-        if value == TYPE:
-            return answers.open("model-live").put("model-type")
-        window = by_id[value].context if value not in known else None
-        return answers.put("model", primaryModel=value, contextWindow=answers.fields.get("contextWindow") or window)
-
-    options = [Option(m.id, m.id, describe(m if m.context else known.get(m.id, m))) for m in found]
-    advice = next(iter(recommended(facts, answers).values()), "")
-    default = advice if advice in by_id else ""
-    return Choose(
-        "model-live",
-        _("Model ({n} at the provider)").format(n=len(found)),
-        [*options, Option(TYPE, _("Type a model id"))],
-        choose,
-        default,
-        search=True,
-    )
-
-
-def _context(facts: Facts, answers: Answers) -> Step:
-    """Ask for the window of a model that nobody described: a client that guesses too high fails in long sessions."""
-    model = answers.field("primaryModel")
-    if not model or answers.fields.get("contextWindow") or "context" in answers.settled:
-        return None
-    preset = preset_of(facts, answers)
-    known = preset.model(model)
-    own = re.match(r"(?:anthropic/)?claude-", model) and "codex" not in clients_of(facts, answers)
-    if (known and known.context) or own or model in recommended(facts, answers).values():
-        return None
-
-    def check(value: str) -> str:
-        if re.fullmatch(r"\d{4,8}", value.strip()):
-            return ""
-        return _("A whole number of tokens, at least 1000.")
-
-    def apply(value: str) -> Answers:
-        tokens = int(value)
-        return answers.put("context", contextWindow=None if tokens == profiles.UNKNOWN_CONTEXT else tokens)
-
-    message = _("Context window of {model}, in tokens").format(model=model)
-    return Ask("context", message, apply, str(profiles.UNKNOWN_CONTEXT), check=check)
 
 
 def _storage(facts: Facts, answers: Answers) -> Step:
