@@ -215,9 +215,12 @@ class _Entry:
                 return "probing"
         if upstream.concurrency and state.running >= upstream.concurrency:
             return "busy"
-        if not self.keys or not (self.alone or any(_key_usable(key, now) for _n, _ref, key in self.keys)):
-            return "keys"
-        return ""
+        if self.alone and self.keys:
+            return ""
+        for _n, _ref, key in self.keys:
+            if _key_usable(key, now):
+                return ""
+        return "keys"
 
 
 def _key_usable(key: _Key, now: float) -> bool:
@@ -389,11 +392,15 @@ class Pool:
 
     # For turns.
 
-    def pick(self, ask: Ask, now: float, tried: set[str]) -> Optional[_Entry]:
+    def pick(self, ask: Ask, now: float, tried: Collection[str]) -> Optional[_Entry]:
         """Return the upstream for a first attempt, or for one after those *tried* have failed."""
+        sticky = self._sticky(ask, now) if not tried and ask.conversation else None
+        if sticky is None and self.config.strategy == "failover":
+            for entry in self.entries:
+                if entry.name not in tried and not entry.unfit(ask) and not entry.usable(now):
+                    return entry
+            return None
         best: list[_Entry] = []
-        first_only = self.config.strategy == "failover"
-        sticky = self._sticky(ask, now) if not tried else None
         for entry in self.entries:
             if best and entry.level != best[0].level:
                 if sticky is None or entry.level[0] != best[0].level[0]:
@@ -405,11 +412,9 @@ class Pool:
             if entry is sticky:
                 return entry
             best.append(entry)
-            if first_only and sticky is None:
-                break
         return self._strategy(best) if len(best) > 1 else best[0] if best else None
 
-    def others(self, ask: Ask, now: float, tried: set[str]) -> bool:
+    def others(self, ask: Ask, now: float, tried: Collection[str]) -> bool:
         """Tell whether an upstream that is not in *tried* could be asked now."""
         return any(entry.name not in tried and not entry.unfit(ask) and not entry.usable(now) for entry in self.entries)
 
@@ -419,7 +424,7 @@ class Pool:
         return found if found is not None and found.state is entry.state else None
 
     def _sticky(self, ask: Ask, now: float) -> Optional[_Entry]:
-        known = self.conversations.get(ask.conversation) if ask.conversation and self.config.sticky else None
+        known = self.conversations.get(ask.conversation) if self.config.sticky else None
         if known is None or known.last + self.config.sticky < now:
             return None
         return self.by_name.get(known.upstream)
@@ -440,7 +445,7 @@ class Pool:
             return best
         return level[0]
 
-    def pick_key(self, entry: _Entry, ask: Ask, now: float, tried: set[tuple[str, KeyRef]]) -> Optional[int]:
+    def pick_key(self, entry: _Entry, ask: Ask, now: float, tried: Collection[tuple[str, KeyRef]]) -> Optional[int]:
         """Return the position in ``entry.keys``: the conversation's, else the least used for a new conversation and
         the first where conversations cannot be told apart, so that a provider's cache is found again."""
         keys = entry.keys
@@ -532,8 +537,11 @@ class Pool:
                     self.on_rest(Rest(entry.name, n, *rest))
 
     def key_good(self, entry: _Entry, ref: KeyRef) -> None:
+        state = entry.state.keys.get(ref)
+        if state is None or state.rest is None:
+            return
         for n, own, key in entry.keys:
-            if own == ref and key.rest is not None:
+            if own == ref:
                 key.rest = None
                 self.on_unrest(entry.name, n)
 
@@ -553,8 +561,25 @@ class Pool:
         return _Rest(now + length, step, reason)
 
 
+_NO_KEY = KeyRef("", "")
+
+
 class Turn:
     """One request of a client, from its first attempt to the end of the answer."""
+
+    __slots__ = (
+        "_deadline",
+        "_entry",
+        "_key",
+        "_pool",
+        "_same",
+        "_stay",
+        "_succeeded",
+        "_tried",
+        "_tried_keys",
+        "ask",
+        "attempts",
+    )
 
     def __init__(self, pool: Pool, ask: Ask, now: float) -> None:
         self._pool = pool
@@ -563,13 +588,13 @@ class Turn:
         self._deadline = now + pool.config.retry.seconds
         self._entry: Optional[_Entry] = None
         """Of the attempt that runs."""
-        self._key = KeyRef("", "")
+        self._key = _NO_KEY
         self._succeeded = False
         self._stay = ""
         """The upstream that the next attempt goes to: for ``retry`` and ``next_key``."""
         self._same = 0
-        self._tried: set[str] = set()
-        self._tried_keys: set[tuple[str, KeyRef]] = set()
+        self._tried: frozenset[str] = frozenset()
+        self._tried_keys: frozenset[tuple[str, KeyRef]] = frozenset()
 
     def next(self, now: float) -> Optional[Choice]:
         """Return where the next attempt goes; None when nothing is left, or the budget is used up."""
@@ -578,20 +603,19 @@ class Turn:
         if self._succeeded or self.attempts >= pool.config.retry.attempts or now > self._deadline:
             return None
         while True:
-            entry = self._staying(now) or pool.pick(self.ask, now, self._tried)
+            entry = (self._staying(now) if self._stay else None) or pool.pick(self.ask, now, self._tried)
             if entry is None:
                 return None
             position = pool.pick_key(entry, self.ask, now, self._tried_keys)
             if position is not None:
                 return self._take(entry, position)
-            self._tried.add(entry.name)
+            self._tried |= {entry.name}
 
     def _staying(self, now: float) -> Optional[_Entry]:
         name, self._stay = self._stay, ""
-        entry = self._pool.by_name.get(name) if name else None
+        entry = self._pool.by_name.get(name)
         if entry is None or entry.usable(now) or entry.unfit(self.ask):
-            if name:
-                self._tried.add(name)
+            self._tried |= {name}
             return None
         return entry
 
@@ -641,10 +665,10 @@ class Turn:
                 return Decision(True, wait)
         self._same = 0
         if rule.action == "next_key":
-            self._tried_keys.add((name, self._key))
+            self._tried_keys |= {(name, self._key)}
             self._stay = name
         else:
-            self._tried.add(name)
+            self._tried |= {name}
         return Decision(True)
 
     def _note(self, entry: _Entry, rule: Rule, failure: Failure, now: float) -> None:

@@ -377,8 +377,9 @@ class Connection(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         headers, url = self._headers, self._url
-        if max(self._seen, self._came) > MAX_HEAD and len(url) + sum(len(n) + len(v) + 4 for n, v in headers) > MAX_HEAD:
-            raise ValueError("the head of the request is too large")  # it came in one piece
+        if self._seen > MAX_HEAD or self._came > MAX_HEAD:  # not all of it need be of this head
+            if len(url) + sum(len(n) + len(v) + 4 for n, v in headers) > MAX_HEAD:
+                raise ValueError("the head of the request is too large")
         self._in_head = self._fresh = False
         self._seen = 0
         parser = self._parser

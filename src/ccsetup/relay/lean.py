@@ -27,6 +27,8 @@ SLICE = 256 << 10
 IDLE_SECONDS = 30.0
 IDLE_LIMIT = 256
 """Idle connections of one origin."""
+HEADS = 256
+"""Heads of requests to one origin that are remembered."""
 
 _FRAMING = HOP_BY_HOP | {b"content-length"}
 _BODY_METHODS = frozenset((b"POST", b"PUT", b"PATCH"))
@@ -320,7 +322,7 @@ class _Connection(asyncio.Protocol):
 class _Route:
     """What requests of one origin have in common."""
 
-    __slots__ = ("after", "ends", "idle", "origin", "prefix")
+    __slots__ = ("after", "ends", "heads", "idle", "origin", "prefix")
 
     def __init__(self, origin: Origin) -> None:
         self.origin = origin
@@ -336,16 +338,30 @@ class _Route:
             if proxy.authorization:
                 self.after += b"\r\nproxy-authorization: " + proxy.authorization
         self.ends = self.after.count(b"\n") + 1
+        self.heads: dict[tuple[bytes, bytes, Headers], bytes] = {}
+        """Heads that were sent, by what they were made of: most requests of an agent have the same one."""
 
     def head(self, method: bytes, target: bytes, headers: Headers, size: int) -> bytes:
+        place = (method, target, tuple(headers))
+        block = self.heads.get(place)
+        if block is None:
+            block = self._head(method, target, headers)
+            if len(self.heads) >= HEADS:
+                self.heads.clear()
+            self.heads[place] = block
+        if size or method in _BODY_METHODS:
+            return b"%bcontent-length: %d\r\n\r\n" % (block, size)
+        return block + b"\r\n"
+
+    def _head(self, method: bytes, target: bytes, headers: Headers) -> bytes:
+        """Return the head but for the length and the last line."""
         for header in headers:
             if header[0] in OURS:
                 raise ValueError("a header that the HTTP client sets")
-        length = b"content-length: %d\r\n\r\n" % size if size or method in _BODY_METHODS else b"\r\n"
         first = b"%b %b%b%b" % (method, self.prefix, target, self.after)
-        block = b"\r\n".join([first, *map(b": ".join, headers), length])
+        block = b"\r\n".join([first, *map(b": ".join, headers), b""])
         # A line end more than those written here came from the caller.
-        ends = self.ends + len(headers) + length.count(b"\n")
+        ends = self.ends + len(headers)
         if block.count(b"\n") != ends or block.count(b"\r") != ends or b"\0" in block:
             raise ValueError("a line end in a header")
         if b" " in target or b" " in method:
