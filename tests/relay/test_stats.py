@@ -80,6 +80,17 @@ def test_a_span_of_time(path: str) -> None:
     assert sum(r.requests for r in stats.query(path, "day", since=NOON - DAY, until=NOON)) == 2
 
 
+def test_a_span_of_time_of_rows_in_no_order(path: str) -> None:
+    """A request is written when it ends, so that those of one day may be far apart."""
+    for number, day in enumerate((0, 2, 0, 1, 2, 0)):
+        fill(path, [row(number, time=MIDNIGHT + day * DAY)], now=NOON + 2 * DAY)
+    assert [r.requests for r in stats.query(path, "day")] == [3, 1, 2]
+    assert [r.requests for r in stats.query(path, "day", since=MIDNIGHT + DAY)] == [1, 2]
+    assert [r.requests for r in stats.query(path, "day", until=MIDNIGHT + 2 * DAY)] == [3, 1]
+    assert [r.requests for r in stats.query(path, "client", since=MIDNIGHT + DAY, until=MIDNIGHT + DAY + 1)] == [1]
+    assert stats.query(path, "day", since=MIDNIGHT + 3 * DAY) == stats.query(path, "day", until=MIDNIGHT) == []
+
+
 def test_days_whose_rows_are_gone_still_count(path: str) -> None:
     """The figures are the same before and after; only the times are not known any more, and nothing counts twice."""
     fill(path, ROWS)

@@ -10,7 +10,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,8 @@ import pytest
 from support.usage import MIDNIGHT, NOON, KeptLog, row
 
 from ccsetup.errors import CcsetupError, WriteError
-from ccsetup.relay.store import Rest, Spent, file, sqlite
+from ccsetup.relay import stats
+from ccsetup.relay.store import Rest, Spent, UsageRow, file, schema, sqlite
 from ccsetup.relay.store.sqlite import SqliteStore
 
 DAY = 86400
@@ -253,7 +254,6 @@ def test_old_rows_go_and_their_sums_stay(path: str) -> None:
             store.record(row(2, time=NOON + DAY))
         async with opened(path, days=2, clock=lambda: NOON + 3 * DAY) as store:
             assert [number for number, _row in await store.rows_after(0, 10)] == [2]
-            assert store.note(file.KEPT_FROM) == str(int(MIDNIGHT + DAY) // DAY)
         async with opened(path, days=2, clock=lambda: NOON + 9 * DAY) as store:
             assert await store.rows_after(0, 10) == []
             assert await store.last_row() == 2
@@ -322,7 +322,7 @@ def test_a_newer_file_is_not_touched(path: str) -> None:
         async with opened(path) as store:
             store.record(row(1))
         with contextlib.closing(sqlite3.connect(path)) as base:
-            base.execute(f"PRAGMA user_version = {len(file.MIGRATIONS) + 1}")
+            base.execute(f"PRAGMA user_version = {len(schema.MIGRATIONS) + 1}")
         with pytest.raises(CcsetupError, match="newer ccsetup"):
             await SqliteStore(path).open()
         assert read(path, "SELECT count(*) FROM usage") == [(1,)]
@@ -336,14 +336,123 @@ def test_an_older_file_is_brought_up_to_date(path: str, monkeypatch: pytest.Monk
     async def main() -> None:
         async with opened(path) as store:
             store.record(row(1))
-        monkeypatch.setattr(file, "MIGRATIONS", (*file.MIGRATIONS, ("CREATE TABLE more (x TEXT)",)))
+        monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, ("CREATE TABLE more (x TEXT)",)))
         async with opened(path) as store:
             store.record(row(2))
         assert read(path, "SELECT count(*) FROM usage") == [(2,)]
         assert read(path, "SELECT * FROM more") == []
-        assert read(path, "PRAGMA user_version") == [(len(file.MIGRATIONS),)]
+        assert read(path, "PRAGMA user_version") == [(len(schema.MIGRATIONS),)]
 
     asyncio.run(main())
+
+
+def older(path: str, rows: Sequence[UsageRow], *, days: Sequence[tuple[Any, ...]] = (), kept_from: int = 0) -> None:
+    """Make a file of the first schema, as a relay of that time left it."""
+    Path(path).parent.mkdir(parents=True)
+    with contextlib.closing(sqlite3.connect(path)) as base:
+        for statement in schema.MIGRATIONS[0]:
+            base.execute(statement)
+        base.execute("PRAGMA user_version = 1")
+        base.executemany(f"INSERT INTO usage VALUES (NULL, {', '.join('?' * len(UsageRow._fields))})", rows)
+        base.executemany(f"INSERT INTO days VALUES ({', '.join('?' * 14)})", days)
+        if kept_from:
+            base.execute("INSERT INTO notes VALUES ('kept from', ?)", (str(kept_from),))
+        base.execute("INSERT INTO notes VALUES ('relay', 'abc')")
+        base.execute(f"INSERT INTO spending VALUES ({int(NOON) // DAY}, 'alice', '', 7, 70, 0)")
+        base.commit()
+
+
+def test_a_file_of_the_first_schema(path: str) -> None:
+    """Its rows, sums, numbers and notes stay, and it is told the same before a relay has opened it and after."""
+    today = int(NOON) // DAY
+    rows = [row(1, stream=False), row(2, cost=None, currency="", first_ms=None), row(3, client="bob"), row(4)]
+    sums = ("glm", "glm-5", "alice", "USD", 5, 1, 2, 10, 20, 30, 40, 50, 1.5)
+    # Of today there are rows: what that schema summed up of them must not count twice.
+    older(path, rows, days=[(today - 9, *sums), (today, *sums)], kept_from=today - 3)
+    before = {by: stats.query(path, by) for by in stats.GROUPS}
+    assert [(r.name, r.requests) for r in before["day"]] == [("2027-01-07", 5), ("2027-01-16", 4)]
+
+    async def main() -> None:
+        async with opened(path) as store:
+            assert await store.rows_after(0, 10) == list(zip([1, 2, 3, 4], rows, strict=True))
+            assert await store.last_row() == 4
+            assert store.spent("alice", NOON) == Spent(7, 70)
+            assert store.note("relay") == "abc"
+            assert {by: stats.query(path, by) for by in stats.GROUPS} == before
+            store.record(row(5))
+            await store.flush()
+            assert [number for number, _row in await store.rows_after(4, 10)] == [5]
+
+    asyncio.run(main())
+    assert stats.query(path, "day", since=MIDNIGHT)[0].requests == 5
+
+
+def test_an_empty_file_of_the_first_schema_keeps_its_numbers(path: str) -> None:
+    older(path, [row(1), row(2)])
+    with contextlib.closing(sqlite3.connect(path)) as base:
+        base.execute("DELETE FROM usage")
+        base.commit()
+
+    async def main() -> None:
+        async with opened(path) as store:
+            assert await store.last_row() == 2
+            store.record(row(3))
+            await store.flush()
+            assert await store.rows_after(0, 10) == [(3, row(3))]
+
+    asyncio.run(main())
+
+
+def test_different_rows_keep_their_order(path: str) -> None:
+    """Also where they have nothing in common, and are more than go into one statement."""
+    rows = [
+        row(n, model=f"m{n % 7}", status=200 + n % 3, stream=n % 2 == 0, cost=n / 4 if n % 5 else None, input=n)
+        for n in range(237)
+    ]
+
+    async def main() -> None:
+        async with opened(path) as store:
+            for one in rows:
+                store.record(one)
+            await store.flush()
+            assert [kept for _number, kept in await store.rows_after(0, 1000)] == rows
+
+    asyncio.run(main())
+
+
+def test_nothing_is_left_of_what_old_rows_had_in_common(path: str) -> None:
+    """Clients choose names of models, so that there may be any number; another process that knows them is not lost."""
+
+    async def main() -> None:
+        async with opened(path, days=2) as other:
+            for number in range(50):
+                other.record(row(number, model=f"model-{number}"))
+            await other.flush()
+            assert read(path, "SELECT count(*) FROM kinds") == [(50,)]
+            async with opened(path, days=2, clock=lambda: NOON + 9 * DAY):
+                assert read(path, "SELECT count(*) FROM kinds") == [(0,)]
+            other.record(row(51, model="model-1"))
+            await other.flush()
+            assert [kept for _number, kept in await other.rows_after(0, 10)] == [row(51, model="model-1")]
+        assert sum(found.requests for found in stats.query(path, "model")) == 51
+
+    asyncio.run(main())
+
+
+def test_giant_numbers_can_be_summed_up(path: str) -> None:
+    """An upstream that tells absurd numbers of tokens stops neither the sums nor the removal of old rows."""
+
+    async def main() -> None:
+        for day in (0, 1):
+            async with opened(path, days=1, clock=lambda day=day: NOON + day * DAY) as store:
+                for number in range(5):
+                    store.record(row(10 * day + number, time=NOON + day * DAY, input=1 << 62))
+        async with opened(path, days=1, clock=lambda: NOON + 9 * DAY) as store:
+            assert store.health() == {"sqlite": "ok"}
+            assert await store.rows_after(0, 10) == []
+
+    asyncio.run(main())
+    assert [(found.requests, found.input >= 1 << 62) for found in stats.query(path, "upstream")] == [(10, True)]
 
 
 class _Full(file.UsageFile):

@@ -377,8 +377,9 @@ class Connection(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         headers, url = self._headers, self._url
-        if self._seen > MAX_HEAD or self._came > MAX_HEAD:  # not all of it need be of this head
-            if len(url) + sum(len(n) + len(v) + 4 for n, v in headers) > MAX_HEAD:
+        if max(self._seen, self._came) > MAX_HEAD:  # not all of it need be of this head
+            size = len(url) + sum(len(name) + len(value) + 4 for name, value in headers)
+            if size > MAX_HEAD:
                 raise ValueError("the head of the request is too large")
         self._in_head = self._fresh = False
         self._seen = 0

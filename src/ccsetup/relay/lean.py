@@ -79,7 +79,9 @@ class Answer:
         """Return when something has changed; UpstreamError when nothing will."""
         if self._failure is not None:
             raise UpstreamError(*self._failure)
-        waiter = self._waiter = asyncio.get_running_loop().create_future()
+        connection = self._connection
+        assert connection is not None  # else it is done, or has failed
+        waiter = self._waiter = connection.loop.create_future()
         await waiter
 
     def _wake(self) -> None:
@@ -113,10 +115,12 @@ class _Connection(asyncio.Protocol):
         "_rest",
         "_transport",
         "idle_since",
+        "loop",
         "paused",
     )
 
     def __init__(self, pool: list[_Connection], opened: set[_Connection]) -> None:
+        self.loop = asyncio.get_running_loop()  # each question for it asks the system for the process
         self._pool = pool
         self._open = opened
         self._parser = httptools.HttpResponseParser(self)
@@ -251,7 +255,7 @@ class _Connection(asyncio.Protocol):
         ):
             if self.paused:
                 self.resume()
-            self.idle_since = asyncio.get_running_loop().time()
+            self.idle_since = self.loop.time()
             self._pool.append(self)
         else:
             self.drop()

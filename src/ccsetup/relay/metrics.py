@@ -7,7 +7,8 @@ first, so that there could be any number of them, and the second concern nobody 
 from __future__ import annotations
 
 from bisect import bisect_left
-from typing import Callable, Iterable, Mapping, Protocol
+from operator import itemgetter
+from typing import Any, Callable, Iterable, Mapping, Protocol
 
 from ccsetup.relay.store import UsageRow
 
@@ -20,6 +21,13 @@ PREFIX = "ccsetup_relay_"
 
 _KINDS = ("input", "output", "cache_read", "cache_write", "reasoning")
 
+
+def _getter(*names: str) -> itemgetter[tuple[Any, ...]]:
+    return itemgetter(*map(UsageRow._fields.index, names))
+
+
+_place = _getter("upstream", "wire_in", "wire_out", "status")
+_figures = _getter("attempts", *_KINDS, "cost", "first_ms", "total_ms")
 
 _GAUGES = {"running": "Requests that are being served.", "uptime_seconds": "Time since the start."}
 
@@ -35,18 +43,19 @@ class State(Protocol):
     def running(self) -> int: ...
 
 
+_BOUNDS = tuple(bound * 1000 for bound in BUCKETS)
+"""Milliseconds."""
+
+
 class _Times:
-    """A histogram of seconds."""
+    """A histogram."""
 
     __slots__ = ("buckets", "sum")
 
     def __init__(self) -> None:
         self.buckets = [0] * (len(BUCKETS) + 1)
         self.sum = 0.0
-
-    def add(self, seconds: float) -> None:
-        self.buckets[bisect_left(BUCKETS, seconds)] += 1
-        self.sum += seconds
+        """Milliseconds."""
 
     def merge(self, other: _Times) -> None:
         self.buckets = [a + b for a, b in zip(self.buckets, other.buckets, strict=True)]
@@ -56,12 +65,22 @@ class _Times:
 class _Series:
     """Everything about requests with the same upstream, wire formats and status."""
 
-    __slots__ = ("attempts", "costs", "first", "requests", "tokens", "total")
+    __slots__ = (
+        "attempts",
+        "cache_read",
+        "cache_write",
+        "costs",
+        "first",
+        "input",
+        "output",
+        "reasoning",
+        "requests",
+        "total",
+    )
 
     def __init__(self) -> None:
-        self.requests = 0
-        self.attempts = 0
-        self.tokens = [0, 0, 0, 0, 0]
+        self.requests = self.attempts = 0
+        self.input = self.output = self.cache_read = self.cache_write = self.reasoning = 0
         self.costs: dict[str, float] = {}
         self.first = _Times()
         self.total = _Times()
@@ -80,24 +99,29 @@ class Metrics:
 
     def observe(self, row: UsageRow) -> None:
         """Count a request that has ended."""
-        place = (row.upstream, row.wire_in, row.wire_out, row.status)
+        place = _place(row)
         series = self._series.get(place)
         if series is None:
             series = self._series[place] = _Series()
+        # At once: naming one member of a row after the other takes three times as long.
+        attempts, input, output, cache_read, cache_write, reasoning, cost, first_ms, total_ms = _figures(row)
         series.requests += 1
-        series.attempts += row.attempts
-        if row.input or row.output or row.cache_read:
-            tokens = series.tokens
-            tokens[0] += row.input
-            tokens[1] += row.output
-            tokens[2] += row.cache_read
-            tokens[3] += row.cache_write
-            tokens[4] += row.reasoning
-        if row.cost:
-            series.costs[row.currency] = series.costs.get(row.currency, 0.0) + row.cost
-        if row.first_ms is not None:
-            series.first.add(row.first_ms / 1000)
-        series.total.add(row.total_ms / 1000)
+        series.attempts += attempts
+        if input or output or cache_read:
+            series.input += input
+            series.output += output
+            series.cache_read += cache_read
+            series.cache_write += cache_write
+            series.reasoning += reasoning
+        if cost:
+            series.costs[row.currency] = series.costs.get(row.currency, 0.0) + cost
+        if first_ms is not None:
+            times = series.first
+            times.buckets[bisect_left(_BOUNDS, first_ms)] += 1
+            times.sum += first_ms
+        times = series.total
+        times.buckets[bisect_left(_BOUNDS, total_ms)] += 1
+        times.sum += total_ms
 
     def render(self, gauges: Mapping[str, float], upstreams: Iterable[State]) -> bytes:
         """Return the text for Prometheus, with *gauges* and the state of *upstreams* besides."""
@@ -121,8 +145,8 @@ class Metrics:
 
         out.head("tokens_total", "counter", "Tokens as upstreams told them; input is what no cache held.")
         for upstream, all_series in by_upstream.items():
-            for index, kind in enumerate(_KINDS):
-                tokens = sum(s.tokens[index] for s in all_series)
+            for kind in _KINDS:
+                tokens = sum(getattr(series, kind) for series in all_series)
                 out.sample("tokens_total", {"upstream": upstream, "kind": kind}, tokens)
 
         out.head("cost_total", "counter", "Cost of the answers whose price is known.")
@@ -177,7 +201,7 @@ class _Text:
         for bound, number in zip((*BUCKETS, "+Inf"), times.buckets, strict=True):
             count += number
             self.sample(f"{name}_bucket", {**labels, "le": str(bound)}, count)
-        self.sample(f"{name}_sum", labels, times.sum)
+        self.sample(f"{name}_sum", labels, times.sum / 1000)
         self.sample(f"{name}_count", labels, count)
 
     def text(self) -> bytes:

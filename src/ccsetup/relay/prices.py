@@ -16,12 +16,16 @@ def cost(upstream: Upstream, model: str, usage: Usage) -> Optional[tuple[float, 
 
     Reasoning is part of the output.  Cached tokens cost as much as others where no price of their own is known.
     """
-    price = upstream.prices.get(model) or upstream.prices.get(model.removesuffix(_LONG))
+    prices = upstream.prices
+    if not prices:
+        return None
+    price = prices.get(model) or prices.get(model.removesuffix(_LONG))
     if price is None:
         return None
-    read = price.input if price.cache_read is None else price.cache_read
-    write = price.input if price.cache_write is None else price.cache_write
-    total = (
-        usage.input * price.input + usage.output * price.output + usage.cache_read * read + usage.cache_write * write
-    )
+    input, output, cache_read, cache_write, _reasoning = usage
+    total = input * price.input + output * price.output
+    if cache_read:
+        total += cache_read * (price.input if price.cache_read is None else price.cache_read)
+    if cache_write:
+        total += cache_write * (price.input if price.cache_write is None else price.cache_write)
     return total / 1_000_000, price.currency

@@ -8,13 +8,14 @@ import os
 import sqlite3
 from array import array
 from contextlib import closing
-from typing import Any, Iterator, Literal, Mapping, NamedTuple, Optional
+from itertools import chain
+from typing import Literal, Mapping, NamedTuple, Optional
 from urllib.parse import quote
 
 from ccsetup.errors import CcsetupError
 from ccsetup.i18n import _
-from ccsetup.relay.store.file import FIGURES, KEPT_FROM
-from ccsetup.relay.store.spending import DAY, day_of
+from ccsetup.relay.store.schema import COUNTED, FIGURES, MODEL
+from ccsetup.relay.store.spending import DAY
 
 By = Literal["model", "day", "upstream", "client"]
 GROUPS: tuple[By, ...] = ("model", "day", "upstream", "client")
@@ -69,8 +70,12 @@ def query(path: str, by: By, since: Optional[float] = None, until: Optional[floa
     try:
         with closing(_open(path)) as base:
             base.execute("BEGIN")  # one view of all tables
-            if not base.execute("SELECT 1 FROM sqlite_master WHERE name = 'days'").fetchone():
+            tables = {name for (name,) in base.execute("SELECT name FROM sqlite_master")}
+            if "days" not in tables:
                 return []
+            if "gone" not in tables:
+                for view in _OLDER:
+                    base.execute(view)
             sums = _read(base, by, -math.inf if since is None else since, math.inf if until is None else until)
     except sqlite3.Error as error:
         raise CcsetupError(_("{path} cannot be read: {reason}").format(path=path, reason=str(error))) from None
@@ -88,8 +93,6 @@ def _open(path: str) -> sqlite3.Connection:
 
 
 def _read(base: sqlite3.Connection, by: By, since: float, until: float) -> dict[str, _Sum]:
-    note = base.execute("SELECT value FROM notes WHERE name = ?", (KEPT_FROM,)).fetchone()
-    kept_from = int(note[0]) if note else -math.inf
     sums: dict[str, _Sum] = {}
 
     def of(name: object) -> _Sum:
@@ -99,18 +102,23 @@ def _read(base: sqlite3.Connection, by: By, since: float, until: float) -> dict[
             found = sums[text] = _Sum()
         return found
 
-    for name, currency, *figures, cost in (
-        *_gone(base, by, kept_from, since, until),
-        *_kept(base, by, kept_from, since, until),
-    ):
+    # A row is in ``usage`` or in the sums of days that are gone, never in both.
+    summed = ", ".join(f"total({figure})" for figure in FIGURES)
+    gone = base.execute(
+        f"SELECT {by}, currency, {summed} FROM gone WHERE day > ? AND day < ? GROUP BY 1, 2",  # noqa: S608
+        (since / DAY - 1, until / DAY),
+    )
+    (first,) = base.execute("SELECT min(first) FROM spans WHERE day > ?", (since / DAY - 1,)).fetchone()
+    (last,) = base.execute("SELECT max(last) FROM spans WHERE day < ?", (until / DAY,)).fetchone()
+    kept = "FROM usage WHERE seq BETWEEN ? AND ? AND time >= ? AND time < ?"
+    place = (first, last, since, until)
+    rows = base.execute(f"SELECT {_ROWS[by]}, currency, {COUNTED} {kept} GROUP BY 1, 2", place)
+    for name, currency, *figures, cost in chain(gone, rows):
         total = of(name)
-        total.figures = [a + b for a, b in zip(total.figures, figures, strict=True)]
+        total.figures = [a + int(b) for a, b in zip(total.figures, figures, strict=True)]
         if currency:
             total.costs[currency] = total.costs.get(currency, 0.0) + cost
-    times = base.execute(
-        f"SELECT {_ROWS[by]}, first_ms, total_ms FROM usage WHERE time >= ? AND time < ? AND error = ''",  # noqa: S608
-        (max(since, kept_from * DAY), until),
-    )
+    times = base.execute(f"SELECT {_ROWS[by]}, first_ms, total_ms {kept} AND error = ''", place)
     for name, first_ms, total_ms in times:
         total = of(name)
         total.total.append(total_ms)
@@ -120,35 +128,19 @@ def _read(base: sqlite3.Connection, by: By, since: float, until: float) -> dict[
 
 
 _ROWS: Mapping[By, str] = {
-    "model": "CASE served WHEN '' THEN model ELSE served END",
+    "model": MODEL,
     "day": f"CAST(time / {DAY} AS INTEGER)",
     "upstream": "upstream",
     "client": "client",
 }
 """How a row of ``usage`` is named; the sums of days have it ready."""
 
-_COUNTED = (
-    "count(*), sum(error <> ''), sum(cost IS NULL AND output > 0),"
-    " sum(input), sum(output), sum(cache_read), sum(cache_write), sum(reasoning), sum(coalesce(cost, 0))"
+_OLDER = (
+    "CREATE TEMP VIEW gone AS SELECT * FROM days WHERE day <"
+    " (SELECT coalesce(max(CAST(value AS INTEGER)), 0) FROM notes WHERE name = 'kept from')",
+    f"CREATE TEMP VIEW spans AS SELECT CAST(time / {DAY} AS INTEGER) AS day, seq AS first, seq AS last FROM usage",  # noqa: S608
 )
-
-
-def _gone(base: sqlite3.Connection, by: By, kept_from: float, since: float, until: float) -> Iterator[Any]:
-    """Return the sums of the days whose rows are gone."""
-    first = day_of(since) if math.isfinite(since) else since
-    last = math.ceil(until / DAY) if math.isfinite(until) else until
-    summed = ", ".join(f"sum({figure})" for figure in FIGURES)
-    return base.execute(
-        f"SELECT {by}, currency, {summed} FROM days WHERE day >= ? AND day < ? GROUP BY 1, 2",  # noqa: S608
-        (first, min(last, kept_from)),
-    )
-
-
-def _kept(base: sqlite3.Connection, by: By, kept_from: float, since: float, until: float) -> Iterator[Any]:
-    return base.execute(
-        f"SELECT {_ROWS[by]}, currency, {_COUNTED} FROM usage WHERE time >= ? AND time < ? GROUP BY 1, 2",  # noqa: S608
-        (max(since, kept_from * DAY), until),
-    )
+"""What is read here, in a file that no relay of this version has brought up to date yet."""
 
 
 def _date(day: int) -> str:

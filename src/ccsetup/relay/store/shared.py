@@ -153,12 +153,7 @@ class SharedStore:
     def spent(self, client: str, now: float) -> Spent:
         others = self._others.get(client) if self._day == day_of(now) else None
         own = self._local.total(client, now)
-        if others is None:
-            return own.spent()
-        both = Tally()
-        both.add(own)
-        both.add(others)
-        return both.spent()
+        return (own if others is None else own.plus(others)).spent()
 
     def rest(self, rest: Rest) -> None:
         self._local.rest(rest)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import Optional
 
 from ccsetup.relay.store import Spent, UsageRow
@@ -30,9 +31,15 @@ class Tally:
         for currency, cost in other.costs.items():
             self.costs[currency] = self.costs.get(currency, 0.0) + cost
 
+    def plus(self, other: Tally) -> Tally:
+        both = Tally(self.requests, self.tokens, self.costs.copy())
+        both.add(other)
+        return both
+
     def charge(self, row: UsageRow) -> None:
         """Add the tokens and the cost of *row*."""
-        self.tokens += min(row.input + row.output + row.cache_read + row.cache_write, LARGEST)
+        tokens = row.input + row.output + row.cache_read + row.cache_write
+        self.tokens += tokens if tokens < LARGEST else LARGEST
         if row.cost:
             self.costs[row.currency] = self.costs.get(row.currency, 0.0) + row.cost
 
@@ -43,29 +50,23 @@ class Tally:
         return Spent(self.requests, self.tokens, self.costs.get("USD", 0.0), other)
 
 
-Spending = dict[tuple[int, str], Tally]
-"""By day and client."""
+Spending = defaultdict[int, defaultdict[str, Tally]]
+"""By day and client; what is looked up with [] is made."""
+
+
+def no_spending() -> Spending:
+    return defaultdict(lambda: defaultdict(Tally))
 
 
 def day_of(moment: float) -> int:
     return int(moment // DAY)
 
 
-def tally(spending: Spending, client: str, moment: float) -> Tally:
-    """Return the entry of *client* on the day of *moment*, made where there is none."""
-    place = (int(moment // DAY), client)
-    found = spending.get(place)
-    if found is None:
-        found = spending[place] = Tally()
-    return found
-
-
 def together(one: Spending, other: Spending) -> Spending:
     """Return the sum; the entries are new ones."""
-    out: Spending = {}
+    out = no_spending()
     for spending in (one, other):
-        for place, entry in spending.items():
-            if place not in out:
-                out[place] = Tally()
-            out[place].add(entry)
+        for day, clients in spending.items():
+            for client, entry in clients.items():
+                out[day][client].add(entry)
     return out

@@ -16,7 +16,7 @@ from ccsetup.i18n import _
 from ccsetup.relay.log import Log
 from ccsetup.relay.store import Rest, Spent, UsageRow
 from ccsetup.relay.store.file import Batch, Known, UsageFile
-from ccsetup.relay.store.spending import Spending, Tally, day_of, tally, together
+from ccsetup.relay.store.spending import Spending, Tally, day_of, no_spending, together
 
 EVERY = 0.5
 """Seconds between two batches."""
@@ -44,9 +44,9 @@ class SqliteStore:
         self._log = log
 
         self._rows: deque[UsageRow] = deque()
-        self._known: Spending = {}
+        self._known: Spending = no_spending()
         """As the file has it, of all processes."""
-        self._new: Spending = {}
+        self._new: Spending = no_spending()
         """What is not in ``_known`` yet."""
         self._rests: dict[tuple[str, int], Rest] = {}
         self._changed_rests: dict[tuple[str, int], Optional[Rest]] = {}
@@ -71,7 +71,7 @@ class SqliteStore:
         rows = self._rows
         rows.append(row)
         if row.client:
-            tally(self._new, row.client, row.time).charge(row)
+            self._new[day_of(row.time)][row.client].charge(row)
         if len(rows) >= BATCH:
             self._enough.set()
             if len(rows) > LIMIT:
@@ -80,7 +80,7 @@ class SqliteStore:
 
     def reserve(self, client: str, now: float) -> None:
         if client:
-            tally(self._new, client, now).requests += 1
+            self._new[day_of(now)][client].requests += 1
             self._wake.set()
 
     def spent(self, client: str, now: float) -> Spent:
@@ -88,19 +88,16 @@ class SqliteStore:
 
     def total(self, client: str, now: float) -> Tally:
         """Return what was spent on the day that holds *now* by all processes that use the file; not to be changed."""
-        place = (day_of(now), client)
-        known, new = self._known.get(place), self._new.get(place)
+        day = day_of(now)
+        known, new = self._known[day].get(client), self._new[day].get(client)
         if known is None or new is None:
             return known or new or Tally()
-        both = Tally()
-        both.add(known)
-        both.add(new)
-        return both
+        return known.plus(new)
 
     def totals(self, now: float) -> dict[str, Tally]:
         """Return ``total`` of every client that spent something."""
-        today = day_of(now)
-        return {client: self.total(client, now) for day, client in {*self._known, *self._new} if day == today}
+        day = day_of(now)
+        return {client: self.total(client, now) for client in {*self._known[day], *self._new[day]}}
 
     def rest(self, rest: Rest) -> None:
         place = (rest.upstream, rest.key)
@@ -218,7 +215,7 @@ class SqliteStore:
             batch = Batch(list(self._rows), self._new, self._changed_rests, self._changed_notes)
             before = self._known
             self._known = together(before, batch.spending)  # what is being written counts meanwhile
-            self._rows, self._new, self._changed_rests, self._changed_notes = deque(), {}, {}, {}
+            self._rows, self._new, self._changed_rests, self._changed_notes = deque(), no_spending(), {}, {}
             loop = asyncio.get_running_loop()
             writing = loop.run_in_executor(self._thread, self._file.write, batch, self._clock())
             cancelled: Optional[asyncio.CancelledError] = None

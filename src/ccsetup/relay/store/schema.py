@@ -1,0 +1,148 @@
+"""The tables of the SQLite file, and how older files become like newer ones.
+
+What many requests have in common is written once, in ``kinds``: a row of ``requests`` is half as large and costs a
+third.  The views ``usage`` and ``days`` show all of it, to ``relay stats`` and to whoever looks: a row for each
+request that is kept, and the sums of each day, whether its requests are kept or not.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+
+from ccsetup.errors import CcsetupError
+from ccsetup.i18n import _
+from ccsetup.relay.store import UsageRow
+from ccsetup.relay.store.spending import DAY
+
+COLUMNS = UsageRow._fields
+
+KIND = (
+    "client", "upstream", "key", "model", "served", "wire_in", "wire_out", "status", "error", "attempts", "stream",
+    "currency", "purpose",
+)  # fmt: skip
+"""Those of ``kinds``."""
+
+OWN = tuple(name for name in COLUMNS if name not in KIND)
+"""Those of ``requests``."""
+
+FIGURES = ("requests", "errors", "unpriced", "input", "output", "cache_read", "cache_write", "reasoning", "cost")
+
+MODEL = "CASE served WHEN '' THEN model ELSE served END"
+"""The model that a row counts for."""
+
+COUNTED = (
+    "count(*), sum(error <> ''), sum(cost IS NULL AND output > 0), "
+    # sum() fails beyond 63 bits, and upstreams may say any number.
+    + ", ".join(f"CAST(total({name}) AS INTEGER)" for name in FIGURES[3:-1])
+    + ", total(cost)"
+)
+"""The figures of a group of rows."""
+
+DAYS = f"SELECT CAST(time / {DAY} AS INTEGER), upstream, {MODEL}, client, currency, {COUNTED} FROM usage"  # noqa: S608
+BY_DAY = "GROUP BY 1, 2, 3, 4, 5"
+"""With *DAYS*: rows of ``gone``."""
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (
+    (
+        "CREATE TABLE usage (seq INTEGER PRIMARY KEY AUTOINCREMENT, time REAL NOT NULL, id TEXT NOT NULL,"
+        " client TEXT NOT NULL, upstream TEXT NOT NULL, key INTEGER NOT NULL, model TEXT NOT NULL,"
+        " served TEXT NOT NULL, wire_in TEXT NOT NULL, wire_out TEXT NOT NULL, status INTEGER NOT NULL,"
+        " error TEXT NOT NULL, attempts INTEGER NOT NULL, stream INTEGER NOT NULL, input INTEGER NOT NULL,"
+        " output INTEGER NOT NULL, cache_read INTEGER NOT NULL, cache_write INTEGER NOT NULL,"
+        " reasoning INTEGER NOT NULL, cost REAL, currency TEXT NOT NULL, first_ms REAL, total_ms REAL NOT NULL,"
+        " purpose TEXT NOT NULL)",
+        "CREATE INDEX usage_time ON usage (time)",
+        "CREATE TABLE days (day INTEGER NOT NULL, upstream TEXT NOT NULL, model TEXT NOT NULL, client TEXT NOT NULL,"
+        " currency TEXT NOT NULL, requests INTEGER NOT NULL, errors INTEGER NOT NULL, unpriced INTEGER NOT NULL,"
+        " input INTEGER NOT NULL, output INTEGER NOT NULL, cache_read INTEGER NOT NULL, cache_write INTEGER NOT NULL,"
+        " reasoning INTEGER NOT NULL, cost REAL NOT NULL,"
+        " PRIMARY KEY (day, upstream, model, client, currency)) WITHOUT ROWID",
+        "CREATE TABLE spending (day INTEGER NOT NULL, client TEXT NOT NULL, currency TEXT NOT NULL,"
+        " requests INTEGER NOT NULL, tokens INTEGER NOT NULL, cost REAL NOT NULL,"
+        " PRIMARY KEY (day, client, currency)) WITHOUT ROWID",
+        "CREATE TABLE rests (upstream TEXT NOT NULL, key INTEGER NOT NULL, until REAL NOT NULL, step INTEGER NOT NULL,"
+        " reason TEXT NOT NULL, PRIMARY KEY (upstream, key)) WITHOUT ROWID",
+        "CREATE TABLE notes (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
+    ),
+    (
+        # ``days`` had the sums of all days, and a note the first day whose rows were kept.  ``gone`` has the sums of
+        # rows that were removed, and of no others.
+        "CREATE TEMP VIEW kept AS SELECT coalesce(max(CAST(value AS INTEGER)), 0) AS day FROM notes"
+        " WHERE name = 'kept from'",
+        "DELETE FROM usage WHERE time < (SELECT day FROM kept) * 86400",
+        "DELETE FROM days WHERE day >= (SELECT day FROM kept)",
+        "DROP VIEW kept",
+        "DELETE FROM notes WHERE name = 'kept from'",
+        "ALTER TABLE days RENAME TO gone",
+        "CREATE TABLE kinds (kind INTEGER PRIMARY KEY, client TEXT NOT NULL, upstream TEXT NOT NULL,"
+        " key INTEGER NOT NULL, model TEXT NOT NULL, served TEXT NOT NULL, wire_in TEXT NOT NULL,"
+        " wire_out TEXT NOT NULL, status INTEGER NOT NULL, error TEXT NOT NULL, attempts INTEGER NOT NULL,"
+        " stream INTEGER NOT NULL, currency TEXT NOT NULL, purpose TEXT NOT NULL,"
+        " UNIQUE (client, upstream, key, model, served, wire_in, wire_out, status, error, attempts, stream, currency,"
+        " purpose))",
+        # AUTOINCREMENT: a number is never given again, so that "sent up to this row" stays true.
+        "CREATE TABLE requests (seq INTEGER PRIMARY KEY AUTOINCREMENT, kind INTEGER NOT NULL, time REAL NOT NULL,"
+        " id TEXT NOT NULL, input INTEGER NOT NULL, output INTEGER NOT NULL, cache_read INTEGER NOT NULL,"
+        " cache_write INTEGER NOT NULL, reasoning INTEGER NOT NULL, cost REAL, first_ms REAL, total_ms REAL NOT NULL)",
+        # The requests of a day are between these two, among others: an index of their times costs more.
+        "CREATE TABLE spans (day INTEGER PRIMARY KEY, first INTEGER NOT NULL, last INTEGER NOT NULL)",
+        "INSERT INTO kinds SELECT DISTINCT NULL, client, upstream, key, model, served, wire_in, wire_out, status,"
+        " error, attempts, stream, currency, purpose FROM usage",
+        "INSERT INTO requests SELECT seq, kind, time, id, input, output, cache_read, cache_write, reasoning, cost,"
+        " first_ms, total_ms FROM usage JOIN kinds USING (client, upstream, key, model, served, wire_in, wire_out,"
+        " status, error, attempts, stream, currency, purpose) ORDER BY seq",
+        "INSERT INTO spans SELECT CAST(time / 86400 AS INTEGER), min(seq), max(seq) FROM usage GROUP BY 1",
+        "DELETE FROM sqlite_sequence WHERE name = 'requests'",
+        "UPDATE sqlite_sequence SET name = 'requests' WHERE name = 'usage'",
+        "DROP TABLE usage",
+        # CROSS: never search the requests of each kind.
+        "CREATE VIEW usage AS SELECT seq, time, id, client, upstream, key, model, served, wire_in, wire_out, status,"
+        " error, attempts, stream, input, output, cache_read, cache_write, reasoning, cost, currency, first_ms,"
+        " total_ms, purpose FROM requests CROSS JOIN kinds USING (kind)",
+        f"CREATE VIEW days AS SELECT * FROM gone UNION ALL {DAYS} {BY_DAY}",  # noqa: S608
+    ),
+)
+"""What makes each version of the schema of the one before; ``PRAGMA user_version`` counts them."""
+
+AFTER = f"SELECT seq, {', '.join(COLUMNS)} FROM usage WHERE seq > ? ORDER BY seq LIMIT ?"  # noqa: S608
+
+
+class transaction:
+    """BEGIN, and COMMIT or ROLLBACK."""
+
+    def __init__(self, base: sqlite3.Connection) -> None:
+        self._base = base
+
+    def __enter__(self) -> None:
+        self._base.execute("BEGIN IMMEDIATE")
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        try:
+            if kind is None:
+                self._base.execute("COMMIT")
+        finally:
+            if self._base.in_transaction:
+                self._base.execute("ROLLBACK")
+
+
+def migrate(base: sqlite3.Connection, path: str) -> None:
+    """Bring the schema up to date; two processes may do it at once."""
+    if _version(base) != len(MIGRATIONS):
+        with transaction(base):
+            version = _version(base)
+            if version > len(MIGRATIONS):
+                raise CcsetupError(
+                    _("{path} was made by a newer ccsetup.").format(path=path),
+                    hint=_("Install that version again, or move the file away."),
+                )
+            for statements in MIGRATIONS[version:]:
+                for statement in statements:
+                    base.execute(statement)
+            base.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+    base.execute(AFTER, (0, 0))
+    for table in ("days", "spans", "spending", "rests", "notes"):
+        base.execute(f"SELECT * FROM {table} LIMIT 0")  # noqa: S608
+
+
+def _version(base: sqlite3.Connection) -> int:
+    return int(base.execute("PRAGMA user_version").fetchone()[0])
