@@ -337,22 +337,25 @@ def test_what_is_no_request_gets_400_behind_what_is_one(bad: bytes) -> None:
 
 def test_pipelined_requests_wait_and_are_bounded() -> None:
     """While one is served nothing more is read from a client that is ahead."""
-    held: list[Inbound] = []
+    held: list[asyncio.Event] = []
 
     async def hold(request: Inbound) -> None:
-        held.append(request)
+        held.append(asyncio.Event())
+        await held[-1].wait()
+        request.answer(200, [], b"%d" % len(held))
 
     async def work() -> None:
         talk = Talk(hold)
         await talk.send(GET + GET)
         assert len(held) == 1
         assert talk.paused()
-        held[0].answer(200, [], b"one")
+        held[0].set()
         await settled()
         assert len(held) == 2
-        held[1].answer(200, [], b"two")
+        held[1].set()
+        await settled()
         assert not talk.paused()
-        assert [body for _status, _head, body in answers(talk.transport.out)] == [b"one", b"two"]
+        assert [body for _status, _head, body in answers(talk.transport.out)] == [b"1", b"2"]
 
     run(work)
 

@@ -98,8 +98,6 @@ class Relay:
         self._prefix = secrets.token_hex(8)
         self._count = 0
         self._hosts = _hosts(runtime)
-        self._others: set[Inbound] = set()
-        """Requests that are not about inference."""
 
     def use(self, runtime: Runtime, access: Access) -> None:
         """Take a new configuration for the requests to come; those that run keep theirs."""
@@ -130,7 +128,6 @@ class Relay:
         await exchange.run()
 
     async def _other(self, inbound: Inbound) -> None:
-        self._others.add(inbound)
         try:
             await self._answer(inbound)
         except Gone:
@@ -138,8 +135,6 @@ class Relay:
         except Exception as error:
             self.log.bug(error)
             _json(inbound, 500, {"error": {"message": "This is a bug of the relay; its log says where."}})
-        finally:
-            self._others.discard(inbound)
 
     async def _answer(self, inbound: Inbound) -> None:
         method, path = inbound.method, inbound.path
@@ -209,7 +204,7 @@ class Relay:
         self.metrics.observe(row)
         # Those that went well are in the usage figures; a line for each would cost as much as half the rest.
         failed = row.status >= 400 or row.error != ""
-        if failed or self.log.wants("debug"):
+        if failed or self.log.verbose:
             self.log.add(
                 "info" if failed else "debug",
                 "request",

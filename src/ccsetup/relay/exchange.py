@@ -97,7 +97,7 @@ class Exchange:
     async def run(self) -> None:
         """Serve the request.  Never raises but CancelledError when the server ends it."""
         relay, inbound = self.relay, self.inbound
-        task = self.task = inbound.task
+        task = self.task = inbound.connection.task
         inbound.on_gone = self._lost
         relay.running.add(self)
         try:
@@ -131,7 +131,7 @@ class Exchange:
     async def _serve(self) -> None:
         relay, caller = self.relay, self.caller
         try:
-            request = Request(self.wire, await self.inbound.body(), several=self.runtime.several)
+            request = Request(self.wire, await self.inbound.body())
         except BadRequest as bad:
             self.refuse(_invalid(bad))
             return
@@ -152,7 +152,8 @@ class Exchange:
                     self.refuse(refusal)
                     return
             relay.store.reserve(caller.name, self.time)
-        ask = Ask(self.wire, self.model, request.peek.conversation, caller.allowed)
+        conversation = request.peek.conversation if relay.pool.several(self.model) else ""
+        ask = Ask(self.wire, self.model, conversation, caller.allowed)
         del request  # it is large, and only needed until an answer has begun
         turn = relay.pool.turn(ask, self.time)
         last: Optional[Unanswered] = None

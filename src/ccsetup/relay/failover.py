@@ -280,9 +280,20 @@ class Pool:
         entries = [_Entry(u, states[u.name], missing.get(u.name, ()), alone) for u in config.upstreams]
         self.entries = sorted(entries, key=lambda e: e.level)
         self.by_name = {e.name: e for e in entries}
+        self._several: dict[str, bool] = {}
 
     def turn(self, ask: Ask, now: float) -> Turn:
         return Turn(self, ask, now)
+
+    def several(self, model: str) -> bool:
+        """Tell whether requests for *model* may go more than one way, so that their conversation matters."""
+        found = self._several.get(model)
+        if found is None:
+            if len(self._several) >= _MAX_MODELS:
+                self._several.clear()
+            ways = sum(len(e.keys) for e in self.entries if e.upstream.enabled and e.model(model) is not None)
+            found = self._several[model] = ways > 1
+        return found
 
     # For people and for the store.
 

@@ -80,7 +80,6 @@ class Inbound:
         "on_gone",
         "path",
         "query",
-        "task",
     )
 
     def __init__(
@@ -100,8 +99,6 @@ class Inbound:
         self.query = query
         self.headers = headers
         """Without those that frame the request or concern the connection."""
-        self.task: Optional[asyncio.Task[None]] = None
-        """Which serves the request."""
         self.gone = False
         """The client has closed the connection."""
         self.on_gone: Optional[Callable[[], None]] = None
@@ -229,9 +226,13 @@ class Inbound:
 
 
 class Connection(asyncio.Protocol):
-    """A client's connection: one request is served at a time, others that come early wait."""
+    """A client's connection: one request is served at a time, others that come early wait.
+
+    One task serves them all: to make one for each request costs more than to wake it.
+    """
 
     __slots__ = (
+        "_idle",
         "_arriving",
         "_broken",
         "_came",
@@ -250,6 +251,7 @@ class Connection(asyncio.Protocol):
         "now_served",
         "server",
         "since",
+        "task",
         "transport",
     )
 
@@ -263,6 +265,10 @@ class Connection(asyncio.Protocol):
         """When the present wait began: for a head, for more of a body, for a request."""
         self.full = False
         self.now_served: Optional[Inbound] = None
+        self.task: Optional[asyncio.Task[None]] = None
+        """Which serves the requests; None before the first one."""
+        self._idle: Optional[asyncio.Future[None]] = None
+        """What the task waits for between two of them."""
         self._parser = httptools.HttpRequestParser(self)
         self._feed = self._parser.feed_data
         self._waiting: deque[Inbound] = deque()
@@ -302,6 +308,8 @@ class Connection(asyncio.Protocol):
             lost, inbound.on_gone = inbound.on_gone, None
             if lost is not None:
                 lost()
+        elif self.task is not None:
+            self._rouse()
 
     def pause_writing(self) -> None:
         self.full = True
@@ -333,12 +341,35 @@ class Connection(asyncio.Protocol):
         if arriving is not None and not arriving.answered:
             self.since = self.server.loop.time()
             arriving.wake()
-        inbound = self.now_served
-        if inbound is not None and inbound.task is None:
-            self.server.start(inbound)
+        if self.now_served is not None:
+            self._rouse()
         if self._waiting and not self._paused:
             self._paused = True
             self.transport.pause_reading()
+
+    def _rouse(self) -> None:
+        """Have the task look for a request; it may be busy with one, and will look when that is answered."""
+        idle, self._idle = self._idle, None
+        if idle is not None:
+            if not idle.done():
+                idle.set_result(None)
+        elif self.task is None:
+            self.task = self.server.loop.create_task(self._serve())
+
+    async def _serve(self) -> None:
+        server = self.server
+        while True:
+            inbound = self.now_served
+            if inbound is not None:
+                await server.serve(inbound)
+                if not inbound.answered:
+                    self.transport.abort()
+                    return
+            elif self in server.connections:
+                idle = self._idle = server.loop.create_future()
+                await idle
+            else:
+                return
 
     def _malformed(self) -> None:
         """Nothing more can be read: answer what is whole, then close."""
@@ -432,7 +463,6 @@ class Connection(asyncio.Protocol):
             self.transport.close()
         elif self._waiting:
             self.now_served = self._waiting.popleft()
-            self.server.start(self.now_served)
         elif self._paused:
             self._paused = False
             self.transport.resume_reading()
@@ -489,9 +519,6 @@ class HttpServer:
         self._server: Optional[asyncio.Server] = None
         self._ticked = self._dated = 0.0
         self.tick()
-
-    def start(self, inbound: Inbound) -> None:
-        inbound.task = self.loop.create_task(self.serve(inbound))
 
     async def listen(self, listener: socket, tls: Optional[ssl.SSLContext] = None) -> None:
         self._server = await self.loop.create_server(lambda: Connection(self), sock=listener, ssl=tls, backlog=2048)

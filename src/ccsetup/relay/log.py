@@ -30,6 +30,8 @@ class Log:
         self._out = out
         self._json = as_json
         self._least = LEVELS.index(level)
+        self.verbose = level == "debug"
+        """Everything is wanted."""
         self._clock = clock
         self._lines: list[str] = []
         self._secrets: tuple[str, ...] = ()
@@ -48,9 +50,6 @@ class Log:
             if secret in text:
                 text = text.replace(secret, "***")
         return text
-
-    def wants(self, level: Level) -> bool:
-        return LEVELS.index(level) >= self._least
 
     def add(self, level: Level, event: str, **fields: Any) -> None:
         """Note *event*; *fields* are plain values."""

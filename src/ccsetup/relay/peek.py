@@ -31,10 +31,9 @@ _SESSION = re.compile(r"session_([0-9A-Za-z-]{8,64})")
 
 
 class Peek(NamedTuple):
+    wire: WireFormat
     model: str
     stream: bool
-    conversation: str
-    """What stays the same through a conversation, "" when it cannot be told."""
     parsed: Mapping[str, Any]
     span: Optional[tuple[int, int]]
     """Where the model's value stands in the body, quotes included; None: not looked for."""
@@ -43,15 +42,17 @@ class Peek(NamedTuple):
         """Return the whole request; it is shared, so nobody changes it."""
         return self.parsed
 
+    @property
+    def conversation(self) -> str:
+        """What stays the same through a conversation, "" when it cannot be told."""
+        return _conversation(self.wire, self.parsed)
+
     def __repr__(self) -> str:  # the rest is the user's
         return f"Peek({self.model!r}, stream={self.stream})"
 
 
-def peek(wire: WireFormat, body: bytes, *, conversation: bool = True) -> Peek:
-    """Return what routing needs of *body*; BadRequest when it is no JSON object or names no model.
-
-    *conversation*: tell it; where there is only one way to go, nobody asks.
-    """
+def peek(wire: WireFormat, body: bytes) -> Peek:
+    """Return what routing needs of *body*; BadRequest when it is no JSON object or names no model."""
     span: Optional[tuple[int, int]] = None
     first = _FIRST.match(body)
     if first is None:
@@ -65,7 +66,7 @@ def peek(wire: WireFormat, body: bytes, *, conversation: bool = True) -> Peek:
     model = value.get("model")
     if not isinstance(model, str) or not model:
         raise BadRequest("model: a string is required", "model")
-    return Peek(model, value.get("stream") is True, _conversation(wire, value) if conversation else "", value, span)
+    return Peek(wire, model, value.get("stream") is True, value, span)
 
 
 def replace_model(body: bytes, model: str, span: Optional[tuple[int, int]] = None) -> bytes:

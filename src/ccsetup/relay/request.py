@@ -19,15 +19,15 @@ _MARK = reasoning.PREFIX.encode()
 class Request:
     """The body of a request, kept until no further upstream can be asked.
 
-    BadRequest when it is no JSON object or names no model; *several*: it matters which conversation it belongs to.
+    BadRequest when it is no JSON object or names no model.
     """
 
     __slots__ = ("_conversation", "_names", "body", "peek", "wire")
 
-    def __init__(self, wire: WireFormat, body: bytes, *, several: bool) -> None:
+    def __init__(self, wire: WireFormat, body: bytes) -> None:
         self.wire: WireFormat = wire
         self.body = body
-        self.peek = peeking.peek(wire, body, conversation=several)
+        self.peek = peeking.peek(wire, body)
         self._conversation: Optional[Conversation] = None
         self._names: Optional[ToolNames] = None
 

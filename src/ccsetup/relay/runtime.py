@@ -64,8 +64,6 @@ class Runtime(NamedTuple):
     problems: tuple[str, ...]
     missing: Mapping[str, tuple[int, ...]] = {}
     """Keys by upstream and index that could not be read."""
-    several: bool = True
-    """Requests may go more than one way, so that it matters which conversation they belong to."""
 
     def lane(self, choice: Choice) -> Lane:
         return self.lanes[choice.upstream.name, choice.wire]
@@ -81,7 +79,7 @@ def build(config: Config, keys: Keys, environ: Mapping[str, str]) -> Runtime:
         for wire, url in upstream.endpoints.items():
             lanes[upstream.name, wire] = _lane(upstream, wire, url, own, environ)
     missing = {name: tuple(i for i, key in enumerate(own) if key is None) for name, own in keys.by_upstream.items()}
-    return Runtime(config, lanes, tuple(secrets), keys.problems, missing, len(config.upstreams) > 1 or len(secrets) > 1)
+    return Runtime(config, lanes, tuple(secrets), keys.problems, missing)
 
 
 def _lane(
