@@ -13,7 +13,7 @@ from ccsetup.cli import _options, _output
 from ccsetup.cli._context import Context
 from ccsetup.cli.relay import _base, _setup, _up
 from ccsetup.errors import CcsetupError, UsageError
-from ccsetup.i18n import _
+from ccsetup.i18n import _, ngettext
 from ccsetup.plan import Note
 from ccsetup.profiles import RELAY
 from ccsetup.relay import control, service
@@ -157,7 +157,11 @@ def _end(context: Context, at: Places, *, now: bool, quiet: bool) -> Optional[Ru
 
         def tell() -> None:
             if busy and not quiet:
-                text = _("{n} answers are running; they have {seconds} seconds (Ctrl-C leaves them to it).")
+                text = ngettext(
+                    "{n} answer is running; it has {seconds} seconds (Ctrl-C leaves it to that).",
+                    "{n} answers are running; they have {seconds} seconds (Ctrl-C leaves them to it).",
+                    busy,
+                )
                 _output.line(text.format(n=busy, seconds=round(seconds)))
                 sys.stdout.flush()
 
