@@ -87,6 +87,7 @@ class Talk:
         """Hand *pieces* over one by one, and return everything that was answered."""
         for piece in pieces:
             if not self.transport.closed():
+                assert self.transport.reading
                 self.connection.data_received(piece)
             await settled()
         return self.transport.out
@@ -335,6 +336,17 @@ def test_what_is_no_request_gets_400_behind_what_is_one(bad: bytes) -> None:
     run(work)
 
 
+def test_a_trailer_that_never_ends_ends_the_connection() -> None:
+    async def work() -> None:
+        talk = Talk()
+        end = b"POST / HTTP/1.1\r\nhost: h\r\ntransfer-encoding: chunked\r\n\r\n2\r\nab\r\n0\r\nx: "
+        await talk.send(end, *[b"x" * 10_000] * 7)
+        assert talk.failed == ["Malformed"]
+        assert talk.transport.closed()
+
+    run(work)
+
+
 def test_pipelined_requests_wait_and_are_bounded() -> None:
     """While one is served nothing more is read from a client that is ahead."""
     held: list[asyncio.Event] = []
@@ -346,15 +358,16 @@ def test_pipelined_requests_wait_and_are_bounded() -> None:
 
     async def work() -> None:
         talk = Talk(hold)
-        await talk.send(GET + GET)
+        await talk.send(GET + PLAIN[:-2])
         assert len(held) == 1
         assert talk.paused()
         held[0].set()
         await settled()
         assert len(held) == 2
+        assert not talk.paused()  # the rest of it is wanted
+        await talk.send(PLAIN[-2:])
         held[1].set()
         await settled()
-        assert not talk.paused()
         assert [body for _status, _head, body in answers(talk.transport.out)] == [b"1", b"2"]
 
     run(work)

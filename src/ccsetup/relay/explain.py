@@ -39,7 +39,7 @@ def explain(wire_in: WireFormat, body: bytes, upstream: Upstream, wire_out: Wire
     reader, writer = _FORMATS[wire_in], _FORMATS[wire_out]
     conversation = reader.read_request(body)
     model = upstream.model(conversation.model)
-    own = reasoning.for_upstream(conversation, upstream.name)._replace(model=model)
+    own = reasoning.for_upstream(conversation, upstream.name).for_model(model)
     out, lost = writer.write_request(own, dialect, ToolNames.of(conversation))
     sentences = [(loss.path, reader.LOSSES[loss.code]) for loss in conversation.losses]
     sentences += [(_named(loss.path, conversation), writer.LOSSES[loss.code]) for loss in lost]

@@ -276,7 +276,7 @@ class Connection(asyncio.Protocol):
         """The request whose body is on its way."""
         self._in_head = True
         self._seen = 0
-        """Bytes that came since its head began."""
+        """Bytes that came since its head began, or since the last byte of its body."""
         self._came = 0
         """Bytes that came last."""
         self._url = b""
@@ -322,12 +322,11 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._broken:
             return
+        if self._in_head and not self._seen:
+            self.since = self.server.loop.time()
+        # Counted here and not in the parser's callbacks: a header, or a trailer, that never ends reaches none.
         self._came = len(data)
-        if self._in_head:
-            if not self._seen:
-                self.since = self.server.loop.time()
-            # Counted here and not in the parser's callbacks: a header that never ends reaches none.
-            self._seen += self._came
+        self._seen += self._came
         try:
             self._feed(data)
         except httptools.HttpParserUpgrade:
@@ -335,7 +334,7 @@ class Connection(asyncio.Protocol):
         except httptools.HttpParserError:
             self._malformed()
         else:
-            if self._in_head and self._seen > MAX_HEAD:
+            if self._seen > MAX_HEAD:
                 self._malformed()
         arriving = self._arriving
         if arriving is not None and not arriving.answered:
@@ -436,6 +435,7 @@ class Connection(asyncio.Protocol):
             self._waiting.append(inbound)
 
     def on_body(self, data: bytes) -> None:
+        self._seen = 0
         inbound = self._arriving
         if inbound is None or inbound.answered:
             return
@@ -447,6 +447,7 @@ class Connection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         self._in_head = True
+        self._seen = 0
         inbound, self._arriving = self._arriving, None
         if inbound is not None:
             inbound._complete = True
@@ -461,9 +462,10 @@ class Connection(asyncio.Protocol):
         if not inbound._keep:
             self._broken = True
             self.transport.close()
-        elif self._waiting:
+            return
+        if self._waiting:
             self.now_served = self._waiting.popleft()
-        elif self._paused:
+        if self._paused and not self._waiting:
             self._paused = False
             self.transport.resume_reading()
 

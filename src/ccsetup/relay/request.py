@@ -76,7 +76,7 @@ class Request:
         name = "" if sanitized else choice.upstream.name
         own = reasoning.for_upstream(conversation, name, moved=sanitized or choice.moved)
         out: bytes
-        out, _losses = FORMATS[lane.wire].write_request(own._replace(model=choice.model), lane.dialect, self.names())
+        out, _losses = FORMATS[lane.wire].write_request(own.for_model(choice.model), lane.dialect, self.names())
         return out
 
     def names(self) -> ToolNames:

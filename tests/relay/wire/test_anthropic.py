@@ -1303,6 +1303,22 @@ def test_stop_reasons_written(reason: Any, said: str) -> None:
     }
 
 
+def test_nothing_is_estimated_when_the_usage_was_told() -> None:
+    """An estimate of a long conversation takes longer than all the rest."""
+
+    def estimate() -> int:
+        raise AssertionError
+
+    events = [Started("", ""), TextStart(0), Delta(0, "x"), BlockEnd(0), Stop("end", Usage(3, 4))]
+    body = json.loads(anthropic.write_answer(events, asked(estimate=estimate)))
+    assert body["usage"] == {
+        "input_tokens": 3,
+        "cache_creation_input_tokens": 0,
+        "cache_read_input_tokens": 0,
+        "output_tokens": 4,
+    }
+
+
 def test_usage_is_estimated_when_it_was_never_told() -> None:
     found = written([Started("", ""), TextStart(0), Delta(0, "x" * 300), BlockEnd(0), Stop("end")], estimate=lambda: 50)
     assert (found[-2]["usage"]["input_tokens"], found[-2]["usage"]["output_tokens"]) == (50, 100)
@@ -1333,8 +1349,11 @@ class Said(NamedTuple):
     pieces: tuple[str, ...]
 
 
+INTEGERS = st.integers(-(2**63), 2**64 - 1)
+"""Larger ones become floats where orjson reads them."""
+
 OBJECTS = st.dictionaries(
-    st.text('ab"\\{}[]:, ä', max_size=4), st.integers() | st.text(max_size=5) | st.lists(st.none()), max_size=3
+    st.text('ab"\\{}[]:, ä', max_size=4), INTEGERS | st.text(max_size=5) | st.lists(st.none()), max_size=3
 )
 
 

@@ -27,6 +27,12 @@ CASES: list[tuple[str, bytes, list[sse.SseEvent]]] = [
     ("mixed ends", b"event: a\r\ndata: 1\n\r\ndata: 2\r\n\n", [("a", b"1"), ("", b"2")]),
     ("no space", b"event:a\ndata:1\n\ndata:  2\n\n", [("a", b"1"), ("", b" 2")]),
     ("comments", b": hi\n\n:\ndata: 1\n: x\n\n", [("", b"1")]),
+    ("a comment between", b"event: a\ndata: 1\n\n: c\n\nevent: a\ndata: 2\n\n", [("a", b"1"), ("a", b"2")]),
+    (
+        "one without a name",
+        b"event: a\ndata: 1\n\ndata: 2\n\nevent: a\ndata: 3\n\n",
+        [("a", b"1"), ("", b"2"), ("a", b"3")],
+    ),
     ("several data lines", b"data: 1\ndata:2\ndata\n\n", [("", b"1\n2\n")]),
     ("other fields", b"id: 7\nretry: 10\ndata: 1\nother\n\n", [("", b"1")]),
     ("data before event", b"data: 1\nevent: a\n\ndata: 2\n\n", [("a", b"1"), ("", b"2")]),

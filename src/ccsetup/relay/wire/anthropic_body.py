@@ -6,7 +6,6 @@ import re
 from typing import Any, Mapping, NamedTuple, Optional, Union
 
 from ccsetup.relay.wire import codec, history, reasoning, tools
-from ccsetup.relay.wire.anthropic_request import dumped
 from ccsetup.relay.wire.messages import (
     BadRequest,
     Conversation,
@@ -74,6 +73,8 @@ class _Sampling(NamedTuple):
 
 
 class _Writing:
+    __slots__ = ("asked", "dialect", "losses", "marked", "names")
+
     def __init__(self, conversation: Conversation, dialect: Dialect, names: Names) -> None:
         self.asked = conversation
         self.dialect = dialect
@@ -107,8 +108,7 @@ class _Writing:
         if config:
             body["output_config"] = config
         self._numbers(body, thinks=sampling.thinking is not None and sampling.thinking["type"] != "disabled")
-        stop = [text for text in asked.stop if text.strip()]
-        if stop:
+        if asked.stop and (stop := [text for text in asked.stop if text.strip()]):
             body["stop_sequences"] = stop
         if asked.user:
             if len(asked.user) <= 256:
@@ -119,13 +119,16 @@ class _Writing:
             body["service_tier"] = asked.service_tier
         elif asked.service_tier not in ("", "default"):
             self.lose("service_tier", "service_tier")
-        for name, code in (("prompt_cache_key", "cache_key"), ("verbosity", "verbosity"), ("logprobs", "logprobs")):
-            if getattr(asked, code):
-                self.lose(name, code)
+        if asked.cache_key:
+            self.lose("prompt_cache_key", "cache_key")
+        if asked.verbosity:
+            self.lose("verbosity", "verbosity")
+        if asked.logprobs:
+            self.lose("logprobs", "logprobs")
         if asked.stream:
             body["stream"] = True
         self._limit_marks(system, messages)
-        return dumped(body, ""), self.losses
+        return codec.written(body), self.losses
 
     # System, messages.
 
@@ -373,16 +376,16 @@ class _Writing:
 
     def _numbers(self, body: _Block, *, thinks: bool) -> None:
         asked = self.asked
-        given = {"temperature": asked.temperature, "top_p": asked.top_p, "top_k": asked.top_k}
-        given = {name: value for name, value in given.items() if value is not None}
         refused = self.dialect.official and self._version() >= (4, 7)
-        for name, value in given.items():
-            if refused or (thinks and not (name == "top_p" and 0.95 <= (value or 0) <= 1)):
+        for name, value in (("temperature", asked.temperature), ("top_p", asked.top_p), ("top_k", asked.top_k)):
+            if value is None:
+                continue
+            if refused or (thinks and not (name == "top_p" and 0.95 <= value <= 1)):
                 if (name, value) not in (("temperature", 1), ("top_p", 1)):
                     self.lose(name, "sampling")
             elif name == "top_p" and "temperature" in body and self.dialect.official:
                 self.lose(name, "sampling")  # models since 4.1 refuse both together
-            elif name == "temperature" and (value or 0) > 1:
+            elif name == "temperature" and value > 1:
                 self.lose(name, "sampling")
                 body[name] = 1
             else:
@@ -422,5 +425,5 @@ def _text_block(text: str) -> _Block:
 def _in_words(form: Format) -> str:
     text = "Answer with one JSON object and nothing else: no prose around it, no code fence."
     if form.type == "json_schema":
-        text += " It has to match this JSON schema:\n" + dumped(form.schema, "format.schema").decode()
+        text += " It has to match this JSON schema:\n" + codec.written(form.schema, "format.schema").decode()
     return text

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Mapping
+from typing import Any, Literal, Mapping, Optional
 
 from ccsetup.relay.wire import codec, errors, usage
+from ccsetup.relay.wire.alike import Alike
 from ccsetup.relay.wire.messages import (
     BlockEnd,
     Delta,
@@ -40,12 +41,22 @@ def _reason(said: Any, called: bool) -> StopReason:
     return "tools" if called and reason in ("end", "sequence") else reason
 
 
+_Kind = Literal["text", "thinking", "tool"]
+
+_DELTAS: Mapping[Any, tuple[_Kind, str]] = {
+    "text_delta": ("text", "text"),
+    "thinking_delta": ("thinking", "thinking"),
+    "input_json_delta": ("tool", "partial_json"),
+}
+"""Kind of the block, and the member with the text."""
+
+
 class _Block:
     """A block that the upstream has open."""
 
     __slots__ = ("arguments", "block", "data", "kind", "said", "signature")
 
-    def __init__(self, block: int, kind: Literal["text", "thinking", "tool"]) -> None:
+    def __init__(self, block: int, kind: _Kind) -> None:
         self.block = block
         self.kind = kind
         self.arguments = ""
@@ -59,7 +70,14 @@ class _Block:
 class Reader:
     """Reads a stream.  Blocks of tools that the provider runs itself, and citations, are skipped."""
 
+    __slots__ = (
+        "_alike", "_blocks", "_called", "_count", "_hot", "_over", "_sequence", "_started", "_stop_reason", "_tally",
+    )  # fmt: skip
+
     def __init__(self) -> None:
+        self._alike: Optional[Alike] = None
+        self._hot: Optional[_Block] = None
+        """The block of the delta that others are alike to."""
         self._blocks: dict[Any, _Block] = {}
         self._count = 0
         self._started = False
@@ -72,6 +90,9 @@ class Reader:
     def feed(self, event: str, data: bytes) -> list[Event]:
         if self._over:
             return []
+        alike, hot = self._alike, self._hot
+        if alike is not None and hot is not None and (text := alike.text(data)):
+            return [Delta(hot.block, text)]
         try:
             value = codec.loads(data)
         except (ValueError, RecursionError):
@@ -80,7 +101,7 @@ class Reader:
             return []
         kind = value.get("type") or event
         if kind == "content_block_delta":
-            return self._delta(value)
+            return self._delta(value, data)
         found: list[Event] = []
         if kind == "content_block_start":
             self._block_start(value, found)
@@ -171,47 +192,49 @@ class Reader:
             block.said = True
             found.append(Delta(block.block, text))
 
-    def _delta(self, value: Mapping[str, Any]) -> list[Event]:
+    def _delta(self, value: Mapping[str, Any], data: bytes) -> list[Event]:
         delta = value.get("delta")
         if not isinstance(delta, dict):
             return []
         index = _index(value)
         block = self._blocks.get(index)
         kind = delta.get("type")
-        if kind == "text_delta":
-            text = delta.get("text")
-            if block is not None and block.kind == "text" and text and isinstance(text, str):
-                return [Delta(block.block, text)]
-            return self._without_start(index, "text", text) if block is None else []
-        if kind == "input_json_delta":
-            text = delta.get("partial_json")
-            if block is None or block.kind != "tool" or not text or not isinstance(text, str):
-                return []
-            block.said = True
-            return [Delta(block.block, text)]
-        if kind == "thinking_delta":
-            text = delta.get("thinking")
-            if block is not None and block.kind == "thinking" and text and isinstance(text, str):
-                return [Delta(block.block, text)]
-            return self._without_start(index, "thinking", text) if block is None else []
-        if kind == "signature_delta" and block is not None and block.kind == "thinking":
-            block.signature = (block.signature + _str(delta.get("signature")))[:_MAX_TEXT]
-        return []
-
-    def _without_start(self, index: Any, kind: Literal["text", "thinking"], text: Any) -> list[Event]:
-        """Deltas of a block that was never started; those of blocks that are skipped are not of these types."""
+        if kind == "signature_delta":
+            if block is not None and block.kind == "thinking":
+                block.signature = (block.signature + _str(delta.get("signature")))[:_MAX_TEXT]
+            return []
+        if not isinstance(kind, str) or kind not in _DELTAS:
+            return []
+        wanted, member = _DELTAS[kind]
+        text = delta.get(member)
         if not text or not isinstance(text, str):
             return []
+        if block is None:
+            return self._without_start(index, wanted, text)
+        if block.kind != wanted:
+            return []
+        block.said = True
+        if self._alike is None:
+            self._alike = Alike()
+        if self._alike.show(data, b'"%b":' % member.encode(), text):
+            self._hot = block
+        return [Delta(block.block, text)]
+
+    def _without_start(self, index: Any, kind: _Kind, text: str) -> list[Event]:
+        """Deltas of a block that was never started; those of blocks that are skipped are not of these types."""
         found: list[Event] = []
-        self._start(found)
-        self._begin(index, kind, found)
-        self._say(index, text, found)
+        if kind != "tool":
+            self._start(found)
+            self._begin(index, kind, found)
+            self._say(index, text, found)
         return found
 
     def _close(self, index: Any, found: list[Event]) -> None:
         block = self._blocks.pop(index, None)
         if block is None:
             return
+        if block is self._hot:
+            self._hot = None
         if block.kind == "tool" and not block.said:
             found.append(Delta(block.block, block.arguments or "{}"))
         found.append(BlockEnd(block.block, block.signature, block.data, bool(block.data)))
@@ -237,12 +260,7 @@ def _arguments(given: Any) -> str:
     """Return arguments that stand in the start of a block; "" when there are none."""
     if isinstance(given, str):
         return given
-    if not given:
-        return ""
-    try:
-        return codec.dumps(given).decode()
-    except (TypeError, ValueError, RecursionError):
-        return ""
+    return codec.written_or_nothing(given) if given else ""
 
 
 def read_answer(body: bytes) -> list[Event]:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
-from typing import Any, Iterable, Iterator, Literal, Mapping, Optional, Union
+from typing import Any, Literal, Mapping, Optional, Sequence, Union
 
-from ccsetup.relay.wire import codec
+from ccsetup.relay.wire import codec, members
 from ccsetup.relay.wire.messages import (
     BadRequest,
     Conversation,
@@ -48,12 +47,7 @@ _EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 
 _ATTRIBUTION = "x-anthropic-billing-header:"
 
-_KNOWN = frozenset(
-    {
-        "model", "messages", "system", "tools", "tool_choice", "max_tokens", "temperature", "top_p", "top_k",
-        "stop_sequences", "stream", "thinking", "output_config", "output_format", "metadata", "cache_control",
-    }
-)  # fmt: skip
+_MAIN = frozenset({"model", "messages", "system", "tools", "max_tokens", "stream", "output_config"})
 _LOST = {
     "context_management": "context_management",
     "mcp_servers": "mcp_servers",
@@ -69,12 +63,24 @@ _TOOL_KNOWN = frozenset(
 _CLIENT_TOOLS = ("bash_", "text_editor_", "computer_", "memory_", "browser_")
 
 
+_MODES: Mapping[Any, Literal["auto", "none", "required", "tool"]] = {
+    "auto": "auto",
+    "any": "required",
+    "tool": "tool",
+    "none": "none",
+}
+
+_Shown = Union[Text, Image, File]
+
+
 def read_request(body: Union[bytes, Mapping[str, Any]]) -> Conversation:
     """Read a request; BadRequest when it is not of the format, and for nothing else that is in it."""
     return _Request(codec.request(body)).conversation()
 
 
 class _Request:
+    __slots__ = ("body", "losses", "named")
+
     def __init__(self, body: Mapping[str, Any]) -> None:
         self.body = body
         self.losses: Losses = []
@@ -86,148 +92,174 @@ class _Request:
 
     def conversation(self) -> Conversation:
         body = self.body
-        for name in body:
-            if name not in _KNOWN and body[name] is not None:
+        options: dict[str, Any] = {}
+        for name, value in body.items():
+            if name not in _MAIN and value is not None:
+                self._option(name, value, options)
+        model = members.filled(body, "model")
+        messages = self._messages()
+        if "output_config" in body:
+            self._config(members.mapping(body, "output_config"), options)
+        system = self._system(body["system"]) if "system" in body else ()
+        tools = self._tools(members.items(body, "tools")) if "tools" in body else ()
+        return Conversation(
+            model,
+            system,
+            messages,
+            tools,
+            max_tokens=members.integer(body, "max_tokens", least=1),
+            stream=members.flag(body, "stream") or False,
+            losses=tuple(self.losses),
+            **options,
+        )
+
+    def _option(self, name: str, value: Any, options: dict[str, Any]) -> None:
+        """Read a member that is not one of _MAIN into *options*: members of the Conversation."""
+        body = self.body
+        match name:
+            case "temperature" | "top_p":
+                options[name] = members.number(body, name)
+            case "top_k":
+                options[name] = members.integer(body, name)
+            case "stop_sequences":
+                options["stop"] = tuple(members.items(body, name))
+                if not all(isinstance(stop, str) for stop in options["stop"]):
+                    raise members.wrong(name, "a list of texts")
+            case "tool_choice":
+                options["tool_choice"], options["parallel"] = self._choice(members.entry(value, name))
+            case "thinking":
+                options["thinking"] = self._thinking(members.entry(value, name))
+            case "output_format":  # output_config has the newer one
+                options["format"] = self._format(members.entry(value, name), name)
+            case "metadata":
+                options["user"] = members.text(members.entry(value, name), "user_id", name)
+            case "cache_control":
+                pass
+            case _:
                 self.lose(name, _LOST.get(name, "unknown_member"))
-        messages = tuple(self._messages())
-        config = _object(body.get("output_config"), "output_config")
-        effort = _text(config.get("effort"), "output_config.effort")
-        if effort and effort not in _EFFORTS:
+
+    def _config(self, config: Mapping[str, Any], options: dict[str, Any]) -> None:
+        effort = members.text(config, "effort", "output_config")
+        if effort in _EFFORTS:
+            options["effort"] = effort
+        elif effort:
             self.lose("output_config.effort", "effort")
-            effort = ""
+        form = members.mapping(config, "format", "output_config")
+        if form:
+            options["format"] = self._format(form, "output_config.format")
         for name in config:
             if name not in ("effort", "format") and config[name] is not None:
                 self.lose(f"output_config.{name}", "unknown_member")
-        metadata = _object(body.get("metadata"), "metadata")
-        choice, parallel = self._choice()
-        return Conversation(
-            model=_required(body.get("model"), "model"),
-            system=tuple(self._system()),
-            messages=messages,
-            tools=tuple(self._tools()),
-            tool_choice=choice,
-            parallel=parallel,
-            max_tokens=_integer(body.get("max_tokens"), "max_tokens", 1),
-            temperature=_number(body.get("temperature"), "temperature"),
-            top_p=_number(body.get("top_p"), "top_p"),
-            top_k=_integer(body.get("top_k"), "top_k", 0),
-            stop=tuple(
-                _required(text, f"stop_sequences[{i}]", empty=True)
-                for i, text in enumerate(_list(body.get("stop_sequences"), "stop_sequences"))
-            ),
-            stream=_flag(body.get("stream"), "stream"),
-            thinking=self._thinking(),
-            effort=effort,
-            format=self._format(config.get("format"), body.get("output_format")),
-            user=_text(metadata.get("user_id"), "metadata.user_id"),
-            losses=tuple(self.losses),
-        )
 
-    def _system(self) -> Iterator[Text]:
-        given = self.body.get("system")
+    def _system(self, given: Any) -> tuple[Text, ...]:
         if isinstance(given, str):
-            if given:
-                yield Text(given)
-            return
-        for i, block in enumerate(_list(given, "system")):
+            return (Text(given),) if given else ()
+        texts: list[Text] = []
+        for i, value in enumerate(members.items(self.body, "system")):
             path = f"system[{i}]"
-            block = _object(block, path)
+            block = members.entry(value, path)
             if block.get("type", "text") != "text":
                 self.lose(path, "unknown_block")
                 continue
-            text = _required(block.get("text"), f"{path}.text", empty=True)
+            text = members.required(block, "text", path)
             if text.startswith(_ATTRIBUTION):
                 self.lose(path, "attribution")
             elif text:
-                yield Text(text, _cache(block))
+                texts.append(Text(text, _cache(block)))
+        return tuple(texts)
 
-    def _messages(self) -> Iterator[Message]:
+    def _messages(self) -> tuple[Message, ...]:
         given = self.body.get("messages")
         if not isinstance(given, list):
-            raise BadRequest("messages has to be a list.", "messages")
-        for i, message in enumerate(given):
+            raise members.wrong("messages", "a list")
+        messages: list[Message] = []
+        for i, value in enumerate(given):
             path = f"messages[{i}]"
-            message = _object(message, path)
+            message = members.entry(value, path)
             role = message.get("role")
             if role not in ("user", "assistant", "system", "developer"):
-                raise BadRequest(f"{path}.role has to be user or assistant.", f"{path}.role")
-            for name in message:
-                if name not in ("role", "content") and message[name] is not None:
-                    self.lose(f"{path}.{name}", "message_option")
+                raise members.wrong(f"{path}.role", "user or assistant")
             content = message.get("content")
-            parts: Iterable[Part]
             if isinstance(content, str):
-                parts = (Text(content),) if content else ()
+                parts: tuple[Part, ...] = (Text(content),) if content else ()
             else:
-                parts = self._parts(_list(content, f"{path}.content"), f"{path}.content", role)
-            yield Message(role, tuple(parts))
+                parts = self._parts(members.items(message, "content", path), f"{path}.content", role)
+            messages.append(Message(role, parts))
+            if len(message) > 2 or content is None:
+                for name in message:
+                    if name not in ("role", "content") and message[name] is not None:
+                        self.lose(f"{path}.{name}", "message_option")
+        return tuple(messages)
 
-    def _parts(self, blocks: list[Any], path: str, role: Role) -> Iterator[Part]:
-        for i, block in enumerate(blocks):
+    def _parts(self, blocks: list[Any], path: str, role: Role) -> tuple[Part, ...]:
+        parts: list[Part] = []
+        for i, value in enumerate(blocks):
             at = f"{path}[{i}]"
-            block = _object(block, at)
+            block = members.entry(value, at)
             kind = block.get("type")
-            if kind == "tool_use" and role == "assistant":
-                yield self._call(block, at)
+            if kind == "text":
+                parts.append(self._text(block, at))
+            elif kind == "tool_use" and role == "assistant":
+                parts.append(self._call(block, at))
             elif kind == "tool_result" and role != "assistant":
-                yield self._result(block, at)
+                parts.append(self._result(block, at))
             elif kind == "thinking" and role == "assistant":
-                text = _text(block.get("thinking"), f"{at}.thinking")
-                yield Reasoning(text, signature=_text(block.get("signature"), f"{at}.signature"))
+                text, signature = members.text(block, "thinking", at), members.text(block, "signature", at)
+                parts.append(Reasoning(text, signature=signature))
             elif kind == "redacted_thinking" and role == "assistant":
-                yield Reasoning("", encrypted=_text(block.get("data"), f"{at}.data"), redacted=True)
+                parts.append(Reasoning("", encrypted=members.text(block, "data", at), redacted=True))
             elif kind in ("tool_use", "tool_result"):
                 raise BadRequest(f"{at}: a message of role {role} holds no {kind}.", at)
             else:
-                yield from self._shown(block, at)
+                parts += self._shown(block, at)
+        return tuple(parts)
+
+    def _text(self, block: Mapping[str, Any], path: str) -> Text:
+        if block.get("citations"):
+            self.lose(f"{path}.citations", "citations")
+        return Text(members.required(block, "text", path), _cache(block))
 
     def _call(self, block: Mapping[str, Any], path: str) -> ToolCall:
         given = block.get("input")
-        arguments = "{}" if given is None else dumped(given, f"{path}.input").decode()
-        name = _required(block.get("name"), f"{path}.name")
+        arguments = "{}" if given is None else codec.written(given, f"{path}.input").decode()
+        name = members.filled(block, "name", path)
         self.named.add(name)
-        return ToolCall(_text(block.get("id"), f"{path}.id"), name, arguments)
+        return ToolCall(members.text(block, "id", path), name, arguments)
 
     def _result(self, block: Mapping[str, Any], path: str) -> ToolResult:
         content = block.get("content")
-        shown: Iterable[Union[Text, Image, File]]
+        shown: list[_Shown] = []
         if isinstance(content, str):
-            shown = (Text(content),) if content else ()
+            if content:
+                shown.append(Text(content))
         else:
-            at = f"{path}.content"
-            shown = (
-                part
-                for i, b in enumerate(_list(content, at))
-                for part in self._shown(_object(b, f"{at}[{i}]"), f"{at}[{i}]")
-            )
-        call_id = _required(block.get("tool_use_id"), f"{path}.tool_use_id", empty=True)
-        return ToolResult(call_id, tuple(shown), _flag(block.get("is_error"), f"{path}.is_error"), cache=_cache(block))
+            for i, value in enumerate(members.items(block, "content", path)):
+                at = f"{path}.content[{i}]"
+                shown += self._shown(members.entry(value, at), at)
+        call_id = members.required(block, "tool_use_id", path)
+        failed = members.flag(block, "is_error", path) or False
+        return ToolResult(call_id, tuple(shown), failed, cache=_cache(block))
 
-    def _shown(self, block: Mapping[str, Any], path: str) -> Iterator[Union[Text, Image, File]]:
-        """What stands in messages of all roles, and in results."""
+    def _shown(self, block: Mapping[str, Any], path: str) -> Sequence[_Shown]:
+        """Read what stands in messages of all roles, and in results."""
         match block.get("type"):
             case "text":
-                if block.get("citations"):
-                    self.lose(f"{path}.citations", "citations")
-                yield Text(_required(block.get("text"), f"{path}.text", empty=True), _cache(block))
+                return (self._text(block, path),)
             case "image":
-                image = self._image(block, path)
-                if image is not None:
-                    yield image
+                return self._image(block, path)
             case "document":
-                yield from self._document(block, path)
+                return self._document(block, path)
             case "search_result":
-                head = "\n".join(_text(block.get(name), f"{path}.{name}") for name in ("title", "source"))
-                at = f"{path}.content"
+                head = f"{members.text(block, 'title', path)}\n{members.text(block, 'source', path)}"
                 texts = [
-                    _text(_object(b, f"{at}[{i}]").get("text"), f"{at}[{i}].text")
-                    for i, b in enumerate(_list(block.get("content"), at))
+                    members.text(members.entry(value, f"{path}.content[{i}]"), "text", f"{path}.content[{i}]")
+                    for i, value in enumerate(members.items(block, "content", path))
                 ]
-                yield Text("\n".join(t for t in (head.strip(), *texts) if t), _cache(block))
+                return (Text("\n".join(t for t in (head.strip(), *texts) if t), _cache(block)),)
             case "tool_reference":
-                name = _text(block.get("tool_name"), f"{path}.tool_name")
+                name = members.text(block, "tool_name", path)
                 self.named.add(name)
-                yield Text(f"The tool {name} is available now.")
+                return (Text(f"The tool {name} is available now."),)
             case "server_tool_use" | "mcp_tool_use" | "mcp_tool_result":
                 self.lose(path, "server_tool")
             case "container_upload":
@@ -238,189 +270,114 @@ class _Request:
                 self.lose(path, "unknown_block")
             case _:
                 raise BadRequest(f"{path}.type is missing.", f"{path}.type")
+        return ()
 
-    def _image(self, block: Mapping[str, Any], path: str) -> Optional[Image]:
-        source = _object(block.get("source"), f"{path}.source")
+    def _image(self, block: Mapping[str, Any], path: str) -> Sequence[_Shown]:
+        at = f"{path}.source"
+        source = members.mapping(block, "source", path)
         match source.get("type"):
             case "base64":
-                data = _required(source.get("data"), f"{path}.source.data")
-                return Image(_text(source.get("media_type"), f"{path}.source.media_type") or "image/png", data)
+                data = members.filled(source, "data", at)
+                return (Image(members.text(source, "media_type", at) or "image/png", data),)
             case "url":
-                return Image("", url=_required(source.get("url"), f"{path}.source.url"))
+                return (Image("", url=members.filled(source, "url", at)),)
             case "file":
                 self.lose(path, "file_id")
-                return None
-        raise BadRequest(f"{path}.source.type has to be base64 or url.", f"{path}.source.type")
+                return ()
+        raise members.wrong(f"{at}.type", "base64 or url")
 
-    def _document(self, block: Mapping[str, Any], path: str) -> Iterator[Union[Text, Image, File]]:
-        source = _object(block.get("source"), f"{path}.source")
-        name = _text(block.get("title"), f"{path}.title")
-        about = _text(block.get("context"), f"{path}.context")
-        if about:
-            yield Text(about)
+    def _document(self, block: Mapping[str, Any], path: str) -> Sequence[_Shown]:
+        at = f"{path}.source"
+        source = members.mapping(block, "source", path)
+        name = members.text(block, "title", path)
+        about = members.text(block, "context", path)
+        out: list[_Shown] = [Text(about)] if about else []
         if isinstance(block.get("citations"), dict) and block["citations"].get("enabled"):
             self.lose(f"{path}.citations", "citations")
-        media = _text(source.get("media_type"), f"{path}.source.media_type")
-        at = f"{path}.source"
+        media = members.text(source, "media_type", at)
         match source.get("type"):
             case "base64":
-                yield File(media or "application/pdf", data=_required(source.get("data"), f"{at}.data"), name=name)
+                out.append(File(media or "application/pdf", data=members.filled(source, "data", at), name=name))
             case "text":
-                text = _required(source.get("data"), f"{at}.data", empty=True)
-                yield File(media or "text/plain", text=text, name=name)
+                out.append(File(media or "text/plain", text=members.required(source, "data", at), name=name))
             case "url":
-                yield File(media or "application/pdf", url=_required(source.get("url"), f"{at}.url"), name=name)
+                out.append(File(media or "application/pdf", url=members.filled(source, "url", at), name=name))
             case "file":
                 self.lose(path, "file_id")
             case "content":
-                content = source.get("content")
                 if name:
-                    yield Text(name)
+                    out.append(Text(name))
+                content = source.get("content")
                 if isinstance(content, str):
-                    yield Text(content)
-                    return
-                for i, inner in enumerate(_list(content, f"{at}.content")):
-                    inner = _object(inner, f"{at}.content[{i}]")
+                    return (*out, Text(content))
+                for i, value in enumerate(members.items(source, "content", at)):
+                    inner = members.entry(value, f"{at}.content[{i}]")
                     if inner.get("type") == "document":
                         raise BadRequest("A document holds no documents.", f"{at}.content[{i}]")
-                    yield from self._shown(inner, f"{at}.content[{i}]")
+                    out += self._shown(inner, f"{at}.content[{i}]")
             case _:
                 raise BadRequest(f"{at}.type is unknown.", f"{at}.type")
+        return out
 
-    def _tools(self) -> Iterator[Tool]:
-        given = [_object(t, f"tools[{i}]") for i, t in enumerate(_list(self.body.get("tools"), "tools"))]
+    def _tools(self, given: list[Any]) -> tuple[Tool, ...]:
+        tools: list[Tool] = []
         # A search that the provider runs would be lost with its results: then nothing may be hidden behind it.
-        searched = any(str(t.get("type")).startswith("tool_search_tool") for t in given)
-        for i, tool in enumerate(given):
+        searched = any(isinstance(t, dict) and str(t.get("type")).startswith("tool_search_tool") for t in given)
+        for i, value in enumerate(given):
             path = f"tools[{i}]"
-            name = (
-                _required(tool.get("name"), f"{path}.name") if "input_schema" in tool else _text(tool.get("name"), path)
-            )
-            kind = _text(tool.get("type"), f"{path}.type")
+            tool = members.entry(value, path)
+            name = members.text(tool, "name", path)
+            kind = members.text(tool, "type", path)
             if kind and kind != "custom":
                 if kind.startswith(_CLIENT_TOOLS):
                     self.lose(path, "client_tool")
                 else:
-                    yield Tool(name or kind, kind="hosted", raw=tool, cache=_cache(tool))
+                    tools.append(Tool(name or kind, kind="hosted", raw=tool, cache=_cache(tool)))
                 continue
             if not name:
                 raise BadRequest(f"{path}.name is missing.", f"{path}.name")
-            if _flag(tool.get("defer_loading"), f"{path}.defer_loading") and name not in self.named and not searched:
+            if members.flag(tool, "defer_loading", path) and name not in self.named and not searched:
                 self.lose(path, "deferred_tool")
                 continue
-            for option in tool:
-                if option not in _TOOL_KNOWN and tool[option] is not None:
-                    self.lose(f"{path}.{option}", "tool_option")
+            if not tool.keys() <= _TOOL_KNOWN:
+                for option in tool:
+                    if option not in _TOOL_KNOWN and tool[option] is not None:
+                        self.lose(f"{path}.{option}", "tool_option")
             strict = tool.get("strict")
-            yield Tool(
-                name,
-                _text(tool.get("description"), f"{path}.description"),
-                _object(tool.get("input_schema"), f"{path}.input_schema"),
-                strict=strict if isinstance(strict, bool) else None,
-                cache=_cache(tool),
+            tools.append(
+                Tool(
+                    name,
+                    members.text(tool, "description", path),
+                    members.mapping(tool, "input_schema", path),
+                    strict=strict if isinstance(strict, bool) else None,
+                    cache=_cache(tool),
+                )
             )
+        return tuple(tools)
 
-    def _choice(self) -> tuple[Optional[ToolChoice], Optional[bool]]:
-        given = self.body.get("tool_choice")
-        if given is None:
-            return None, None
-        given = _object(given, "tool_choice")
-        modes: Mapping[Any, Literal["auto", "none", "required", "tool"]] = {
-            "auto": "auto",
-            "any": "required",
-            "tool": "tool",
-            "none": "none",
-        }
+    def _choice(self, given: Mapping[str, Any]) -> tuple[ToolChoice, Optional[bool]]:
         kind = given.get("type")
-        mode = modes.get(kind) if isinstance(kind, str) else None
+        mode = _MODES.get(kind) if isinstance(kind, str) else None
         if mode is None:
-            raise BadRequest("tool_choice.type has to be auto, any, tool or none.", "tool_choice.type")
-        name = _required(given.get("name"), "tool_choice.name") if mode == "tool" else ""
+            raise members.wrong("tool_choice.type", "auto, any, tool or none")
+        name = members.filled(given, "name", "tool_choice") if mode == "tool" else ""
         single = given.get("disable_parallel_tool_use")
         return ToolChoice(mode, name), not single if isinstance(single, bool) else None
 
-    def _thinking(self) -> Optional[Thinking]:
-        given = self.body.get("thinking")
-        if given is None:
-            return None
-        given = _object(given, "thinking")
+    def _thinking(self, given: Mapping[str, Any]) -> Thinking:
         mode = given.get("type")
         if mode not in ("enabled", "adaptive", "disabled"):
-            raise BadRequest("thinking.type has to be enabled, adaptive or disabled.", "thinking.type")
-        budget = _integer(given.get("budget_tokens"), "thinking.budget_tokens", 0)
-        return Thinking(mode, budget, _text(given.get("display"), "thinking.display"))
+            raise members.wrong("thinking.type", "enabled, adaptive or disabled")
+        budget = members.integer(given, "budget_tokens", "thinking")
+        return Thinking(mode, budget, members.text(given, "display", "thinking"))
 
-    def _format(self, config: Any, older: Any) -> Optional[Format]:
-        path, given = ("output_config.format", config) if config is not None else ("output_format", older)
-        given = _object(given, path)
+    def _format(self, given: Mapping[str, Any], path: str) -> Optional[Format]:
         if not given:
             return None
         if given.get("type") != "json_schema":
-            raise BadRequest(f"{path}.type has to be json_schema.", f"{path}.type")
-        return Format("json_schema", schema=_object(given.get("schema"), f"{path}.schema"))
-
-
-def _object(value: Any, path: str) -> dict[str, Any]:
-    if value is None:
-        return {}
-    if not isinstance(value, dict):
-        raise BadRequest(f"{path} has to be an object.", path)
-    return value
-
-
-def _list(value: Any, path: str) -> list[Any]:
-    if value is None:
-        return []
-    if not isinstance(value, list):
-        raise BadRequest(f"{path} has to be a list.", path)
-    return value
-
-
-def _text(value: Any, path: str) -> str:
-    if value is None:
-        return ""
-    if not isinstance(value, str):
-        raise BadRequest(f"{path} has to be a text.", path)
-    return value
-
-
-def _required(value: Any, path: str, *, empty: bool = False) -> str:
-    if not isinstance(value, str) or not (value or empty):
-        raise BadRequest(f"{path} has to be a text.", path)
-    return value
-
-
-def _flag(value: Any, path: str) -> bool:
-    if value is not None and not isinstance(value, bool):
-        raise BadRequest(f"{path} has to be true or false.", path)
-    return bool(value)
-
-
-def _integer(value: Any, path: str, least: int) -> Optional[int]:
-    if value is None:
-        return None
-    if isinstance(value, float) and value.is_integer() and abs(value) < 2**31:
-        value = int(value)
-    if not isinstance(value, int) or isinstance(value, bool) or not least <= value < 2**31:
-        raise BadRequest(f"{path} has to be a whole number from {least}.", path)
-    return value
-
-
-def _number(value: Any, path: str) -> Optional[float]:
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) < 1e6 or math.isnan(value):
-        raise BadRequest(f"{path} has to be a number.", path)
-    return value
+            raise members.wrong(f"{path}.type", "json_schema")
+        return Format("json_schema", schema=members.mapping(given, "schema", path))
 
 
 def _cache(block: Mapping[str, Any]) -> bool:
     return bool(block.get("cache_control"))
-
-
-def dumped(value: Any, path: str) -> bytes:
-    """Return *value* as JSON; BadRequest where it is nested too deeply for that."""
-    try:
-        return codec.dumps(value)
-    except (TypeError, ValueError, RecursionError):
-        raise BadRequest(f"{path or 'The request'} is nested too deeply.", path) from None

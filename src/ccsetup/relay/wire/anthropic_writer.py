@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Literal, Mapping, NamedTuple, Optional
+from typing import Any, Literal, Mapping, Optional, Sequence, Union
 
 from ccsetup.relay.wire import codec, errors, reasoning, tools
 from ccsetup.relay.wire.messages import (
@@ -76,6 +76,10 @@ class Writer:
     one that waits when it has ended, when it is text or thinking, or when a tool's arguments are a complete object.
     """
 
+    __slots__ = (
+        "_asked", "_chars", "_direct", "_head", "_index", "_kinds", "_open", "_over", "_pieces", "_started", "_taken",
+    )  # fmt: skip
+
     def __init__(self, asked: Asked) -> None:
         self._asked = asked
         self._pieces: dict[int, _Piece] = {}
@@ -124,7 +128,8 @@ class Writer:
         if self._started:
             return b""
         self._started = True
-        return _event("message_start", {"type": "message_start", "message": _message(self._asked, event)})
+        told = event.usage or Usage(self._asked.input_estimate)
+        return _event("message_start", {"type": "message_start", "message": _message(self._asked, event, told)})
 
     def _begin(self, block: int, piece: _Piece) -> bytes:
         out = b"" if self._started else self._start(Started("", ""))
@@ -251,7 +256,7 @@ class Writer:
         if piece.kind == "tool":
             self._open_block(piece, out)
             if not piece.plain:
-                text = _object_text(piece)
+                text = _object_text("".join(piece.held), piece.custom)
                 out.append(self._head + codec.dumps(text) + _DELTA_END)
         elif piece.kind == "thinking":
             self._sign(piece, out)
@@ -281,33 +286,39 @@ def _signature(signature: str, encrypted: str, upstream: str) -> str:
     return reasoning.pack("", upstream, encrypted=encrypted) if encrypted else reasoning.mark(upstream)
 
 
-def _object_text(piece: _Piece) -> str:
-    """Return arguments that did not begin as an object, as one."""
-    held = "".join(piece.held)
-    if not piece.custom:
+def _object_text(held: str, custom: bool) -> str:
+    """Return arguments as an object, however they began."""
+    if not custom:
         try:
             value = codec.loads(held)
             if isinstance(value, str):  # encoded twice
                 held = value if isinstance(codec.loads(value or "null"), (dict, type(None))) else held
         except (ValueError, RecursionError):
             pass
-    return tools.object_arguments(ToolCall(piece.id, piece.name, held, piece.custom))
+    return tools.object_arguments(ToolCall("", "", held, custom))
 
 
 def _event(name: str, value: Mapping[str, Any]) -> bytes:
     return b"event: %b\ndata: %b\n\n" % (name.encode(), codec.dumps(value))
 
 
-def _message(asked: Asked, started: Started) -> dict[str, Any]:
+def _message(
+    asked: Asked,
+    started: Started,
+    told: Usage,
+    content: Sequence[Mapping[str, Any]] = (),
+    reason: Optional[str] = None,
+    sequence: Optional[str] = None,
+) -> dict[str, Any]:
     return {
         "id": f"msg_{asked.id}",
         "type": "message",
         "role": "assistant",
         "model": asked.conversation.model or started.model,
-        "content": [],
-        "stop_reason": None,
-        "stop_sequence": None,
-        "usage": _usage(started.usage or Usage(asked.input_estimate)),
+        "content": content,
+        "stop_reason": reason,
+        "stop_sequence": sequence,
+        "usage": _usage(told),
     }
 
 
@@ -323,78 +334,76 @@ def _usage(told: Usage) -> dict[str, Any]:
     return counts
 
 
+class _Said:
+    """A block of an answer that is not a stream."""
+
+    __slots__ = ("end", "start", "texts")
+
+    def __init__(self, start: Union[TextStart, ReasoningStart, RefusalStart, ToolStart]) -> None:
+        self.start = start
+        self.texts: list[str] = []
+        self.end = _NO_END
+
+
+_NO_END = BlockEnd(-1)
+
+
 def write_answer(events: Events, asked: Asked) -> bytes:
     """Return the body of an answer that is not a stream; that of an error when *events* hold Failed."""
-    answer = _Whole(asked)
+    started, stop = _NOT_STARTED, _NOT_STOPPED
+    blocks: dict[int, _Said] = {}
     for event in events:
-        if isinstance(event, Failed):
-            return codec.dumps(_error(event.error))
-        answer.take(event)
-    return codec.dumps(answer.body())
-
-
-class _Said(NamedTuple):
-    start: Event
-    texts: list[str]
-
-
-class _Whole:
-    """Puts the events of an answer together."""
-
-    def __init__(self, asked: Asked) -> None:
-        self._asked = asked
-        self._started = Started("", "")
-        self._said: dict[int, _Said] = {}
-        self._ends: dict[int, BlockEnd] = {}
-        self._stop: Optional[Stop] = None
-        self._taken: set[str] = set()
-
-    def take(self, event: Event) -> None:
-        if isinstance(event, Started):
-            self._started = event
-        elif isinstance(event, (TextStart, RefusalStart, ReasoningStart, ToolStart)):
-            self._said[event.block] = _Said(event, [])
-        elif isinstance(event, Delta):
-            if event.block in self._said:
-                self._said[event.block].texts.append(event.text)
+        if isinstance(event, Delta):
+            if event.block in blocks:
+                blocks[event.block].texts.append(event.text)
         elif isinstance(event, BlockEnd):
-            self._ends[event.block] = event
+            if event.block in blocks:
+                blocks[event.block].end = event
+        elif isinstance(event, Started):
+            started = event
         elif isinstance(event, Stop):
-            self._stop = event
+            stop = event
+        elif isinstance(event, Failed):
+            return codec.dumps(_error(event.error))
+        elif not isinstance(event, Ping):
+            blocks[event.block] = _Said(event)
+    taken: Optional[set[str]] = None
+    content: list[Mapping[str, Any]] = []
+    for said in blocks.values():
+        text = said.texts[0] if len(said.texts) == 1 else "".join(said.texts)
+        if isinstance(said.start, (TextStart, RefusalStart)):
+            if text:
+                content.append({"type": "text", "text": text})
+        elif isinstance(said.start, ReasoningStart):
+            content += _thought(text, said.end, asked.upstream)
+        else:
+            if taken is None:
+                taken = tools.taken_ids(asked.conversation)
+            content.append(_call(said.start, text, asked, taken))
+    told = stop.usage or started.usage
+    if told is None:
+        chars = sum(len(text) for said in blocks.values() for text in said.texts)
+        told = Usage(asked.input_estimate, max(1, chars // _CHARS_PER_TOKEN))
+    return codec.dumps(_message(asked, started, told, content, _REASONS[stop.reason], stop.sequence or None))
 
-    def body(self) -> dict[str, Any]:
-        self._taken = tools.taken_ids(self._asked.conversation)
-        stop = self._stop or Stop("end")
-        content = [block for number, said in self._said.items() if (block := self._block(number, said)) is not None]
-        chars = sum(len(text) for said in self._said.values() for text in said.texts)
-        told = stop.usage or self._started.usage or Usage(self._asked.input_estimate, max(1, chars // _CHARS_PER_TOKEN))
-        return {
-            **_message(self._asked, self._started),
-            "content": content,
-            "stop_reason": _REASONS[stop.reason],
-            "stop_sequence": stop.sequence or None,
-            "usage": _usage(told),
-        }
 
-    def _block(self, number: int, said: _Said) -> Optional[dict[str, Any]]:
-        text = "".join(said.texts)
-        end = self._ends.get(number) or BlockEnd(number)
-        if isinstance(said.start, ToolStart):
-            piece = _Piece("tool")
-            piece.held, piece.custom = [text], said.start.custom
-            piece.name = self._asked.names.back(said.start.name).name or said.start.name
-            id = tools.fit_id(said.start.id, self._asked.id, self._taken)
-            return {"type": "tool_use", "id": id, "name": piece.name, "input": codec.loads(_object_text(piece))}
-        if not isinstance(said.start, ReasoningStart):
-            return {"type": "text", "text": text} if text else None
-        upstream = self._asked.upstream
-        if not text and end.encrypted:
-            data = reasoning.pack("", upstream, encrypted=end.encrypted) if upstream else end.encrypted
-            return {"type": "redacted_thinking", "data": data}
-        if not text and not end.signature:
-            return None
-        signature = _signature(end.signature, end.encrypted, upstream)
-        return {"type": "thinking", "thinking": text, "signature": signature}
+_NOT_STARTED, _NOT_STOPPED = Started("", ""), Stop("end")
+
+
+def _call(start: ToolStart, text: str, asked: Asked, taken: set[str]) -> dict[str, Any]:
+    name = asked.names.back(start.name).name or start.name
+    id = tools.fit_id(start.id, asked.id, taken)
+    return {"type": "tool_use", "id": id, "name": name, "input": codec.loads(_object_text(text, start.custom))}
+
+
+def _thought(text: str, end: BlockEnd, upstream: str) -> list[dict[str, Any]]:
+    if not text and end.encrypted:
+        data = reasoning.pack("", upstream, encrypted=end.encrypted) if upstream else end.encrypted
+        return [{"type": "redacted_thinking", "data": data}]
+    if not text and not end.signature:
+        return []
+    signature = _signature(end.signature, end.encrypted, upstream)
+    return [{"type": "thinking", "thinking": text, "signature": signature}]
 
 
 _ERROR_TYPES: Mapping[ErrorKind, str] = {

@@ -10,8 +10,7 @@ import base64
 import binascii
 from typing import Any, Iterable, Mapping, Optional, Sequence, Union
 
-from ccsetup.relay.wire import history, tools
-from ccsetup.relay.wire.chat_request import encoded
+from ccsetup.relay.wire import codec, history, tools
 from ccsetup.relay.wire.messages import (
     Conversation,
     Dialect,
@@ -24,6 +23,7 @@ from ccsetup.relay.wire.messages import (
     Names,
     Part,
     Reasoning,
+    Role,
     Text,
     Thinking,
     Tool,
@@ -68,7 +68,8 @@ def write_request(conversation: Conversation, dialect: Dialect, names: Names) ->
     """Return the body of a request, and what it could not carry.  BadRequest when it is nested too deeply."""
     writing = _Writing(dialect, names)
     body: dict[str, Any] = {"model": conversation.model, "messages": writing.messages(conversation)}
-    writing.tools(conversation, body)
+    if conversation.tools:
+        writing.tools(conversation, body)
     writing.limits(conversation, body)
     if conversation.stream:
         body["stream"] = True
@@ -77,10 +78,12 @@ def write_request(conversation: Conversation, dialect: Dialect, names: Names) ->
     writing.format(conversation, body)
     writing.thinking(conversation, body)
     writing.rest(conversation, body)
-    return encoded(body), writing.losses
+    return codec.written(body), writing.losses
 
 
 class _Writing:
+    __slots__ = ("_cache_lost", "dialect", "losses", "names")
+
     def __init__(self, dialect: Dialect, names: Names) -> None:
         self.dialect = dialect
         self.names = names
@@ -90,9 +93,9 @@ class _Writing:
     def lose(self, path: str, code: str) -> None:
         self.losses.append(Loss(path, code))
 
-    def _mark(self, cache: bool, path: str) -> None:
+    def _unmark(self, path: str) -> None:
         """Note that a cache mark is dropped, once for the request: Claude Code sets several in each."""
-        if cache and not self._cache_lost:
+        if not self._cache_lost:
             self._cache_lost = True
             self.lose(path, "cache_control")
 
@@ -100,13 +103,12 @@ class _Writing:
 
     def messages(self, conversation: Conversation) -> list[dict[str, Any]]:
         out: list[dict[str, Any]] = []
-        system = list(conversation.system)
+        system = conversation.system
         if conversation.format is not None and not self.dialect.structured:
-            system.append(Text(_words(conversation.format)))
+            system += (Text(_words(conversation.format)),)
             self.lose("response_format", "format_in_words")
-        self._mark(any(text.cache for text in system), "system")
-        if system:
-            out.append({"role": "system", "content": self._plain(system)})
+        if system and (content := self._content(system, "system")):
+            out.append({"role": "system", "content": self._shape(content)})
         given: Sequence[Message] = conversation.messages
         if not self.dialect.system_between:
             given, lost = history.folded(given)
@@ -118,9 +120,17 @@ class _Writing:
         moved: list[dict[str, Any]] = []
         for index, message in enumerate(given):
             path = f"messages[{index}]"
-            if message.role == "user":
+            parts = message.parts
+            only = parts[0] if len(parts) == 1 else None
+            if type(only) is Text and not moved:
+                text, cache = only
+                if cache:
+                    self._unmark(path)
+                if text:
+                    out.append({"role": self._role(message.role), "content": text})
+            elif message.role == "user":
                 moved += self._results(message, path, out)
-                content = moved + self._content([p for p in message.parts if not isinstance(p, ToolResult)], path)
+                content = moved + self._content(parts, path)
                 following = given[index + 1] if index + 1 < len(given) else None
                 if moved and following is not None and following.role == "user" and len(content) == len(moved):
                     continue
@@ -132,15 +142,13 @@ class _Writing:
                 if said is not None:
                     out.append(said)
             else:
-                texts = [part for part in message.parts if isinstance(part, Text) and part.text]
-                self._mark(any(text.cache for text in texts), path)
-                if texts:
-                    role = message.role if self.dialect.developer else "system"
-                    out.append({"role": role, "content": self._plain(texts)})
+                content = self._content([part for part in parts if isinstance(part, Text)], path)
+                if content:
+                    out.append({"role": self._role(message.role), "content": self._shape(content)})
         return out
 
-    def _plain(self, texts: Sequence[Text]) -> Union[str, list[dict[str, Any]]]:
-        return self._shape([{"type": "text", "text": text.text} for text in texts])
+    def _role(self, role: Role) -> Role:
+        return "system" if role == "developer" and not self.dialect.developer else role
 
     def _shape(self, content: list[dict[str, Any]]) -> Union[str, list[dict[str, Any]]]:
         """Return one text where that says it all: many providers refuse a list, or read only its first part."""
@@ -153,8 +161,9 @@ class _Writing:
     def _content(self, parts: Iterable[Part], path: str) -> list[dict[str, Any]]:
         content: list[dict[str, Any]] = []
         for part in parts:
-            if isinstance(part, Text):
-                self._mark(part.cache, path)
+            if type(part) is Text:
+                if part.cache:
+                    self._unmark(path)
                 if part.text:
                     content.append({"type": "text", "text": part.text})
             elif isinstance(part, Image):
@@ -167,8 +176,7 @@ class _Writing:
         if not self.dialect.images:
             self.lose(path, "image")
             return {"type": "text", "text": "[image: not sent, the model takes no images]"}
-        url = image.url or f"data:{image.media_type or 'image/png'};base64,{image.data}"
-        inside = {"url": url}
+        inside = {"url": image.link}
         if image.detail:
             inside["detail"] = image.detail
         return {"type": "image_url", "image_url": inside}
@@ -194,10 +202,14 @@ class _Writing:
         """Append the tool messages; return the images of the results, for the user message after them."""
         moved: list[dict[str, Any]] = []
         for result in message.parts:
-            if not isinstance(result, ToolResult):
+            if type(result) is not ToolResult:
                 continue
-            self._mark(result.cache, path)
+            if result.cache:
+                self._unmark(path)
             content = self._content(result.content, path)
+            if len(content) == 1 and content[0]["type"] == "text" and not result.is_error:
+                out.append({"role": "tool", "tool_call_id": result.call_id, "content": content[0]["text"]})
+                continue
             texts = [part for part in content if part["type"] == "text"]
             images = [part for part in content if part["type"] != "text"]
             if images:
@@ -220,10 +232,15 @@ class _Writing:
         calls: list[dict[str, Any]] = []
         thoughts: list[Reasoning] = []
         for part in message.parts:
-            if isinstance(part, ToolCall):
+            if type(part) is ToolCall:
                 calls.append(self._call(part))
-            elif isinstance(part, Reasoning):
+            elif type(part) is Reasoning:
                 thoughts.append(part)
+            elif type(part) is Text:
+                if part.cache:
+                    self._unmark(path)
+                if part.text:
+                    texts.append({"type": "text", "text": part.text})
             else:
                 texts += (p for p in self._content((part,), path) if p["type"] == "text")
         if not texts and not calls:
@@ -276,7 +293,8 @@ class _Writing:
         flat: set[str] = set()
         for index, tool in enumerate(conversation.tools):
             path = f"tools[{index}]"
-            self._mark(tool.cache, path)
+            if tool.cache:
+                self._unmark(path)
             if tool.kind == "hosted":
                 if tool.raw.get("type") in self.dialect.hosted:
                     offered.append(dict(tool.raw))
@@ -341,11 +359,12 @@ class _Writing:
             body["top_p"] = conversation.top_p
         if conversation.top_k is not None:
             self.lose("top_k", "top_k")
-        stops = [stop for stop in conversation.stop if stop]
-        if len(stops) > _MAX_STOPS:
-            self.lose("stop", "stop")
-        if stops:
-            body["stop"] = stops[:_MAX_STOPS]
+        if conversation.stop:
+            stops = [stop for stop in conversation.stop if stop]
+            if len(stops) > _MAX_STOPS:
+                self.lose("stop", "stop")
+            if stops:
+                body["stop"] = stops[:_MAX_STOPS]
 
     def format(self, conversation: Conversation, body: dict[str, Any]) -> None:
         format = conversation.format
@@ -405,15 +424,12 @@ class _Writing:
 
     def rest(self, conversation: Conversation, body: dict[str, Any]) -> None:
         official = self.dialect.official
-        for name, value, code in (
-            ("verbosity", conversation.verbosity, "verbosity"),
-            ("service_tier", conversation.service_tier, "service_tier"),
-            ("prompt_cache_key", conversation.cache_key, "cache_key"),
-        ):
-            if value and official:
-                body[name] = value
-            elif value:
-                self.lose(name, code)
+        if conversation.verbosity:
+            self._official("verbosity", conversation.verbosity, "verbosity", body)
+        if conversation.service_tier:
+            self._official("service_tier", conversation.service_tier, "service_tier", body)
+        if conversation.cache_key:
+            self._official("prompt_cache_key", conversation.cache_key, "cache_key", body)
         if conversation.user:
             if official and len(conversation.user) <= 64:
                 body["safety_identifier"] = conversation.user
@@ -421,6 +437,12 @@ class _Writing:
                 self.lose("user", "user")
         if conversation.logprobs is not None:
             self.lose("logprobs", "logprobs")
+
+    def _official(self, name: str, value: str, code: str, body: dict[str, Any]) -> None:
+        if self.dialect.official:
+            body[name] = value
+        else:
+            self.lose(name, code)
 
 
 _OPENAI_EFFORTS = {"max": "xhigh"}
@@ -433,13 +455,11 @@ def _effort_of(thinking: Optional[Thinking], dialect: Dialect) -> str:
         return ""
     if thinking.mode == "disabled":
         return "none" if dialect.official else "low"
-    if thinking.budget is None:
-        return ""
-    return "low" if thinking.budget <= 4096 else "medium" if thinking.budget <= 16384 else "high"
+    return thinking.effort
 
 
 def _schema(format: Format) -> str:
-    return encoded(dict(format.schema), "response_format").decode()
+    return codec.written(format.schema, "response_format").decode()
 
 
 def _words(format: Format) -> str:
@@ -451,9 +471,9 @@ def _words(format: Format) -> str:
 
 def _parameters(schema: Mapping[str, Any]) -> dict[str, Any]:
     """Return *schema* as all providers take it: an object with properties, without the name of the dialect."""
-    found = {key: value for key, value in schema.items() if key != "$schema"}
-    if found.get("type") != "object":
-        found = {"type": "object", **{key: value for key, value in found.items() if key != "type"}}
+    found = dict(schema)
+    found.pop("$schema", None)
+    found["type"] = "object"
     found.setdefault("properties", {})
     return found
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any, Mapping, Optional
 
 from ccsetup.relay.wire import tools, usage
+from ccsetup.relay.wire.alike import Alike
 from ccsetup.relay.wire.chat_request import Detail, thoughts
-from ccsetup.relay.wire.codec import dumps, loads
+from ccsetup.relay.wire.codec import loads, written_or_nothing
 from ccsetup.relay.wire.errors import error_in, from_value, status_of
 from ccsetup.relay.wire.messages import (
     BlockEnd,
@@ -117,11 +118,18 @@ class Reader:
     text of a block is held back until there is text.  ``length`` stays what it is when it cut a call's arguments.
     """
 
+    __slots__ = (
+        "_alike", "_block", "_blocks", "_by_id", "_by_index", "_calls", "_encrypted", "_finish", "_kind", "_live",
+        "_over", "_refused", "_sequence", "_signature", "_space", "_space_kind", "_started", "_thought", "_usage",
+        "_usage_alone",
+    )  # fmt: skip
+
     def __init__(self) -> None:
         self._kind = _NOTHING
         self._block = -1
         """The open block of text, reasoning or refusal."""
         self._blocks = 0
+        self._alike: Optional[Alike] = None
         self._space = ""
         """White space that waits for text of the same kind."""
         self._space_kind = _NOTHING
@@ -140,6 +148,9 @@ class Reader:
     def feed(self, event: str, data: bytes) -> list[Event]:
         if self._over:
             return []
+        alike = self._alike
+        if alike is not None and self._kind == _SAYING and (text := alike.text(data)):
+            return [Delta(self._block, text)]
         try:
             chunk = loads(data)
         except (ValueError, RecursionError):
@@ -160,6 +171,9 @@ class Reader:
                     and not chunk.get("usage")
                     and "error" not in chunk
                 ):
+                    if alike is None:
+                        alike = self._alike = Alike()
+                    alike.show(data, b'"content":', text)
                     return [Delta(self._block, text)]
             except (KeyError, IndexError, TypeError, AttributeError):
                 pass
@@ -180,16 +194,18 @@ class Reader:
         if not isinstance(choice, dict) or not isinstance(message, dict):
             error = error_in(answer) or WireError("server", "The upstream's answer holds no message.", 502)
             return self._fail([], error)
+        if answer.get("error"):
+            failed = error_in(answer)
+            if failed is not None:
+                return self._fail([], failed)
         calls = message.get("tool_calls")
-        if isinstance(calls, list):
+        if calls and isinstance(calls, list):
             calls = [{**call, "index": index} for index, call in enumerate(calls) if isinstance(call, dict)]
-        choice = {
-            **choice,
-            "index": 0,
-            "delta": {**message, "tool_calls": calls},
-            "finish_reason": choice.get("finish_reason") or "stop",
-        }
-        out = self._chunk("", {**answer, "choices": [choice]})
+            message = {**message, "tool_calls": calls}
+        if not choice.get("finish_reason"):
+            choice = {**choice, "finish_reason": "stop"}
+        out: list[Event] = []
+        self._choice(choice, message, answer, self._told(answer), out)
         return out + self.end()
 
     def _no_json(self, event: str, data: bytes) -> list[Event]:
@@ -215,33 +231,40 @@ class Reader:
             error = error_in(chunk)
             if error is not None:
                 return self._fail(out, error)
-        told = usage.read(chunk.get("usage"))
-        if told is None and isinstance(chunk.get("x_groq"), dict):
-            told = usage.read(chunk["x_groq"].get("usage"))
-        self._usage = told or self._usage
+        told = self._told(chunk)
         if not isinstance(choices, list) or not choices:
-            if told is not None:
+            if told:
                 self._usage_alone = True
                 if self._finish:
                     return self._stop(out)
             return out
         for choice in choices:
             if isinstance(choice, dict) and choice.get("index") in (0, None):
-                self._choice(choice, chunk, told is not None, out)
+                delta = choice.get("delta")
+                if not isinstance(delta, dict) and not self._blocks:
+                    delta = choice.get("message")  # later it repeats everything: MiniMax's last chunk
+                self._choice(choice, delta, chunk, told, out)
                 if self._over:
                     break
         return out
 
-    def _choice(self, choice: Mapping[str, Any], chunk: Mapping[str, Any], told: bool, out: list[Event]) -> None:
+    def _told(self, chunk: Mapping[str, Any]) -> bool:
+        """Whether *chunk* tells the usage."""
+        told = usage.read(chunk.get("usage"))
+        if told is None and isinstance(chunk.get("x_groq"), dict):
+            told = usage.read(chunk["x_groq"].get("usage"))
+        self._usage = told or self._usage
+        return told is not None
+
+    def _choice(
+        self, choice: Mapping[str, Any], delta: Any, chunk: Mapping[str, Any], told: bool, out: list[Event]
+    ) -> None:
         if not told and choice.get("usage"):  # Kimi
             self._usage = usage.read(choice["usage"]) or self._usage
         if not self._started:
             self._started = True
             id, model = chunk.get("id"), chunk.get("model")
             out.append(Started(id if isinstance(id, str) else "", model if isinstance(model, str) else ""))
-        delta = choice.get("delta")
-        if not isinstance(delta, dict) and not self._blocks:
-            delta = choice.get("message")  # later it repeats everything: MiniMax's last chunk
         if isinstance(delta, dict):
             self._delta(delta, out)
             if self._over:
@@ -262,13 +285,16 @@ class Reader:
                 self._sequence = met
 
     def _delta(self, delta: Mapping[str, Any], out: list[Event]) -> None:
+        content = delta.get("content")
+        if isinstance(content, str) and (len(delta) == 1 or (len(delta) == 2 and "role" in delta)):
+            self._say(_SAYING, content, out)
+            return
         thought = delta.get("reasoning_content") or delta.get("reasoning")
         if thought and isinstance(thought, str):
             self._say(_REASONING, thought, out)
         details = delta.get("reasoning_details")
         if details and isinstance(details, list):
             self._details(details, not (thought and isinstance(thought, str)), out)
-        content = delta.get("content")
         if content:
             if isinstance(content, str):
                 self._say(_SAYING, content, out)
@@ -340,7 +366,8 @@ class Reader:
     def _open(self, out: list[Event]) -> None:
         """Make room for a new block: end the open one and the calls that are complete."""
         self._space = ""
-        self._close(out)
+        if self._kind:
+            self._close(out)
         if self._live:
             self._start(out)
             for call in self._live:
@@ -373,7 +400,7 @@ class Reader:
             if arguments is None:
                 arguments = ""
             elif not isinstance(arguments, str):
-                arguments = dumps(arguments).decode()
+                arguments = written_or_nothing(arguments)
             if not (id or name or arguments):
                 continue
             index = item.get("index")
@@ -449,17 +476,9 @@ class Reader:
     def _stop(self, out: list[Event]) -> list[Event]:
         self._over = True
         self._close(out)
-        for call in self._live:
-            if call.block < 0 and (call.name or call.first):
-                self._begin(out, call)
-        out += [BlockEnd(call.block) for call in self._live if call.block >= 0]
         reason = _REASONS.get(self._finish, "end")
-        made = [call for call in self._calls if call.block >= 0]
-        if made:
-            last = made[-1]
-            cut = bool(last.first) and not last.done and not last.custom
-            if not cut or reason not in ("length", "refusal", "context"):
-                reason = "tools"
+        if self._calls:
+            reason = self._stop_calls(reason, out)
         elif reason == "tools":
             reason = "end"
         if reason == "end" and self._refused:
@@ -468,6 +487,18 @@ class Reader:
             reason = "sequence"
         out.append(Stop(reason, self._usage, self._sequence if reason == "sequence" else ""))
         return out
+
+    def _stop_calls(self, reason: StopReason, out: list[Event]) -> StopReason:
+        for call in self._live:
+            if call.block < 0 and (call.name or call.first):
+                self._begin(out, call)
+        out += [BlockEnd(call.block) for call in self._live if call.block >= 0]
+        made = [call for call in self._calls if call.block >= 0]
+        if not made:
+            return "end" if reason == "tools" else reason
+        last = made[-1]
+        cut = bool(last.first) and not last.done and not last.custom
+        return reason if cut and reason in ("length", "refusal", "context") else "tools"
 
 
 _identity = id
@@ -482,7 +513,26 @@ def read_answer(body: bytes) -> list[Event]:
         if body.lstrip()[:5] in (b"data:", b"event"):
             return _read_stream(body)
         return [Failed(WireError("server", "The upstream's answer is not JSON.", 502))]
-    return Reader().whole(value)
+    return _plain(value) or Reader().whole(value)
+
+
+def _plain(answer: Any) -> list[Event]:
+    """Return the events of an answer that is one text and nothing else, as most are; [] for any other."""
+    try:
+        (choice,) = answer["choices"]
+        message, id, model = choice["message"], answer["id"], answer["model"]
+        text = message["content"]
+        if not (type(text) is type(id) is type(model) is str) or choice["finish_reason"] != "stop" or not text.strip():
+            return []
+        for name, value in message.items():
+            if value and name != "content" and name != "role":
+                return []
+        if choice.get("stop_reason") or choice.get("error") or choice.get("usage") or answer.get("error"):
+            return []
+        told = usage.read(answer["usage"])
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return []
+    return [Started(id, model), TextStart(0), Delta(0, text), BlockEnd(0), Stop("end", told)] if told else []
 
 
 def _read_stream(body: bytes) -> list[Event]:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any, Iterable, Literal, Mapping, NamedTuple, Optional, Union
 
-from ccsetup.relay.wire import codec
-from ccsetup.relay.wire.codec import dumps
+from ccsetup.relay.wire import codec, members
 from ccsetup.relay.wire.messages import (
     BadRequest,
     Conversation,
@@ -34,106 +32,82 @@ LOSSES: Mapping[str, str] = {
     "content_part": "A content part of an unknown type is dropped.",
 }
 
-_MEMBERS = frozenset(
-    """model messages tools functions tool_choice function_call parallel_tool_calls max_tokens max_completion_tokens
-    temperature top_p top_k stop stream stream_options thinking enable_thinking thinking_budget reasoning
-    reasoning_effort verbosity response_format service_tier user safety_identifier prompt_cache_key n logprobs
-    top_logprobs""".split()  # noqa: SIM905 - one per line says no more
-)
+_MAIN = frozenset({"model", "messages", "tools", "functions", "stream"})
+_NO_TEXT = Text("")
 
 
 def read_request(body: Union[bytes, Mapping[str, Any]]) -> Conversation:
     """Return the conversation of a Chat Completions request.  BadRequest when it is none."""
     request = codec.request(body)
-    losses: Losses = [Loss(name, "unknown_member") for name in request if name not in _MEMBERS]
-    model = request.get("model")
-    if not isinstance(model, str) or not model:
-        raise BadRequest("model has to be a text.", "model")
+    losses: Losses = []
+    options: dict[str, Any] = {"include_usage": False}
+    for name, value in request.items():
+        if name not in _MAIN and value is not None:
+            _option(name, request, options, losses)
+    model = members.filled(request, "model")
     given = request.get("messages")
     if not isinstance(given, list) or not given:
-        raise BadRequest("messages has to be a list that is not empty.", "messages")
+        raise members.wrong("messages", "a list that is not empty")
     system, messages = _Messages(losses).read(given)
-    if _number(request, "n") not in (None, 1):
-        losses.append(Loss("n", "choices"))
-    if request.get("logprobs") or request.get("top_logprobs"):
-        losses.append(Loss("logprobs", "logprobs"))
-    options = request.get("stream_options")
     return Conversation(
         model,
         system,
         messages,
-        tools=_tools(request),
-        tool_choice=_tool_choice(request),
-        parallel=_flag(request, "parallel_tool_calls"),
-        max_tokens=_integer(request, "max_completion_tokens") or _integer(request, "max_tokens"),
-        temperature=_number(request, "temperature"),
-        top_p=_number(request, "top_p"),
-        top_k=_integer(request, "top_k"),
-        stop=_stops(request),
-        stream=_flag(request, "stream") or False,
-        include_usage=isinstance(options, dict) and options.get("include_usage") is True,
-        thinking=_thinking(request),
-        effort=_effort(request),
-        verbosity=_text(request, "verbosity"),
-        format=_format(request),
-        service_tier=_text(request, "service_tier"),
-        user=_text(request, "safety_identifier") or _text(request, "user"),
-        cache_key=_text(request, "prompt_cache_key"),
+        _tools(request) if "tools" in request or "functions" in request else (),
+        stream=members.flag(request, "stream") or False,
         losses=tuple(losses),
+        **options,
     )
 
 
-def _object(value: Any, param: str) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise BadRequest(f"{param or 'The body'} has to be an object.", param)
-    return value
+def _option(name: str, request: Mapping[str, Any], options: dict[str, Any], losses: Losses) -> None:
+    """Read a member that is not one of _MAIN into *options*: members of the Conversation."""
+    value = request[name]
+    match name:
+        case "max_tokens" | "max_completion_tokens":
+            newer = members.integer(request, "max_completion_tokens")
+            options["max_tokens"] = newer or members.integer(request, "max_tokens")
+        case "temperature" | "top_p":
+            options[name] = members.number(request, name)
+        case "top_k":
+            options[name] = members.integer(request, name)
+        case "stop":
+            options[name] = _stops(value)
+        case "tool_choice" | "function_call":
+            options["tool_choice"] = _tool_choice(request)
+        case "parallel_tool_calls":
+            options["parallel"] = members.flag(request, name)
+        case "stream_options":
+            options["include_usage"] = isinstance(value, dict) and value.get("include_usage") is True
+        case "thinking" | "enable_thinking" | "thinking_budget":
+            options["thinking"] = _thinking(request)
+        case "reasoning":
+            options["thinking"], options["effort"] = _thinking(request), _effort(request)
+        case "reasoning_effort":
+            options["effort"] = _effort(request)
+        case "response_format":
+            options["format"] = _format(request)
+        case "verbosity" | "service_tier":
+            options[name] = members.text(request, name)
+        case "user" | "safety_identifier":
+            options["user"] = members.text(request, "safety_identifier") or members.text(request, "user")
+        case "prompt_cache_key":
+            options["cache_key"] = members.text(request, name)
+        case "n":
+            if members.integer(request, name) != 1:
+                losses.append(Loss(name, "choices"))
+        case "logprobs" | "top_logprobs":
+            told = Loss("logprobs", "logprobs")
+            if value and told not in losses:
+                losses.append(told)
+        case _:
+            losses.append(Loss(name, "unknown_member"))
 
 
-def _list(value: Any, param: str) -> list[Any]:
-    if not isinstance(value, list):
-        raise BadRequest(f"{param} has to be a list.", param)
-    return value
-
-
-def _text(holder: Mapping[str, Any], name: str, param: str = "") -> str:
-    value = holder.get(name)
-    if value is None:
-        return ""
-    if not isinstance(value, str):
-        raise BadRequest(f"{param}{name} has to be a text.", f"{param}{name}")
-    return value
-
-
-def _number(holder: Mapping[str, Any], name: str) -> Optional[float]:
-    value = holder.get(name)
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise BadRequest(f"{name} has to be a number.", name)
-    return value
-
-
-def _integer(holder: Mapping[str, Any], name: str) -> Optional[int]:
-    value = _number(holder, name)
-    if value is not None and (value < 0 or value != value // 1 or value > 1 << 53):
-        raise BadRequest(f"{name} has to be a whole number.", name)
-    return None if value is None else int(value)
-
-
-def _flag(holder: Mapping[str, Any], name: str) -> Optional[bool]:
-    value = holder.get(name)
-    if value is not None and not isinstance(value, bool):
-        raise BadRequest(f"{name} has to be true or false.", name)
-    return value
-
-
-def _stops(request: Mapping[str, Any]) -> tuple[str, ...]:
-    value = request.get("stop")
-    if value is None:
-        return ()
-    stops = [value] if isinstance(value, str) else _list(value, "stop")
+def _stops(value: Any) -> tuple[str, ...]:
+    stops = value if isinstance(value, list) else [value]
     if not all(isinstance(stop, str) for stop in stops):
-        raise BadRequest("stop has to be a text or a list of texts.", "stop")
+        raise members.wrong("stop", "a text or a list of texts")
     return tuple(stops)
 
 
@@ -150,7 +124,7 @@ class _Messages:
         results: list[ToolResult] = []
         for index, value in enumerate(given):
             param = f"messages[{index}]"
-            message = _object(value, param)
+            message = members.entry(value, param)
             role = message.get("role")
             if role in ("tool", "function"):
                 results.append(self._result(message, param))
@@ -161,7 +135,7 @@ class _Messages:
             if role == "assistant":
                 messages.append(Message("assistant", self._said(message, param)))
             elif role == "user":
-                messages.append(Message("user", self._content(message.get("content"), f"{param}.content")))
+                messages.append(Message("user", self._content(message, param)))
             elif role in ("system", "developer"):
                 texts = self._texts(message, param)
                 if messages:
@@ -175,28 +149,27 @@ class _Messages:
         return tuple(system), tuple(messages)
 
     def _texts(self, message: Mapping[str, Any], param: str) -> tuple[Text, ...]:
-        return tuple(p for p in self._content(message.get("content"), f"{param}.content") if isinstance(p, Text))
+        return tuple(p for p in self._content(message, param) if isinstance(p, Text))
 
-    def _content(self, content: Any, param: str) -> tuple[Union[Text, Image, File], ...]:
-        if content is None:
-            return ()
+    def _content(self, message: Mapping[str, Any], param: str) -> tuple[Union[Text, Image, File], ...]:
+        content = message.get("content")
         if isinstance(content, str):
             return (Text(content),)
         parts: list[Union[Text, Image, File]] = []
-        for index, value in enumerate(_list(content, param)):
-            path = f"{param}[{index}]"
+        for index, value in enumerate(members.items(message, "content", param)):
+            path = f"{param}.content[{index}]"
             if isinstance(value, str):
                 parts.append(Text(value))
                 continue
-            part = _object(value, path)
+            part = members.entry(value, path)
             kind = part.get("type")
             if kind in ("text", "input_text", "output_text", "refusal"):
-                text = _text(part, "refusal" if kind == "refusal" else "text", f"{path}.")
+                text = members.text(part, "refusal" if kind == "refusal" else "text", path)
                 parts.append(Text(text, cache=isinstance(part.get("cache_control"), dict)))
             elif kind == "image_url":
-                parts.append(_image(part.get("image_url"), path))
+                parts.append(_image(part, path))
             elif kind == "file":
-                parts.append(_file(_object(part.get("file"), f"{path}.file"), path))
+                parts.append(_file(members.mapping(part, "file", path), f"{path}.file"))
             elif kind == "input_audio":
                 self._losses.append(Loss(path, "audio"))
                 parts.append(Text("[audio: not sent]"))
@@ -208,27 +181,25 @@ class _Messages:
 
     def _said(self, message: Mapping[str, Any], param: str) -> tuple[Part, ...]:
         parts: list[Part] = [*_replayed(message)]
-        parts += (p for p in self._content(message.get("content"), f"{param}.content") if p != Text(""))
-        refusal = _text(message, "refusal", f"{param}.")
+        parts += (p for p in self._content(message, param) if p != _NO_TEXT)
+        refusal = members.text(message, "refusal", param)
         if refusal:
             parts.append(Text(refusal))
-        calls = message.get("tool_calls")
-        for index, value in enumerate(_list(calls, f"{param}.tool_calls") if calls is not None else ()):
+        for index, value in enumerate(members.items(message, "tool_calls", param)):
             path = f"{param}.tool_calls[{index}]"
-            parts.append(_call(_object(value, path), path))
+            parts.append(_call(members.entry(value, path), path))
         legacy = message.get("function_call")
         if legacy is not None:
             self._functions += 1
-            path = f"{param}.function_call"
-            call = _call({"id": f"call_function_{self._functions}", "function": _object(legacy, path)}, path)
-            parts.append(call)
+            call = {"id": f"call_function_{self._functions}", "function": legacy}
+            parts.append(_call(call, f"{param}.function_call"))
         return tuple(parts)
 
     def _result(self, message: Mapping[str, Any], param: str) -> ToolResult:
-        id = _text(message, "tool_call_id", f"{param}.")
+        id = members.text(message, "tool_call_id", param)
         if not id and message.get("role") == "function":
             id = f"call_function_{self._functions}"
-        return ToolResult(id, self._content(message.get("content"), f"{param}.content"))
+        return ToolResult(id, self._content(message, param))
 
 
 def _replayed(message: Mapping[str, Any]) -> Iterable[Reasoning]:
@@ -272,100 +243,75 @@ class Detail(NamedTuple):
         return cls(text, signature if isinstance(signature, str) else "", data if isinstance(data, str) else "")
 
 
-_DATA_URI = re.compile(r"data:([\w.+/-]*)(?:;[\w=.\"-]+)*?;base64,", re.IGNORECASE | re.ASCII)
-
-
-def _data_uri(url: str) -> Optional[tuple[str, str]]:
-    """Return media type and base64 text of a data URI."""
-    begin = _DATA_URI.match(url)
-    return None if begin is None else (begin[1].lower(), url[begin.end() :])
-
-
-def _image(value: Any, param: str) -> Image:
-    holder: Mapping[str, Any] = {"url": value} if isinstance(value, str) else _object(value, f"{param}.image_url")
-    url = _text(holder, "url", f"{param}.image_url.")
-    if not url:
-        raise BadRequest(f"{param}.image_url.url is missing.", f"{param}.image_url.url")
-    detail = _text(holder, "detail", f"{param}.image_url.")
-    data = _data_uri(url)
+def _image(part: Mapping[str, Any], path: str) -> Image:
+    path += ".image_url"
+    value = part.get("image_url")
+    holder = {"url": value} if isinstance(value, str) else members.entry(value, path)
+    url = members.filled(holder, "url", path)
+    detail = members.text(holder, "detail", path)
+    data = members.data_url(url)
     return Image("", url=url, detail=detail) if data is None else Image(data[0] or "image/png", data[1], detail=detail)
 
 
-def _file(value: Mapping[str, Any], param: str) -> File:
-    name = _text(value, "filename", f"{param}.file.")
-    data = _text(value, "file_data", f"{param}.file.")
-    id = _text(value, "file_id", f"{param}.file.")
+def _file(value: Mapping[str, Any], path: str) -> File:
+    name = members.text(value, "filename", path)
+    data = members.text(value, "file_data", path)
+    id = members.text(value, "file_id", path)
     if data:
-        found = _data_uri(data)
+        found = members.data_url(data)
         if found is not None:
             return File(found[0] or "application/pdf", data=found[1], name=name)
         if data.startswith(("http://", "https://")):
             return File("application/pdf", url=data, name=name)
         return File("application/pdf", data=data, name=name)
     if not id:
-        raise BadRequest(f"{param}.file has neither file_data nor file_id.", f"{param}.file")
+        raise BadRequest(f"{path} has neither file_data nor file_id.", path)
     return File("", id=id, name=name)
 
 
-def _call(value: Mapping[str, Any], param: str) -> ToolCall:
+def _call(value: Mapping[str, Any], path: str) -> ToolCall:
     custom = value.get("type") == "custom" or ("custom" in value and "function" not in value)
     member = "custom" if custom else "function"
-    inside = _object(value.get(member), f"{param}.{member}")
-    name = _text(inside, "name", f"{param}.{member}.")
-    if not name:
-        raise BadRequest(f"{param}.{member}.name is missing.", f"{param}.{member}.name")
+    inside = members.mapping(value, member, path)
+    name = members.filled(inside, "name", f"{path}.{member}")
     arguments = inside.get("input" if custom else "arguments")
     if arguments is None:
         arguments = ""
     elif not isinstance(arguments, str):
-        arguments = _json(arguments, param)
-    return ToolCall(_text(value, "id", f"{param}."), name, arguments, custom=custom)
-
-
-def _json(value: Any, param: str) -> str:
-    return encoded(value, param).decode()
-
-
-def encoded(value: Any, param: str = "") -> bytes:
-    try:
-        return dumps(value)
-    except (TypeError, ValueError, RecursionError) as error:  # orjson: deeper than 254
-        raise BadRequest("The request is nested too deeply.", param) from error
+        arguments = codec.written(arguments, path).decode()
+    return ToolCall(members.text(value, "id", path), name, arguments, custom=custom)
 
 
 def _tools(request: Mapping[str, Any]) -> tuple[Tool, ...]:
     found: list[Tool] = []
     for member in ("tools", "functions"):
-        given = request.get(member)
-        for index, value in enumerate(_list(given, member) if given is not None else ()):
-            param = f"{member}[{index}]"
-            tool = _object(value, param)
-            found.append(_tool({"type": "function", "function": tool} if member == "functions" else tool, param))
+        for index, value in enumerate(members.items(request, member)):
+            path = f"{member}[{index}]"
+            tool = members.entry(value, path)
+            found.append(_tool({"type": "function", "function": tool} if member == "functions" else tool, path))
     return tuple(found)
 
 
-def _tool(tool: Mapping[str, Any], param: str) -> Tool:
+def _tool(tool: Mapping[str, Any], path: str) -> Tool:
     kind = tool.get("type") or "function"
     cache = isinstance(tool.get("cache_control"), dict)
     if kind not in ("function", "custom"):
-        return Tool(_text(tool, "name", f"{param}.") or str(kind), kind="hosted", raw=tool, cache=cache)
-    inside = _object(tool.get(kind), f"{param}.{kind}")
-    name = _text(inside, "name", f"{param}.{kind}.")
-    if not name:
-        raise BadRequest(f"{param}.{kind}.name is missing.", f"{param}.{kind}.name")
-    description = _text(inside, "description", f"{param}.{kind}.")
+        return Tool(members.text(tool, "name", path) or str(kind), kind="hosted", raw=tool, cache=cache)
+    path = f"{path}.{kind}"
+    inside = members.entry(tool.get(kind), path)
+    name = members.filled(inside, "name", path)
+    description = members.text(inside, "description", path)
     if kind == "custom":
         given = inside.get("format")
         format = given if isinstance(given, dict) else {}
         if isinstance(format.get("grammar"), dict):
             format = {"type": "grammar", **format["grammar"]}
         return Tool(name, description, kind="custom", format=format, cache=cache)
-    schema = inside.get("parameters")
     strict = inside.get("strict")
     return Tool(
         name,
         description,
-        {} if schema is None else _object(schema, f"{param}.function.parameters"),
+        members.mapping(inside, "parameters", path),
         strict=strict if isinstance(strict, bool) else None,
         cache=cache,
     )
@@ -391,20 +337,21 @@ def _tool_choice(request: Mapping[str, Any]) -> Optional[ToolChoice]:
         if mode is None:
             raise BadRequest("tool_choice is not known.", "tool_choice")
         return ToolChoice(mode)
-    choice = _object(given, "tool_choice")
+    choice = members.entry(given, "tool_choice")
     if choice.get("type") == "allowed_tools":
         allowed = choice.get("allowed_tools")
         return ToolChoice("required" if isinstance(allowed, dict) and allowed.get("mode") == "required" else "auto")
     inside = choice.get("function") or choice.get("custom")
-    name = _text(_object(inside, "tool_choice.function"), "name", "tool_choice.function.")
-    return ToolChoice("tool", name)
+    return ToolChoice(
+        "tool", members.text(members.entry(inside, "tool_choice.function"), "name", "tool_choice.function")
+    )
 
 
 def _thinking(request: Mapping[str, Any]) -> Optional[Thinking]:
-    budget = _integer(request, "thinking_budget")
+    budget = members.integer(request, "thinking_budget")
     thinking = request.get("thinking")
     if isinstance(thinking, dict) and thinking.get("type") in ("enabled", "adaptive", "disabled"):
-        return Thinking(thinking["type"], _integer(thinking, "budget_tokens"))
+        return Thinking(thinking["type"], members.integer(thinking, "budget_tokens", "thinking"))
     switch = request.get("enable_thinking")
     if isinstance(switch, bool):
         return Thinking("enabled" if switch else "disabled", budget)
@@ -413,33 +360,31 @@ def _thinking(request: Mapping[str, Any]) -> Optional[Thinking]:
         if reasoning.get("enabled") is False:
             return Thinking("disabled")
         if reasoning.get("max_tokens") is not None:
-            return Thinking("enabled", _integer(reasoning, "max_tokens"))
+            return Thinking("enabled", members.integer(reasoning, "max_tokens", "reasoning"))
         if reasoning.get("enabled") is True:
             return Thinking("enabled")
     return None
 
 
 def _effort(request: Mapping[str, Any]) -> str:
-    effort = _text(request, "reasoning_effort")
+    effort = members.text(request, "reasoning_effort")
     reasoning = request.get("reasoning")
-    return effort or (_text(reasoning, "effort", "reasoning.") if isinstance(reasoning, dict) else "")
+    return effort or (members.text(reasoning, "effort", "reasoning") if isinstance(reasoning, dict) else "")
 
 
 def _format(request: Mapping[str, Any]) -> Optional[Format]:
-    given = request.get("response_format")
-    if given is None:
-        return None
-    kind = _object(given, "response_format").get("type")
+    given = members.mapping(request, "response_format")
+    kind = given.get("type")
     if kind == "json_object":
         return Format("json_object")
     if kind != "json_schema":
         return None
-    inside = _object(given.get("json_schema"), "response_format.json_schema")
-    schema = inside.get("schema")
+    path = "response_format.json_schema"
+    inside = members.entry(given.get("json_schema"), path)
     strict = inside.get("strict")
     return Format(
         "json_schema",
-        _text(inside, "name", "response_format.json_schema."),
-        {} if schema is None else _object(schema, "response_format.json_schema.schema"),
+        members.text(inside, "name", path),
+        members.mapping(inside, "schema", path),
         strict if isinstance(strict, bool) else None,
     )

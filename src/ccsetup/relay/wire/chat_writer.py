@@ -59,12 +59,21 @@ class _CallOut:
         return {"tool_calls": [{"index": self.index, member: {inside: text}}]}
 
 
+_MEMBERS: Mapping[type[Event], str] = {
+    TextStart: "content",
+    ReasoningStart: "reasoning_content",
+    RefusalStart: "refusal",
+}
+
+
 class _Deltas:
     """Turns events into the ``delta`` objects of chunks."""
 
+    __slots__ = ("_asked", "_calls", "_members", "_said", "_taken")
+
     def __init__(self, asked: Asked) -> None:
         self._asked = asked
-        self._taken = tools.taken_ids(asked.conversation)
+        self._taken: Optional[set[str]] = None
         self._members: dict[int, str] = {}
         """Of the blocks of text: content, reasoning_content or refusal."""
         self._calls: dict[int, _CallOut] = {}
@@ -74,13 +83,7 @@ class _Deltas:
     def start(self, event: Union[TextStart, ReasoningStart, RefusalStart, ToolStart]) -> Optional[dict[str, Any]]:
         if isinstance(event, ToolStart):
             return self._tool(event)
-        member = (
-            "content"
-            if isinstance(event, TextStart)
-            else "reasoning_content"
-            if isinstance(event, ReasoningStart)
-            else "refusal"
-        )
+        member = _MEMBERS[type(event)]
         self._members[event.block] = member
         before = self._said.get(member)
         self._said[member] = event.block
@@ -97,6 +100,8 @@ class _Deltas:
         call = _CallOut(len(self._calls), custom, tools.CustomInput() if custom and not event.custom else None)
         self._calls[event.block] = call
         member, inside = call.member
+        if self._taken is None:
+            self._taken = tools.taken_ids(self._asked.conversation)
         return {
             "tool_calls": [
                 {
@@ -136,6 +141,8 @@ class Writer:
     Several blocks of one kind become one text, with an empty line between where something else stood between them.
     Signatures and encrypted reasoning have no place.
     """
+
+    __slots__ = ("_choice", "_deltas", "_head", "_last", "_tail", "_text_tail", "_texts", "_usage")
 
     def __init__(self, asked: Asked) -> None:
         self._deltas = _Deltas(asked)
@@ -206,17 +213,19 @@ def write_answer(events: Events, asked: Asked) -> bytes:
     stop = Stop("end")
     for event in events:
         delta: Optional[dict[str, Any]] = None
-        if isinstance(event, Delta):
+        if type(event) is Delta:
             delta = deltas.delta(event)
+        elif type(event) is BlockEnd:
+            delta = deltas.end(event)
+        elif type(event) is Stop:
+            stop = event
         elif isinstance(event, (TextStart, ReasoningStart, RefusalStart, ToolStart)):
             delta = deltas.start(event)
-        elif isinstance(event, BlockEnd):
-            delta = deltas.end(event)
-        elif isinstance(event, Stop):
-            stop = event
-        elif isinstance(event, Failed):
+        elif type(event) is Failed:
             return write_error(event.error)[1]
-        for member, value in (delta or {}).items():
+        if delta is None:
+            continue
+        for member, value in delta.items():
             if member == "tool_calls":
                 _collect(calls, value[0])
             else:

@@ -53,3 +53,19 @@ def request(body: Union[bytes, Mapping[str, Any]]) -> Mapping[str, Any]:
     if not isinstance(value, dict):
         raise BadRequest("The body has to be a JSON object.")
     return value
+
+
+def written(value: Any, path: str = "") -> bytes:
+    """Return what a client sent as JSON; BadRequest where it is nested too deeply for that (orjson: 254)."""
+    try:
+        return dumps(value)
+    except (TypeError, ValueError, RecursionError):
+        raise BadRequest(f"{path or 'The request'} is nested too deeply.", path) from None
+
+
+def written_or_nothing(value: Any) -> str:
+    """Return JSON text; "" where *value* is nested too deeply for that."""
+    try:
+        return dumps(value).decode()
+    except (TypeError, ValueError, RecursionError):
+        return ""

@@ -38,7 +38,9 @@ class _Open:
         self._by_id: dict[str, deque[tuple[_Turn, deque[int]]]] = {}
 
     def add(self, turn: _Turn, call: ToolCall) -> None:
-        groups = self._by_id.setdefault(call.id, deque())
+        groups = self._by_id.get(call.id)
+        if groups is None:
+            groups = self._by_id[call.id] = deque()
         if not groups or groups[-1][0] is not turn:
             groups.append((turn, deque()))
         groups[-1][1].append(len(turn.calls))
@@ -64,32 +66,47 @@ def ordered(messages: Sequence[Message]) -> tuple[tuple[Message, ...], Losses]:
     wherever they came, and stand in user messages of their own.  Ids are made fit and unique on both sides alike; a
     repeated one belongs to the last turn that had it before the result, and there to the first call without a result.
     """
+    if _settled(messages):
+        return tuple(messages), []
     flow: list[Union[_Turn, tuple[int, Message]]] = []
     open_ = _Open()
     early: list[ToolResult] = []
     turn: Optional[_Turn] = None
     for index, message in enumerate(messages):
-        others: list[Part] = []
-        if message.role == "assistant" and turn is None:
+        if message.role != "assistant":
+            turn = None
+        elif turn is None:
             turn = _Turn(index)
             flow.append(turn)
+        others: list[Part] = []
         for part in message.parts:
-            if isinstance(part, ToolResult):
+            if type(part) is ToolResult:
                 if not open_.answer(part):
                     early.append(part)
                     others.append(part)
-            elif message.role != "assistant" or turn is None:
+            elif turn is None:
                 others.append(part)
-            elif isinstance(part, ToolCall):
+            elif type(part) is ToolCall:
                 open_.add(turn, part)
             else:
                 turn.said.append(part)
-        if message.role != "assistant":
-            turn = None
         if others:
             flow.append((index, Message("user" if message.role == "assistant" else message.role, tuple(others))))
     late = {id(result) for result in early if open_.answer(result)}
     return _written(flow, late)
+
+
+def _settled(messages: Sequence[Message]) -> bool:
+    """Whether nothing has to move: no calls and no results, no two messages of the assistant in a row, none empty."""
+    before = ""
+    for role, parts in messages:
+        if not parts or role == "assistant" == before:
+            return False
+        before = role
+        for part in parts:
+            if type(part) is ToolCall or type(part) is ToolResult:
+                return False
+    return True
 
 
 def _written(flow: Iterable[Union[_Turn, tuple[int, Message]]], late: set[int]) -> tuple[tuple[Message, ...], Losses]:
@@ -99,8 +116,7 @@ def _written(flow: Iterable[Union[_Turn, tuple[int, Message]]], late: set[int]) 
     out: list[Message] = []
     for item in flow:
         if isinstance(item, _Turn):
-            ids = [fit_id(call.id, "history", taken) for call in item.calls]
-            calls = tuple(call._replace(id=new) for call, new in zip(item.calls, ids, strict=True))
+            calls = [_with_id(call, fit_id(call.id, "history", taken)) for call in item.calls]
             if out and out[-1].role == "assistant":  # what stood between was empty, or has moved
                 item.said[:0] = out.pop().parts
             if item.said or calls:
@@ -108,24 +124,30 @@ def _written(flow: Iterable[Union[_Turn, tuple[int, Message]]], late: set[int]) 
             if calls:
                 if None in item.results:
                     losses.append(Loss(f"messages[{item.index}]", "tool_call_unanswered"))
-                out.append(Message("user", tuple(_result(c, r) for c, r in zip(calls, item.results, strict=True))))
+                out.append(Message("user", tuple(map(_result, calls, item.results))))
             continue
         index, message = item
         parts: list[Part] = []
         for part in message.parts:
-            if not isinstance(part, ToolResult):
+            if type(part) is not ToolResult:
                 parts.append(part)
             elif id(part) not in late:
                 losses.append(Loss(f"messages[{index}]", "tool_result_without_call"))
                 parts += _as_text(part)
         if parts:
-            out.append(message._replace(parts=tuple(parts)))
+            out.append(Message(message.role, tuple(parts)))
     return tuple(out), losses
+
+
+def _with_id(call: ToolCall, id: str) -> ToolCall:
+    return call if call.id == id else call._replace(id=id)
 
 
 def _result(call: ToolCall, result: Optional[ToolResult]) -> ToolResult:
     if result is None:
         return ToolResult(call.id, (Text(NO_RESULT),), is_error=True, custom=call.custom)
+    if result.call_id == call.id and result.custom == call.custom:
+        return result
     return result._replace(call_id=call.id, custom=call.custom)
 
 
@@ -139,6 +161,8 @@ def folded(messages: Sequence[Message]) -> tuple[tuple[Message, ...], Losses]:
 
     The mark is the one in which Claude Code gives such texts to providers that take no system messages in between.
     """
+    if not any(role in ("system", "developer") for role, _parts in messages):
+        return tuple(messages), []
     losses: Losses = []
     out: list[Message] = []
     for index, message in enumerate(messages):

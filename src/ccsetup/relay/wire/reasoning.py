@@ -95,6 +95,8 @@ def for_upstream(conversation: Conversation, upstream: str, *, moved: bool = Fal
     and encrypted reasoning without an envelope are foreign too; with no *upstream* besides, everything is.  The same
     object is returned when nothing changes.
     """
+    if not _sealed(conversation):
+        return conversation
     changed = False
     messages: list[Message] = []
     for message in conversation.messages:
@@ -110,6 +112,15 @@ def for_upstream(conversation: Conversation, upstream: str, *, moved: bool = Fal
         if parts:
             messages.append(Message(message.role, tuple(parts)))
     return conversation._replace(messages=tuple(messages)) if changed else conversation
+
+
+def _sealed(conversation: Conversation) -> bool:
+    for role, parts in conversation.messages:
+        if role == "assistant":
+            for part in parts:
+                if isinstance(part, Reasoning) and (part.signature or part.encrypted):
+                    return True
+    return False
 
 
 def _own(part: Reasoning, upstream: str, moved: bool) -> Optional[Reasoning]:

@@ -8,7 +8,6 @@ from typing import Any, Mapping, NamedTuple, Optional, Union
 
 from ccsetup.relay.wire import codec, history, reasoning, tools
 from ccsetup.relay.wire.messages import (
-    BadRequest,
     Conversation,
     Dialect,
     File,
@@ -61,15 +60,9 @@ _OPENAI_ENCRYPTED = "gAAAA"
 
 
 def write_request(conversation: Conversation, dialect: Dialect, names: Names) -> tuple[bytes, Losses]:
-    """Return the body for an upstream of *dialect*, and what it could not say.  ``store`` is always false.
-
-    BadRequest when the request is nested too deep to be written.
-    """
+    """Return the body for an upstream of *dialect*, and what it could not say.  ``store`` is always false."""
     losses: Losses = []
-    try:
-        return codec.dumps(_body(conversation, dialect, names, losses)), losses
-    except (TypeError, ValueError, RecursionError):
-        raise BadRequest("The request is nested too deep.") from None
+    return codec.written(_body(conversation, dialect, names, losses)), losses
 
 
 def _body(conversation: Conversation, dialect: Dialect, names: Names, losses: Losses) -> dict[str, Any]:
@@ -118,14 +111,16 @@ def _body(conversation: Conversation, dialect: Dialect, names: Names, losses: Lo
 
 
 def _cache_losses(conversation: Conversation, losses: Losses) -> None:
-    losses += [Loss(f"system[{at}]", "cache_control") for at, text in enumerate(conversation.system) if text.cache]
-    losses += [Loss(f"tools[{at}]", "cache_control") for at, tool in enumerate(conversation.tools) if tool.cache]
-    losses += [
-        Loss(f"messages[{at}].content[{nth}]", "cache_control")
-        for at, message in enumerate(conversation.messages)
-        for nth, part in enumerate(message.parts)
-        if isinstance(part, (Text, ToolResult)) and part.cache
-    ]
+    for at, text in enumerate(conversation.system):
+        if text.cache:
+            losses.append(Loss(f"system[{at}]", "cache_control"))
+    for at, tool in enumerate(conversation.tools):
+        if tool.cache:
+            losses.append(Loss(f"tools[{at}]", "cache_control"))
+    for at, message in enumerate(conversation.messages):
+        for nth, part in enumerate(message.parts):
+            if isinstance(part, (Text, ToolResult)) and part.cache:
+                losses.append(Loss(f"messages[{at}].content[{nth}]", "cache_control"))
 
 
 def _write_format(
@@ -139,7 +134,9 @@ def _write_format(
     schema = form.schema or {"type": "object"}
     if not dialect.structured:
         losses.append(Loss("format", "structured"))
-        instructions.append(f"Answer with JSON alone that matches this JSON schema: {codec.dumps(schema).decode()}")
+        instructions.append(
+            f"Answer with JSON alone that matches this JSON schema: {codec.written(schema, 'format.schema').decode()}"
+        )
         return {"type": "json_object"}
     out: dict[str, Any] = {"type": "json_schema", "name": form.name or "answer", "schema": schema}
     if form.strict is not None:
@@ -214,8 +211,7 @@ def _write_reasoning(conversation: Conversation, losses: Losses) -> dict[str, An
     elif thinking is not None and thinking.mode == "enabled" and not effort:
         if thinking.budget is not None:
             losses.append(Loss("thinking.budget_tokens", "thinking_budget"))
-        budget = 8192 if thinking.budget is None else thinking.budget
-        effort = "low" if budget <= 4096 else "medium" if budget <= 16384 else "high"
+        effort = thinking.effort or "medium"
     if effort == "max":
         effort = "xhigh"
         losses.append(Loss("effort", "effort_max"))
@@ -404,8 +400,7 @@ class _InputWriter:
             if not self._dialect.images:
                 self._losses.append(Loss(where, "image"))
                 return [{"type": "input_text", "text": _NO_IMAGE}]
-            url = part.url or f"data:{part.media_type};base64,{part.data}"
-            return [{"type": "input_image", "image_url": url, "detail": part.detail or "auto"}]
+            return [{"type": "input_image", "image_url": part.link, "detail": part.detail or "auto"}]
         if isinstance(part, File):
             if part.text:
                 return [{"type": "input_text", "text": f"{part.name}:\n{part.text}" if part.name else part.text}]

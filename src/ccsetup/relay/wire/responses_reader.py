@@ -66,6 +66,8 @@ class Reader:
     ``response.completed``, indices that are missing or always 0.
     """
 
+    __slots__ = ("_begun", "_blocks", "_by_id", "_by_index", "_call_ids", "_called", "_hot", "_items", "_over")
+
     def __init__(self) -> None:
         self._begun = self._over = self._called = False
         self._blocks = 0
@@ -453,9 +455,4 @@ def _text(value: Any) -> str:
 
 
 def _arguments(value: Any) -> str:
-    if isinstance(value, dict):  # not as text, as some servers have them
-        try:
-            return codec.dumps(value).decode()
-        except (TypeError, ValueError, RecursionError):
-            return ""
-    return _text(value)
+    return codec.written_or_nothing(value) if isinstance(value, dict) else _text(value)  # some servers send an object

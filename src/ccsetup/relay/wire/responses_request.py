@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Iterator, Mapping, Optional, Union
+from typing import Any, Mapping, Optional, Union
 
-from ccsetup.relay.wire import codec, reasoning
+from ccsetup.relay.wire import codec, members, reasoning
 from ccsetup.relay.wire.messages import (
     BadRequest,
     Conversation,
@@ -48,27 +48,13 @@ LOSSES: Mapping[str, str] = {
 }
 """Code to sentence: what a Responses request can say and the neutral form cannot."""
 
-_ECHOED = (
-    "background",
-    "instructions",
-    "max_output_tokens",
-    "max_tool_calls",
-    "metadata",
-    "parallel_tool_calls",
-    "prompt_cache_key",
-    "reasoning",
-    "safety_identifier",
-    "service_tier",
-    "store",
-    "temperature",
-    "text",
-    "tool_choice",
-    "tools",
-    "top_logprobs",
-    "top_p",
-    "truncation",
-    "user",
-)
+_ECHOED = frozenset(
+    {
+        "background", "instructions", "max_output_tokens", "max_tool_calls", "metadata", "parallel_tool_calls",
+        "prompt_cache_key", "reasoning", "safety_identifier", "service_tier", "store", "temperature", "text",
+        "tool_choice", "tools", "top_logprobs", "top_p", "truncation", "user",
+    }
+)  # fmt: skip
 _LOST: Mapping[str, str] = {
     "access_programs": "openai_only",
     "client_metadata": "telemetry",
@@ -80,46 +66,15 @@ _LOST: Mapping[str, str] = {
     "prompt_cache_options": "prompt_cache",
     "prompt_cache_retention": "prompt_cache",
 }
-_TAKEN = frozenset(
-    {
-        "input",
-        "instructions",
-        "max_output_tokens",
-        "metadata",
-        "model",
-        "parallel_tool_calls",
-        "prompt_cache_key",
-        "reasoning",
-        "safety_identifier",
-        "service_tier",
-        "stream",
-        "stream_options",
-        "temperature",
-        "text",
-        "tool_choice",
-        "tools",
-        "top_logprobs",
-        "top_p",
-        "user",
-    }
-)
+_MAIN = frozenset({"model", "instructions", "input", "tools", "tool_choice", "stream"})
 
 HOSTED_ITEMS = frozenset(
     {
-        "code_interpreter_call",
-        "computer_call",
-        "computer_call_output",
-        "file_search_call",
-        "image_generation_call",
-        "mcp_approval_request",
-        "mcp_approval_response",
-        "mcp_call",
-        "mcp_list_tools",
-        "program",
-        "program_output",
-        "web_search_call",
+        "code_interpreter_call", "computer_call", "computer_call_output", "file_search_call",
+        "image_generation_call", "mcp_approval_request", "mcp_approval_response", "mcp_call", "mcp_list_tools",
+        "program", "program_output", "web_search_call",
     }
-)
+)  # fmt: skip
 """Items of tools that the provider runs itself."""
 
 _LOCAL_CALLS: Mapping[str, tuple[str, str]] = {
@@ -138,64 +93,73 @@ _COMPACTED = frozenset({"compaction", "compaction_summary", "context_compaction"
 
 def read_request(body: Union[bytes, Mapping[str, Any]]) -> Conversation:
     """Return the neutral form of a request; BadRequest when it is none."""
-    return _conversation(codec.request(body))
-
-
-def _conversation(body: Mapping[str, Any]) -> Conversation:
+    request = codec.request(body)
     losses: Losses = []
-    for name, value in body.items():
-        if name not in _TAKEN:
-            _not_taken(name, value, losses)
+    options: dict[str, Any] = {}
+    echo: dict[str, Any] = {}
+    for name, value in request.items():
+        if name in _ECHOED:
+            echo[name] = value
+        if name not in _MAIN and value is not None:
+            _option(name, request, options, losses)
     reader = _InputReader(losses)
-    instructions = body.get("instructions")
+    instructions = request.get("instructions")
     if isinstance(instructions, list):
         reader.read(instructions, "instructions")
-    elif instructions is not None:
-        text = _string(instructions, "instructions")
-        if text:
-            reader.system.append(Text(text))
-    given = body.get("input")
+    elif text := members.text(request, "instructions"):
+        reader.system.append(Text(text))
+    given = request.get("input")
     if isinstance(given, str):
         reader.add("user", (Text(given),))
     elif isinstance(given, list):
         reader.read(given, "input")
     else:
-        raise BadRequest("input has to be a text or a list of items.", "input")
-
-    declared = _tools(body.get("tools"), "tools", losses)
+        raise members.wrong("input", "a text or a list of items")
+    declared = _tools(members.items(request, "tools"), "tools", losses) if "tools" in request else []
     declared += [tool for tool in reader.tools if tool not in declared]
-    choice, declared = _tool_choice(body.get("tool_choice"), declared, losses)
-    effort, summary = _reasoning(body.get("reasoning"), losses)
-    form, verbosity = _text_options(body.get("text"), losses)
-    user = body.get("safety_identifier") if body.get("safety_identifier") is not None else body.get("user")
+    if "tool_choice" in request:
+        options["tool_choice"], declared = _tool_choice(request["tool_choice"], declared, losses)
     return Conversation(
-        model=_string(body.get("model"), "model"),
-        system=tuple(reader.system),
-        messages=tuple(reader.messages()),
-        tools=tuple(declared),
-        tool_choice=choice,
-        parallel=_optional(body, "parallel_tool_calls", bool),
-        max_tokens=_positive(body, "max_output_tokens"),
-        temperature=_number(body, "temperature"),
-        top_p=_number(body, "top_p"),
-        stream=bool(_optional(body, "stream", bool)),
-        effort=effort,
-        summary=summary,
-        verbosity=verbosity,
-        format=form,
-        service_tier=_optional(body, "service_tier", str) or "",
-        user="" if user is None else _string(user, "user"),
-        cache_key=_optional(body, "prompt_cache_key", str) or "",
-        logprobs=_whole(body, "top_logprobs"),
-        echo={name: body[name] for name in _ECHOED if name in body},
+        members.required(request, "model"),
+        tuple(reader.system),
+        tuple(reader.messages()),
+        tuple(declared),
+        stream=members.flag(request, "stream") or False,
+        echo=echo,
         losses=tuple(losses),
+        **options,
     )
+
+
+def _option(name: str, request: Mapping[str, Any], options: dict[str, Any], losses: Losses) -> None:
+    """Read a member that is not one of _MAIN into *options*: members of the Conversation."""
+    match name:
+        case "max_output_tokens":
+            options["max_tokens"] = members.integer(request, name, least=1)
+        case "temperature" | "top_p":
+            options[name] = members.number(request, name)
+        case "parallel_tool_calls":
+            options["parallel"] = members.flag(request, name)
+        case "reasoning":
+            _reasoning(members.mapping(request, name), options, losses)
+        case "text":
+            _text_options(members.mapping(request, name), options, losses)
+        case "service_tier":
+            options[name] = members.text(request, name)
+        case "safety_identifier" | "user":
+            options["user"] = members.text(request, "safety_identifier") or members.text(request, "user")
+        case "prompt_cache_key":
+            options["cache_key"] = members.text(request, name)
+        case "top_logprobs":
+            options["logprobs"] = members.integer(request, name)
+        case "metadata" | "stream_options":
+            pass
+        case _:
+            _not_taken(name, request[name], losses)
 
 
 def _not_taken(name: str, value: Any, losses: Losses) -> None:
     """Note a member that is not carried; BadRequest for what only a service that stores answers could do."""
-    if value is None:
-        return
     if name == "previous_response_id":
         raise BadRequest(
             f"Previous response with id '{str(value)[:100]}' not found: the relay stores no answers; "
@@ -218,6 +182,8 @@ def _not_taken(name: str, value: Any, losses: Losses) -> None:
 
 class _InputReader:
     """Groups input items: what an assistant did in one go is one message, and so are the results that follow."""
+
+    __slots__ = ("_done", "_losses", "_open", "_parts", "_role", "system", "tools")
 
     def __init__(self, losses: Losses) -> None:
         self.system: list[Text] = []
@@ -243,7 +209,8 @@ class _InputReader:
         if role == "assistant":
             self._group("assistant").extend(parts)
             return
-        self._close()
+        if self._open is not None:
+            self._close()
         if role in ("system", "developer") and not self._done and all(isinstance(p, Text) for p in parts):
             self.system.extend(p for p in parts if isinstance(p, Text))
         elif parts:
@@ -259,9 +226,7 @@ class _InputReader:
     def read(self, items: list[Any], path: str) -> None:
         for at, item in enumerate(items):
             where = f"{path}[{at}]"
-            if not isinstance(item, dict):
-                raise BadRequest("An input item has to be an object.", where)
-            self._item(item, where)
+            self._item(members.entry(item, where), where)
 
     def _lose(self, where: str, code: str) -> None:
         self._losses.append(Loss(where, code))
@@ -270,10 +235,10 @@ class _InputReader:
         kind = item.get("type")
         if kind is None and "role" in item:
             kind = "message"
-        if kind is not None and not isinstance(kind, str):
-            raise BadRequest("The type of an item has to be a text.", f"{where}.type")
         if kind == "message":
             self._message(item, where)
+        elif kind is not None and not isinstance(kind, str):
+            raise members.wrong(f"{where}.type", "a text")
         elif kind == "reasoning":
             self._reasoning(item, where)
         elif kind in ("function_call", "custom_tool_call"):
@@ -285,7 +250,7 @@ class _InputReader:
         elif kind in _LOCAL_RESULTS:
             self._local_result(item, where)
         elif kind == "additional_tools":
-            self.tools += _tools(item.get("tools"), f"{where}.tools", self._losses)
+            self.tools += _tools(members.items(item, "tools", where), f"{where}.tools", self._losses)
         elif kind == "item_reference" or (kind is None and "id" in item):
             raise BadRequest(
                 f"Item with id '{str(item.get('id'))[:100]}' not found: the relay stores no items.", f"{where}.id"
@@ -302,42 +267,41 @@ class _InputReader:
     def _message(self, item: Mapping[str, Any], where: str) -> None:
         role = item.get("role")
         if role not in ("user", "assistant", "system", "developer"):
-            raise BadRequest("role has to be user, assistant, system or developer.", f"{where}.role")
+            raise members.wrong(f"{where}.role", "user, assistant, system or developer")
         if item.get("phase") is not None:
             self._lose(f"{where}.phase", "phase")
-        self.add(role, tuple(self._content(item.get("content"), f"{where}.content")))
+        self.add(role, self._content(item.get("content"), f"{where}.content"))
 
-    def _content(self, content: Any, where: str) -> Iterator[Union[Text, Image, File]]:
+    def _content(self, content: Any, where: str) -> tuple[Union[Text, Image, File], ...]:
         if isinstance(content, str):
-            if content:
-                yield Text(content)
-            return
+            return (Text(content),) if content else ()
         if not isinstance(content, list):
-            raise BadRequest("content has to be a text or a list.", where)
-        for at, part in enumerate(content):
+            raise members.wrong(where, "a text or a list")
+        parts: list[Union[Text, Image, File]] = []
+        for at, value in enumerate(content):
             place = f"{where}[{at}]"
-            if not isinstance(part, dict):
-                raise BadRequest("A part of content has to be an object.", place)
+            part = members.entry(value, place)
             kind = part.get("type")
             if kind in ("input_text", "output_text", "text", "summary_text", "reasoning_text"):
-                text = _string(part.get("text"), f"{place}.text")
+                text = members.required(part, "text", place)
                 if part.get("annotations"):
                     self._lose(f"{place}.annotations", "annotations")
                 if text:
-                    yield Text(text)
+                    parts.append(Text(text))
             elif kind == "refusal":
-                yield Text(_string(part.get("refusal"), f"{place}.refusal"))
+                parts.append(Text(members.required(part, "refusal", place)))
             elif kind in ("input_image", "computer_screenshot"):
-                yield _image(part, place)
+                parts.append(_image(part, place))
             elif kind == "input_file":
-                yield _file(part, place)
+                parts.append(_file(part, place))
             else:
                 self._lose(place, "audio" if kind == "input_audio" else "unknown_content")
+        return tuple(parts)
 
     def _reasoning(self, item: Mapping[str, Any], where: str) -> None:
-        thought = _texts(item.get("content"), f"{where}.content")
-        summary = _texts(item.get("summary"), f"{where}.summary")
-        encrypted = _optional(item, "encrypted_content", str, where) or ""
+        thought = _texts(members.items(item, "content", where))
+        summary = _texts(members.items(item, "summary", where))
+        encrypted = members.text(item, "encrypted_content", where)
         packed = reasoning.unpack(encrypted)
         text = (packed.text if packed is not None else "") or thought
         part = Reasoning(
@@ -345,23 +309,20 @@ class _InputReader:
             summary=not text and bool(summary),
             encrypted=encrypted,
             redacted=not (text or summary) and bool(encrypted),
-            id=_optional(item, "id", str, where) or "",
+            id=members.text(item, "id", where),
         )
         if part.text or part.encrypted:
             self._group("assistant").append(part)
 
     def _call(self, item: Mapping[str, Any], where: str, *, custom: bool) -> None:
         member = "input" if custom else "arguments"
-        arguments = item.get(member)
-        if isinstance(arguments, dict):
-            arguments = _json(arguments, f"{where}.{member}")
-        call = ToolCall(
-            _string(item.get("call_id"), f"{where}.call_id"),
-            _name(item.get("name"), f"{where}.name"),
-            "" if arguments is None else _string(arguments, f"{where}.{member}"),
-            custom,
-            _optional(item, "namespace", str, where) or "",
-        )
+        given = item.get(member)
+        if isinstance(given, dict):
+            arguments = codec.written(given, f"{where}.{member}").decode()
+        else:
+            arguments = members.text(item, member, where)
+        call_id, name = members.required(item, "call_id", where), members.filled(item, "name", where)
+        call = ToolCall(call_id, name, arguments, custom, members.text(item, "namespace", where))
         self._group("assistant").append(call)
 
     def _result(self, item: Mapping[str, Any], where: str, *, custom: bool) -> None:
@@ -370,8 +331,8 @@ class _InputReader:
         if isinstance(output, dict):
             failed = output.get("success") is False
             output = output.get("content") or output.get("body") or ""
-        content = () if output is None else tuple(self._content(output, f"{where}.output"))
-        call_id = _string(item.get("call_id"), f"{where}.call_id")
+        content = () if output is None else self._content(output, f"{where}.output")
+        call_id = members.required(item, "call_id", where)
         self._group("results").append(ToolResult(call_id, content, failed, custom))
 
     def _local_call(self, item: Mapping[str, Any], where: str, name: str, member: str) -> None:
@@ -380,17 +341,20 @@ class _InputReader:
             self._lose(where, "hosted_item")
             return
         given = item.get(member)
-        arguments = given if isinstance(given, str) else _json(given if isinstance(given, dict) else {}, where)
-        self._group("assistant").append(ToolCall(call_id, name, arguments))
+        if not isinstance(given, str):
+            given = codec.written(given if isinstance(given, dict) else {}, where).decode()
+        self._group("assistant").append(ToolCall(call_id, name, given))
 
     def _local_result(self, item: Mapping[str, Any], where: str) -> None:
         if item.get("type") == "tool_search_output":
-            found = _tools(item.get("tools"), f"{where}.tools", self._losses)
+            found = _tools(members.items(item, "tools", where), f"{where}.tools", self._losses)
             self.tools += found
             text = "Found: " + ", ".join(tool.name for tool in found) if found else "Nothing found."
         else:
             output = item.get("output")
-            text = output if isinstance(output, str) else "" if output is None else _json(output, where)
+            text = (
+                "" if output is None else output if isinstance(output, str) else codec.written(output, where).decode()
+            )
         call_id = item.get("call_id") or item.get("id")
         if not isinstance(call_id, str):
             self._lose(where, "hosted_item")
@@ -407,8 +371,8 @@ def _image(part: Mapping[str, Any], where: str) -> Image:
     detail = detail if isinstance(detail, str) and detail != "auto" else ""
     if not isinstance(url, str) or not url:
         raise BadRequest("An image needs image_url: the relay has no stored files.", f"{where}.image_url")
-    media_type, data = _data_url(url)
-    return Image(media_type, data, detail=detail) if data else Image("", url=url, detail=detail)
+    data = members.data_url(url)
+    return Image("", url=url, detail=detail) if data is None else Image(data[0] or "image/png", data[1], detail=detail)
 
 
 def _file(part: Mapping[str, Any], where: str) -> File:
@@ -416,8 +380,8 @@ def _file(part: Mapping[str, Any], where: str) -> File:
     name = name if isinstance(name, str) else ""
     data, url, id = part.get("file_data"), part.get("file_url"), part.get("file_id")
     if isinstance(data, str) and data:
-        media_type, inner = _data_url(data)
-        return File(media_type or "application/pdf", data=inner or data, name=name)
+        media_type, inner = members.data_url(data) or ("", data)
+        return File(media_type or "application/pdf", data=inner, name=name)
     if isinstance(url, str) and url:
         return File("", url=url, name=name)
     if isinstance(id, str) and id:
@@ -425,37 +389,21 @@ def _file(part: Mapping[str, Any], where: str) -> File:
     raise BadRequest("A file needs file_data, file_url or file_id.", where)
 
 
-def _data_url(url: str) -> tuple[str, str]:
-    """Return media type and base64 of a data URL; two empty texts for anything else."""
-    head, comma, _rest = url[:200].partition(",")
-    if not comma or not head.lower().startswith("data:") or not head.lower().endswith(";base64"):
-        return "", ""
-    return head[5:].split(";")[0] or "application/octet-stream", url[len(head) + 1 :]
+def _texts(parts: list[Any]) -> str:
+    return "\n\n".join(p["text"] for p in parts if isinstance(p, dict) and isinstance(p.get("text"), str) and p["text"])
 
 
-def _texts(value: Any, where: str) -> str:
-    """Return the texts of a list of parts, joined."""
-    if value is None:
-        return ""
-    if not isinstance(value, list):
-        raise BadRequest("It has to be a list.", where)
-    return "\n\n".join(p["text"] for p in value if isinstance(p, dict) and isinstance(p.get("text"), str) and p["text"])
-
-
-def _tools(value: Any, where: str, losses: Losses) -> list[Tool]:
-    if value is None:
-        return []
-    if not isinstance(value, list):
-        raise BadRequest("tools has to be a list.", where)
+def _tools(given: list[Any], where: str, losses: Losses) -> list[Tool]:
     out: list[Tool] = []
-    for at, tool in enumerate(value):
+    for at, value in enumerate(given):
         place = f"{where}[{at}]"
-        if not isinstance(tool, dict) or not isinstance(tool.get("type"), str):
+        tool = members.entry(value, place)
+        if not isinstance(tool.get("type"), str):
             raise BadRequest("A tool has to be an object with a type.", place)
         if tool["type"] != "namespace":
             out.append(_tool(tool, place, ""))
             continue
-        group = _name(tool.get("name"), f"{place}.name")
+        group = members.filled(tool, "name", place)
         if tool.get("description"):
             losses.append(Loss(f"{place}.description", "namespace_description"))
         inner = tool.get("tools")
@@ -475,12 +423,13 @@ def _tool(tool: Mapping[str, Any], where: str, namespace: str) -> Tool:
         return Tool(kind, kind="hosted", raw=tool)
     if kind == "function" and "name" not in tool and isinstance(tool.get("function"), dict):
         tool = {**tool["function"], "type": kind}  # as Chat Completions has it
-    name = _name(tool.get("name"), f"{where}.name")
-    description = _optional(tool, "description", str, where) or ""
+    name = members.filled(tool, "name", where)
+    description = members.text(tool, "description", where)
     if kind == "custom":
-        return Tool(name, description, kind="custom", namespace=namespace, format=_mapping(tool, "format", where))
-    strict = _optional(tool, "strict", bool, where)
-    return Tool(name, description, _mapping(tool, "parameters", where), namespace=namespace, strict=strict)
+        form = members.mapping(tool, "format", where)
+        return Tool(name, description, kind="custom", namespace=namespace, format=form)
+    strict = members.flag(tool, "strict", where)
+    return Tool(name, description, members.mapping(tool, "parameters", where), namespace=namespace, strict=strict)
 
 
 def _tool_choice(choice: Any, declared: list[Tool], losses: Losses) -> tuple[Optional[ToolChoice], list[Tool]]:
@@ -492,8 +441,8 @@ def _tool_choice(choice: Any, declared: list[Tool], losses: Losses) -> tuple[Opt
         raise BadRequest("tool_choice has to be auto, none, required or an object.", "tool_choice")
     kind = choice.get("type")
     if kind in ("function", "custom"):
-        namespace = _optional(choice, "namespace", str, "tool_choice") or ""
-        return ToolChoice("tool", _name(choice.get("name"), "tool_choice.name"), namespace), declared
+        namespace = members.text(choice, "namespace", "tool_choice")
+        return ToolChoice("tool", members.filled(choice, "name", "tool_choice"), namespace), declared
     if kind == "allowed_tools" and isinstance(choice.get("tools"), list):
         allowed = {
             (one.get("namespace") or "", one.get("name") or one.get("type"))
@@ -508,99 +457,25 @@ def _tool_choice(choice: Any, declared: list[Tool], losses: Losses) -> tuple[Opt
     return None, declared
 
 
-def _reasoning(value: Any, losses: Losses) -> tuple[str, str]:
-    if value is None:
-        return "", ""
-    if not isinstance(value, dict):
-        raise BadRequest("reasoning has to be an object.", "reasoning")
+def _reasoning(given: Mapping[str, Any], options: dict[str, Any], losses: Losses) -> None:
     losses += [
         Loss(f"reasoning.{name}", "reasoning_options")
-        for name in value
-        if name not in ("effort", "summary", "generate_summary") and value[name] is not None
+        for name in given
+        if name not in ("effort", "summary", "generate_summary") and given[name] is not None
     ]
-    effort = _optional(value, "effort", str, "reasoning") or ""
-    summary = _optional(value, "summary", str, "reasoning") or _optional(value, "generate_summary", str, "reasoning")
-    return effort, summary if summary and summary != "none" else ""
+    options["effort"] = members.text(given, "effort", "reasoning")
+    summary = members.text(given, "summary", "reasoning") or members.text(given, "generate_summary", "reasoning")
+    options["summary"] = "" if summary == "none" else summary
 
 
-def _text_options(value: Any, losses: Losses) -> tuple[Optional[Format], str]:
-    if value is None:
-        return None, ""
-    if not isinstance(value, dict):
-        raise BadRequest("text has to be an object.", "text")
-    verbosity = _optional(value, "verbosity", str, "text") or ""
-    form = value.get("format")
-    if form is None:
-        return None, verbosity
-    if not isinstance(form, dict):
-        raise BadRequest("text.format has to be an object.", "text.format")
+def _text_options(given: Mapping[str, Any], options: dict[str, Any], losses: Losses) -> None:
+    options["verbosity"] = members.text(given, "verbosity", "text")
+    form = members.mapping(given, "format", "text")
     kind = form.get("type")
     if kind == "json_object":
-        return Format("json_object"), verbosity
-    if kind == "json_schema":
-        strict = _optional(form, "strict", bool, "text.format")
-        name = _optional(form, "name", str, "text.format") or ""
-        return Format("json_schema", name, _mapping(form, "schema", "text.format"), strict), verbosity
-    if kind != "text":
+        options["format"] = Format("json_object")
+    elif kind == "json_schema":
+        name, strict = members.text(form, "name", "text.format"), members.flag(form, "strict", "text.format")
+        options["format"] = Format("json_schema", name, members.mapping(form, "schema", "text.format"), strict)
+    elif form and kind != "text":
         losses.append(Loss("text.format", "unknown_member"))
-    return None, verbosity
-
-
-# Members of a given type.
-
-
-def _json(value: Any, where: str) -> str:
-    try:
-        return codec.dumps(value).decode()
-    except (TypeError, ValueError, RecursionError):  # nested deeper than orjson writes
-        raise BadRequest(f"{where} is nested too deep.", where) from None
-
-
-def _string(value: Any, where: str) -> str:
-    if not isinstance(value, str):
-        raise BadRequest(f"{where} has to be a text.", where)
-    return value
-
-
-def _name(value: Any, where: str) -> str:
-    if not isinstance(value, str) or not value:
-        raise BadRequest(f"{where} has to be a name.", where)
-    return value
-
-
-def _optional(body: Mapping[str, Any], name: str, kind: type[Any], where: str = "") -> Any:
-    value = body.get(name)
-    if value is not None and not isinstance(value, kind):
-        path = f"{where}.{name}" if where else name
-        raise BadRequest(f"{path} has the wrong type.", path)
-    return value
-
-
-def _mapping(body: Mapping[str, Any], name: str, where: str) -> Mapping[str, Any]:
-    value: Mapping[str, Any] = _optional(body, name, dict, where) or {}
-    return value
-
-
-def _number(body: Mapping[str, Any], name: str) -> Optional[float]:
-    value = body.get(name)
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise BadRequest(f"{name} has to be a number.", name)
-    return value
-
-
-def _whole(body: Mapping[str, Any], name: str) -> Optional[int]:
-    value = _number(body, name)
-    if value is None:
-        return None
-    if not abs(value) < 2**53 or value != int(value):
-        raise BadRequest(f"{name} has to be a whole number.", name)
-    return int(value)
-
-
-def _positive(body: Mapping[str, Any], name: str) -> Optional[int]:
-    value = _whole(body, name)
-    if value is not None and value < 1:
-        raise BadRequest(f"{name} has to be at least 1.", name)
-    return value

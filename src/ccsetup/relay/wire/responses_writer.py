@@ -6,7 +6,7 @@ answer is one output item, so the number of the block is its ``output_index``.
 
 from __future__ import annotations
 
-from typing import Any, Mapping, Optional
+from typing import Any, Mapping, Optional, Union
 
 from ccsetup.relay.wire import codec, reasoning, tools
 from ccsetup.relay.wire.messages import (
@@ -66,8 +66,13 @@ _DEFAULTS: Mapping[str, Any] = {
 }
 
 
+_Start = Union[TextStart, RefusalStart, ReasoningStart, ToolStart]
+
+
 class _Block:
-    __slots__ = ("call", "custom", "head", "hot", "id", "index", "kind", "open", "tail", "texts")
+    """A block of the answer, which becomes an item."""
+
+    __slots__ = ("call", "custom", "head", "hot", "id", "index", "item", "kind", "tail", "texts")
 
     def __init__(self, kind: str, id: str, index: int) -> None:
         self.kind = kind
@@ -75,14 +80,171 @@ class _Block:
         self.id = id
         self.index = index
         self.texts: list[str] = []
-        self.open = True
+        self.call: dict[str, Any] = {}
+        """The members that all items of a call have."""
+        self.custom: Optional[tools.CustomInput] = None
+        """Unpacks the function that stood for a custom tool."""
+        self.item: Optional[dict[str, Any]] = None
+        """When the block has ended."""
         self.hot = False
         """A delta is an event, and nothing has to come before it."""
         self.head = self.tail = b""
         """What stands before and after the number of a delta's event."""
-        self.call: dict[str, Any] = {}
-        """The members that all items of a call have."""
-        self.custom: Optional[tools.CustomInput] = None
+
+    def add(self, text: str) -> str:
+        """Take the next piece; return what can be told of it."""
+        if self.custom is not None:
+            text = self.custom.feed(text)
+        self.texts.append(text)
+        return text
+
+    def rest(self) -> str:
+        """Return what has to be told at the end, and was not."""
+        if self.custom is not None:
+            rest = self.custom.end()
+        elif self.kind == "call" and not any(self.texts):
+            rest = "{}"  # no arguments are an object without members
+        else:
+            return ""
+        self.texts.append(rest)
+        return rest
+
+
+class _Answer:
+    """Puts the answer together, block by block, until it is one body."""
+
+    __slots__ = ("_asked", "_characters", "_refused", "_taken", "blocks", "model")
+
+    def __init__(self, asked: Asked) -> None:
+        self._asked = asked
+        self.model = asked.conversation.model
+        self.blocks: list[_Block] = []
+        self._taken: Optional[set[str]] = None
+        self._refused = False
+        self._characters = 0
+
+    def start(self, event: _Start) -> _Block:
+        if isinstance(event, TextStart):
+            return self._add("text", "msg")
+        if isinstance(event, RefusalStart):
+            self._refused = True
+            return self._add("refusal", "msg")
+        if isinstance(event, ReasoningStart):
+            # A summary where the client wants one, for that is what Codex shows; else the text itself.
+            summary = event.summary or bool(self._asked.conversation.summary)
+            return self._add("summary" if summary else "thought", "rs")
+        return self._start_call(event)
+
+    def _add(self, kind: str, prefix: str) -> _Block:
+        index = len(self.blocks)
+        block = _Block(kind, f"{prefix}_{self._asked.id}_{index}", index)
+        self.blocks.append(block)
+        return block
+
+    def _start_call(self, event: ToolStart) -> _Block:
+        tool = self._asked.names.back(event.name)
+        name, namespace = (event.name, event.namespace) if event.namespace else (tool.name, tool.namespace)
+        custom = event.custom or tool.kind == "custom"
+        block = self._add("custom_call", "ctc") if custom else self._add("call", "fc")
+        if custom and not event.custom:
+            block.custom = tools.CustomInput()
+        if self._taken is None:
+            self._taken = tools.taken_ids(self._asked.conversation)
+        block.call = {
+            "id": block.id,
+            "type": "custom_tool_call" if custom else "function_call",
+            "call_id": tools.fit_id(event.id, self._asked.id, self._taken),
+            "name": name,
+        }
+        if namespace:
+            block.call["namespace"] = namespace
+        return block
+
+    def end(self, block: _Block, event: BlockEnd) -> dict[str, Any]:
+        """Return the item that *block* has become."""
+        text = "".join(block.texts)
+        self._characters += len(text)
+        kind = block.kind
+        if kind in ("text", "refusal"):
+            content = [_content(kind, text)]
+            item = {"id": block.id, "type": "message", "status": "completed", "role": "assistant", "content": content}
+        elif kind in ("thought", "summary"):
+            item = {"id": block.id, "type": "reasoning", "summary": []}
+            if text and kind == "summary":
+                item["summary"] = [_content(kind, text)]
+            elif text:
+                item["content"] = [_content(kind, text)]
+            if text or event.signature or event.encrypted:
+                upstream = self._asked.upstream
+                item["encrypted_content"] = reasoning.pack(text, upstream, event.signature, event.encrypted)
+        else:
+            item = {**block.call, "status": "completed", _MEMBERS[kind]: text}
+        block.item = item
+        return item
+
+    def close(self, block: _Block, event: BlockEnd) -> None:
+        """End *block*; nobody is told the rest."""
+        block.rest()
+        self.end(block, event)
+
+    def stopped(self, event: Stop) -> dict[str, Any]:
+        """Return the body of an answer whose blocks have ended."""
+        if event.reason == "context":
+            return self.failed(WireError("context", "The context window of the model is full.", 400))
+        usage = self._usage(event.usage)
+        if event.reason == "length":
+            return self.body("incomplete", usage, incomplete={"reason": "max_output_tokens"})
+        if event.reason == "refusal" and not self._refused:
+            return self.body("incomplete", usage, incomplete={"reason": "content_filter"})
+        return self.body("completed", usage)
+
+    def failed(self, error: WireError) -> dict[str, Any]:
+        message = error.message
+        wait = error.retry_after.strip()
+        if error.kind == "rate_limit" and wait.isdecimal() and "try again in" not in message.lower():
+            message = f"{message.rstrip('. ')}. Please try again in {wait}s."  # Codex waits as long as this text says
+        return self.body("failed", error={"code": CODES[error.kind], "message": message})
+
+    def body(
+        self,
+        status: str,
+        usage: Optional[dict[str, Any]] = None,
+        *,
+        error: Optional[dict[str, Any]] = None,
+        incomplete: Optional[dict[str, Any]] = None,
+    ) -> dict[str, Any]:
+        asked = self._asked
+        return {
+            "id": f"resp_{asked.id}",
+            "object": "response",
+            "created_at": asked.created,
+            "status": status,
+            "error": error,
+            "incomplete_details": incomplete,
+            "model": self.model,
+            "output": [block.item for block in self.blocks if block.item is not None],
+            "usage": usage,
+            **_DEFAULTS,
+            **asked.conversation.echo,
+            "background": False,
+            "store": False,
+        }
+
+    def _usage(self, usage: Optional[Usage]) -> Optional[dict[str, Any]]:
+        """Return the figures; estimated ones when the upstream told none, for Codex compacts by them."""
+        if usage is None:
+            estimate = self._asked.input_estimate
+            if not estimate:
+                return None
+            usage = Usage(estimate, (self._characters + 3) // 4)
+        prompt = usage.prompt
+        return {
+            "input_tokens": prompt,
+            "input_tokens_details": {"cached_tokens": usage.cache_read, "cache_write_tokens": usage.cache_write},
+            "output_tokens": usage.output,
+            "output_tokens_details": {"reasoning_tokens": usage.reasoning},
+            "total_tokens": prompt + usage.output,
+        }
 
 
 _DELTAS: Mapping[str, tuple[str, dict[str, Any]]] = {
@@ -93,6 +255,15 @@ _DELTAS: Mapping[str, tuple[str, dict[str, Any]]] = {
     "call": ("response.function_call_arguments.delta", {}),
     "custom_call": ("response.custom_tool_call_input.delta", {}),
 }
+_MEMBERS = {"call": "arguments", "custom_call": "input"}
+
+
+def _content(kind: str, text: str) -> dict[str, Any]:
+    if kind == "text":
+        return {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
+    if kind == "refusal":
+        return {"type": "refusal", "refusal": text}
+    return {"type": "summary_text" if kind == "summary" else "reasoning_text", "text": text}
 
 
 _BEGINNING = (
@@ -104,21 +275,13 @@ _BEGINNING = (
 class Writer:
     """Turns the neutral events of one answer into SSE text (``messages.SseWriter``)."""
 
-    def __init__(self, asked: Asked, *, silent: bool = False) -> None:
-        """*silent*: make no events, only ``response``."""
-        self._asked = asked
-        self._silent = silent
+    __slots__ = ("_answer", "_begun", "_blocks", "_number", "_over")
+
+    def __init__(self, asked: Asked) -> None:
+        self._answer = _Answer(asked)
+        self._blocks = self._answer.blocks
         self._number = 0
-        self._blocks: list[_Block] = []
-        self._items: list[Optional[dict[str, Any]]] = []
-        self._taken: Optional[set[str]] = None
-        self._begun = False
-        self._refused = False
-        self._characters = 0
-        self._model = asked.conversation.model
-        self._echo: Optional[dict[str, Any]] = None
-        self.response: Optional[dict[str, Any]] = None
-        """The answer as one body, when it has ended."""
+        self._begun = self._over = False
 
     def write(self, event: Event) -> bytes:
         if type(event) is not Delta:
@@ -134,31 +297,19 @@ class Writer:
     def _rare(self, event: Event) -> bytes:
         if isinstance(event, Ping):
             return PING
-        if self.response is not None:
+        if self._over:
             return b""
         if isinstance(event, Started):
-            return self._start(event.model)
+            return self._begin(event.model)
         if isinstance(event, BlockEnd):
             return self._end(self._blocks[event.block], event)
         if isinstance(event, Stop):
             return self._stop(event)
         if isinstance(event, Failed):
-            return self._fail(event.error)
-        before = b"" if self._begun else self._start("")
-        if isinstance(event, TextStart):
-            return before + self._start_message("text")
-        if isinstance(event, RefusalStart):
-            self._refused = True
-            return before + self._start_message("refusal")
-        if isinstance(event, ReasoningStart):
-            return before + self._start_reasoning(event)
-        if isinstance(event, ToolStart):
-            return before + self._start_call(event)
-        return b""
+            return self._begin("") + self._finish(self._answer.failed(event.error))
+        return b"" if isinstance(event, Delta) else self._begin("") + self._start(event)
 
     def _event(self, name: str, members: Mapping[str, Any]) -> bytes:
-        if self._silent:
-            return b""
         number = self._number
         self._number = number + 1
         kind, data = name.encode(), codec.dumps(members)
@@ -166,222 +317,93 @@ class Writer:
 
     # The answer as a whole.
 
-    def _start(self, model: str) -> bytes:
+    def _begin(self, model: str) -> bytes:
         if self._begun:
             return b""
         self._begun = True
-        self._model = self._model or model
-        if self._silent:
-            return b""
+        answer = self._answer
+        answer.model = answer.model or model
         self._number = 2
-        response = codec.dumps(self._response("in_progress"))
+        response = codec.dumps(answer.body("in_progress"))
         return _BEGINNING % (response, response)
 
-    def _response(self, status: str, usage: Optional[dict[str, Any]] = None, **members: Any) -> dict[str, Any]:
-        if self._echo is None:
-            self._echo = {**_DEFAULTS, **self._asked.conversation.echo, "background": False, "store": False}
-        return {
-            "id": "resp_" + self._asked.id,
-            "object": "response",
-            "created_at": self._asked.created,
-            "status": status,
-            "error": None,
-            "incomplete_details": None,
-            "model": self._model,
-            "output": [item for item in self._items if item is not None],
-            "usage": usage,
-            **self._echo,
-            **members,
-        }
-
     def _stop(self, event: Stop) -> bytes:
-        out = b"" if self._begun else self._start("")
-        if event.reason == "context":
-            return out + self._fail(WireError("context", "The context window of the model is full.", 400))
-        for block in self._blocks:
-            if block.open:
+        out = self._begin("")
+        if event.reason != "context":
+            for block in self._blocks:
                 out += self._end(block, BlockEnd(block.index))
-        usage = self._usage(event.usage)
-        if event.reason == "length":
-            return out + self._finish("incomplete", usage, incomplete_details={"reason": "max_output_tokens"})
-        if event.reason == "refusal" and not self._refused:
-            return out + self._finish("incomplete", usage, incomplete_details={"reason": "content_filter"})
-        return out + self._finish("completed", usage)
+        return out + self._finish(self._answer.stopped(event))
 
-    def _finish(self, status: str, usage: Optional[dict[str, Any]], **members: Any) -> bytes:
-        self.response = self._response(status, usage, **members)
-        return self._event(f"response.{status}", {"response": self.response})
-
-    def _fail(self, error: WireError) -> bytes:
-        out = b"" if self._begun else self._start("")
-        message = error.message
-        wait = error.retry_after.strip()
-        if error.kind == "rate_limit" and wait.isdecimal() and "try again in" not in message.lower():
-            message = f"{message.rstrip('. ')}. Please try again in {wait}s."  # Codex waits as long as this text says
-        return out + self._finish("failed", None, error={"code": CODES[error.kind], "message": message})
-
-    def _usage(self, usage: Optional[Usage]) -> Optional[dict[str, Any]]:
-        """Return the figures; estimated ones when the upstream told none, for Codex compacts by them."""
-        if usage is None:
-            if not self._asked.input_estimate:
-                return None
-            usage = Usage(self._asked.input_estimate, (self._characters + 3) // 4)
-        return {
-            "input_tokens": usage.prompt,
-            "input_tokens_details": {"cached_tokens": usage.cache_read, "cache_write_tokens": usage.cache_write},
-            "output_tokens": usage.output,
-            "output_tokens_details": {"reasoning_tokens": usage.reasoning},
-            "total_tokens": usage.prompt + usage.output,
-        }
+    def _finish(self, response: dict[str, Any]) -> bytes:
+        self._over = True
+        for block in self._blocks:
+            block.hot = False
+        return self._event(f"response.{response['status']}", {"response": response})
 
     # Blocks.
 
-    def _add(self, kind: str, prefix: str) -> _Block:
-        index = len(self._blocks)
-        block = _Block(kind, f"{prefix}_{self._asked.id}_{index}", index)
-        name, members = _DELTAS[kind]
+    def _start(self, event: _Start) -> bytes:
+        block = self._answer.start(event)
+        name, members = _DELTAS[block.kind]
         block.head = f'event: {name}\ndata: {{"type":"{name}","sequence_number":'.encode()
-        block.tail = b"," + codec.dumps(self._place(block, **members))[1:-1] + b',"delta":'
-        self._blocks.append(block)
-        self._items.append(None)
-        return block
-
-    def _place(self, block: _Block, **members: Any) -> dict[str, Any]:
-        return {"item_id": block.id, "output_index": block.index, **members}
+        block.tail = b"," + codec.dumps(_place(block, **members))[1:-1] + b',"delta":'
+        if block.kind in ("thought", "summary"):  # its part begins with the first delta
+            return self._added(block, {"id": block.id, "type": "reasoning", "summary": []})
+        block.hot = block.custom is None
+        if block.call:
+            return self._added(block, {**block.call, "status": "in_progress", _MEMBERS[block.kind]: ""})
+        item = {"id": block.id, "type": "message", "status": "in_progress", "role": "assistant", "content": []}
+        return self._added(block, item) + self._part(block, "added", "")
 
     def _added(self, block: _Block, item: Mapping[str, Any]) -> bytes:
         return self._event("response.output_item.added", {"output_index": block.index, "item": item})
 
-    def _item(self, block: _Block, item: dict[str, Any]) -> bytes:
-        self._items[block.index] = item
-        return self._event("response.output_item.done", {"output_index": block.index, "item": item})
+    def _part(self, block: _Block, step: str, text: str) -> bytes:
+        part = _content(block.kind, text)
+        if block.kind == "summary":
+            return self._event(f"response.reasoning_summary_part.{step}", _place(block, summary_index=0, part=part))
+        return self._event(f"response.content_part.{step}", _place(block, content_index=0, part=part))
 
     def _delta(self, block: _Block, text: str) -> bytes:
         number = self._number
         self._number = number + 1
-        block.texts.append(text)
         return b"%b%d%b%b}\n\n" % (block.head, number, block.tail, codec.dumps(text))
 
     def _slow_delta(self, block: _Block, text: str) -> bytes:
-        if not block.open or self.response is not None:
+        if self._over or block.item is not None:
             return b""
+        piece = block.add(text)
         if block.custom is not None:
-            piece = block.custom.feed(text)
             return self._delta(block, piece) if piece else b""
         block.hot = True
-        return self._reasoning_part(block, "added", "") + self._delta(block, text)
+        return self._part(block, "added", "") + self._delta(block, piece)
 
     def _end(self, block: _Block, event: BlockEnd) -> bytes:
-        if not block.open:
+        if block.item is not None:
             return b""
-        block.open = block.hot = False
-        if block.kind in ("text", "refusal"):
-            return self._end_message(block)
-        if block.kind in ("thought", "summary"):
-            return self._end_reasoning(block, event)
-        return self._end_call(block)
-
-    # Texts.
-
-    def _start_message(self, kind: str) -> bytes:
-        block = self._add(kind, "msg")
-        block.hot = True
-        item = {"id": block.id, "type": "message", "status": "in_progress", "role": "assistant", "content": []}
-        return self._added(block, item) + self._message_part(block, "added", "")
-
-    def _message_part(self, block: _Block, step: str, text: str) -> bytes:
-        place = self._place(block, content_index=0, part=_content(block.kind, text))
-        return self._event(f"response.content_part.{step}", place)
-
-    def _end_message(self, block: _Block) -> bytes:
+        rest = block.rest()
+        out = self._delta(block, rest) if rest else b""
+        block.hot = False
+        item = self._answer.end(block, event)
         text = "".join(block.texts)
-        self._characters += len(text)
-        if block.kind == "text":
-            done = self._event("response.output_text.done", self._place(block, content_index=0, text=text, logprobs=[]))
-        else:
-            done = self._event("response.refusal.done", self._place(block, content_index=0, refusal=text))
-        content = [_content(block.kind, text)]
-        item = {"id": block.id, "type": "message", "status": "completed", "role": "assistant", "content": content}
-        return done + self._message_part(block, "done", text) + self._item(block, item)
-
-    # Reasoning.
-
-    def _start_reasoning(self, event: ReasoningStart) -> bytes:
-        """A summary where the client wants one, for that is what Codex shows; else the text itself."""
-        summary = event.summary or bool(self._asked.conversation.summary)
-        block = self._add("summary" if summary else "thought", "rs")
-        return self._added(block, {"id": block.id, "type": "reasoning", "summary": []})
-
-    def _reasoning_part(self, block: _Block, step: str, text: str) -> bytes:
-        if block.kind == "summary":
-            part = {"type": "summary_text", "text": text}
-            return self._event(
-                f"response.reasoning_summary_part.{step}", self._place(block, summary_index=0, part=part)
-            )
-        part = {"type": "reasoning_text", "text": text}
-        return self._event(f"response.content_part.{step}", self._place(block, content_index=0, part=part))
-
-    def _end_reasoning(self, block: _Block, event: BlockEnd) -> bytes:
-        text = "".join(block.texts)
-        self._characters += len(text)
-        item: dict[str, Any] = {"id": block.id, "type": "reasoning", "summary": []}
-        done = b""
-        if text and block.kind == "summary":
-            done = self._event("response.reasoning_summary_text.done", self._place(block, summary_index=0, text=text))
-            item["summary"] = [{"type": "summary_text", "text": text}]
+        if block.call:
+            out += self._done(block, **{_MEMBERS[block.kind]: text})
+        elif block.kind == "text":
+            out += self._done(block, content_index=0, text=text, logprobs=[]) + self._part(block, "done", text)
+        elif block.kind == "refusal":
+            out += self._done(block, content_index=0, refusal=text) + self._part(block, "done", text)
         elif text:
-            done = self._event("response.reasoning_text.done", self._place(block, content_index=0, text=text))
-            item["content"] = [{"type": "reasoning_text", "text": text}]
-        if text:
-            done += self._reasoning_part(block, "done", text)
-        if text or event.signature or event.encrypted:
-            item["encrypted_content"] = reasoning.pack(text, self._asked.upstream, event.signature, event.encrypted)
-        return done + self._item(block, item)
+            place = {"summary_index" if block.kind == "summary" else "content_index": 0}
+            out += self._done(block, **place, text=text) + self._part(block, "done", text)
+        return out + self._event("response.output_item.done", {"output_index": block.index, "item": item})
 
-    # Calls.
-
-    def _start_call(self, event: ToolStart) -> bytes:
-        tool = self._asked.names.back(event.name)
-        name, namespace = (event.name, event.namespace) if event.namespace else (tool.name, tool.namespace)
-        custom = event.custom or tool.kind == "custom"
-        block = self._add("custom_call" if custom else "call", "ctc" if custom else "fc")
-        block.hot = event.custom or not custom
-        if not block.hot:
-            block.custom = tools.CustomInput()
-        if self._taken is None:
-            self._taken = tools.taken_ids(self._asked.conversation)
-        block.call = {
-            "id": block.id,
-            "type": "custom_tool_call" if custom else "function_call",
-            "call_id": tools.fit_id(event.id, self._asked.id, self._taken),
-            "name": name,
-        }
-        if namespace:
-            block.call["namespace"] = namespace
-        member = "input" if custom else "arguments"
-        return self._added(block, {**block.call, "status": "in_progress", member: ""})
-
-    def _end_call(self, block: _Block) -> bytes:
-        out = b""
-        if block.custom is not None:
-            rest = block.custom.end()
-            out = self._delta(block, rest) if rest else b""
-        elif block.kind == "call" and not any(block.texts):
-            out = self._delta(block, "{}")  # no arguments are an object without members
-        text = "".join(block.texts)
-        self._characters += len(text)
-        if block.kind == "call":
-            name, member = "response.function_call_arguments.done", "arguments"
-        else:
-            name, member = "response.custom_tool_call_input.done", "input"
-        out += self._event(name, self._place(block, **{member: text}))
-        return out + self._item(block, {**block.call, "status": "completed", member: text})
+    def _done(self, block: _Block, **members: Any) -> bytes:
+        name = _DELTAS[block.kind][0].removesuffix("delta") + "done"
+        return self._event(name, _place(block, **members))
 
 
-def _content(kind: str, text: str) -> dict[str, Any]:
-    if kind == "refusal":
-        return {"type": "refusal", "refusal": text}
-    return {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
+def _place(block: _Block, **members: Any) -> dict[str, Any]:
+    return {"item_id": block.id, "output_index": block.index, **members}
 
 
 def write_answer(events: Events, asked: Asked) -> bytes:
@@ -389,9 +411,25 @@ def write_answer(events: Events, asked: Asked) -> bytes:
 
     ValueError when the events hold neither Stop nor Failed.
     """
-    writer = Writer(asked, silent=True)
+    answer = _Answer(asked)
+    blocks = answer.blocks
     for event in events:
-        writer.write(event)
-    if writer.response is None:
-        raise ValueError("the answer has no end")
-    return codec.dumps(writer.response)
+        if type(event) is Delta:
+            if blocks[event.block].item is None:
+                blocks[event.block].add(event.text)
+        elif type(event) is BlockEnd:
+            if blocks[event.block].item is None:
+                answer.close(blocks[event.block], event)
+        elif type(event) is Started:
+            answer.model = answer.model or event.model
+        elif isinstance(event, (TextStart, RefusalStart, ReasoningStart, ToolStart)):
+            answer.start(event)
+        elif type(event) is Stop:
+            if event.reason != "context":
+                for block in blocks:
+                    if block.item is None:
+                        answer.close(block, BlockEnd(block.index))
+            return codec.dumps(answer.stopped(event))
+        elif type(event) is Failed:
+            return codec.dumps(answer.failed(event.error))
+    raise ValueError("the answer has no end")

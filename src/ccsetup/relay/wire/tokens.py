@@ -61,9 +61,9 @@ def estimate(conversation: Conversation) -> int:
         counted.texts += [tool.namespace, tool.name, tool.description]
         for value in (tool.schema, tool.format, tool.raw):
             if value:
-                counted.texts.append(_json(value))
+                counted.texts.append(codec.written_or_nothing(value))
     if conversation.format is not None:
-        counted.texts.append(_json(conversation.format.schema))
+        counted.texts.append(codec.written_or_nothing(conversation.format.schema))
     return tokens + of_text("\n".join(counted.texts))
 
 
@@ -114,13 +114,6 @@ class _Counted:
             self.texts += [part.name, part.text]
         else:
             self.tokens += PAGE * max(1, len(part.data) * 3 // 4 // _PAGE_BYTES)
-
-
-def _json(value: object) -> str:
-    try:
-        return codec.dumps(value).decode()
-    except (TypeError, ValueError, RecursionError):
-        return ""
 
 
 def _image(image: Image) -> int:

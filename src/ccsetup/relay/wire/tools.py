@@ -37,7 +37,7 @@ class ToolNames:
             if tool.kind != "hosted":
                 self._add(tool)
         for call in used:
-            if (_space(call.namespace), call.name) not in self._flat:
+            if ("", call.name) not in self._flat or call.namespace:
                 self._add(Tool(call.name, kind="custom" if call.custom else "function", namespace=call.namespace))
 
     @classmethod
@@ -85,7 +85,7 @@ def _space(namespace: str) -> str:
 
 def _flatten(namespace: str, name: str) -> str:
     whole = name if not namespace else namespace + name if namespace.endswith(JOIN) else namespace + JOIN + name
-    flat = _UNFIT.sub("_", whole) or "tool"
+    flat = whole if whole.isascii() and whole.isidentifier() else _UNFIT.sub("_", whole) or "tool"
     return flat if len(flat) <= LONGEST else _shortened(flat, _digest(namespace, name)[:8])
 
 
@@ -93,9 +93,15 @@ def _shortened(flat: str, mark: str) -> str:
     return f"{flat[: LONGEST - len(mark) - 1]}_{mark}"
 
 
-def calls(conversation: Conversation) -> Iterable[ToolCall]:
+def calls(conversation: Conversation) -> list[ToolCall]:
     """Return the tool calls of the history, in order."""
-    return (part for message in conversation.messages for part in message.parts if isinstance(part, ToolCall))
+    found: list[ToolCall] = []
+    for role, parts in conversation.messages:
+        if role == "assistant":
+            for part in parts:
+                if type(part) is ToolCall:
+                    found.append(part)
+    return found
 
 
 def taken_ids(conversation: Conversation) -> set[str]:

@@ -7,8 +7,8 @@ from typing import Any, Mapping, Optional
 from ccsetup.relay.wire.messages import Usage
 
 _LARGEST = 1 << 53
-_PLAIN = {"input_tokens", "output_tokens"}
-_PLAIN_CHAT = {"prompt_tokens", "completion_tokens", "total_tokens"}
+_PLAIN = {"prompt_tokens", "completion_tokens", "total_tokens", "input_tokens", "output_tokens"}
+"""Nothing of a cache or of thinking."""
 
 
 def read(value: Any) -> Optional[Usage]:
@@ -19,40 +19,32 @@ def read(value: Any) -> Optional[Usage]:
     """
     if not isinstance(value, dict) or not value:
         return None
-    keys = value.keys()
-    if keys <= _PLAIN or keys == _PLAIN_CHAT:  # nothing of a cache or of thinking
-        new = value.get("prompt_tokens" if "prompt_tokens" in value else "input_tokens")
-        output = value.get("completion_tokens" if "completion_tokens" in value else "output_tokens")
-        if (
-            type(new) is int
-            and type(output) is int
-            and 0 < new < _LARGEST
-            and 0 < output < _LARGEST
-            and value.get("total_tokens") in (None, new + output)
-        ):
-            return Usage(new, output)
-    details = _mapping(value, "prompt_tokens_details", "input_tokens_details")
-    thought = _mapping(value, "completion_tokens_details", "output_tokens_details")
-    total_in = _count(value, "prompt_tokens", "input_tokens")
-    output = _count(value, "completion_tokens", "output_tokens")
-    reasoning = _count(thought, "reasoning_tokens", "thinking_tokens") or _count(value, "reasoning_tokens")
-    creation = _mapping(value, "cache_creation")
-    written = _count(value, "cache_creation_input_tokens") or sum(_count(creation, name) for name in creation)
-    written = written or _count(details, "cache_write_tokens", "cache_creation_tokens")
-    cached = _count(value, "cache_read_input_tokens")
-    if "prompt_tokens" not in value and ("cache_read_input_tokens" in value or "cache_creation_input_tokens" in value):
-        new = total_in
-    else:
-        cached = cached or _count(details, "cached_tokens")
-        cached = cached or _count(value, "cached_tokens", "prompt_cache_hit_tokens")
-        new = max(total_in - cached - written, 0)
-    gap = _count(value, "total_tokens") - total_in - output
+    get = value.get
+    new = _count(get("prompt_tokens") or get("input_tokens"))
+    output = _count(get("completion_tokens") or get("output_tokens"))
+    gap = _count(get("total_tokens")) - new - output
+    cached = written = reasoning = 0
+    if not value.keys() <= _PLAIN:
+        details = _mapping(get("prompt_tokens_details") or get("input_tokens_details"))
+        thought = _mapping(get("completion_tokens_details") or get("output_tokens_details"))
+        reasoning = _count(thought.get("reasoning_tokens") or thought.get("thinking_tokens") or get("reasoning_tokens"))
+        written = _count(get("cache_creation_input_tokens"))
+        if not written and "cache_creation" in value:
+            written = sum(map(_count, _mapping(value["cache_creation"]).values()))
+        written = written or _count(details.get("cache_write_tokens") or details.get("cache_creation_tokens"))
+        cached = _count(get("cache_read_input_tokens"))
+        beside = "cache_read_input_tokens" in value or "cache_creation_input_tokens" in value
+        if "prompt_tokens" in value or not beside:
+            inside = details.get("cached_tokens") or get("cached_tokens") or get("prompt_cache_hit_tokens")
+            cached = cached or _count(inside)
+            new = max(new - cached - written, 0)
     if gap > 0 and "completion_tokens" in value:
         # xAI and Gemini count what was thought beside completion_tokens, and only in the total.
         output += gap
         reasoning = max(reasoning, gap)
-    usage = Usage(new, output, cached, written, min(reasoning, output))
-    return usage if any(usage) else None
+    if not (new or output or cached or written):
+        return None
+    return Usage(new, output, cached, written, min(reasoning, output) if reasoning else 0)
 
 
 class Tally:
@@ -88,17 +80,12 @@ class Tally:
             )
 
 
-def _mapping(value: Mapping[str, Any], *names: str) -> Mapping[str, Any]:
-    for name in names:
-        found = value.get(name)
-        if isinstance(found, dict):
-            return found
-    return {}
+def _mapping(found: Any) -> Mapping[str, Any]:
+    return found if isinstance(found, dict) else {}
 
 
-def _count(value: Mapping[str, Any], *names: str) -> int:
-    for name in names:
-        found = value.get(name)
-        if isinstance(found, (int, float)) and not isinstance(found, bool) and 0 < found < _LARGEST:
-            return int(found)
-    return 0
+def _count(found: Any) -> int:
+    """Return a number of tokens; 0 for what is none."""
+    if type(found) is int:
+        return found if 0 < found < _LARGEST else 0
+    return int(found) if type(found) is float and 0 < found < _LARGEST else 0
