@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import time
 import zlib
+from functools import lru_cache
 from typing import Optional, Protocol
 
 from ccsetup.relay.upstream import Answer, UpstreamError
@@ -123,8 +124,9 @@ def is_stream(answer: Answer) -> bool:
 
 
 def passed(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-    return [
-        line
-        for line in headers
-        if line[0] in _PASSED or (b"ratelimit-" in line[0] and line[0].startswith(_PASSED_BEGINS))
-    ]
+    return [line for line in headers if _is_passed(line[0])]
+
+
+@lru_cache(512)
+def _is_passed(name: bytes) -> bool:
+    return name in _PASSED or name.startswith(_PASSED_BEGINS)

@@ -21,9 +21,9 @@ from ccsetup.relay.answers import (
 from ccsetup.relay.callers import Caller
 from ccsetup.relay.failover import Ask, Choice, Failure, FailureKind, Turn
 from ccsetup.relay.inbound import Gone, Inbound, Malformed, TooLarge
-from ccsetup.relay.relaying import NEVER, Attempt, Broken, Unanswered, way
+from ccsetup.relay.relaying import Attempt, Broken, Unanswered, way
 from ccsetup.relay.request import Request
-from ccsetup.relay.runtime import FORMATS, Lane, Runtime
+from ccsetup.relay.runtime import FORMATS, NEVER, Lane, Runtime
 from ccsetup.relay.store import UsageRow
 from ccsetup.relay.upstream import Answer, UpstreamError
 from ccsetup.relay.wire.messages import (
@@ -131,15 +131,15 @@ class Exchange:
     async def _serve(self) -> None:
         relay, caller = self.relay, self.caller
         try:
-            request = Request(self.wire, await self.inbound.body())
+            body = self.inbound.body_here()
+            request = Request(self.wire, body if body is not None else await self.inbound.body())
         except BadRequest as bad:
             self.refuse(_invalid(bad))
             return
         except (TooLarge, Malformed) as error:
             self.refuse(unreadable(error))
             return
-        if self.inbound.gone:
-            raise Gone
+        del body  # the request has it, until an answer has begun
         self.request = request
         self.model = request.peek.model
         self.stream = request.peek.stream
@@ -211,15 +211,14 @@ class Exchange:
                 WireError("authentication", f"The relay has no key for its upstream '{lane.upstream.name}'.", 502),
             )
         same = choice.wire == self.wire
-        timeouts = lane.upstream.timeouts
-        spent = time.perf_counter() - self.began
-        total = self.relay.loop.time() + timeouts.total - spent if timeouts.total else NEVER
+        loop_time = self.relay.loop.time
+        total = loop_time() + lane.total - (time.perf_counter() - self.began)
         sanitized = choice.moved and lane.dialect.official
         while True:
             sent, target = self._for(lane, choice, sanitized)
             headers = self._headers(lane, choice, same=same)
-            now = self.relay.loop.time()
-            self.deadline = min(now + (timeouts.first_byte or NEVER), total)
+            now = loop_time()
+            self.deadline = min(now + lane.first_byte, total)
             self.deadline_kind = "first_byte"
             if self.quiet_since == NEVER:
                 self.quiet_since = now

@@ -157,7 +157,7 @@ class _State:
 class _Entry:
     """One upstream of the present configuration, with what is computed once."""
 
-    __slots__ = ("alone", "keys", "level", "models", "name", "state", "upstream", "window")
+    __slots__ = ("alone", "keys", "level", "models", "name", "state", "upstream", "window", "wires")
 
     def __init__(self, upstream: Upstream, state: _State, missing: Collection[int], alone: bool) -> None:
         self.upstream = upstream
@@ -171,6 +171,7 @@ class _Entry:
         for gone in set(state.keys).difference(refs):
             del state.keys[gone]
         self.keys = tuple((n, ref, state.keys[ref]) for n, ref in enumerate(refs) if n not in missing)
+        self.wires = {asked: wire_for(upstream, asked) for asked in _WIRES}
         self.window = (-1, False)
         self.models: dict[str, Optional[str]] = {}
 
@@ -644,8 +645,7 @@ class Turn:
             key.probe = self
         self.attempts += 1
         self._entry, self._key = entry, ref
-        wire = ask.wire if ask.wire in entry.upstream.endpoints else wire_for(entry.upstream, ask.wire)
-        return Choice(entry.upstream, index, wire, model, pool.moved(ask, entry.name, ref))
+        return Choice(entry.upstream, index, entry.wires[ask.wire], model, pool.moved(ask, entry.name, ref))
 
     def succeeded(self, now: float) -> None:
         """The answer has begun: from here on it is this upstream's."""

@@ -120,9 +120,16 @@ class Inbound:
 
     # The request.
 
+    def body_here(self) -> Optional[bytes]:
+        """Return the body when all of it has come already and may be taken; None: ask ``body``."""
+        if not self._complete or self._size > self.connection.server.max_body or self.gone:
+            return None
+        parts, self._parts = self._parts, []
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
     async def body(self) -> bytes:
         """Return the body.  TooLarge, Malformed; Gone when the client does not send it to its end."""
-        while not self._complete or self._size > self.connection.server.max_body:
+        while (here := self.body_here()) is None:
             if self._size > self.connection.server.max_body:
                 raise TooLarge
             if self._malformed:
@@ -133,8 +140,7 @@ class Inbound:
                 self._continues = False
                 self.connection.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
             await self._wait()
-        parts, self._parts = self._parts, []
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+        return here
 
     async def _wait(self) -> None:
         waiter = self._waiter = self.connection.server.loop.create_future()
@@ -232,13 +238,13 @@ class Connection(asyncio.Protocol):
     """
 
     __slots__ = (
-        "_idle",
         "_arriving",
         "_broken",
         "_came",
         "_feed",
         "_fresh",
         "_headers",
+        "_idle",
         "_in_head",
         "_keep",
         "_parser",
@@ -401,9 +407,9 @@ class Connection(asyncio.Protocol):
         self._url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        name = name.lower()
-        if name not in _OWN and self._in_head:  # else it is a trailer
-            self._headers.append((name, value.rstrip(b" \t")))
+        lower = _lower(name)
+        if lower and self._in_head:  # else it is a trailer
+            self._headers.append((lower, value.rstrip(b" \t")))
 
     def on_headers_complete(self) -> None:
         headers, url = self._headers, self._url
@@ -495,6 +501,13 @@ class Connection(asyncio.Protocol):
             last._keep = False
         else:
             self.transport.close()
+
+
+@lru_cache(512)
+def _lower(name: bytes) -> bytes:
+    """Return a header's *name* in lower case, b"" for those that nobody else has to see."""
+    lower = name.lower()
+    return b"" if lower in _OWN else lower
 
 
 @lru_cache(256)

@@ -399,6 +399,9 @@ class Lean:
             connection = await self._connect(route)
         answer = connection.send(method, head, body)
         try:
+            # The first wait of nearly every request, without a coroutine of its own.
+            waiter = answer._waiter = connection.loop.create_future()
+            await waiter
             while not answer.status:
                 if answer._failure is not None and reused and connection.unheard() and answer._failure[0] == "cut":
                     reused = False

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING, Any, Optional, Protocol
+from typing import TYPE_CHECKING, Any, Optional, Protocol, Union
 
 from ccsetup.relay.answers import Readable, end_of_events, is_stream, passed, wrong_answer
 from ccsetup.relay.failover import Failure, Turn
@@ -20,8 +20,6 @@ from ccsetup.relay.wire.tap import Tap, usage_of
 
 if TYPE_CHECKING:
     from ccsetup.relay.exchange import Exchange
-
-NEVER = float("inf")
 
 _MAX_ANSWER = 64 << 20
 """Bytes of an answer that is not a stream."""
@@ -67,7 +65,7 @@ class Attempt:
         """Of the answer, unpacked."""
         self.total = total
         """Loop time at which it has to be over."""
-        self.idle = lane.upstream.timeouts.idle or NEVER
+        self.idle = lane.idle
 
 
 class Way(Protocol):
@@ -306,9 +304,10 @@ async def _events(exchange: Exchange, attempt: Attempt) -> list[Event]:
     lane = attempt.lane
     events: list[Event] = FORMATS[lane.wire].read_answer(raw)
     for event in events:
-        if isinstance(event, Failed):
+        if type(event) is Failed:
             raise exchange.refusal(lane, event.error, raw)
-        _note_usage(exchange, event)
+        if type(event) is Started or type(event) is Stop:
+            _note_usage(exchange, event)
     return events
 
 
@@ -326,7 +325,6 @@ async def _stream_of_whole(exchange: Exchange, attempt: Attempt) -> None:
     exchange.end()
 
 
-def _note_usage(exchange: Exchange, event: Event) -> None:
-    usage = event.usage if isinstance(event, (Started, Stop)) else None
-    if usage is not None:
-        exchange.usage = usage
+def _note_usage(exchange: Exchange, event: Union[Started, Stop]) -> None:
+    if event.usage is not None:
+        exchange.usage = event.usage

@@ -15,6 +15,9 @@ from ccsetup.relay.upstream import Origin
 from ccsetup.relay.wire import anthropic, chat, responses
 from ccsetup.relay.wire.messages import Dialect
 
+NEVER = float("inf")
+"""Seconds."""
+
 FORMATS: Mapping[str, ModuleType] = {"anthropic": anthropic, "responses": responses, "chat": chat}
 """The module of each wire format; all have the same names."""
 
@@ -52,6 +55,10 @@ class Lane(NamedTuple):
     heads: tuple[Optional[tuple[tuple[bytes, bytes], ...]], ...]
     """Header lines by key; None for a key that could not be read.  Without keys there is one entry."""
     dialect: Dialect
+    first_byte: float
+    """Seconds, as the next two; infinite where there is no limit."""
+    idle: float
+    total: float
 
 
 class Runtime(NamedTuple):
@@ -97,7 +104,9 @@ def _lane(
         else (_head(upstream, wire, None),)
     )
     target = (parts.path.rstrip("/") + _TARGETS[wire]).encode()
-    return Lane(upstream, wire, origin, target, heads, upstream.dialect.get(wire, Dialect()))
+    dialect = upstream.dialect.get(wire, Dialect())
+    limits = (seconds or NEVER for seconds in upstream.timeouts[1:])
+    return Lane(upstream, wire, origin, target, heads, dialect, *limits)
 
 
 def _proxy(upstream: Upstream, https: bool, host: str, port: int, environ: Mapping[str, str]) -> str:
