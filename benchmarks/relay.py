@@ -447,6 +447,15 @@ def goals(results: Mapping[str, Any]) -> Iterator[Goal]:
             ]
             if streams:
                 yield Goal("times nginx, events/s of 32 streams", min(streams), 0.5)
+            # The goals in requests/s were set on a machine where nginx made 77,000.
+            for kind, names, share in (
+                ("passed on", [r for r in routes if r in PASSED], 15_000 / 77_000),
+                ("translated", [r for r in routes if r not in PASSED], 12_000 / 77_000),
+            ):
+                if names and "messages" in result["routes"]:
+                    least = min(routes[r]["c32"]["rate"] for r in names)
+                    ratio = least / result["routes"]["messages"]["c32"]["rate"]
+                    yield Goal(f"times nginx, {kind}, req/s c=32", ratio, round(share, 3))
 
 
 def goal_table(results: Mapping[str, Any]) -> Iterator[str]:
@@ -474,6 +483,30 @@ def _chosen(names: Sequence[str]) -> list[Target]:
     return out
 
 
+def _merge(results: dict[str, Any], name: str, new: dict[str, Any]) -> None:
+    """Keep the best of each figure of all rounds, and of memory the worst.
+
+    A virtual machine's CPUs change their speed by half from one minute to the next; what is best was disturbed least.
+    """
+    old = results.get(name)
+    if old is None or "problem" in old:
+        results[name] = new
+        return
+    for route, cells in new["routes"].items():
+        for cell, figures in cells.items():
+            before = old["routes"][route][cell]
+            memory = max(before["rss_mb"], figures["rss_mb"])
+            kind = {"first": "first_ms", "paced": "delay_ms"}.get(cell)
+            if kind is not None and kind in figures and kind in before:
+                better = figures[kind]["p50"] < before[kind]["p50"]
+            else:
+                better = figures["rate"] > before["rate"]
+            old["routes"][route][cell] = {**(figures if better else before), "rss_mb": memory}
+    if "start_seconds" in new:
+        old["start_seconds"] = min(old["start_seconds"], new["start_seconds"])
+        old["rss_idle_mb"] = max(old["rss_idle_mb"], new["rss_idle_mb"])
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("targets", nargs="*", metavar="TARGET", help="beginnings of names; all without any")
@@ -481,6 +514,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="two routes, a few seconds each: does it work?")
     parser.add_argument("--seconds", type=float, default=3, help="of each figure")
     parser.add_argument("--repeat", type=int, default=3, help="runs of a figure while others use the machine")
+    parser.add_argument("--rounds", type=int, default=1, help="of all relays in turn; the best of each figure counts")
     parser.add_argument("--json", metavar="FILE", help="write all figures there instead of printing them")
     given = parser.parse_args()
     settings = Settings(0.5, 1.5, 0.2, 1, 100) if given.quick else Settings(given.seconds, 5, 0.5, given.repeat, 4)
@@ -491,18 +525,19 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="ccsetup-bench-") as folder:
         bench = Bench(Path(folder), settings)
         try:
-            results["direct"] = {"routes": bench.measure(PASSED, bench.port, None, "direct")}
-            for target in _chosen(given.targets):
-                routes = [r for r in target.routes if r in wanted]
-                if not routes:
-                    continue
-                try:
-                    with bench.running(target._replace(routes=routes)) as (port, mark, facts):
-                        facts["routes"] = bench.measure(routes, port, mark, target.name)
-                        results[target.name] = facts
-                except (RuntimeError, OSError, subprocess.CalledProcessError) as e:
-                    print(f"{target.name}: {e}", file=sys.stderr)
-                    results[target.name] = {"problem": str(e)}
+            for _ in range(given.rounds):
+                _merge(results, "direct", {"routes": bench.measure(PASSED, bench.port, None, "direct")})
+                for target in _chosen(given.targets):
+                    routes = [r for r in target.routes if r in wanted]
+                    if not routes:
+                        continue
+                    try:
+                        with bench.running(target._replace(routes=routes)) as (port, mark, facts):
+                            facts["routes"] = bench.measure(routes, port, mark, target.name)
+                            _merge(results, target.name, facts)
+                    except (RuntimeError, OSError, subprocess.CalledProcessError) as e:
+                        print(f"{target.name}: {e}", file=sys.stderr)
+                        results.setdefault(target.name, {"problem": str(e)})
         finally:
             bench.close()
     print("\x1b[K", end="\r", file=sys.stderr)

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from ccsetup.relay import inbound
 from ccsetup.relay.inbound import Connection, Gone, HttpServer, Inbound, Malformed, TooLarge
+from ccsetup.relay.writes import SMALL, Writes
 
 LIMIT = 1000
 
@@ -505,3 +506,26 @@ def test_closing_lets_answers_end() -> None:
                 writer.close()
 
     asyncio.run(main())
+
+
+def test_small_writes_of_one_turn_go_out_together_in_order() -> None:
+    """What is large does not wait, and goes behind what was written before; a closed connection gets nothing."""
+
+    async def work() -> None:
+        one, two, closed = Transport(), Transport(), Transport()
+        writes = Writes(asyncio.get_running_loop())
+        for transport, data in ((one, b"a"), (two, b"b"), (closed, b"c"), (one, b"d")):
+            writes.add(transport, data)
+        closed.close()
+        assert (one.out, two.out) == (b"", b"")
+        await settled()
+        assert (one.out, two.out, closed.out) == (b"ad", b"b", b"")
+        large = b"x" * (SMALL + 1)
+        writes.add(one, b"e")
+        writes.add(one, large)
+        assert one.out == b"ade" + large
+        writes.add(two, b"f")
+        await settled()
+        assert two.out == b"bf"
+
+    run(work)

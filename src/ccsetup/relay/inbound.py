@@ -20,6 +20,8 @@ from urllib.parse import unquote
 
 import httptools
 
+from ccsetup.relay.writes import Writes
+
 MAX_HEAD = 64 * 1024
 """Bytes of a request's line and headers."""
 HEAD_SECONDS = 30.0
@@ -138,7 +140,7 @@ class Inbound:
                 raise Gone
             if self._continues:
                 self._continues = False
-                self.connection.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+                self.connection.write(b"HTTP/1.1 100 Continue\r\n\r\n")
             await self._wait()
         return here
 
@@ -159,7 +161,7 @@ class Inbound:
             return
         block = self._head(status, [*head, (b"content-length", b"%d" % len(body))])
         self.begun = True
-        write = self.connection.transport.write
+        write = self.connection.write
         if self.method == "HEAD":
             write(block)
         elif len(body) <= JOINED:
@@ -189,7 +191,7 @@ class Inbound:
         elif self._held:
             piece = self._held + piece
             self._held = b""
-        self.connection.transport.write(piece)
+        self.connection.write(piece)
 
     def end(self) -> None:
         if self.gone or self.answered:
@@ -197,7 +199,7 @@ class Inbound:
         last = self._held + (b"0\r\n\r\n" if self._chunked and self.method != "HEAD" else b"")
         if last:
             self._held = b""
-            self.connection.transport.write(last)
+            self.connection.write(last)
         self._finish()
 
     @property
@@ -459,6 +461,9 @@ class Connection(asyncio.Protocol):
             inbound._complete = True
             inbound.wake()
 
+    def write(self, data: bytes) -> None:
+        self.server.writes.add(self.transport, data)
+
     # Between requests.
 
     def finished(self, inbound: Inbound) -> None:
@@ -467,6 +472,7 @@ class Connection(asyncio.Protocol):
         self.now_served = None
         if not inbound._keep:
             self._broken = True
+            self.server.writes.flush()
             self.transport.close()
             return
         if self._waiting:
@@ -529,6 +535,7 @@ class HttpServer:
         self.max_body = max_body
         """Bytes of a request's body."""
         self.loop = asyncio.get_running_loop()
+        self.writes = Writes(self.loop)
         self.connections: set[Connection] = set()
         self.date = b""
         self._server: Optional[asyncio.Server] = None

@@ -14,6 +14,7 @@ import httptools
 
 from ccsetup.relay.dial import authority, dial, proxy_of, trust
 from ccsetup.relay.upstream import HOP_BY_HOP, OURS, Counts, Headers, Origin, UpstreamError, without_named
+from ccsetup.relay.writes import Writes
 from ccsetup.sockets import HEAD_LIMIT
 
 BUFFER = 128 << 10
@@ -114,12 +115,14 @@ class _Connection(asyncio.Protocol):
         "_quiet",
         "_rest",
         "_transport",
+        "_writes",
         "idle_since",
         "loop",
         "paused",
     )
 
-    def __init__(self, pool: list[_Connection], opened: set[_Connection]) -> None:
+    def __init__(self, pool: list[_Connection], opened: set[_Connection], writes: Writes) -> None:
+        self._writes = writes
         self.loop = asyncio.get_running_loop()  # each question for it asks the system for the process
         self._pool = pool
         self._open = opened
@@ -153,7 +156,7 @@ class _Connection(asyncio.Protocol):
         answer = self._answer = Answer(self)
         transport = self._transport
         if len(body) <= JOINED:
-            transport.write(head + body if body else head)
+            self._writes.add(transport, head + body if body else head)
         else:
             transport.write(head)
             if len(body) <= SLICE:
@@ -380,6 +383,7 @@ class Lean:
         self._context = context
         self._routes: dict[Origin, _Route] = {}
         self._open: set[_Connection] = set()
+        self._writes: Optional[Writes] = None
         self._sweep: Optional[asyncio.TimerHandle] = None
 
     async def request(self, origin: Origin, method: bytes, target: bytes, headers: Headers, body: bytes) -> Answer:
@@ -416,7 +420,11 @@ class Lean:
     async def _connect(self, route: _Route) -> _Connection:
         if self._sweep is None:
             self._sweep = asyncio.get_running_loop().call_later(IDLE_SECONDS / 4, self._clean)
-        _transport, connection = await dial(route.origin, lambda: _Connection(route.idle, self._open), self._trusted)
+        if self._writes is None:
+            self._writes = Writes(asyncio.get_running_loop())
+        writes = self._writes
+        make = lambda: _Connection(route.idle, self._open, writes)  # noqa: E731
+        _transport, connection = await dial(route.origin, make, self._trusted)
         return connection
 
     def _trusted(self) -> ssl.SSLContext:
