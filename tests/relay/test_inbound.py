@@ -474,6 +474,27 @@ def test_silent_connections_are_closed(monkeypatch: pytest.MonkeyPatch) -> None:
     run(work)
 
 
+def test_an_answer_of_the_last_moment_is_sent() -> None:
+    """The server closes, or the client sends rubbish, in the turn in which a request was answered."""
+
+    async def serve(request: Inbound) -> None:
+        request.answer(200, [], b"late")
+        if request.path == "/abs":
+            request.connection.retire()
+        else:
+            request.connection.data_received(b"rubbish\r\n\r\n")
+
+    async def work() -> None:
+        talk = Talk(serve)
+        assert [body for _status, _head, body in answers(await talk.send(GET))] == [b"late"]
+        assert talk.transport.closed()
+        talk = Talk(serve)
+        assert [status for status, _head, _body in answers(await talk.send(OPTIONS))] == [200, 400]
+        assert talk.transport.closed()
+
+    run(work)
+
+
 def test_closing_lets_answers_end() -> None:
     """No new connection and no new request; what is being answered is answered, then the connection ends."""
     go = asyncio.Event

@@ -141,8 +141,8 @@ class Exchange:
             return
         del body  # the request has it, until an answer has begun
         self.request = request
-        self.model = request.peek.model
-        self.stream = request.peek.stream
+        self.model = request.model
+        self.stream = request.stream
         if relay.watched and relay.is_watched(caller.name):
             self.watched = [request.body]
         if caller.client is not None:
@@ -152,7 +152,7 @@ class Exchange:
                     self.refuse(refusal)
                     return
             relay.store.reserve(caller.name, self.time)
-        conversation = request.peek.conversation if relay.pool.several(self.model) else ""
+        conversation = request.thread() if relay.pool.several(self.model) else ""
         ask = Ask(self.wire, self.model, conversation, caller.allowed)
         del request  # it is large, and only needed until an answer has begun
         turn = relay.pool.turn(ask, self.time)
@@ -250,12 +250,17 @@ class Exchange:
         target = request.target(lane, self.inbound.query)
         if lane.wire == self.wire:
             marks = self.runtime.config.cache_control_limit
-            return request.same(lane, choice, sanitized=sanitized, marks=marks), target
-        try:
-            self.asked = request.asked(choice, self.id, int(self.time))
-            return request.translated(lane, choice, sanitized=sanitized), target
-        except BadRequest as bad:
-            raise Unanswered(Failure("status", 400, "request"), _invalid(bad)) from None
+            body = request.same(lane, choice, sanitized=sanitized, marks=marks)
+        else:
+            try:
+                self.asked = request.asked(choice, self.id, int(self.time))
+                body = request.translated(lane, choice, sanitized=sanitized)
+                if self.stream and self.wire == "anthropic":
+                    request.tokens()  # a stream of Messages begins with them
+            except BadRequest as bad:
+                raise Unanswered(Failure("status", 400, "request"), _invalid(bad)) from None
+        request.lighten()
+        return body, target
 
     def _headers(self, lane: Lane, choice: Choice, *, same: bool) -> tuple[tuple[bytes, bytes], ...]:
         caller = self.caller
@@ -317,7 +322,10 @@ class Exchange:
     # Toward the client.
 
     def begun(self) -> None:
-        self.request = None
+        """An answer has begun: nobody else is asked any more."""
+        if self.request is not None:
+            self.request.settle()
+            self.request = None
         if self.first is None:
             self.first = time.perf_counter() - self.began
 

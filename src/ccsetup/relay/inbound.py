@@ -12,7 +12,6 @@ import http
 import ssl
 import time
 from collections import deque
-from email.utils import formatdate
 from functools import lru_cache
 from socket import socket
 from typing import Any, Callable, Coroutine, Iterable, Optional, cast
@@ -40,6 +39,8 @@ Headers = list[tuple[bytes, bytes]]
 
 _PHRASES = {int(status): status.phrase.encode() for status in http.HTTPStatus}
 _STATUS = {n: b"HTTP/1.1 %d %b\r\ndate: " % (n, _PHRASES.get(n, b"")) for n in range(200, 600)}
+_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _OWN = (b"content-length", b"transfer-encoding", b"connection")
 """Headers that are read here and mean nothing to others."""
 
@@ -391,8 +392,8 @@ class Connection(asyncio.Protocol):
         elif not self.transport.is_closing():
             said = b"This is no HTTP request that the relay can read.\n"
             head = b"content-type: text/plain; charset=utf-8\r\nconnection: close\r\ncontent-length: %d" % len(said)
-            self.transport.write(b"%b%b\r\n%b\r\n\r\n%b" % (_STATUS[400], self.server.date, head, said))
-            self.transport.close()
+            self.write(b"%b%b\r\n%b\r\n\r\n%b" % (_STATUS[400], self.server.date, head, said))
+            self._close()
 
     def _last(self) -> None:
         """Read nothing more, and close the connection behind the requests that are here."""
@@ -464,6 +465,11 @@ class Connection(asyncio.Protocol):
     def write(self, data: bytes) -> None:
         self.server.writes.add(self.transport, data)
 
+    def _close(self) -> None:
+        """Close the connection behind everything that was written."""
+        self.server.writes.flush()
+        self.transport.close()
+
     # Between requests.
 
     def finished(self, inbound: Inbound) -> None:
@@ -472,8 +478,7 @@ class Connection(asyncio.Protocol):
         self.now_served = None
         if not inbound._keep:
             self._broken = True
-            self.server.writes.flush()
-            self.transport.close()
+            self._close()
             return
         if self._waiting:
             self.now_served = self._waiting.popleft()
@@ -497,7 +502,7 @@ class Connection(asyncio.Protocol):
             if self.full or self.transport.is_closing():
                 self.transport.abort()  # the client does not take what it was sent
             else:
-                self.transport.close()
+                self._close()
 
     def retire(self) -> None:
         """Take no further request."""
@@ -506,7 +511,7 @@ class Connection(asyncio.Protocol):
         if last is not None:
             last._keep = False
         else:
-            self.transport.close()
+            self._close()
 
 
 @lru_cache(512)
@@ -525,6 +530,13 @@ def _target(url: bytes) -> tuple[str, bytes]:
     path, _mark, query = url.partition(b"#")[0].partition(b"?")
     text = path.decode("ascii")
     return (unquote(text) if "%" in text else text), query
+
+
+def _date(moment: float) -> bytes:
+    """Return *moment* as HTTP writes it; the standard library's functions for it would load the email package."""
+    year, month, day, hour, minute, second, weekday, *_rest = time.gmtime(moment)
+    written = f"{_DAYS[weekday]}, {day:02} {_MONTHS[month - 1]} {year} {hour:02}:{minute:02}:{second:02} GMT"
+    return written.encode()
 
 
 class HttpServer:
@@ -550,7 +562,7 @@ class HttpServer:
         moment = time.time()
         if int(moment) != self._dated:
             self._dated = int(moment)
-            self.date = formatdate(moment, usegmt=True).encode()
+            self.date = _date(moment)
         now = self.loop.time()
         if now - self._ticked >= LOOK_EVERY:
             self._ticked = now

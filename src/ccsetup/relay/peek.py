@@ -45,7 +45,7 @@ class Peek(NamedTuple):
     @property
     def conversation(self) -> str:
         """What stays the same through a conversation, "" when it cannot be told."""
-        return _conversation(self.wire, self.parsed)
+        return conversation(self.wire, self.parsed)
 
     def __repr__(self) -> str:  # the rest is the user's
         return f"Peek({self.model!r}, stream={self.stream})"
@@ -133,7 +133,8 @@ def _mended(value: Any) -> Any:
 # Conversations.
 
 
-def _conversation(wire: WireFormat, value: Mapping[str, Any]) -> str:
+def conversation(wire: WireFormat, value: Mapping[str, Any]) -> str:
+    """Return what stays the same through the conversation that the request *value* is of, "" when it cannot be told."""
     found = ""
     if wire == "anthropic":
         found = _claude_session(value.get("metadata"))

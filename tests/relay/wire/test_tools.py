@@ -136,7 +136,7 @@ def test_repeated_ids_are_made_unique_in_and_across_answers() -> None:
     again: set[str] = set()
     assert [fit_id(i, "request-1", again) for i in ("functions.Bash:0", "functions.Bash:0")] == first[:2]
     history = Conversation("m", messages=(Message("assistant", tuple(ToolCall(id, "Bash", "{}") for id in first)),))
-    taken = taken_ids(history)
+    taken = set(taken_ids(history))
     second = [fit_id(id, "request-2", taken) for id in ("functions.Bash:0", "call_1")]
     assert not set(second) & set(first)
 

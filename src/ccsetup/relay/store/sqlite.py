@@ -21,7 +21,7 @@ from ccsetup.relay.store.spending import Spending, Tally, day_of, no_spending, t
 EVERY = 0.5
 """Seconds between two batches."""
 
-BATCH = 2000
+BATCH = 1000
 """Rows that are written before that time is over."""
 
 PAUSE = 8.0

@@ -238,7 +238,7 @@ class Writer:
 
     def _fit(self, id: str) -> str:
         if self._taken is None:
-            self._taken = tools.taken_ids(self._asked.conversation)
+            self._taken = tools.taken(self._asked)
         return tools.fit_id(id, self._asked.id, self._taken)
 
     def _may_close(self, piece: _Piece) -> bool:
@@ -378,7 +378,7 @@ def write_answer(events: Events, asked: Asked) -> bytes:
             content += _thought(text, said.end, asked.upstream)
         else:
             if taken is None:
-                taken = tools.taken_ids(asked.conversation)
+                taken = tools.taken(asked)
             content.append(_call(said.start, text, asked, taken))
     told = stop.usage or started.usage
     if told is None:

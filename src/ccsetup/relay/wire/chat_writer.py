@@ -101,7 +101,7 @@ class _Deltas:
         self._calls[event.block] = call
         member, inside = call.member
         if self._taken is None:
-            self._taken = tools.taken_ids(self._asked.conversation)
+            self._taken = tools.taken(self._asked)
         return {
             "tool_calls": [
                 {

@@ -181,6 +181,10 @@ class Conversation(NamedTuple):
         """Return the same request for *model*; ``_replace`` takes twice as long, with so many members."""
         return Conversation._make((model, *self[1:]))
 
+    def outline(self) -> Conversation:
+        """Return the request without what was said and the tools, which are nearly all of it."""
+        return Conversation._make((self.model, (), (), (), *self[4:]))
+
 
 # An answer, as events in order.
 
@@ -355,6 +359,7 @@ class Asked(NamedTuple):
     """What a writer has to know of the request that is answered."""
 
     conversation: Conversation
+    """Perhaps no more than its outline; then *taken* is there."""
     names: Names
     id: str
     """32 hexadecimal digits, the relay's own id of the request; ids in the answer are made of it."""
@@ -365,6 +370,8 @@ class Asked(NamedTuple):
     estimate: Callable[[], int] = int
     """Tells the tokens of the request, estimated, for formats that tell them before the upstream has, and for
     upstreams that never do; called when it is needed, because a large request takes a part of a millisecond."""
+    taken: Optional[frozenset[str]] = None
+    """Ids of the tool calls in the history; None: as *conversation* tells."""
 
     @property
     def input_estimate(self) -> int:

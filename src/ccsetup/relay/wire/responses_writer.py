@@ -149,7 +149,7 @@ class _Answer:
         if custom and not event.custom:
             block.custom = tools.CustomInput()
         if self._taken is None:
-            self._taken = tools.taken_ids(self._asked.conversation)
+            self._taken = tools.taken(self._asked)
         block.call = {
             "id": block.id,
             "type": "custom_tool_call" if custom else "function_call",

@@ -7,7 +7,7 @@ import re
 from typing import Any, Iterable, Literal
 
 from ccsetup.relay.wire import codec
-from ccsetup.relay.wire.messages import Conversation, Tool, ToolCall
+from ccsetup.relay.wire.messages import Asked, Conversation, Tool, ToolCall
 
 LONGEST = 64
 """Characters of a tool's name and of an id, as OpenAI and Anthropic take them."""
@@ -55,7 +55,7 @@ class ToolNames:
             while flat in self._tools:
                 flat = _shortened(flat, _digest(flat)[:8])
             self._flat[key] = flat
-            self._tools[flat] = tool
+            self._tools[flat] = Tool(tool.name, kind=tool.kind, namespace=tool.namespace)
         return flat
 
     def flat(self, name: str, namespace: str = "") -> str:
@@ -63,7 +63,7 @@ class ToolNames:
         return self._flat.get((_space(namespace), name)) or self._add(Tool(name, namespace=namespace))
 
     def back(self, flat: str) -> Tool:
-        """Return the client's tool of that name; one that the client did not name is a plain function.
+        """Return name, kind and namespace of the client's tool; one that it did not name is a plain function.
 
         Models write some names otherwise than they were told: ``functions.NAME`` (Kimi), ``namespace.name``, or the
         name without its namespace; these are understood where only one tool can be meant.
@@ -104,9 +104,14 @@ def calls(conversation: Conversation) -> list[ToolCall]:
     return found
 
 
-def taken_ids(conversation: Conversation) -> set[str]:
+def taken_ids(conversation: Conversation) -> frozenset[str]:
     """Return the ids of the calls in the history: what ``fit_id`` must not give again."""
-    return {call.id for call in calls(conversation)}
+    return frozenset([call.id for call in calls(conversation)])
+
+
+def taken(asked: Asked) -> set[str]:
+    """Return a set of one's own of those ids, for ``fit_id`` to add to."""
+    return set(taken_ids(asked.conversation) if asked.taken is None else asked.taken)
 
 
 def good_id(id: str) -> bool:
