@@ -8,9 +8,12 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from typing import Any, Callable, Iterable, Literal, Optional, TextIO
+from typing import TYPE_CHECKING, Any, Callable, Iterable, Literal, Mapping, Optional, TextIO
 
 from ccsetup.relay.wire import codec
+
+if TYPE_CHECKING:
+    import asyncio
 
 Level = Literal["debug", "info", "warning", "error"]
 LEVELS: tuple[Level, ...] = ("debug", "info", "warning", "error")
@@ -78,6 +81,14 @@ class Log:
         frames = traceback.extract_tb(error.__traceback__)
         where = [f"{frame.filename.rpartition('/')[2]}:{frame.lineno} {frame.name}" for frame in frames]
         self.add("error", "bug", kind=type(error).__name__, where=where, **fields)
+
+    def unhandled(self, loop: asyncio.AbstractEventLoop, context: Mapping[str, Any]) -> None:  # noqa: ARG002
+        """Note what nobody caught; for ``loop.set_exception_handler``, which else writes tracebacks to stderr."""
+        error = context.get("exception")
+        if isinstance(error, Exception):
+            self.bug(error)
+        elif error is None:
+            self.add("warning", "server", message=str(context.get("message", "")))
 
     def flush(self) -> None:
         """Have what was collected written; a reader that is away loses lines, and no request waits for it."""

@@ -213,6 +213,7 @@ class _Server:
     async def run(self) -> None:
         config, runtime, access = self.loaded
         loop = asyncio.get_running_loop()
+        loop.set_exception_handler(self.log.unhandled)
         places = self.settings.places
         try:
             places.make()

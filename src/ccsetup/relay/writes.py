@@ -1,7 +1,7 @@
 """Small writes of one turn of the event loop, handed to the system together.
 
 Each write to a peer that sleeps wakes it, which costs more than the write; several in a row wake it once.  With 32
-requests at a time the relay serves a quarter more of them; with one nothing changes.
+requests at a time the relay serves up to a quarter more of them; with one nothing changes.
 """
 
 from __future__ import annotations

@@ -1,0 +1,40 @@
+"""The relay's log, where something happens that nobody expected."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+
+from ccsetup.relay.log import Log
+
+
+def test_what_nobody_caught_is_a_line_without_values() -> None:
+    """Neither a task nor a callback that fails writes a traceback, and nothing of what it was at."""
+    out = io.StringIO()
+    log = Log(out, as_json=True)
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(log.unhandled)
+
+        def fail() -> None:
+            raise ValueError("sk-secret-0123456789")
+
+        async def failing() -> None:
+            fail()
+
+        loop.call_soon(fail)
+        task = loop.create_task(failing())
+        await asyncio.wait([task])
+        del task
+        loop.call_exception_handler({"message": "a transport was closed"})
+
+    asyncio.run(main())
+    log.close()
+    lines = [json.loads(line) for line in out.getvalue().splitlines()]
+    found = sorted((line["level"], line["event"]) for line in lines)
+    assert found == [("error", "bug"), ("error", "bug"), ("warning", "server")]
+    assert all(line["kind"] == "ValueError" for line in lines if line["event"] == "bug")
+    assert "sk-secret" not in out.getvalue()
+    assert "Traceback" not in out.getvalue()
