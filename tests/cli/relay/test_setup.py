@@ -401,6 +401,33 @@ def test_via_relay_for_an_address(home: Path) -> None:
     assert env["ANTHROPIC_MODEL"] == "m1"
 
 
+def test_via_relay_where_the_upstream_has_another_address(home: Path) -> None:
+    """relay.yaml is the user's: its address stays, and they are told so and what to do."""
+    argv = (
+        "init",
+        "-s",
+        "-p",
+        "custom",
+        "-n",
+        "mine",
+        "-k",
+        KEY,
+        "-M",
+        "m1",
+        "--via-relay",
+        "--no-start",
+        "-T",
+        "codex",
+    )
+    assert cc.main(*argv, "-u", "http://127.0.0.1:8001/v1").ok
+    before = (home / ".config/ccsetup/relay.yaml").read_text()
+    done = cc.main(*argv, "-u", "http://127.0.0.1:8002/v1")
+    assert done.ok, done
+    assert "upstream 'mine' was kept as it is; its addresses are others than today's" in done.stderr
+    assert "Change its 'url' or 'endpoints' there." in done.stderr
+    assert (home / ".config/ccsetup/relay.yaml").read_text() == before
+
+
 def test_via_relay_for_a_client_without_endpoint(home: Path) -> None:
     """A provider without any endpoint for Claude Code serves it through the relay."""
     done = cc.main("init", "-s", "-p", "openai", "-k", KEY, "-T", "cc", "--via-relay", "--no-start")

@@ -154,7 +154,8 @@ def _upstream(context: Context, world: World, at: Places, entry: Entry, profile:
     if same is not None:
         if same.endpoints != made.endpoints:
             text = _("{file}: upstream '{name}' was kept as it is; its addresses are others than today's.")
-            context.notes.append(Note("warning", text.format(file=file, name=same.name)))
+            hint = _("Change its 'url' or 'endpoints' there.")
+            context.notes.append(Note("warning", text.format(file=file, name=same.name), hint))
         for asked in dict.fromkeys(p.primary_model for p in request.parts.values() if p.primary_model):
             _check_model(context, file, same, asked)
         return config

@@ -12,7 +12,7 @@ from ccsetup.cli import _options, _output
 from ccsetup.cli._context import Context
 from ccsetup.cli.relay import _base, _times
 from ccsetup.errors import UsageError
-from ccsetup.i18n import _
+from ccsetup.i18n import _, ngettext
 from ccsetup.relay import stats
 from ccsetup.relay.stats import GROUPS, By, Row
 
@@ -89,7 +89,12 @@ def _show(by: str, rows: Sequence[Row]) -> None:
     _output.line(_output.safe(_output.columns(table, indent="")))
     unpriced = sum(row.unpriced for row in rows)
     if unpriced:
-        _output.line(_("The price of {n} answers is not known; they are not in the cost.").format(n=unpriced))
+        text = ngettext(
+            "The price of {n} answer is not known; it is not in the cost.",
+            "The price of {n} answers is not known; they are not in the cost.",
+            unpriced,
+        )
+        _output.line(text.format(n=unpriced))
 
 
 def _cost(row: Row) -> str:
