@@ -394,6 +394,18 @@ def table(results: Mapping[str, Any]) -> Iterator[str]:
             yield "| " + " | ".join(row) + " |"
 
 
+def latencies(results: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the table of what is added to a request, by how many are on their way at a time."""
+    yield "| relay | route | added ms, p50 / p99: c=1 | c=32 | c=128 |"
+    yield "|---|---|---|---|---|"
+    direct = results["direct"]["routes"]
+    for name, result in results.items():
+        for route, cells in result.get("routes", {}).items() if name != "direct" else ():
+            base = direct[route.split(">")[0]]
+            added = [_over(cells[c], base[c], "latency_ms", "p50", "p99") for c in ("c1", "c32", "c128")]
+            yield "| " + " | ".join([name, route, *added]) + " |"
+
+
 class Goal(NamedTuple):
     what: str
     value: float
@@ -542,6 +554,7 @@ def main() -> None:
             bench.close()
     print("\x1b[K", end="\r", file=sys.stderr)
     print("\n".join(table(results)))
+    print("\n" + "\n".join(latencies(results)))
     if "routes" in results.get("ccsetup", {}):
         print("\n" + "\n".join(goal_table(results)))
     text = json.dumps(results, indent=1)
