@@ -19,8 +19,8 @@ import re
 import subprocess
 import sys
 import tempfile
-import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any, Callable, Iterator
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -28,28 +28,66 @@ DOCS = os.path.join(ROOT, "docs")
 REFERENCE = os.path.join(DOCS, "reference")
 GENERATED = "<!-- Written by tools/docs.py; do not edit. -->\n\n"
 
-sys.path[:0] = [os.path.join(ROOT, "src"), os.path.join(ROOT, "tools")]
+sys.path[:0] = [os.path.join(ROOT, name) for name in ("src", "tools", "tests")]
+
+from support import world  # noqa: E402
+
+PROGRAMS = ("cat", "find", "git", "grep", "head", "mkdir", "sed", "sort", "stat", "xargs")
+"""What the examples call beside ccsetup and the shell."""
+
+NOW = 1795176000.0  # 2026-11-20 12:00 UTC
+"""What the clock of the examples says."""
 
 
-def environment(home: str) -> dict[str, str]:
-    """Return the environment of the examples: an empty home, no installed client, English, 100 columns."""
-    return {
-        "HOME": home,
-        "PATH": os.path.dirname(sys.executable) + ":/usr/bin:/bin",
-        "LANG": "C.UTF-8",
-        "TZ": "UTC",
-        "COLUMNS": "100",
-    }
+class Example:
+    """What the sessions of one page run in: an empty home, the newest clients, a free port, a clock that stands."""
+
+    def __init__(self, folder: str) -> None:
+        self.home = os.path.join(os.path.realpath(folder), "home")
+        self._work = os.path.join(self.home, "project")
+        os.makedirs(self._work)
+        self.port = world.Port()
+        programs = world.link(Path(folder, "programs"), PROGRAMS)
+        (programs / "ccsetup").symlink_to(os.path.join(os.path.dirname(sys.executable), "ccsetup"))
+        clients = world.clients(Path(folder, "clients"))
+        self._environ = {
+            **world.variables((programs, clients), port=self.port.number, time=NOW),
+            "HOME": self.home,
+            "TZ": "UTC",
+            "COLUMNS": "100",
+            "GIT_CONFIG_NOSYSTEM": "1",
+        }
+
+    def run(self, *argv: str) -> str:
+        """Return what *argv* prints in the project's folder, with home, port and random values as a page shows them."""
+        done = subprocess.run(
+            argv,
+            env=self._environ,
+            cwd=self._work,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            umask=0o022,
+        )
+        printed = (done.stdout + done.stderr).replace(self.home, "/home/you")
+        printed = re.sub(rf"\b{self.port.number}\b", "5101", printed)
+        for pattern, shown in RANDOM:
+            printed = re.sub(pattern, shown, printed)
+        return printed
 
 
-def run(argv: list[str], home: str) -> str:
-    """Return what *argv* prints in a folder of its own below *home*."""
-    work = os.path.join(home, "project")
-    os.makedirs(work, exist_ok=True)
-    done = subprocess.run(
-        argv, env=environment(home), cwd=work, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
-    )
-    return done.stdout + done.stderr
+@contextlib.contextmanager
+def example() -> Iterator[Example]:
+    """Make an ``Example``, and end the relay that its page may have started, whatever became of the page."""
+    with tempfile.TemporaryDirectory() as folder:
+        made = Example(folder)
+        try:
+            yield made
+        finally:
+            if os.path.exists(os.path.join(made.home, ".local", "state", "ccsetup", "relay")):
+                made.run("ccsetup", "relay", "stop", "--now")
+            made.port.__exit__()
 
 
 @functools.cache
@@ -73,10 +111,10 @@ def cli_page() -> str:
 
     out = [GENERATED, "# Command line\n\nWhat `ccsetup --help` and every command's `--help` print.\n"]
     short = {name: alias for alias, name in ALIASES.items()}
-    with tempfile.TemporaryDirectory() as home:
+    with example() as made:
         for name in ("", *commands()):
             argv = ["ccsetup", *name.split()]
-            text = run([sys.executable, "-m", *argv, "--help"], home)
+            text = made.run(*argv, "--help")
             out.append(f"\n## {' '.join(argv)}\n\n")
             if name in short:
                 out.append(f"Short: `ccsetup {short[name]}`.\n\n")
@@ -192,22 +230,13 @@ def filled(text: str) -> str:
     return PART.sub(lambda found: f"{found[1]}\n{docs_relay.PARTS[found[2]]()}\n\n{found[3]}", text)
 
 
-RELAY = re.compile(r"^\$ ccsetup (?:relay (?:start|restart)|config-switch relay|init .*--via-relay)", re.M)
-ONE_RELAY = threading.Lock()
-"""Pages that start a relay do so one after the other: there is one usual port."""
-
-CHANGES: tuple[tuple[str, str], ...] = (
-    (r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\+0000", "2026-11-20T12:00:00+0000"),
-    (r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z", "2026-11-20T12:00:00.000Z"),
-    (r"until 20\d\d-\d\d-\d\d \d\d:\d\d", "until 2026-12-20 12:00"),
-    (r"(Process +)\d+, for \d+ \w+(?: \d+ \w+)*", r"\g<1>4711, for 1 s"),
+RANDOM: tuple[tuple[str, str], ...] = (
+    (r"(Process +)\d+", r"\g<1>4711"),
     (r'"pid":\d+', '"pid":4711'),
     (r"ccr-[0-9A-Za-z]{43}", "ccr-0123456789abcdefghijklmnopqrstuvwxyzABCDEFG"),
-    # Another program may have the usual port where this runs.
-    (r"Note: Port \d+ is used by another program; \d+ was chosen\.\n", ""),
-    (r"127\.0\.0\.1:51[012]\d\b", "127.0.0.1:5101"),
+    (r"(?m)^(\w+ +)…[0-9A-Za-z]{4}(?=  )", r"\g<1>…DEFG"),
 )
-"""What differs from run to run, and what is shown in its place."""
+"""What differs from run to run, and what is shown in its place: numbers of processes, and the relay's keys."""
 
 SESSION = re.compile(r"^```(console|yaml|toml|json)\n(.*?)^```$", re.M | re.S)
 
@@ -217,34 +246,24 @@ def sessions(text: str) -> str:
     text = filled(text)
     if "```console" not in text:
         return text
-    relay = RELAY.search(text) is not None
-    with ONE_RELAY if relay else contextlib.nullcontext(), tempfile.TemporaryDirectory() as home:
+    with example() as made:
 
         def block(found: re.Match[str]) -> str:
             if found[1] != "console":
                 named = re.match(r"(?:#|//) ~/(\S+)\n", found[2])
                 if named:
-                    path = os.path.join(home, named[1])
+                    path = os.path.join(made.home, named[1])
                     os.makedirs(os.path.dirname(path), exist_ok=True)
                     with open(path, "w", encoding="utf-8") as file:
                         file.write(found[2])
                 return found[0]
             out = ["```console\n"]
             for command in re.findall(r"^\$ (.*(?:\\\n.*)*)$", found[2], re.M):
-                printed = run(["/bin/sh", "-c", command], home)
-                printed = printed.replace(home, "/home/you")
-                for pattern, shown in CHANGES:
-                    printed = re.sub(pattern, shown, printed)
-                if "relay key list" in command:
-                    printed = re.sub(r"…[0-9A-Za-z]{4}\b", "…DEFG", printed)
+                printed = made.run("/bin/sh", "-c", command)
                 out.append(f"$ {command}\n{printed.rstrip()}\n" if printed.strip() else f"$ {command}\n")
             return "".join(out) + "```"
 
-        try:
-            return SESSION.sub(block, text)
-        finally:
-            if relay:  # whatever became of the page
-                run([sys.executable, "-m", "ccsetup", "relay", "stop", "--now"], home)
+        return SESSION.sub(block, text)
 
 
 def pages() -> Iterator[tuple[str, str, str]]:

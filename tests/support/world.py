@@ -1,0 +1,100 @@
+"""The world that documentation and tests run in: what is on PATH, which clients, which port, which time.
+
+What else is installed on the machine, and which ports are taken there, decides nothing.  Knows nothing of pytest.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from support import client_install
+
+SITE = str(Path(__file__).resolve().parent / "site")
+"""Goes on PYTHONPATH: its ``sitecustomize`` reads ``WORLD_PORT`` and ``WORLD_TIME``."""
+
+PROGRAMS = (
+    "awk", "basename", "bash", "cat", "chmod", "cp", "cut", "date", "dirname", "env", "expr", "find", "git", "grep",
+    "head", "id", "kill", "ln", "ls", "mkdir", "mktemp", "mv", "ps", "readlink", "rm", "rmdir", "sed", "setsid", "sh",
+    "sleep", "sort", "stat", "stty", "tail", "tee", "touch", "tr", "true", "uname", "wc", "xargs",
+)  # fmt: skip
+"""What tests may call, and scripts that tests run: it is everywhere."""
+
+TOOLS = (
+    "chattr", "dbus-daemon", "dbus-run-session", "fish", "gnome-keyring-daemon", "initdb", "mount", "node", "npm",
+    "openssl", "pg_ctl", "postgres", "redis-server", "strace", "tmux", "umount", "unshare", "valkey-server", "zsh",
+)  # fmt: skip
+"""What some tests need; without it they say that they are skipped."""
+
+PACKAGES = {"claude": ("claude-code", "@anthropic-ai/claude-code"), "codex": ("codex", "@openai/codex")}
+"""Program: its name in ``clients.toml``, and its package in npm."""
+
+
+_PATH = os.environ.get("PATH", os.defpath)
+
+
+def link(folder: Path, programs: Iterable[str], tools: Iterable[str] = ()) -> Path:
+    """Make a folder of links to *programs*, and to those of *tools* that are installed; return it.
+
+    Raises FileNotFoundError when one of *programs* is not there.
+    """
+    folder.mkdir(parents=True)
+    required = frozenset(programs)
+    for name in sorted({*required, *tools}):
+        found = shutil.which(name, path=_PATH)
+        if found:
+            (folder / name).symlink_to(os.path.abspath(found))
+        elif name in required:
+            raise FileNotFoundError(f"{name} is not on PATH")
+    return folder
+
+
+def clients(folder: Path, **versions: str) -> Path:
+    """Return a folder of stand-ins for *versions* (``codex="0.160.0"``), as npm installs them; by default the newest.
+
+    They print their version, whatever they are asked.
+    """
+    for program, (name, package) in PACKAGES.items():
+        version = versions.get(program) or client_install.pinned(name)[0]
+        place = folder / "npm" / program
+        place.mkdir(parents=True)
+        (place / "package.json").write_text(f'{{"name": "{package}", "version": "{version}"}}')
+        (place / "cli.js").write_text(f"#!/bin/sh\necho {version}\n")
+        (place / "cli.js").chmod(0o755)
+        (folder / "bin").mkdir(exist_ok=True)
+        (folder / "bin" / program).symlink_to(place / "cli.js")
+    return folder / "bin"
+
+
+class Port:
+    """A port of the loopback that nobody else gets while this is open: bound, and not listening."""
+
+    def __init__(self) -> None:
+        self._socket = socket.socket()
+        # Whoever sets this too (as servers do) may listen there.
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._socket.bind(("127.0.0.1", 0))
+        self.number: int = self._socket.getsockname()[1]
+
+    def __enter__(self) -> Port:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._socket.close()
+
+
+def variables(path: Iterable[Path], *, port: int, also: Iterable[str] = (), time: float = 0) -> Mapping[str, str]:
+    """Return the environment of a world: programs from *path*, a relay's usual *port*, modules from *also* too."""
+    out = {
+        "PATH": os.pathsep.join(map(str, path)),
+        "PYTHONPATH": os.pathsep.join([SITE, *also]),
+        "WORLD_PORT": str(port),
+        "PYTHON_KEYRING_BACKEND": "keyring.backends.fail.Keyring",
+        "LANG": "C.UTF-8",
+    }
+    if time:
+        out["WORLD_TIME"] = str(time)
+    return out
