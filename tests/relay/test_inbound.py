@@ -161,7 +161,14 @@ CHUNKED = (
 )
 GET = b"GET http://h.example/abs?q=1#f HTTP/1.1\r\nhost: h\r\n\r\n"
 OPTIONS = b"OPTIONS * HTTP/1.1\r\nhost: h\r\n\r\n"
+H2C = (
+    b"POST /v1/x HTTP/1.1\r\nConnection: Upgrade, HTTP2-Settings\r\nHost: h\r\nHTTP2-Settings: AAEAA\r\nUpgrade: h2c\r\n"
+    b"Content-Length: 5\r\n\r\nhello"
+)
+WEBSOCKET = CHUNKED.replace(b"\r\nhost", b"\r\nconnection: upgrade\r\nupgrade: websocket\r\nhost", 1)
 SEEN = {
+    H2C: Seen("POST", "/v1/x", b"", {"host": "h", "http2-settings": "AAEAA"}, b"hello"),
+    WEBSOCKET: Seen("POST", "/é", b"", {"host": "h"}, b"hello"),
     PLAIN: Seen("POST", "/v1/x", b"a=1&b", {"host": "h", "x-two": "spaced"}, b"hello"),
     CHUNKED: Seen("POST", "/é", b"", {"host": "h"}, b"hello"),
     GET: Seen("GET", "/abs", b"q=1", {"host": "h"}, b""),
@@ -172,7 +179,10 @@ SEEN = {
 @settings(max_examples=60, deadline=None)
 @given(requests=st.lists(st.sampled_from(list(SEEN)), min_size=1, max_size=6), data=st.data())
 def test_any_pieces_give_the_same_requests(requests: Sequence[bytes], data: st.DataObject) -> None:
-    """One after the other, all at once or byte by byte: each request is understood and answered, in order."""
+    """One after the other, all at once or byte by byte: each request is understood and answered, in order.
+
+    A request that offers another protocol is one like the others.
+    """
     whole = b"".join(requests)
     cuts = sorted(data.draw(st.sets(st.integers(1, len(whole) - 1), max_size=20)))
     pieces = [whole[a:b] for a, b in zip([0, *cuts], [*cuts, len(whole)], strict=True)]
@@ -199,7 +209,8 @@ def test_any_pieces_give_the_same_requests(requests: Sequence[bytes], data: st.D
         (b"GET / HTTP/1.0\r\n\r\n", True),
         (b"GET / HTTP/1.0\r\nconnection: keep-alive\r\n\r\n", True),
         (b"GET / HTTP/1.1\r\nhost: h\r\nconnection: keep-alive\r\n\r\n", False),
-        (b"GET / HTTP/1.1\r\nhost: h\r\nconnection: upgrade\r\nupgrade: h2c\r\n\r\n", True),
+        (b"GET / HTTP/1.1\r\nhost: h\r\nconnection: upgrade\r\nupgrade: h2c\r\n\r\n", False),
+        (b"GET / HTTP/1.1\r\nhost: h\r\nconnection: upgrade, close\r\nupgrade: h2c\r\n\r\n", True),
     ],
 )
 def test_connections_end_as_clients_ask(head: bytes, closes: bool) -> None:

@@ -507,8 +507,11 @@ def test_what_is_no_http(world: World, data: bytes) -> None:
 def test_upgrades_are_ignored(world: World) -> None:
     """A request that offers another protocol is served as what it is."""
     body = json.dumps(asking("chat", "m-chat")).encode()
-    got = raw(world.relay, post(PATHS["chat"], body, "Connection: Upgrade", "Upgrade: websocket"))
-    assert got.startswith((b"HTTP/1.1 200", b"HTTP/1.1 400"))
+    offers = (("Connection: Upgrade", "Upgrade: websocket"), ("Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c"))
+    for offer in offers:
+        got = raw(world.relay, post(PATHS["chat"], body, *offer))
+        assert got.startswith(b"HTTP/1.1 200")
+        assert b"third" in got
 
 
 async def _serving(

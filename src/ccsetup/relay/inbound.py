@@ -41,7 +41,7 @@ _PHRASES = {int(status): status.phrase.encode() for status in http.HTTPStatus}
 _STATUS = {n: b"HTTP/1.1 %d %b\r\ndate: " % (n, _PHRASES.get(n, b"")) for n in range(200, 600)}
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-_OWN = (b"content-length", b"transfer-encoding", b"connection")
+_OWN = (b"content-length", b"transfer-encoding", b"connection", b"upgrade")
 """Headers that are read here and mean nothing to others."""
 
 
@@ -245,11 +245,13 @@ class Connection(asyncio.Protocol):
         "_broken",
         "_came",
         "_feed",
+        "_framing",
         "_fresh",
         "_headers",
         "_idle",
         "_in_head",
         "_keep",
+        "_offered",
         "_parser",
         "_paused",
         "_seen",
@@ -290,6 +292,10 @@ class Connection(asyncio.Protocol):
         """Bytes that came last."""
         self._url = b""
         self._headers: Headers = []
+        self._framing: Headers = []
+        """Those of _OWN."""
+        self._offered = False
+        """The head offers another protocol, for which the parser stops."""
         self._keep = True
         """Further requests are read."""
         self._fresh = True
@@ -338,8 +344,8 @@ class Connection(asyncio.Protocol):
         self._seen += self._came
         try:
             self._feed(data)
-        except httptools.HttpParserUpgrade:
-            self._last()  # what follows would be in the other protocol, which nobody speaks here
+        except httptools.HttpParserUpgrade as stop:
+            self._read_on(memoryview(data)[stop.args[0] :])
         except httptools.HttpParserError:
             self._malformed()
         else:
@@ -354,6 +360,30 @@ class Connection(asyncio.Protocol):
         if self._waiting and not self._paused:
             self._paused = True
             self.transport.pause_reading()
+
+    def _read_on(self, rest: memoryview) -> None:
+        """Read *rest*, behind a head that offers another protocol, as if it did not (RFC 9110, 7.8).
+
+        The parser would leave out the request's body; so another one reads the head again, without the offer.
+        """
+        while self._offered:
+            self._offered = False
+            method, version = self._parser.get_method(), self._parser.get_http_version().encode()
+            lines = [b"%b %b HTTP/%b" % (method, self._url, version)]
+            lines += [b"%b: %b" % line for line in self._framing + self._headers if line[0].lower() != b"upgrade"]
+            self._parser = httptools.HttpRequestParser(self)
+            self._feed = self._parser.feed_data
+            try:
+                self._feed(b"\r\n".join((*lines, b"", b"")))
+                self._feed(rest)
+            except httptools.HttpParserUpgrade as stop:
+                rest = rest[stop.args[0] :]
+            except httptools.HttpParserError:
+                self._malformed()
+                return
+            else:
+                return
+        self._last()  # CONNECT: what follows is for a proxy, which nobody is here
 
     def _rouse(self) -> None:
         """Have the task look for a request; it may be busy with one, and will look when that is answered."""
@@ -405,14 +435,18 @@ class Connection(asyncio.Protocol):
     def on_message_begin(self) -> None:
         self._url = b""
         self._headers = []
+        self._framing = []
 
     def on_url(self, url: bytes) -> None:
         self._url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        lower = _lower(name)
-        if lower and self._in_head:  # else it is a trailer
-            self._headers.append((lower, value.rstrip(b" \t")))
+        if self._in_head:  # else it is a trailer
+            lower = _lower(name)
+            if lower:
+                self._headers.append((lower, value.rstrip(b" \t")))
+            else:
+                self._framing.append((name, value))
 
     def on_headers_complete(self) -> None:
         headers, url = self._headers, self._url
@@ -420,9 +454,12 @@ class Connection(asyncio.Protocol):
             size = len(url) + sum(len(name) + len(value) + 4 for name, value in headers)
             if size > MAX_HEAD:
                 raise ValueError("the head of the request is too large")
+        parser = self._parser
+        if parser.should_upgrade() and parser.get_method() != b"CONNECT":
+            self._offered = True
+            return
         self._in_head = self._fresh = False
         self._seen = 0
-        parser = self._parser
         chunks = parser.get_http_version() != "1.0"
         path, query = _target(url)
         inbound = Inbound(
@@ -455,6 +492,8 @@ class Connection(asyncio.Protocol):
             inbound._parts.append(data)
 
     def on_message_complete(self) -> None:
+        if self._offered:
+            return
         self._in_head = True
         self._seen = 0
         inbound, self._arriving = self._arriving, None
