@@ -3,6 +3,7 @@ disguise, and which of its headers a client may see."""
 
 from __future__ import annotations
 
+import math
 import time
 import zlib
 from functools import lru_cache
@@ -14,6 +15,9 @@ from ccsetup.relay.wire.messages import WireError
 
 _MAX_PIECE = 256 << 10
 """Bytes that are unpacked at a time."""
+
+LONGEST_WAIT = 366 * 86400.0
+"""Seconds: no provider means more."""
 
 _PASSED = frozenset((b"request-id", b"x-request-id", b"retry-after", b"openai-processing-ms", b"openai-model"))
 _PASSED_BEGINS = (b"anthropic-ratelimit-", b"x-ratelimit-")
@@ -83,7 +87,7 @@ def is_error(wire: str, raw: bytes) -> bool:
     """Whether *raw* is an error as the format *wire* has it: a page or another provider's shape would not be read."""
     try:
         value = codec.loads(raw)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     error = value.get("error") if isinstance(value, dict) else None
     if not isinstance(error, dict) or not isinstance(error.get("message"), str):
@@ -92,20 +96,20 @@ def is_error(wire: str, raw: bytes) -> bool:
 
 
 def seconds_of(retry_after: str) -> Optional[float]:
-    """Return a Retry-After header in seconds; None when it says nothing."""
+    """Return a Retry-After header in seconds, at most ``LONGEST_WAIT``; None when it says nothing that can be meant."""
     text = retry_after.strip()
     if not text:
         return None
     try:
-        return max(0.0, float(text))
+        seconds = float(text)
     except ValueError:
-        pass
-    import email.utils
+        import email.utils
 
-    try:
-        return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - time.time())
-    except (TypeError, ValueError):
-        return None
+        try:
+            seconds = email.utils.parsedate_to_datetime(text).timestamp() - time.time()
+        except (TypeError, ValueError, OverflowError):
+            return None
+    return min(max(0.0, seconds), LONGEST_WAIT) if math.isfinite(seconds) else None
 
 
 def wants_no_reasoning(error: WireError) -> bool:

@@ -231,17 +231,34 @@ class Exchange:
                 attempt = Attempt(turn, lane, answer, readable(answer), total)
                 await way(same=same, stream=self.stream)(self, attempt)
                 return
-            except UpstreamError as error:
-                raise self.unanswered(lane, error.kind, str(error)) from None
-            except asyncio.CancelledError as cancelled:
-                raise self.unanswered(lane, self.ran_out(cancelled), "it took too long") from None
             except Unanswered as failed:
                 if sanitized or not wants_no_reasoning(failed.error):
                     raise
                 sanitized = True
+            except (Exception, asyncio.CancelledError) as error:
+                kind = self.broke(error)
+                if self.first is None:
+                    raise self.unanswered(lane, kind, str(error)) from None
+                self._cut_off(self.unanswered(lane, kind, "").error._replace(kind="cut"))
+                raise Broken(kind) from None
             finally:
                 if answer is not None and not self.lingering:
                     answer.close()
+
+    def broke(self, error: BaseException) -> str:
+        """Return the kind of failure that *error*, met over an upstream's answer, is; raise it where it is none.
+
+        What nobody foresaw, an exception of a reader too, means that the answer cannot be understood: the next upstream
+        may do better.  The log says where it was.
+        """
+        if isinstance(error, UpstreamError):
+            return error.kind
+        if isinstance(error, asyncio.CancelledError):
+            return self.ran_out(error)
+        if isinstance(error, (Gone, Broken, Unanswered)):
+            raise error
+        self.relay.log.where("answer not understood", error, id=self.id)
+        return "protocol"
 
     def _for(self, lane: Lane, choice: Choice, sanitized: bool) -> tuple[bytes, bytes]:
         """Return body and target for *lane*."""
@@ -276,7 +293,7 @@ class Exchange:
             "first_byte": "did not answer in time",
             "idle": "stopped answering",
             "cut": "closed the connection before its answer was complete",
-        }.get(kind, "answered something that is not HTTP")
+        }.get(kind, "answered something that the relay cannot read")
         message = f"The relay's upstream '{lane.upstream.name}' {said}."
         if detail and kind in ("connect", "tls"):
             message += f" ({detail})"

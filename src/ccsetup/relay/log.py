@@ -75,12 +75,15 @@ class Log:
             self.flush()
 
     def bug(self, error: BaseException, **fields: Any) -> None:
+        self.where("bug", error, **fields)
+
+    def where(self, event: str, error: BaseException, **fields: Any) -> None:
         """Note where *error* was raised, without any value."""
         import traceback
 
         frames = traceback.extract_tb(error.__traceback__)
         where = [f"{frame.filename.rpartition('/')[2]}:{frame.lineno} {frame.name}" for frame in frames]
-        self.add("error", "bug", kind=type(error).__name__, where=where, **fields)
+        self.add("error", event, kind=type(error).__name__, where=where, **fields)
 
     def unhandled(self, loop: asyncio.AbstractEventLoop, context: Mapping[str, Any]) -> None:  # noqa: ARG002
         """Note what nobody caught; for ``loop.set_exception_handler``, which else writes tracebacks to stderr."""

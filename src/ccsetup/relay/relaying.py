@@ -126,22 +126,33 @@ async def pass_stream(exchange: Exchange, attempt: Attempt) -> None:
     inbound = exchange.inbound
     write = inbound.write
     piece = b"".join(held)
-    rest = b""
+    rest: list[bytes] = []
+    size = 0
+    tail = b""
+    """The last bytes of *rest*: an end of events may begin there."""
     kind = ""
     try:
         exchange.commit(passed(answer.headers))
         while piece:
             now = loop_time()
             exchange.deadline = min(now + idle, total)
-            if rest:
-                piece, rest = rest + piece, b""
+            # Only whole events go out: half of one could neither be taken back nor followed by an error.
+            end = len(piece)
             if not tap.at_boundary:
-                # Only whole events go out: half of one could neither be taken back nor followed by an error.
-                end = end_of_events(piece)
-                if exchange.boundary or end:
-                    piece, rest = piece[:end], piece[end:]
-                if len(rest) > _MAX_HELD:
-                    piece, rest = piece + rest, b""
+                found = end_of_events(tail + piece)
+                if found:
+                    end = found - len(tail)
+                elif exchange.boundary and size + end <= _MAX_HELD:
+                    end = 0
+            left = piece[end:]
+            if end == 0:
+                rest.append(left)
+                size += len(left)
+                tail = (tail + left)[-2:]
+                piece = b""
+            elif rest or left:
+                piece = b"".join((*rest, piece[:end]))
+                rest, size, tail = ([left], len(left), left[-2:]) if left else ([], 0, b"")
             if piece:
                 exchange.quiet_since = now
                 write(piece)
@@ -152,18 +163,16 @@ async def pass_stream(exchange: Exchange, attempt: Attempt) -> None:
                     exchange.watch(piece)
             piece = await read()
             tap.feed(piece)
-    except UpstreamError as error:
-        kind = error.kind
-    except asyncio.CancelledError as cancelled:
-        kind = exchange.ran_out(cancelled)
+    except (Exception, asyncio.CancelledError) as error:
+        kind = exchange.broke(error)
     finally:
         told = (tap.finished, tap.failed)
         tap.end()
         if tap.usage is not None:
             exchange.usage = tap.usage
-    if rest and ((tap.finished, tap.failed) != told or rest.endswith(b"[DONE]\n")):
+    if rest and ((tap.finished, tap.failed) != told or rest[-1].endswith(b"[DONE]\n")):
         # The end itself, without the empty line that belongs behind it.
-        write(rest + b"\n\n")
+        write(b"".join((*rest, b"\n\n")))
     if tap.failed is None and not tap.finished:
         exchange.break_off(lane, kind or "cut")
     exchange.end()
@@ -253,18 +262,10 @@ async def translate_stream(exchange: Exchange, attempt: Attempt) -> None:
                     await exchange.drain()
                 if exchange.watched is not None:
                     exchange.watch(text)
-    except UpstreamError as error:
-        if not begun:
+    except (Exception, asyncio.CancelledError) as error:
+        if exchange.first is None:
             raise
-        kind = error.kind
-    except ValueError:  # an event larger than the decoder takes
-        kind = "protocol"
-        if not begun:
-            raise UpstreamError(kind, "an event is too large") from None
-    except asyncio.CancelledError as cancelled:
-        if not begun:
-            raise
-        kind = exchange.ran_out(cancelled)
+        kind = exchange.broke(error)
     if kind:
         exchange.error = kind
         told = exchange.unanswered(lane, kind, "").error._replace(kind="cut")

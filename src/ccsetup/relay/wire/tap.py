@@ -67,7 +67,7 @@ def _says_nothing(chunk: Mapping[str, Any]) -> bool:
 
 
 class Tap:
-    """What a stream has told so far.  Never raises, whatever comes; any chunking gives the same."""
+    """What a stream has told so far, whatever comes; any chunking gives the same."""
 
     def __init__(self, wire: WireFormat) -> None:
         self.begun = False
@@ -146,7 +146,9 @@ class Tap:
             return
         if not isinstance(value, dict):
             return
-        kind = value.get("type") or name
+        kind = value.get("type")
+        if not isinstance(kind, str) or not kind:
+            kind = name
         error = errors.from_value(value) if kind in ("error", "response.failed") else errors.error_in(value)
         if error is not None:
             self.failed = self.failed or error
@@ -159,7 +161,7 @@ class Tap:
         else:
             self._take_chat(value)
 
-    def _take_anthropic(self, kind: Any, value: Mapping[str, Any]) -> None:
+    def _take_anthropic(self, kind: str, value: Mapping[str, Any]) -> None:
         if kind == "message_start":
             message = value.get("message")
             self._tally.take(message.get("usage") if isinstance(message, dict) else None)
@@ -171,7 +173,7 @@ class Tap:
         elif kind == "message_stop":
             self.finished = True
 
-    def _take_responses(self, kind: Any, value: Mapping[str, Any]) -> None:
+    def _take_responses(self, kind: str, value: Mapping[str, Any]) -> None:
         if kind in ("response.completed", "response.incomplete", "response.failed"):
             self.finished = True
         response = value.get("response")

@@ -30,7 +30,7 @@ def read(value: Any) -> Optional[Usage]:
         reasoning = _count(thought.get("reasoning_tokens") or thought.get("thinking_tokens") or get("reasoning_tokens"))
         written = _count(get("cache_creation_input_tokens"))
         if not written and "cache_creation" in value:
-            written = sum(map(_count, _mapping(value["cache_creation"]).values()))
+            written = min(sum(map(_count, _mapping(value["cache_creation"]).values())), _LARGEST)
         written = written or _count(details.get("cache_write_tokens") or details.get("cache_creation_tokens"))
         cached = _count(get("cache_read_input_tokens"))
         beside = "cache_read_input_tokens" in value or "cache_creation_input_tokens" in value
