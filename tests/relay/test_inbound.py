@@ -162,8 +162,8 @@ CHUNKED = (
 GET = b"GET http://h.example/abs?q=1#f HTTP/1.1\r\nhost: h\r\n\r\n"
 OPTIONS = b"OPTIONS * HTTP/1.1\r\nhost: h\r\n\r\n"
 H2C = (
-    b"POST /v1/x HTTP/1.1\r\nConnection: Upgrade, HTTP2-Settings\r\nHost: h\r\nHTTP2-Settings: AAEAA\r\nUpgrade: h2c\r\n"
-    b"Content-Length: 5\r\n\r\nhello"
+    b"POST /v1/x HTTP/1.1\r\nConnection: Upgrade, HTTP2-Settings\r\nHost: h\r\nHTTP2-Settings: AAEAA\r\n"
+    b"Upgrade: h2c\r\nContent-Length: 5\r\n\r\nhello"
 )
 WEBSOCKET = CHUNKED.replace(b"\r\nhost", b"\r\nconnection: upgrade\r\nupgrade: websocket\r\nhost", 1)
 SEEN = {

@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from ccsetup.relay.wire import codec
 from ccsetup.relay.wire.messages import Conversation, Message, Tool, ToolCall
 from ccsetup.relay.wire.tools import (
+    CallIds,
     Completeness,
     CustomInput,
     ToolNames,
     custom_arguments,
     custom_schema,
-    fit_id,
     good_id,
     object_arguments,
     taken_ids,
@@ -122,29 +122,37 @@ def test_any_names_map_both_ways(given_: list[tuple[str, str]]) -> None:
 
 
 def test_good_ids_stay() -> None:
-    taken: set[str] = set()
-    assert fit_id("toolu_01AbC-9", "seed", taken) == "toolu_01AbC-9"
-    assert taken == {"toolu_01AbC-9"}
+    assert CallIds("seed").fit("toolu_01AbC-9") == "toolu_01AbC-9"
 
 
 def test_repeated_ids_are_made_unique_in_and_across_answers() -> None:
     """Kimi counts from 0 in every turn; others send one id, or none, for all calls of an answer."""
-    taken: set[str] = set()
-    first = [fit_id(id, "request-1", taken) for id in ("functions.Bash:0", "functions.Bash:0", "", "", "call_1")]
+    ids = CallIds("request-1")
+    first = [ids.fit(id) for id in ("functions.Bash:0", "functions.Bash:0", "", "", "call_1")]
     assert len(set(first)) == 5
     assert all(good_id(id) for id in first)
-    again: set[str] = set()
-    assert [fit_id(i, "request-1", again) for i in ("functions.Bash:0", "functions.Bash:0")] == first[:2]
+    again = CallIds("request-1")
+    assert [again.fit(i) for i in ("functions.Bash:0", "functions.Bash:0")] == first[:2]
     history = Conversation("m", messages=(Message("assistant", tuple(ToolCall(id, "Bash", "{}") for id in first)),))
-    taken = set(taken_ids(history))
-    second = [fit_id(id, "request-2", taken) for id in ("functions.Bash:0", "call_1")]
+    ids = CallIds("request-2", taken_ids(history))
+    second = [ids.fit(id) for id in ("functions.Bash:0", "call_1")]
     assert not set(second) & set(first)
 
 
 @pytest.mark.parametrize("id", ["", "a" * 65, "functions.Bash:0", "call 1", "é", "x\n"])
 def test_bad_ids(id: str) -> None:
     assert not good_id(id)
-    assert good_id(fit_id(id, "s", set()))
+    assert good_id(CallIds("s").fit(id))
+
+
+def test_an_id_that_looks_like_a_replacement_is_not_given_twice() -> None:
+    """A client that sends back what the relay made of an id, next to the id itself."""
+    made = CallIds("s")
+    replaced = [made.fit("x") for _ in range(4)]
+    ids = CallIds("s", replaced[2:3])
+    again = [ids.fit(id) for id in ("x", "x", replaced[1], "x", "x")]
+    assert len({*again, replaced[2]}) == 6
+    assert again[:2] == replaced[:2]
 
 
 # Complete JSON

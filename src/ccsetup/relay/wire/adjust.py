@@ -6,7 +6,7 @@ the caller sends the client's own bytes wherever it can.
 
 from __future__ import annotations
 
-from typing import Any, Callable, Mapping
+from typing import Any, Callable, Mapping, Optional
 
 from ccsetup.relay.wire import reasoning
 
@@ -36,12 +36,18 @@ def system_in_front(body: Mapping[str, Any]) -> Mapping[str, Any]:
     if not isinstance(messages, list) or not any(isinstance(m, dict) and m.get("role") == "system" for m in messages):
         return body
     out: list[Any] = []
+    together: Optional[list[Any]] = None
+    """Content of the user's message that goes on."""
     for message in messages:
         if isinstance(message, dict) and message.get("role") == "system":
             message = {**message, "role": "user"}
         if out and isinstance(message, dict) and message.get("role") == "user" == _role(out[-1]):
-            out[-1] = {**out[-1], "content": _blocks(out[-1]) + _blocks(message)}
+            if together is None:
+                together = [*_blocks(out[-1])]
+                out[-1] = {**out[-1], "content": together}
+            together += _blocks(message)
         else:
+            together = None
             out.append(message)
     return {**body, "messages": out}
 

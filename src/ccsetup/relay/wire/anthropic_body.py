@@ -306,7 +306,8 @@ class _Writing:
             for union in unions:
                 for variant in union:
                     if isinstance(variant, dict) and isinstance(variant.get("properties"), dict):
-                        properties = {**variant["properties"], **properties}
+                        for name, value in variant["properties"].items():
+                            properties.setdefault(name, value)
             own = out.get("properties")
             out["properties"] = {**properties, **(own if isinstance(own, dict) else {})}
         out["type"] = "object"

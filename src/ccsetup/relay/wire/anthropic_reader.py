@@ -54,7 +54,7 @@ _DELTAS: Mapping[Any, tuple[_Kind, str]] = {
 class _Block:
     """A block that the upstream has open."""
 
-    __slots__ = ("arguments", "block", "data", "kind", "said", "signature")
+    __slots__ = ("_signed", "arguments", "block", "data", "kind", "said", "signature")
 
     def __init__(self, block: int, kind: _Kind) -> None:
         self.block = block
@@ -63,8 +63,15 @@ class _Block:
         """Of a tool: those that stood in its start."""
         self.said = False
         """A delta has come."""
-        self.signature = ""
+        self.signature: list[str] = []
+        self._signed = 0
         self.data = ""
+
+    def sign(self, text: str) -> None:
+        """Take the next piece of the signature."""
+        text = text[: _MAX_TEXT - self._signed]
+        self._signed += len(text)
+        self.signature.append(text)
 
 
 class Reader:
@@ -167,7 +174,7 @@ class Reader:
             self._begin(index, "text", found)
             self._say(index, _str(given.get("text")), found)
         elif kind == "thinking":
-            self._begin(index, "thinking", found).signature = _str(given.get("signature"))
+            self._begin(index, "thinking", found).sign(_str(given.get("signature")))
             self._say(index, _str(given.get("thinking")), found)
         elif kind == "redacted_thinking":
             self._begin(index, "thinking", found).data = _str(given.get("data"))
@@ -201,7 +208,7 @@ class Reader:
         kind = delta.get("type")
         if kind == "signature_delta":
             if block is not None and block.kind == "thinking":
-                block.signature = (block.signature + _str(delta.get("signature")))[:_MAX_TEXT]
+                block.sign(_str(delta.get("signature")))
             return []
         if not isinstance(kind, str) or kind not in _DELTAS:
             return []
@@ -237,7 +244,7 @@ class Reader:
             self._hot = None
         if block.kind == "tool" and not block.said:
             found.append(Delta(block.block, block.arguments or "{}"))
-        found.append(BlockEnd(block.block, block.signature, block.data, bool(block.data)))
+        found.append(BlockEnd(block.block, "".join(block.signature), block.data, bool(block.data)))
 
     def _finish(self, found: list[Event]) -> None:
         self._over = True

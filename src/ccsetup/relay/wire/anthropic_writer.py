@@ -52,7 +52,9 @@ _CHARS_PER_TOKEN = 3
 class _Piece:
     """A neutral block on its way to the client."""
 
-    __slots__ = ("complete", "custom", "encrypted", "end", "held", "id", "index", "kind", "name", "plain", "signature")
+    __slots__ = (
+        "begin", "complete", "custom", "encrypted", "end", "held", "id", "index", "kind", "name", "plain", "signature",
+    )  # fmt: skip
 
     def __init__(self, kind: Literal["text", "thinking", "tool"]) -> None:
         self.kind = kind
@@ -64,6 +66,8 @@ class _Piece:
         self.signature = self.encrypted = ""
         self.id = self.name = ""
         self.custom = False
+        self.begin = ""
+        """Of a tool: the first character of its arguments that is not white space."""
         self.plain = False
         """A tool whose arguments go out as they come: they began as an object."""
         self.complete: Optional[tools.Completeness] = None
@@ -77,7 +81,7 @@ class Writer:
     """
 
     __slots__ = (
-        "_asked", "_chars", "_direct", "_head", "_index", "_kinds", "_open", "_over", "_pieces", "_started", "_taken",
+        "_asked", "_chars", "_direct", "_head", "_ids", "_index", "_kinds", "_open", "_over", "_pieces", "_started",
     )  # fmt: skip
 
     def __init__(self, asked: Asked) -> None:
@@ -90,7 +94,7 @@ class Writer:
         self._head = b""
         self._index = 0
         self._chars = 0
-        self._taken: Optional[set[str]] = None
+        self._ids: Optional[tools.CallIds] = None
         self._kinds: dict[int, Literal["text", "thinking", "tool"]] = {}
         self._started = False
         self._over = False
@@ -153,6 +157,7 @@ class Writer:
             out = b"%b%b}}\n\n" % (self._head, codec.dumps(text))
             return out + self._advance() if len(self._pieces) > 1 else out
         piece.held.append(text)
+        piece.begin = piece.begin or text.lstrip()[:1]
         return self._advance()
 
     def _end(self, event: BlockEnd) -> bytes:
@@ -205,10 +210,9 @@ class Writer:
             return  # it was sent as it came; what is held is for _may_close
         if piece.custom:
             return
-        held = "".join(piece.held)
-        begin = held.lstrip()
-        piece.held = [held]
-        if begin.startswith("{"):
+        if piece.begin == "{":
+            held = "".join(piece.held)
+            piece.held = [held]
             self._show(piece, held, out)
             piece.plain = True
 
@@ -237,9 +241,9 @@ class Writer:
         out.append(_event("content_block_start", start))
 
     def _fit(self, id: str) -> str:
-        if self._taken is None:
-            self._taken = tools.taken(self._asked)
-        return tools.fit_id(id, self._asked.id, self._taken)
+        if self._ids is None:
+            self._ids = tools.CallIds.of_answer(self._asked)
+        return self._ids.fit(id)
 
     def _may_close(self, piece: _Piece) -> bool:
         """Whether *piece*, which has not ended, may give way to the one that waits behind it."""
@@ -367,7 +371,7 @@ def write_answer(events: Events, asked: Asked) -> bytes:
             return codec.dumps(_error(event.error))
         elif not isinstance(event, Ping):
             blocks[event.block] = _Said(event)
-    taken: Optional[set[str]] = None
+    ids: Optional[tools.CallIds] = None
     content: list[Mapping[str, Any]] = []
     for said in blocks.values():
         text = said.texts[0] if len(said.texts) == 1 else "".join(said.texts)
@@ -377,9 +381,9 @@ def write_answer(events: Events, asked: Asked) -> bytes:
         elif isinstance(said.start, ReasoningStart):
             content += _thought(text, said.end, asked.upstream)
         else:
-            if taken is None:
-                taken = tools.taken(asked)
-            content.append(_call(said.start, text, asked, taken))
+            if ids is None:
+                ids = tools.CallIds.of_answer(asked)
+            content.append(_call(said.start, text, asked, ids))
     told = stop.usage or started.usage
     if told is None:
         chars = sum(len(text) for said in blocks.values() for text in said.texts)
@@ -390,9 +394,9 @@ def write_answer(events: Events, asked: Asked) -> bytes:
 _NOT_STARTED, _NOT_STOPPED = Started("", ""), Stop("end")
 
 
-def _call(start: ToolStart, text: str, asked: Asked, taken: set[str]) -> dict[str, Any]:
+def _call(start: ToolStart, text: str, asked: Asked, ids: tools.CallIds) -> dict[str, Any]:
     name = asked.names.back(start.name).name or start.name
-    id = tools.fit_id(start.id, asked.id, taken)
+    id = ids.fit(start.id)
     return {"type": "tool_use", "id": id, "name": name, "input": codec.loads(_object_text(text, start.custom))}
 
 

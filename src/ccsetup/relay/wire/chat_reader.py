@@ -51,10 +51,14 @@ _FAILURES: Mapping[str, ErrorKind] = {
 }
 
 
+_MAX_BLANK = 100
+"""Characters of ``{}`` with white space around it."""
+
+
 class _Call:
     """A tool call as it comes in.  It starts, for the reader of events, once its name is known to be whole."""
 
-    __slots__ = ("block", "custom", "done", "ended", "first", "id", "name", "pieces", "sent", "whole")
+    __slots__ = ("block", "custom", "done", "ended", "first", "id", "name", "pieces", "sent", "size", "whole")
 
     def __init__(self, custom: bool) -> None:
         self.id = self.name = ""
@@ -62,6 +66,8 @@ class _Call:
         self.block = -1
         """Below 0: not started."""
         self.pieces: list[str] = []
+        self.size = 0
+        """Characters of the pieces."""
         self.sent = 0
         self.first = ""
         """The first character of the arguments that is no white space."""
@@ -71,6 +77,7 @@ class _Call:
     def add(self, text: str) -> None:
         """Keep a piece of the arguments; *done* says whether they are a complete object."""
         self.pieces.append(text)
+        self.size += len(text)
         self.first = self.first or text.lstrip()[:1]
         self.done = self.whole.feed(text) and self.first == "{" and not self.custom
 
@@ -81,10 +88,10 @@ class _Call:
     @property
     def blank(self) -> bool:
         """Whether the arguments so far may stand for none yet: some send ``{}`` before the real ones."""
-        return self.block < 0 and self.done and self.arguments.strip() == "{}"
+        return self.block < 0 and self.done and self.size < _MAX_BLANK and self.arguments.strip() == "{}"
 
     def renew(self) -> None:
-        self.pieces, self.first, self.whole, self.done = [], "", tools.Completeness(), False
+        self.pieces, self.size, self.first, self.whole, self.done = [], 0, "", tools.Completeness(), False
 
     def is_other(self, id: str, name: str, arguments: str) -> bool:
         """Whether a piece that seems to belong to this call begins another one.
@@ -96,7 +103,7 @@ class _Call:
         if self.done and name and arguments.lstrip()[:1] == "{":
             if not new_id and name == self.name and self.blank:
                 return False
-            return new_id or name != self.name or arguments != self.arguments
+            return new_id or name != self.name or len(arguments) != self.size or arguments != self.arguments
         if new_id:
             return self.done or (bool(name) and not self.first)
         return self.done and bool(name) and name != self.name
@@ -105,6 +112,8 @@ class _Call:
 _NOTHING, _SAYING, _REASONING, _REFUSING = range(4)
 
 _MAX_CALLS = 1000
+_MAX_NAME = 1000
+"""Characters of a tool's name that are put together."""
 
 
 class Reader:
@@ -130,10 +139,11 @@ class Reader:
         """The open block of text, reasoning or refusal."""
         self._blocks = 0
         self._alike: Optional[Alike] = None
-        self._space = ""
+        self._space: list[str] = []
         """White space that waits for text of the same kind."""
         self._space_kind = _NOTHING
-        self._signature = self._encrypted = ""
+        self._signature: list[str] = []
+        self._encrypted: list[str] = []
         self._thought = self._refused = False
         self._calls: list[_Call] = []
         self._live: list[_Call] = []
@@ -328,11 +338,12 @@ class Reader:
         if not text:
             return
         if self._kind != kind:
-            if kind == self._space_kind:
-                text = self._space + text
+            if kind != self._space_kind:
+                self._space, self._space_kind = [], kind
             if text.isspace():
-                self._space, self._space_kind = text, kind
+                self._space.append(text)
                 return
+            text = "".join((*self._space, text))
             self._open(out)
             self._kind = kind
             self._block = self._blocks
@@ -360,12 +371,12 @@ class Reader:
                     self._kind, self._block, self._thought = _REASONING, self._blocks, False
                     self._blocks += 1
                     out.append(ReasoningStart(self._block))
-                self._signature += detail.signature
-                self._encrypted += detail.encrypted
+                self._signature.append(detail.signature)
+                self._encrypted.append(detail.encrypted)
 
     def _open(self, out: list[Event]) -> None:
         """Make room for a new block: end the open one and the calls that are complete."""
-        self._space = ""
+        self._space = []
         if self._kind:
             self._close(out)
         if self._live:
@@ -378,9 +389,9 @@ class Reader:
 
     def _close(self, out: list[Event]) -> None:
         if self._kind == _REASONING:
-            redacted = bool(self._encrypted) and not self._thought
-            out.append(BlockEnd(self._block, self._signature, self._encrypted, redacted))
-            self._signature = self._encrypted = ""
+            signature, encrypted = "".join(self._signature), "".join(self._encrypted)
+            out.append(BlockEnd(self._block, signature, encrypted, bool(encrypted) and not self._thought))
+            self._signature, self._encrypted = [], []
         elif self._kind:
             out.append(BlockEnd(self._block))
         self._kind = _NOTHING
@@ -419,7 +430,7 @@ class Reader:
             if id and not call.id:
                 call.id = id
                 self._by_id[id] = call
-            if name and call.block < 0 and name != call.name:
+            if name and call.block < 0 and name != call.name and len(call.name) < _MAX_NAME:
                 call.name += name
             if arguments:
                 self._arguments(call, arguments, out)

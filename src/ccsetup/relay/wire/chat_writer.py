@@ -69,11 +69,11 @@ _MEMBERS: Mapping[type[Event], str] = {
 class _Deltas:
     """Turns events into the ``delta`` objects of chunks."""
 
-    __slots__ = ("_asked", "_calls", "_members", "_said", "_taken")
+    __slots__ = ("_asked", "_calls", "_ids", "_members", "_said")
 
     def __init__(self, asked: Asked) -> None:
         self._asked = asked
-        self._taken: Optional[set[str]] = None
+        self._ids: Optional[tools.CallIds] = None
         self._members: dict[int, str] = {}
         """Of the blocks of text: content, reasoning_content or refusal."""
         self._calls: dict[int, _CallOut] = {}
@@ -100,13 +100,13 @@ class _Deltas:
         call = _CallOut(len(self._calls), custom, tools.CustomInput() if custom and not event.custom else None)
         self._calls[event.block] = call
         member, inside = call.member
-        if self._taken is None:
-            self._taken = tools.taken(self._asked)
+        if self._ids is None:
+            self._ids = tools.CallIds.of_answer(self._asked)
         return {
             "tool_calls": [
                 {
                     "index": call.index,
-                    "id": tools.fit_id(event.id, self._asked.id, self._taken),
+                    "id": self._ids.fit(event.id),
                     "type": member,
                     member: {"name": tool.name, inside: ""},
                 }

@@ -7,10 +7,11 @@ the results of exactly these calls, in the order of the calls; only then what th
 from __future__ import annotations
 
 from collections import deque
+from itertools import groupby
 from typing import Iterable, Mapping, Optional, Sequence, Union
 
 from ccsetup.relay.wire.messages import Loss, Losses, Message, Part, Text, ToolCall, ToolResult
-from ccsetup.relay.wire.tools import fit_id
+from ccsetup.relay.wire.tools import CallIds
 
 LOSSES: Mapping[str, str] = {
     "tool_call_unanswered": "A tool call without a result gets one that says so.",
@@ -112,19 +113,21 @@ def _settled(messages: Sequence[Message]) -> bool:
 def _written(flow: Iterable[Union[_Turn, tuple[int, Message]]], late: set[int]) -> tuple[tuple[Message, ...], Losses]:
     """*late* are results, by identity, that a call after them took."""
     losses: Losses = []
-    taken: set[str] = set()
+    ids = CallIds("history")
     out: list[Message] = []
+    before: list[Part] = []
+    """What the assistant said last, when nothing stood behind it: that was empty, or has moved."""
     for item in flow:
         if isinstance(item, _Turn):
-            calls = [_with_id(call, fit_id(call.id, "history", taken)) for call in item.calls]
-            if out and out[-1].role == "assistant":  # what stood between was empty, or has moved
-                item.said[:0] = out.pop().parts
-            if item.said or calls:
-                out.append(Message("assistant", (*item.said, *calls)))
-            if calls:
-                if None in item.results:
-                    losses.append(Loss(f"messages[{item.index}]", "tool_call_unanswered"))
-                out.append(Message("user", tuple(map(_result, calls, item.results))))
+            calls = [_with_id(call, ids.fit(call.id)) for call in item.calls]
+            before += item.said
+            if not calls:
+                continue
+            out.append(Message("assistant", (*before, *calls)))
+            before = []
+            if None in item.results:
+                losses.append(Loss(f"messages[{item.index}]", "tool_call_unanswered"))
+            out.append(Message("user", tuple(map(_result, calls, item.results))))
             continue
         index, message = item
         parts: list[Part] = []
@@ -135,7 +138,12 @@ def _written(flow: Iterable[Union[_Turn, tuple[int, Message]]], late: set[int]) 
                 losses.append(Loss(f"messages[{index}]", "tool_result_without_call"))
                 parts += _as_text(part)
         if parts:
+            if before:
+                out.append(Message("assistant", tuple(before)))
+                before = []
             out.append(Message(message.role, tuple(parts)))
+    if before:
+        out.append(Message("assistant", tuple(before)))
     return tuple(out), losses
 
 
@@ -179,9 +187,9 @@ def folded(messages: Sequence[Message]) -> tuple[tuple[Message, ...], Losses]:
 def merged(messages: Iterable[Message]) -> list[Message]:
     """Return *messages* with those of the user that follow one another made one, results first."""
     out: list[Message] = []
-    for message in messages:
-        if out and message.role == "user" == out[-1].role:
-            out[-1] = Message("user", out[-1].parts + message.parts)
-        else:
-            out.append(message)
+    for same, together in groupby(messages, key=lambda message: message.role):
+        group = list(together)
+        if same == "user" and len(group) > 1:
+            group = [Message("user", tuple(part for message in group for part in message.parts))]
+        out += group
     return out

@@ -227,7 +227,7 @@ class ToolStart(NamedTuple):
 
     block: int
     id: str
-    """As the upstream gave it: it may be empty, repeated or ill-formed.  Writers make it fit (``tools.fit_id``)."""
+    """As the upstream gave it: it may be empty, repeated or ill-formed.  Writers make it fit (``tools.CallIds``)."""
     name: str
     """As the upstream has it: flat.  Writers ask ``Names.back``."""
     custom: bool = False

@@ -287,7 +287,7 @@ class _InputWriter:
 
     def _match(self, messages: tuple[Message, ...]) -> None:
         """Give every call an id that is fit and its own, and every result the first call with its id that waits."""
-        taken: set[str] = set()
+        ids = tools.CallIds("history")
         waiting: dict[str, deque[int]] = {}
         results = 0
         for message in messages:
@@ -295,7 +295,7 @@ class _InputWriter:
                 if isinstance(part, ToolCall):
                     waiting.setdefault(part.id, deque()).append(len(self._calls))
                     custom = part.custom and self._dialect.official
-                    self._calls.append(_Call(tools.fit_id(part.id, "history", taken), custom))
+                    self._calls.append(_Call(ids.fit(part.id), custom))
                 elif isinstance(part, ToolResult):
                     places = waiting.get(part.call_id)
                     if places:

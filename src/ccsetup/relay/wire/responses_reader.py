@@ -66,12 +66,14 @@ class Reader:
     ``response.completed``, indices that are missing or always 0.
     """
 
-    __slots__ = ("_begun", "_blocks", "_by_id", "_by_index", "_call_ids", "_called", "_hot", "_items", "_over")
+    __slots__ = ("_begun", "_blocks", "_by_id", "_by_index", "_call_ids", "_called", "_hot", "_items", "_last", "_over")
 
     def __init__(self) -> None:
         self._begun = self._over = self._called = False
         self._blocks = 0
         self._items: list[_Item] = []
+        self._last: dict[str, list[_Item]] = {}
+        """By kind; the last one that is not done stands at the end."""
         self._by_id: dict[str, _Item] = {}
         self._by_index: dict[int, _Item] = {}
         self._call_ids: set[str] = set()
@@ -187,6 +189,7 @@ class Reader:
     def _add(self, kind: str, id: Any, index: Any) -> _Item:
         item = _Item(kind)
         self._items.append(item)
+        self._last.setdefault(kind, []).append(item)
         if isinstance(id, str) and id:
             self._by_id[id] = item
         if isinstance(index, int):
@@ -208,7 +211,10 @@ class Reader:
             return item
         if named or isinstance(index, int):
             return None
-        return next((i for i in reversed(self._items) if i.kind == kind and not i.done), None)
+        last = self._last.get(kind, [])
+        while last and last[-1].done:
+            last.pop()
+        return last[-1] if last else None
 
     def _item_added(self, value: Mapping[str, Any], out: list[Event]) -> None:
         given = value.get("item")

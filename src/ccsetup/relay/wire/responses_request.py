@@ -116,7 +116,7 @@ def read_request(body: Union[bytes, Mapping[str, Any]]) -> Conversation:
     else:
         raise members.wrong("input", "a text or a list of items")
     declared = _tools(members.items(request, "tools"), "tools", losses) if "tools" in request else []
-    declared += [tool for tool in reader.tools if tool not in declared]
+    declared = _once(declared, reader.tools)
     if "tool_choice" in request:
         options["tool_choice"], declared = _tool_choice(request["tool_choice"], declared, losses)
     return Conversation(
@@ -415,6 +415,18 @@ def _tools(given: list[Any], where: str, losses: Losses) -> list[Tool]:
             else:
                 losses.append(Loss(f"{place}.tools[{nth}]", "unknown_tool"))
     return out
+
+
+def _once(declared: list[Tool], more: list[Tool]) -> list[Tool]:
+    """Return *declared*, and of *more* what is not there already."""
+    if not more:
+        return declared
+    known = {_key(tool) for tool in declared}
+    return declared + [tool for tool in more if _key(tool) not in known]
+
+
+def _key(tool: Tool) -> tuple[Any, ...]:
+    return tuple(codec.written_or_nothing(value) if isinstance(value, dict) else value for value in tool)
 
 
 def _tool(tool: Mapping[str, Any], where: str, namespace: str) -> Tool:

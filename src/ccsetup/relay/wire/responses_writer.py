@@ -113,13 +113,13 @@ class _Block:
 class _Answer:
     """Puts the answer together, block by block, until it is one body."""
 
-    __slots__ = ("_asked", "_characters", "_refused", "_taken", "blocks", "model")
+    __slots__ = ("_asked", "_characters", "_ids", "_refused", "blocks", "model")
 
     def __init__(self, asked: Asked) -> None:
         self._asked = asked
         self.model = asked.conversation.model
         self.blocks: list[_Block] = []
-        self._taken: Optional[set[str]] = None
+        self._ids: Optional[tools.CallIds] = None
         self._refused = False
         self._characters = 0
 
@@ -148,12 +148,12 @@ class _Answer:
         block = self._add("custom_call", "ctc") if custom else self._add("call", "fc")
         if custom and not event.custom:
             block.custom = tools.CustomInput()
-        if self._taken is None:
-            self._taken = tools.taken(self._asked)
+        if self._ids is None:
+            self._ids = tools.CallIds.of_answer(self._asked)
         block.call = {
             "id": block.id,
             "type": "custom_tool_call" if custom else "function_call",
-            "call_id": tools.fit_id(event.id, self._asked.id, self._taken),
+            "call_id": self._ids.fit(event.id),
             "name": name,
         }
         if namespace:
@@ -328,11 +328,10 @@ class Writer:
         return _BEGINNING % (response, response)
 
     def _stop(self, event: Stop) -> bytes:
-        out = self._begin("")
+        out = [self._begin("")]
         if event.reason != "context":
-            for block in self._blocks:
-                out += self._end(block, BlockEnd(block.index))
-        return out + self._finish(self._answer.stopped(event))
+            out += [self._end(block, BlockEnd(block.index)) for block in self._blocks]
+        return b"".join(out) + self._finish(self._answer.stopped(event))
 
     def _finish(self, response: dict[str, Any]) -> bytes:
         self._over = True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from typing import Any, Iterable, Literal
+from typing import Any, Iterable, Literal, Optional
 
 from ccsetup.relay.wire import codec
 from ccsetup.relay.wire.messages import Asked, Conversation, Tool, ToolCall
@@ -33,6 +33,8 @@ class ToolNames:
     def __init__(self, tools: Iterable[Tool], used: Iterable[ToolCall] = ()) -> None:
         self._flat: dict[tuple[str, str], str] = {}
         self._tools: dict[str, Tool] = {}
+        self._named: dict[str, Optional[Tool]] = {}
+        """By the client's own name; None where several have it."""
         for tool in tools:
             if tool.kind != "hosted":
                 self._add(tool)
@@ -55,7 +57,8 @@ class ToolNames:
             while flat in self._tools:
                 flat = _shortened(flat, _digest(flat)[:8])
             self._flat[key] = flat
-            self._tools[flat] = Tool(tool.name, kind=tool.kind, namespace=tool.namespace)
+            known = self._tools[flat] = Tool(tool.name, kind=tool.kind, namespace=tool.namespace)
+            self._named[tool.name] = None if tool.name in self._named else known
         return flat
 
     def flat(self, name: str, namespace: str = "") -> str:
@@ -75,8 +78,7 @@ class ToolNames:
         for guess in (bare, _UNFIT.sub("_", bare), bare.replace(".", JOIN, 1)):
             if guess in self._tools:
                 return self._tools[guess]
-        same = [t for t in self._tools.values() if t.name == bare]
-        return same[0] if len(same) == 1 else Tool(flat)
+        return self._named.get(bare) or Tool(flat)
 
 
 def _space(namespace: str) -> str:
@@ -105,13 +107,8 @@ def calls(conversation: Conversation) -> list[ToolCall]:
 
 
 def taken_ids(conversation: Conversation) -> frozenset[str]:
-    """Return the ids of the calls in the history: what ``fit_id`` must not give again."""
+    """Return the ids of the calls in the history: what ``CallIds`` must not give again."""
     return frozenset([call.id for call in calls(conversation)])
-
-
-def taken(asked: Asked) -> set[str]:
-    """Return a set of one's own of those ids, for ``fit_id`` to add to."""
-    return set(taken_ids(asked.conversation) if asked.taken is None else asked.taken)
 
 
 def good_id(id: str) -> bool:
@@ -119,20 +116,36 @@ def good_id(id: str) -> bool:
     return _GOOD_ID.match(id) is not None
 
 
-def fit_id(id: str, seed: str, taken: set[str]) -> str:
-    """Return an id for a tool call that is ``[a-zA-Z0-9_-]{1,64}`` and not in *taken*, and add it there.
+class CallIds:
+    """Gives each tool call an id that is ``[a-zA-Z0-9_-]{1,64}`` and its own.
 
-    A good id stays.  Others are made of *seed* (the id of the request): Kimi counts ``functions.Bash:0`` from 0 in
-    every turn, some providers send the same or no id for all calls of one.
+    A good id that is not *taken* stays.  Others are made of *seed* (the id of the request): Kimi counts
+    ``functions.Bash:0`` from 0 in every turn, some providers send the same or no id for all calls of one.
     """
-    fit, count = id, 0
-    if not good_id(id):
-        fit = "call_" + _digest(seed, id)
-    while fit in taken:
-        count += 1
-        fit = "call_" + _digest(seed, id, str(count))
-    taken.add(fit)
-    return fit
+
+    __slots__ = ("_counts", "_seed", "_taken")
+
+    def __init__(self, seed: str, taken: Iterable[str] = ()) -> None:
+        self._seed = seed
+        self._taken = set(taken)
+        self._counts: dict[str, int] = {}
+        """How often an id was replaced: what came of it then is taken, and not tried again."""
+
+    @classmethod
+    def of_answer(cls, asked: Asked) -> CallIds:
+        """Return those for the answer to *asked*; its history has taken some."""
+        return cls(asked.id, taken_ids(asked.conversation) if asked.taken is None else asked.taken)
+
+    def fit(self, id: str) -> str:
+        count = self._counts.get(id, 0)
+        fit = id if count == 0 and good_id(id) else "call_" + _digest(self._seed, id, *([str(count)] if count else []))
+        while fit in self._taken:
+            count += 1
+            fit = "call_" + _digest(self._seed, id, str(count))
+        if fit != id:
+            self._counts[id] = count
+        self._taken.add(fit)
+        return fit
 
 
 _MARKS = re.compile(r'["\[\]{}]')
@@ -257,6 +270,7 @@ _MAY_BE_PREFIX = re.compile(r'\s*(?:\{\s*(?:"(?:i(?:n(?:p(?:u(?:t(?:"\s*(?::\s*)
 _JSON_BEGIN = re.compile(r'\s*(?:\{\s*["}]|")')
 _ESCAPES = {'"': '"', "\\": "\\", "/": "/", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 _UNICODE = re.compile(r"\\u([0-9a-fA-F]{4})")
+_BLANK = re.compile(r"\s*")
 _LONGEST_PREFIX = 4096
 
 
@@ -302,11 +316,16 @@ class CustomInput:
 
     def end(self) -> str:
         """Return the rest of the input: the arguments are complete."""
-        held, self._held, self._phase = "".join(self._held), [], "done"
+        held = "" if self._phase == "text" else "".join(self._held)
+        self._held, self._phase = [], "done"
         return _input_of(held)
 
     def _decode(self, text: str) -> str:
-        text, self._rest = self._rest + text, ""
+        if self._rest[:1] == '"' and (not text or text.isspace()):
+            self._held.append(text)  # behind a quote that may be the last one
+            return ""
+        text = "".join((self._rest, *self._held, text))
+        self._rest, self._held = "", []
         out: list[str] = []
         at = 0
         while True:
@@ -317,11 +336,12 @@ class CustomInput:
             start = mark.start()
             out.append(text[at:start])
             if mark.group() == '"':
-                after = text[start + 1 :].lstrip()
-                if not after:
+                blank = _BLANK.match(text, start + 1)
+                after = blank.end() if blank is not None else start + 1
+                if after == len(text):
                     self._rest = text[start:]
                     break
-                if after[0] in ",}":
+                if text[after] in ",}":
                     self._phase = "done"
                     break
                 out.append('"')  # a model that forgot to escape it
