@@ -102,12 +102,12 @@ def bodies(route: str) -> dict[str, bytes]:
         small |= {"input": [{"type": "message", "role": "user", "content": text}]}
         first: dict[str, Any] = {"input": [{"type": "message", "role": "user", "content": "PACE10x2"}]}
         paced: dict[str, Any] = {"input": [{"type": "message", "role": "user", "content": "PACE10x100"}]}
-        big = _recorded("codex-0.169-responses-request.json", 39_000)
+        big = _recorded("codex-responses-request.json", 39_000)
     else:
         small |= {"max_tokens": 1000, "messages": [{"role": "user", "content": text}]}
         first = {"messages": [{"role": "user", "content": "PACE10x2"}]}
         paced = {"messages": [{"role": "user", "content": "PACE10x100"}]}
-        big = _recorded("claude-code-2.1.329-messages-request.json", 115_000)
+        big = _recorded("claude-code-messages-request.json", 115_000)
         if wire == "chat":
             big = {"messages": [{"role": "user", "content": _prose(115_000)}]}
     out = {

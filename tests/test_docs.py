@@ -22,7 +22,7 @@ from support import tools
 
 from ccsetup import presets
 from ccsetup.cli._app import ALIASES, COMMANDS, app
-from ccsetup.clients import claude
+from ccsetup.clients import claude, releases
 from ccsetup.relay import app as relay_app
 from ccsetup.relay import config as relay_config
 from ccsetup.relay import config_parse, runtime
@@ -134,7 +134,7 @@ def keys(table: dict[str, Any], *path: str) -> Iterator[str]:
             yield ".".join((*path, key))
 
 
-@pytest.mark.parametrize("version", ["0.104.0", "0.133.0", "0.169.0"])
+@pytest.mark.parametrize("version", ["0.104.0", "0.133.0", releases.CODEX[0]])
 @pytest.mark.parametrize("storage", ["inline", "env", "command"])
 def test_every_codex_setting_is_explained(home: Path, version: str, storage: str) -> None:
     """What init writes into config.toml has its reason in docs/explanation/settings.md."""

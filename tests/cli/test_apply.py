@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from support import cc
 
+from ccsetup.clients import releases
+
 GLM, KIMI = "sk-glm-0123456789abcd", "sk-kimi-fedcba987654321"
 TEAM = """\
 ccsetup: 1
@@ -67,7 +69,7 @@ def test_twice(home: Path) -> None:
 )
 def test_one_bad_entry_leaves_all_old(home: Path, broken: str, message: str) -> None:
     """An entry that cannot be is named with its place, and the good ones before it are not written either."""
-    assert apply(home, TEAM.replace("glm, codex: glm", "kimi"), "--codex-version", "0.169.0").ok
+    assert apply(home, TEAM.replace("glm, codex: glm", "kimi"), "--codex-version", releases.CODEX[0]).ok
     before = cc.files(home, records=True)
     text = TEAM.replace("active:", broken + "active:")
     done = apply(home, text)

@@ -15,10 +15,12 @@ from support.sick import CASES, CONFIG, KEY, SETTINGS, Case
 from support.terminal import Terminal
 
 from ccsetup import presets
+from ccsetup.clients import releases
 from ccsetup.doctor.checks import CHECKS
 
 URL = "http://127.0.0.1:9"
-VERSION = ("--codex-version", "0.169.0")
+NEW, OLD = releases.CODEX[:2]
+VERSION = ("--codex-version", NEW)
 
 
 @pytest.fixture(autouse=True)
@@ -108,7 +110,7 @@ def test_what_needs_a_person_stays(case: Case, home: Path, monkeypatch: pytest.M
 
 def test_healthy(home: Path) -> None:
     """A home that ccsetup set up has nothing to find."""
-    assert cc.main("init", "-s", "-p", "glm", "-k", KEY, "-T", "all", "--codex-version", "0.169.0").ok
+    assert cc.main("init", "-s", "-p", "glm", "-k", KEY, "-T", "all", *VERSION).ok
     result = doctor("--json")
     assert result.rc == 0, result
     assert not [f for c in result.json["result"]["checks"] for f in c["findings"]], result
@@ -139,7 +141,7 @@ def test_own_key_storages_are_healthy(home: Path, storage: str, monkeypatch: pyt
     more = ("--key-env-name", "MY_KEY") if storage in ("env", "dotenv") else ()
     given = ("-k", KEY) if storage != "env" else ()
     argv = ("init", "-s", "-p", "kimi", *given, "-T", "codex", "--key-storage", storage, *more)
-    done = cc.main(*argv, "--codex-version", "0.169.0")
+    done = cc.main(*argv, *VERSION)
     assert done.ok, done
     result = doctor("--json")
     assert not [f for c in result.json["result"]["checks"] for f in c["findings"]], result
@@ -310,20 +312,20 @@ def test_background_process(home: Path, tmp_path: Path, monkeypatch: pytest.Monk
 
     def said(status: str, server: str) -> list[str]:
         # The shape is that of Codex 0.169.0.
-        answer = {"status": status, "backend": "pid", "cliVersion": "0.169.0", "appServerVersion": server}
+        answer = {"status": status, "backend": "pid", "cliVersion": NEW, "appServerVersion": server}
         program.write_text(f"#!/bin/sh\necho '{json.dumps(answer)}'\n")
         program.chmod(0o755)
         return [f["text"] for f in findings("codex-background", doctor("--json"))]
 
     cc.put(home, {CONFIG: sick.config()})
-    assert said("running", "0.168.0") == []  # none was ever started
+    assert said("running", OLD) == []  # none was ever started
     cc.put(home, {".codex/app-server-daemon/daemon.pid": "{}"})
-    assert said("running", "0.169.0") == []
-    assert said("running", "0.168.0") == ["A Codex 0.168.0 runs in the background; 0.169.0 is installed."]
-    assert said("stopped", "0.168.0") == []
+    assert said("running", NEW) == []
+    assert said("running", OLD) == [f"A Codex {OLD} runs in the background; {NEW} is installed."]
+    assert said("stopped", OLD) == []
     sick.age(home / ".codex/app-server-daemon/daemon.pid")
     cc.put(home, {".codex/.env": "A='b'\n"})
-    assert "keeps the old keys" in said("running", "0.169.0")[0]
+    assert "keeps the old keys" in said("running", NEW)[0]
 
 
 def test_clients_that_are_absent(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ from ccsetup.relay.config import Upstream
 from ccsetup.relay.wire import reasoning
 from ccsetup.relay.wire.messages import BadRequest, Dialect
 
-CODEX = (Path(__file__).parents[1] / "data/relay/codex-0.169-responses-request.json").read_bytes()
+CODEX = (Path(__file__).parents[1] / "data/relay/codex-responses-request.json").read_bytes()
 
 
 def upstream(wire: WireFormat, **dialect: Any) -> Upstream:

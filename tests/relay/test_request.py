@@ -18,8 +18,8 @@ from ccsetup.relay.wire.messages import Dialect, Tool
 
 DATA = Path(__file__).parents[1] / "data/relay"
 RECORDED: dict[WireFormat, bytes] = {
-    "anthropic": (DATA / "claude-code-2.1.329-messages-request.json").read_bytes(),
-    "responses": (DATA / "codex-0.169-responses-request.json").read_bytes(),
+    "anthropic": (DATA / "claude-code-messages-request.json").read_bytes(),
+    "responses": (DATA / "codex-responses-request.json").read_bytes(),
 }
 
 

@@ -1,8 +1,8 @@
 """Recorded requests of the real clients on every path: what the upstream gets is of its format, and nothing is lost
 without being named.
 
-The files in ``tests/data/relay`` are requests of the clients' newest versions and an older one; long texts in them were
-replaced.  The second requests follow on calls of tools of every kind.
+The files in ``tests/data/relay`` are requests of Claude Code 2.1.329, of 2.1.197 (``older``) and of Codex 0.169.0; long
+texts in them were replaced.  The second requests follow on calls of tools of every kind.
 """
 
 from __future__ import annotations
@@ -70,11 +70,11 @@ def _explained(recorded: Recorded, wire: WireFormat, dialect: Dialect) -> explai
 def test_there_are_recorded_requests() -> None:
     """Both clients, and of both a request that follows on calls of tools."""
     assert {each.name.rpartition("-request")[0] for each in RECORDED} == {
-        "claude-code-2.1.197-messages",
-        "claude-code-2.1.329-messages",
-        "claude-code-2.1.329-messages-second",
-        "codex-0.169-responses",
-        "codex-0.169-responses-second",
+        "claude-code-older-messages",
+        "claude-code-messages",
+        "claude-code-messages-second",
+        "codex-responses",
+        "codex-responses-second",
     }
 
 

@@ -10,7 +10,7 @@ from support import cc, clients
 from support.emulator import Emulator
 from support.scripted import Said, Scripted, Use, heard, steps
 
-CLAUDE, CODEX = "2.1.329", "0.169.0"
+CLAUDE, CODEX = clients.CLAUDE_VERSIONS[0], clients.CODEX_VERSIONS[0]
 
 
 @pytest.mark.clients

@@ -1,4 +1,4 @@
-"""Installs the pinned clients of ``tests/clients.toml`` with npm, each into a folder of its own.
+"""Installs the pinned clients of ``src/ccsetup/clients/releases.py`` with npm, each into a folder of its own.
 
 Run ``python tests/support/client_install.py`` once; the tests never download anything.
 Install scripts are not run: the native program is taken from the package of the platform, where npm puts it.
@@ -10,11 +10,11 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import runpy
 import shutil
 import subprocess
 import sys
 import tempfile
-import tomllib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -46,8 +46,12 @@ class InstallError(Exception):
 
 
 def _read_pins() -> tuple[Client, ...]:
-    table = tomllib.loads((TESTS / "clients.toml").read_text("utf-8"))
-    return tuple(Client(name, version, row["package"]) for name, row in table.items() for version in row["versions"])
+    releases = runpy.run_path(str(TESTS.parent / "src/ccsetup/clients/releases.py"))  # the package may not be installed
+    pins = [
+        ("codex", "@openai/codex", releases["CODEX"]),
+        ("claude-code", "@anthropic-ai/claude-code", releases["CLAUDE_CODE"]),
+    ]
+    return tuple(Client(name, version, package) for name, package, versions in pins for version in versions)
 
 
 PINNED = _read_pins()
@@ -62,7 +66,7 @@ def command(name: str, version: str) -> list[str]:
     """Return the start of the argument list that runs a client; raise InstallError when it is not installed."""
     client = next((c for c in PINNED if (c.name, c.version) == (name, version)), None)
     if client is None:
-        raise InstallError(f"{name} {version} is not pinned in tests/clients.toml")
+        raise InstallError(f"{name} {version} is not pinned in src/ccsetup/clients/releases.py")
     argv = _command_in(client.folder, client)
     if argv is None:
         raise InstallError(f"{name} {version} is not installed: run python tests/support/client_install.py")

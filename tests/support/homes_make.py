@@ -35,6 +35,7 @@ from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from support import cc, homes
+from support.clients import CLAUDE_VERSIONS, CODEX_VERSIONS
 from support.provider import Provider
 
 RELAY_PORT, UPSTREAM_PORT = "41414", "41415"
@@ -83,6 +84,7 @@ class Recipe(NamedTuple):
     """Files that were there before."""
 
 
+_NEWEST = {"claude": CLAUDE_VERSIONS[0], "codex": CODEX_VERSIONS[0]}
 _LOCAL = (
     "init -s -p custom -n local -k {local} --claude-url {upstream} --codex-url {upstream}/v1 -M local-model -T all "
     "--no-activate"
@@ -107,7 +109,7 @@ _RELAY = (
 RECIPES = (
     Recipe(
         "both",
-        {"claude": "2.1.332", "codex": "0.171.0"},
+        _NEWEST,
         (
             *_PROFILES,
             "config-switch open -T codex",
@@ -121,13 +123,13 @@ RECIPES = (
     ),
     Recipe(
         "both-old-codex",
-        {"claude": "2.1.332", "codex": "0.133.0"},
+        {**_NEWEST, "codex": CODEX_VERSIONS[-1]},
         (*_PROFILES, "config-switch ring", "config-switch deep -T codex"),
         {"claude-code": "ring", "codex": "deep"},
     ),
     Recipe(
         "claude-only",
-        {"claude": "2.1.332"},
+        {"claude": CLAUDE_VERSIONS[0]},
         (
             "init -s -p glm -k {glm}",
             "init -s -p kimi -n moon -k {moon} --key-storage command --no-activate",
@@ -140,7 +142,7 @@ RECIPES = (
     ),
     Recipe(
         "relay-in-use",
-        {"claude": "2.1.332", "codex": "0.171.0"},
+        _NEWEST,
         (
             "init -s -p glm -k {glm} -T all",
             _LOCAL,
@@ -152,7 +154,7 @@ RECIPES = (
     ),
     Recipe(
         "moved-folders",
-        {"claude": "2.1.332", "codex": "0.171.0"},
+        _NEWEST,
         ("init -s -p glm -k {glm} -T all", "init -s -p kimi -n moon -k {moon} -T all"),
         {"claude-code": "moon", "codex": "moon"},
         env={"CLAUDE_CONFIG_DIR": "@HOME@/work/claude", "CODEX_HOME": "@HOME@/work/codex"},

@@ -30,7 +30,7 @@ TOOLS = (
 """What some tests need; without it they say that they are skipped."""
 
 PACKAGES = {"claude": ("claude-code", "@anthropic-ai/claude-code"), "codex": ("codex", "@openai/codex")}
-"""Program: its name in ``clients.toml``, and its package in npm."""
+"""Program: its name among the pinned clients, and its package in npm."""
 
 
 _PATH = os.environ.get("PATH", os.defpath)

@@ -16,6 +16,12 @@ from ccsetup.profiles import Profile
 Version = tuple[int, int, int]
 
 
+def version(text: str) -> Version:
+    """Return ``1.2.3`` as a value to compare."""
+    major, minor, patch = text.split(".")
+    return int(major), int(minor), int(patch)
+
+
 class Use(NamedTuple):
     """A profile as one client is to use it."""
 

@@ -9,7 +9,8 @@ import os
 import re
 from typing import Any, Mapping, Optional, cast
 
-from ccsetup.clients.base import Current, Files, Use, Version, Wishes
+from ccsetup.clients import releases
+from ccsetup.clients.base import Current, Files, Use, Version, Wishes, version
 from ccsetup.documents.edit import MISSING, KeyPath, lookup
 from ccsetup.errors import UsageError
 from ccsetup.i18n import _
@@ -19,7 +20,7 @@ from ccsetup.plan import Note, Owned, Wish
 
 NAME: ClientName = "claude-code"
 TITLE = "Claude Code"
-NEWEST: Version = (2, 1, 329)
+NEWEST = version(releases.CLAUDE_CODE[0])
 
 BLANK_TOKEN: Version = (2, 1, 0)
 """From here on an empty ANTHROPIC_AUTH_TOKEN counts as none.  2.0.76 is older, 2.1.197 newer; between: not tried."""

@@ -10,7 +10,8 @@ import os
 import re
 from typing import Any, Mapping, Optional, cast
 
-from ccsetup.clients.base import Current, Files, Use, Version, Wishes
+from ccsetup.clients import releases
+from ccsetup.clients.base import Current, Files, Use, Version, Wishes, version
 from ccsetup.documents.edit import MISSING, Edit, KeyPath, Set, Unset, lookup
 from ccsetup.errors import CcsetupError, UsageError
 from ccsetup.i18n import _
@@ -20,7 +21,7 @@ from ccsetup.plan import Note, Owned, Wish
 
 NAME: ClientName = "codex"
 TITLE = "Codex"
-NEWEST: Version = (0, 169, 0)
+NEWEST = version(releases.CODEX[0])
 
 CHAT_REMOVED: Version = (0, 95, 0)
 CATALOG: Version = (0, 105, 0)

@@ -40,7 +40,7 @@ from ccsetup.relay.wire.messages import (
 )
 from ccsetup.relay.wire.tools import ToolNames
 
-CODEX = (Path(__file__).parents[2] / "data/relay/codex-0.169-responses-request.json").read_bytes()
+CODEX = (Path(__file__).parents[2] / "data/relay/codex-responses-request.json").read_bytes()
 OFFICIAL, OTHER = Dialect(official=True), Dialect()
 Json = dict[str, Any]
 
