@@ -9,7 +9,7 @@ from typing import Any, Optional
 
 import pytest
 
-from ccsetup import actions, merge, paths, presets
+from ccsetup import actions, paths, presets, profiles
 from ccsetup.actions import Switched
 from ccsetup.draft import Draft
 from ccsetup.errors import CcsetupError, UsageError
@@ -233,9 +233,9 @@ def test_keys_never_go_to_another_host(case: Any) -> None:
 def test_the_variable_for_a_key() -> None:
     """The provider's usual variable, or one of ours where shells or Codex's .env reader would not take it."""
     preset = presets.load("glm", "/nonexistent")
-    assert merge.variable("x", preset) == "ZHIPU_API_KEY"
+    assert profiles.variable("x", preset.key_env) == "ZHIPU_API_KEY"
     for usual in ("", "CODEX_KEY", "302AI_KEY", "A-B"):
-        assert merge.variable("my-p", preset._replace(key_env=usual)) == "CCSETUP_MY_P_API_KEY"
+        assert profiles.variable("my-p", usual) == "CCSETUP_MY_P_API_KEY"
 
 
 def test_a_variable_that_is_not_set_is_a_warning() -> None:

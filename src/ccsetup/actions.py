@@ -84,14 +84,21 @@ def init(world: World, requests: Sequence[Request], *, repair: bool = False) -> 
 
 
 def put(
-    world: World, profile: Profile, key: Optional[Secret], activate: Iterable[ClientName], *, repair: bool = False
+    world: World,
+    profile: Profile,
+    key: Optional[Secret],
+    activate: Iterable[ClientName],
+    *,
+    repair: bool = False,
 ) -> list[Switched]:
     """Save *profile* as it is, with *key* (None: it keeps the one it has), and write it where it is used.
 
-    Returns the clients that use it: those of *activate*, and those that used it before.
+    Raises UsageError for what cannot be saved, or belongs to another profile.  Returns the clients that use it: those
+    of *activate*, and those that used it before.
     """
     switched: list[Switched] = []
     wanted = frozenset(activate)
+    profile = _alone(world, profile)
     _save_key(world, profile, key)
     old = world.profiles.get(profile.name)
     if old != profile:
@@ -121,13 +128,54 @@ def put(
     return switched
 
 
+def _alone(world: World, profile: Profile) -> Profile:
+    """Return *profile* as it is to be saved, sharing nothing with another; UsageError where it asks for that."""
+    old = world.profiles.get(profile.name)
+    if old is None and profile.name != profiles.RELAY:
+        profiles.check_name(profile.name, world.profiles)
+    profiles.check(profile)
+    if old is not None:
+        alone = world.separated(profile)  # earlier versions let two share an id or a variable
+        if profile.key_env == old.key_env:
+            profile = profile._replace(key_env=alone.key_env)
+        if "codex" in profile.parts and profile.parts["codex"] == old.parts.get("codex"):
+            profile = profile._replace(parts=alone.parts)
+    others = [world.separated(p) for n, p in world.profiles.items() if n not in (profile.name, world.leaving)]
+    if "codex" in profile.parts:
+        ids = {codex.profile_id(p): p.name for p in others if "codex" in p.parts}
+        part, id_ = profile.parts["codex"], codex.profile_id(profile)
+        if id_ in ids and part.provider_id:
+            raise UsageError(
+                _(
+                    "Provider id '{id}' is that of profile '{other}': Codex would mix the addresses and keys of both."
+                ).format(id=id_, other=ids[id_]),
+                hint=_("Give another one with --provider-id, for example {id}.").format(
+                    id=codex.free_id(profile.name, ids)
+                ),
+            )
+        if id_ in ids:
+            part = part._replace(provider_id=codex.free_id(profile.name, ids))
+            profile = profile._replace(parts={**profile.parts, "codex": part})
+    for other in others:
+        if other.key_env == profile.key_env != "" and "dotenv" in (profile.key_storage, other.key_storage):
+            raise UsageError(
+                _("The variable {name} is that of profile '{other}', and Codex's .env holds one key in it.").format(
+                    name=profile.key_env, other=other.name
+                ),
+                hint=_("Give another one with --key-env-name, for example {name}.").format(
+                    name=profiles.variable(profile.name, "", {p.key_env for p in others})
+                ),
+            )
+    return profile
+
+
 def _wants_key(profile: Profile) -> bool:
     """Tell whether we keep the key of *profile*, rather than a variable or a command of the user's."""
     return profile.key_storage != "env" and not profile.key_command
 
 
 def _save_key(world: World, profile: Profile, key: Optional[Secret]) -> None:
-    path = world.paths.key_file(profile.name)
+    path = world.key_file(profile.name)
     old = world.profiles.get(profile.name)
     if profile.key_storage == "keyring":
         if key is None and old is not None and old.key_storage != "keyring":
@@ -139,8 +187,9 @@ def _save_key(world: World, profile: Profile, key: Optional[Secret]) -> None:
             world.key(profile)
     elif key is None and old is not None and old.key_storage == "keyring" and _wants_key(profile):
         key = world.key(old)  # the keyring keeps its copy, so that undo finds it again
-    kept = (profile.key_storage, profile.key_env)
-    if old is not None and old.key_storage == "dotenv" and kept != ("dotenv", old.key_env):
+    others = [world.separated(p) for n, p in world.profiles.items() if n not in (profile.name, world.leaving)]
+    variables = {p.key_env for p in (*others, profile) if p.key_storage == "dotenv"}
+    if old is not None and old.key_storage == "dotenv" and not old.problem and old.key_env not in variables:
         left = dotenv.remove(world.draft.text(world.paths.codex_dotenv), old.key_env)
         world.draft.replace(world.paths.codex_dotenv, left or None)
     if profile.key_storage in ("env", "keyring") or profile.key_command:
@@ -151,16 +200,14 @@ def _save_key(world: World, profile: Profile, key: Optional[Secret]) -> None:
         world.draft.replace(path, key.reveal())
     else:
         world.key(profile)
-    if profile.key_storage == "dotenv":
-        text = world.draft.text(world.paths.codex_dotenv)
-        secret = world.key(profile)
-        assert secret is not None
-        world.draft.replace(world.paths.codex_dotenv, dotenv.set_value(text, profile.key_env, secret.reveal()))
 
 
 def _apply(world: World, profile: Profile, client: ClientName, *, activate: bool, repair: bool) -> None:
     module = CLIENTS[client]
     use = world.use(profile, client)
+    if use.profile.key_storage == "dotenv" and use.key is not None:
+        text = world.draft.text(world.paths.codex_dotenv)
+        world.draft.replace(world.paths.codex_dotenv, dotenv.set_value(text, use.profile.key_env, use.key.reveal()))
     if client == "claude-code" and activate:
         check_strict(world, world.paths.claude_settings, repair=repair)
     if client == "codex" and activate and repair:
@@ -222,7 +269,7 @@ def official(world: World, clients: Sequence[ClientName], *, repair: bool = Fals
 
 def remove_key(world: World, name: str) -> list[Switched]:
     """Take the key of profile *name* out of every file; clients that use the profile go back to their own account."""
-    profile = world.find(name)
+    profile = world.profiles[name] if name in world.profiles else world.find(name)
     using = [c for c in CLIENT_NAMES if world.active(c) == name]
     switched = official(world, using) if using else []
     _forget_key(world, profile)
@@ -245,11 +292,15 @@ def _forget_key(world: World, profile: Profile) -> None:
     if profile.key_storage == "keyring":
         world.keychain[name] = None
     others = (p for p in world.profiles.values() if p.name != name and p.key_storage == "dotenv")
-    if profile.key_storage == "dotenv" and all(p.key_env != profile.key_env for p in others):
+    profile = world.separated(profile)
+    if profile.key_storage == "dotenv" and not profile.problem and all(p.key_env != profile.key_env for p in others):
         text = world.draft.text(world.paths.codex_dotenv)
         world.draft.replace(world.paths.codex_dotenv, dotenv.remove(text, profile.key_env) or None)
-    if world.draft.exists(world.paths.key_file(name)):
-        world.draft.replace(world.paths.key_file(name), None)
+    path, plain = world.key_file(name), world.paths.key_file(name)
+    twins = profiles.twins(name, world.profiles)
+    for file in {path, plain} if all(world.key_file(t) == world.paths.key_file_apart(t) for t in twins) else {path}:
+        if world.draft.exists(file):
+            world.draft.replace(file, None)
 
 
 def relay_loses(world: World, name: str) -> None:
@@ -317,7 +368,13 @@ def copy(world: World, name: str, new: str) -> None:
     """Save profile *name* once more as *new*, with the same key; no client is switched."""
     old = world.find(name)
     _check_free(world, new)
-    put(world, old._replace(name=new), _own_key(world, old), ())
+    made = old._replace(name=new)
+    if "codex" in old.parts:
+        made = made._replace(parts={**old.parts, "codex": old.parts["codex"]._replace(provider_id="")})
+    if old.key_storage == "dotenv":
+        taken = {p.key_env for p in world.profiles.values()}
+        made = made._replace(key_env=profiles.variable(new, "", taken))
+    put(world, made, _own_key(world, old), ())
 
 
 def rename(world: World, name: str, new: str) -> list[Switched]:
@@ -337,6 +394,7 @@ def rename(world: World, name: str, new: str) -> list[Switched]:
         parts["codex"] = parts["codex"]._replace(provider_id="ccsetup-" + name)
     using = [c for c in CLIENT_NAMES if world.active(c) == name]
     key = _own_key(world, old)
+    world.leaving = name
     switched = put(world, old._replace(name=new, parts=parts), key, using)
     remove(world, name)
     _rename_in_relay(world, name, new)
@@ -348,7 +406,7 @@ def _own_key(world: World, profile: Profile) -> Optional[Secret]:
 
 
 def _check_free(world: World, name: str) -> None:
-    profiles.check_name(name)
+    profiles.check_name(name, world.profiles)
     if name in world.profiles:
         raise UsageError(
             _("There is a profile '{name}' already.").format(name=name),

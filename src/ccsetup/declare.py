@@ -6,10 +6,9 @@ named by reference, and ``ccsetup.provision`` follows the references.
 
 from __future__ import annotations
 
-import re
 from typing import Any, Mapping, NamedTuple, Optional
 
-from ccsetup import profiles, urls
+from ccsetup import keys, profiles, urls
 from ccsetup.documents import yamldoc
 from ccsetup.documents.yamldoc import Node
 from ccsetup.errors import UsageError
@@ -61,8 +60,6 @@ _FIELDS: Mapping[ClientName, tuple[str, ...]] = {
     "codex": (*_TEXT, "provider_id"),
 }
 """The text fields of a client's part; ``context_window`` is a number."""
-
-_VARIABLE = r"[A-Za-z_][A-Za-z0-9_]*"
 
 
 def parse(data: bytes, name: str) -> Document:
@@ -160,7 +157,7 @@ def _key(node: Node, name: str) -> KeyRef:
     text = _text(value, name)
     if not text:
         yamldoc.fail(name, _at(value), _("This is empty."))
-    if kind == "env" and not re.fullmatch(_VARIABLE, text):
+    if kind == "env" and not keys.VARIABLE.match(text):
         yamldoc.fail(name, _at(value), _("This is not the name of a variable."), _("A key itself goes below 'inline'."))
     return KeyRef(kind, text)
 
@@ -283,15 +280,15 @@ def json_schema() -> dict[str, Any]:
         fields["context_window"] = {"type": "integer", "minimum": 1000}
         return {**closed(fields), "type": ["object", "null"]}
 
-    keys = {kind: {"type": "string", "minLength": 1} for kind in KEY_KINDS}
-    keys["env"] = {"type": "string", "pattern": f"^{_VARIABLE}$"}
+    sources = {kind: {"type": "string", "minLength": 1} for kind in KEY_KINDS}
+    sources["env"] = {"type": "string", "pattern": "^" + keys.VARIABLE.pattern.removesuffix(r"\Z") + "$"}
     name = {"type": "string", "pattern": "^" + profiles.NAME.pattern.removesuffix(r"\Z") + "$"}
     entry = closed(
         {
             "name": {**name, "not": {"enum": list(profiles.RESERVED)}},
             "provider": text,
             "region": text,
-            "key": closed(keys, minProperties=1, maxProperties=1),
+            "key": closed(sources, minProperties=1, maxProperties=1),
             "key_storage": {"enum": list(KEY_STORAGES)},
             "via_relay": {"type": "boolean"},
             **{client: part(client) for client in CLIENT_NAMES},

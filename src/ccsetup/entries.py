@@ -123,7 +123,10 @@ def _checked(world: World, entry: Entry, common: Options) -> Request:
                 value=profiles.printable(storage), valid=", ".join(KEY_STORAGES)
             )
         )
-    profiles.check_name(name)
+    profiles.check_name(name, world.profiles if name not in world.profiles else ())
+    variable = common.storage_env or entry.text("keyVariable")
+    if variable:
+        keys.check_variable(variable, "--key-env-name" if common.storage_env else "keyVariable")
     key_command = common.key_command or entry.text("keyCommand")
     if (key_command and not (common.storage or entry.text("keyStorage")) and storage not in ("inline", "command")) or (
         key_command and name not in world.profiles and not (common.storage or entry.text("keyStorage"))
@@ -150,7 +153,6 @@ def _checked(world: World, entry: Entry, common: Options) -> Request:
     if key is not None:
         region = _region_for_key(world, preset, region, key)
     parts = {c: _part(entry, c) for c in clients}
-    variable = common.storage_env or entry.text("keyVariable")
     return Request(name, provider, region, parts, key, storage, variable, frozenset(clients), key_command)
 
 
@@ -158,7 +160,7 @@ def _has_key(world: World, name: str) -> bool:
     saved = world.profiles[name]
     if saved.key_storage == "keyring" or saved.key_command:
         return True
-    return saved.key_storage != "env" and bool(world.draft.text(world.paths.key_file(name)).strip())
+    return saved.key_storage != "env" and bool(world.draft.text(world.key_file(name)).strip())
 
 
 def _region_for_key(world: World, preset: Preset, region: str, key: Secret) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import BinaryIO, Mapping, Optional
 
 from ccsetup.errors import CcsetupError, UsageError
@@ -10,6 +11,20 @@ from ccsetup.i18n import _
 from ccsetup.model import KeyFamily, Preset, Secret
 
 MAX_BYTES = 16 * 1024
+
+VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+"""The name of an environment variable: no other is safe in shell code, in ``apiKeyHelper`` and in Codex's .env."""
+
+
+def check_variable(name: str, source: str) -> None:
+    """Raise UsageError, which does not repeat *name* because it may be a key, when it is no variable's name."""
+    if not VARIABLE.match(name):
+        raise UsageError(
+            _("{source}: this is not the name of a variable: use letters, digits and '_', no digit first.").format(
+                source=source
+            ),
+            hint=_("Name the variable that holds the key; a key itself is given with -k KEY."),
+        )
 
 
 def clean(text: str, source: str) -> Secret:
@@ -67,6 +82,7 @@ def from_file(path: str, option: str) -> Secret:
 
 
 def from_variable(name: str, option: str, environ: Mapping[str, str]) -> Secret:
+    check_variable(name, option)
     if not environ.get(name):
         raise UsageError(_("{option}: the variable {name} is not set.").format(option=option, name=name))
     return clean(environ[name], name)

@@ -8,7 +8,7 @@ from ccsetup import profiles
 from ccsetup.clients import CLIENTS
 from ccsetup.errors import CcsetupError, UsageError
 from ccsetup.i18n import _
-from ccsetup.model import CLIENT_NAMES, ClientName, Preset, Secret, Unsupported
+from ccsetup.model import CLIENT_NAMES, ClientName, Secret, Unsupported
 from ccsetup.profiles import Part, Profile
 from ccsetup.world import World, endpoint_of
 
@@ -35,11 +35,12 @@ def merge(world: World, request: Request) -> Profile:
     A profile has one key.  So a change of provider, region or host that would leave another client of the
     profile with the new key at the old address is refused.
     """
-    profiles.check_name(request.name)
+    profiles.check_name(request.name, world.profiles)
     old = world.profiles.get(request.name)
     if not request.provider:
         if old is None:
             raise world_without(world, request.name)
+        profiles.usable(old)
         base_parts = {c: _overlay(old.parts.get(c, Part()), p) for c, p in request.parts.items()} or dict(old.parts)
         provider, region = old.provider, request.region or old.region
         if region != old.region:
@@ -76,7 +77,9 @@ def merge(world: World, request: Request) -> Profile:
     storage: Any = request.key_storage or (old.key_storage if old else "") or "inline"
     key_env = request.key_env
     if storage in ("env", "dotenv") and not key_env:
-        key_env = (old.key_env if old else "") or variable(request.name, preset)
+        key_env = (old.key_env if old else "") or profiles.variable(
+            request.name, preset.key_env, _variables(world, request.name, storage, provider)
+        )
     if storage in ("inline", "command", "keyring"):
         key_env = ""
     key_command = request.key_command or (old.key_command if old and request.key is None else "")
@@ -89,6 +92,18 @@ def merge(world: World, request: Request) -> Profile:
     needs_own_key(world, old, profile, request)
     _check_one_host(world, old, profile, request)
     return profile
+
+
+def _variables(world: World, name: str, storage: str, provider: str) -> set[str]:
+    """Return the variables that a new profile does not get by default, because they hold another's key.
+
+    Two profiles of one provider may read the variable of the user's shell.
+    """
+    return {
+        p.key_env
+        for p in world.profiles.values()
+        if p.name != name and p.key_env and not (p.key_storage == storage == "env" and p.provider == provider)
+    }
 
 
 def needs_own_key(world: World, old: Optional[Profile], profile: Profile, request: Request) -> None:
@@ -135,7 +150,7 @@ def _check_one_host(world: World, old: Optional[Profile], profile: Profile, requ
     urls = {profile.parts[c].url for c in profile.parts}
     if not kept or not any(urls):
         return
-    saved = world.draft.text(world.paths.key_file(old.name)).strip()
+    saved = world.draft.text(world.key_file(old.name)).strip()
     if saved == request.key.reveal():
         return
     hosts = {c: profiles.origin(world_url(world, profile, c)) for c in profile.parts}
@@ -151,13 +166,3 @@ def _check_one_host(world: World, old: Optional[Profile], profile: Profile, requ
 
 def world_url(world: World, profile: Profile, client: ClientName) -> str:
     return endpoint_of(world, profile, client).base_url
-
-
-def variable(name: str, preset: Preset) -> str:
-    """Return the variable that is to hold the key: a name that shells and Codex's .env reader take."""
-    import re
-
-    usual = preset.key_env
-    if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", usual) and not usual.upper().startswith("CODEX_"):
-        return usual
-    return "CCSETUP_" + re.sub(r"[^A-Za-z0-9]", "_", name).upper() + "_API_KEY"

@@ -65,6 +65,11 @@ class Paths(NamedTuple):
     def key_file(self, profile: str) -> str:
         return os.path.join(self.config_dir, "keys", profile)
 
+    def key_file_apart(self, profile: str) -> str:
+        """Return the key's file where that of another profile, whose name differs in case, would be the same one."""
+        capitals = sum(1 << i for i, c in enumerate(profile) if c.isupper())
+        return os.path.join(self.config_dir, "keys", f"{profile.lower()}.{capitals:x}")
+
     @property
     def claude_settings(self) -> str:
         return os.path.join(self.claude_dir, "settings.json")

@@ -6,9 +6,9 @@ The file holds no key: a profile's key is in a file of its own beside it (mode 0
 from __future__ import annotations
 
 import re
-from typing import Any, Literal, Mapping, NamedTuple, Optional, cast
+from typing import Any, Collection, Container, Iterable, Literal, Mapping, NamedTuple, Optional, cast
 
-from ccsetup import urls
+from ccsetup import keys, urls
 from ccsetup.documents import tomldoc
 from ccsetup.documents.edit import KeyPath, Set, Unset
 from ccsetup.errors import CcsetupError, DocumentError, Incomplete, UsageError
@@ -34,6 +34,10 @@ RELAY = "relay"
 """The profile that points the clients at our own relay: only the program makes it."""
 
 RESERVED = ("official", RELAY, "all")
+"""Words of ours, in any case."""
+
+_DEVICE = re.compile(r"(?:con|prn|aux|nul|com\d|lpt\d)\Z", re.IGNORECASE)
+"""Windows opens a device for a file of such a name, with any ending."""
 
 UNKNOWN_CONTEXT = 200_000
 """Tokens assumed for a model that nobody described: Claude Code 2.1.329 would assume a million and overrun."""
@@ -71,6 +75,8 @@ class Profile(NamedTuple):
     parts: Mapping[ClientName, Part]
     key_command: str = ""
     """A shell command that prints the key (``op read …``); empty: the key is where *key_storage* says."""
+    problem: str = ""
+    """Why a profile that was edited by hand cannot be used, with file and line; it is never saved like that."""
 
     def setting(self) -> dict[str, Any]:
         """Return the table below ``[profiles.NAME]``."""
@@ -100,9 +106,13 @@ def remove(name: str) -> Unset:
     return Unset(path(name), prune=1)
 
 
-def check_name(name: str) -> None:
-    """Raise UsageError when *name* cannot be a profile's."""
-    if name in RESERVED:
+def check_name(name: str, taken: Iterable[str] = ()) -> None:
+    """Raise UsageError when *name* cannot be a new profile's beside those called *taken*.
+
+    A key is in a file of the profile's name, and macOS and Windows take names that differ only in case for one file.
+    """
+    lower = name.lower()
+    if lower in RESERVED:
         raise UsageError(
             _("'{name}' is not free as a profile name: it has a meaning of its own.").format(name=name),
             hint=_("The profile 'relay' is made by: ccsetup relay init")
@@ -116,6 +126,69 @@ def check_name(name: str) -> None:
             ),
             hint=_("Choose another name with -n NAME."),
         )
+    if _DEVICE.match(name):
+        raise UsageError(
+            _("'{name}' cannot be a profile name: Windows keeps it for a device.").format(name=name),
+            hint=_("Choose another name with -n NAME."),
+        )
+    for twin in twins(name, taken):
+        raise UsageError(
+            _("'{name}' and the profile '{other}' differ only in case, which not every system tells apart.").format(
+                name=name, other=twin
+            ),
+            hint=_("Choose another name with -n NAME, or change that profile with -n {other}.").format(other=twin),
+        )
+
+
+def is_free(name: str, taken: Collection[str]) -> bool:
+    """Tell whether *name* can be that of a new profile beside those called *taken*."""
+    try:
+        check_name(name, taken)
+    except UsageError:
+        return False
+    return name not in taken
+
+
+def twins(name: str, names: Iterable[str]) -> list[str]:
+    """Return those of *names* that differ from *name* in case only."""
+    return [n for n in names if n != name and n.lower() == name.lower()]
+
+
+def variable(name: str, usual: str, taken: Container[str] = ()) -> str:
+    """Return the variable that is to hold the key of profile *name*: *usual* where shells and Codex's .env take it.
+
+    None of *taken*, which hold the keys of other profiles.
+    """
+    usual = usual if keys.VARIABLE.match(usual) and not usual.upper().startswith("CODEX_") else ""
+    own = "CCSETUP_" + re.sub(r"[^A-Za-z0-9]", "_", name).upper()
+    choices = (usual, f"{own}_API_KEY", *(f"{own}_{n}_API_KEY" for n in range(2, 9999)))
+    return next(v for v in choices if v and v not in taken)
+
+
+def check(profile: Profile) -> None:
+    """Raise UsageError when a value of *profile* is not fit for the files and the shell code that it goes into.
+
+    Whatever way a profile comes, it passes here before it is saved, and when it is read again.
+    """
+    found = _unfit(profile)
+    if found is not None:
+        raise UsageError(_("Profile '{name}': {problem}").format(name=profile.name, problem=found[1]))
+
+
+def _unfit(profile: Profile) -> Optional[tuple[KeyPath, str]]:
+    """Return the first value of *profile* that cannot be used: where it stands in its table, and why not."""
+    if profile.key_env or profile.key_storage in ("env", "dotenv"):
+        try:
+            keys.check_variable(profile.key_env, "key_env")
+        except UsageError as e:
+            return ("key_env",), e.message
+    for client, part in profile.parts.items():
+        for field in _TEXT_FIELDS:
+            value = getattr(part, field)
+            if not value.isprintable():
+                where = f"{client}.{field}"
+                return (client, field), _("{source}: a control or invisible character is in it.").format(source=where)
+    return None
 
 
 def printable(text: str, limit: int = 80) -> str:
@@ -193,7 +266,7 @@ def parse(text: str, file: str) -> dict[str, Profile]:
                         (*here, client, key), _("this has to be one of: {words}").format(words=", ".join(_WORDS[key]))
                     )
             parts[client] = Part(**fields)
-        out[name] = Profile(
+        profile = Profile(
             name=name,
             provider=body["provider"],
             region=body.get("region", ""),
@@ -202,7 +275,18 @@ def parse(text: str, file: str) -> dict[str, Profile]:
             key_command=body.get("key_command", ""),
             parts=parts,
         )
+        unfit = _unfit(profile)
+        if unfit is not None:
+            profile = profile._replace(problem=bad((*here, *unfit[0]), unfit[1]).message)
+        out[name] = profile
     return out
+
+
+def usable(profile: Profile) -> Profile:
+    """Return *profile*; UsageError when what somebody wrote into its table by hand cannot be used."""
+    if profile.problem:
+        raise UsageError(profile.problem, hint=_("Correct the line, or set the profile up again with ccsetup init."))
+    return profile
 
 
 def region_of(profile: Profile, preset: Preset) -> Region:

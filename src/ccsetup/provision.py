@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple, Optional, Sequence
 
-from ccsetup import actions, declare, keys, merge
+from ccsetup import actions, declare, keys, merge, profiles
 from ccsetup.actions import Switched
 from ccsetup.declare import OFFICIAL, Declared, Document, KeyRef
 from ccsetup.errors import CcsetupError, UsageError
@@ -85,8 +85,6 @@ def _resolved(world: World, declared: Declared) -> tuple[Profile, Optional[Secre
     preset = world.load_preset(profile.provider)
     region = preset.region(profile.region)
     if region is None:
-        from ccsetup import profiles
-
         profiles.region_of(profile, preset)
         raise AssertionError
     profile = profile._replace(region=region.id)
@@ -150,10 +148,8 @@ def _reference(world: World, profile: Profile, taken: dict[str, str], *, with_ke
         key = world.key(profile)
         assert key is not None
         return KeyRef("inline", key.reveal())
-    variable = merge.variable(profile.name, preset)
-    if taken.setdefault(variable, profile.name) != profile.name:
-        variable = merge.variable(profile.name, preset._replace(key_env=""))
-        taken[variable] = profile.name
+    variable = profiles.variable(profile.name, preset.key_env, {v for v, n in taken.items() if n != profile.name})
+    taken[variable] = profile.name
     return KeyRef("env", variable)
 
 

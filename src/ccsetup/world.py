@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Callable, Iterable, Mapping, NamedTuple, Optional, Union
+from typing import Any, Callable, Container, Iterable, Mapping, NamedTuple, Optional, Union
 
 from ccsetup import profiles
-from ccsetup.clients import CLIENTS
+from ccsetup.clients import CLIENTS, codex
 from ccsetup.clients.base import Files, Use, Version, Wishes
 from ccsetup.documents.edit import Set, Unset, lookup
 from ccsetup.draft import Draft
@@ -47,6 +47,8 @@ class World:
         self.keys = keys
         self.keychain: dict[str, Optional[Secret]] = {}
         """Keys that the keyring is to hold after this, by profile; None: it is to forget the key."""
+        self.leaving = ""
+        """A profile that goes with this, and leaves what it had to another."""
         self.notes: list[Note] = []
         self._check_state()
         self.profiles = profiles.parse(draft.text(paths.profiles), paths.short(paths.profiles))
@@ -182,6 +184,7 @@ class World:
 
     def use(self, profile: Profile, client: ClientName) -> Use:
         """Return *profile* as *client* is to use it; errors say what is missing."""
+        profile = self.separated(profiles.usable(profile))
         preset = self.load_preset(profile.provider)
         if not profile.parts:
             raise UsageError(
@@ -207,7 +210,7 @@ class World:
         elif profile.key_storage == "keyring":
             reader = (*self.keys.program, "key", "get", profile.name)
         else:
-            reader = ("cat", self.paths.key_file(profile.name))
+            reader = ("cat", self.key_file(profile.name))
         key = self.key(profile) if profile.key_storage in ("inline", "dotenv") else None
         if profile.key_storage == "command" and not profile.key_command:
             self.key(profile)  # a client that is told to read a file should find it
@@ -215,6 +218,7 @@ class World:
 
     def key(self, profile: Profile) -> Optional[Secret]:
         """Return the key of *profile*, wherever it is; None when that is a variable which is not set here."""
+        profiles.usable(profile)
         if profile.key_storage == "env":
             text = self.paths.environ.get(profile.key_env, "").strip()
             return Secret(text) if text else None
@@ -228,20 +232,44 @@ class World:
                     hint=_("Give it again with: ccsetup key set {name}").format(name=profile.name),
                 )
             return found
-        text = self.draft.text(self.paths.key_file(profile.name)).strip()
+        text = self.draft.text(self.key_file(profile.name)).strip()
         if not text:
             raise CcsetupError(
                 _("The key of profile '{name}' is not where it was saved: {file}").format(
-                    name=profile.name, file=self.paths.short(self.paths.key_file(profile.name))
+                    name=profile.name, file=self.paths.short(self.key_file(profile.name))
                 ),
                 hint=_("Give it again with: ccsetup key set {name}").format(name=profile.name),
             )
         return Secret(text)
 
+    def separated(self, profile: Profile) -> Profile:
+        """Return *profile* with a provider id and a variable in Codex's .env that no profile before it in the file has.
+
+        Codex merges tables of one id key by key, and reads one value of a variable: one profile's key would go to
+        another's address.  New profiles are refused what is taken; earlier versions let two share it.
+        """
+        ids: set[str] = set()
+        variables: set[str] = set()
+        for name, other in self.profiles.items():
+            if name == profile.name:
+                break
+            if name == self.leaving:
+                continue
+            before = _apart(other, ids, variables)
+            if "codex" in before.parts:
+                ids.add(codex.profile_id(before))
+            if before.key_storage == "dotenv":
+                variables.add(before.key_env)
+        return _apart(profile, ids, variables)
+
+    def key_file(self, name: str) -> str:
+        """Return the file that holds the key of the profile called *name*."""
+        return key_file(self.paths, name, self.profiles, self.draft.exists)
+
     def find(self, name: str) -> Profile:
         """Return the profile called *name*; UsageError names those there are."""
         if name in self.profiles:
-            return self.profiles[name]
+            return self.separated(profiles.usable(self.profiles[name]))
         if name == profiles.RELAY:
             raise CcsetupError(
                 _("The relay is not set up yet, so there is no profile for it."),
@@ -264,6 +292,35 @@ class World:
             if near
             else _("See them with: ccsetup config-switch --list"),
         )
+
+
+def _apart(profile: Profile, ids: Container[str], variables: Container[str]) -> Profile:
+    """Return *profile*, with an own id and variable in the place of one that is taken."""
+    if "codex" in profile.parts and codex.profile_id(profile) in ids:
+        part = profile.parts["codex"]._replace(provider_id=codex.free_id(profile.name, ids))
+        profile = profile._replace(parts={**profile.parts, "codex": part})
+    if profile.key_storage == "dotenv" and profile.key_env in variables:
+        profile = profile._replace(key_env=profiles.variable(profile.name, "", variables))
+    return profile
+
+
+def key_file(paths: Paths, name: str, names: Iterable[str], exists: Callable[[str], bool]) -> str:
+    """Return the file that holds the key of profile *name* beside the profiles *names*.
+
+    Where a file system takes names that differ only in case for one file, nobody knows whose key is in it: each of
+    such profiles gets another file, and has to be given its key again.
+    """
+    own, apart = paths.key_file(name), paths.key_file_apart(name)
+    if exists(apart):
+        return apart
+    return apart if any(_one_file(own, paths.key_file(t)) for t in profiles.twins(name, names)) else own
+
+
+def _one_file(one: str, other: str) -> bool:
+    try:
+        return os.path.samefile(one, other)
+    except OSError:
+        return False
 
 
 def consequence(client: ClientName) -> str:

@@ -122,7 +122,7 @@ class Context:
 
     def _collect(self, world: World) -> None:
         for name in world.profiles:
-            path = world.paths.key_file(name)
+            path = world.key_file(name)
             if world.profiles[name].key_storage != "env" and world.draft.known(path):
                 self.secrets.add(world.draft.text(path).strip())
 

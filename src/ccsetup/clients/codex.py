@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from typing import Any, Mapping, Optional, cast
+from typing import Any, Container, Mapping, Optional, cast
 
 from ccsetup.clients import releases
 from ccsetup.clients.base import Current, Files, Use, Version, Wishes, version
@@ -18,6 +18,7 @@ from ccsetup.i18n import _
 from ccsetup.model import ClientName, CodexEndpoint
 from ccsetup.paths import Paths
 from ccsetup.plan import Note, Owned, Wish
+from ccsetup.profiles import Profile
 
 NAME: ClientName = "codex"
 TITLE = "Codex"
@@ -44,7 +45,18 @@ def documents(paths: Paths) -> tuple[tuple[str, str], ...]:
 
 def provider_id(use: Use) -> str:
     """Return the id below ``model_providers``: one per profile, because Codex files its history by it."""
-    return use.profile.parts["codex"].provider_id or "ccsetup-" + use.profile.name
+    return profile_id(use.profile)
+
+
+def profile_id(profile: Profile) -> str:
+    """Return the id of a profile that has settings for Codex, as it is saved."""
+    return profile.parts["codex"].provider_id or "ccsetup-" + profile.name
+
+
+def free_id(profile: str, taken: Container[str]) -> str:
+    """Return an id for *profile* that is not among *taken*."""
+    own = "ccsetup-" + profile
+    return next(i for i in (own, *(f"{own}-{n}" for n in range(2, 9999))) if i not in taken)
 
 
 def check_provider_id(name: str) -> None:

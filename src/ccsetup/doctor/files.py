@@ -25,7 +25,7 @@ def with_keys(house: House) -> list[str]:
         house.auth_path,
         paths.codex_dotenv,
         *house.names(paths.codex_home, ".config.toml"),
-        *(paths.key_file(name) for name in house.profiles),
+        *(house.key_file(name) for name in house.profiles),
         paths.relay_config,
     ]
     out = []

@@ -229,7 +229,13 @@ class House:
         """Return the key of *profile* where it lies in a file of ours, or ""."""
         if profile.key_storage in ("env", "keyring") or profile.key_command:
             return ""
-        return self.text(self.paths.key_file(profile.name)).strip()
+        return self.text(self.key_file(profile.name)).strip()
+
+    def key_file(self, name: str) -> str:
+        """Return the file that holds the key of the profile called *name*."""
+        from ccsetup import world
+
+        return world.key_file(self.paths, name, self.profiles, self.exists)
 
     # The files of the clients.
 

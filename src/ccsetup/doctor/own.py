@@ -46,7 +46,7 @@ def record(house: House) -> Iterator[Finding]:
         elif profile.key_storage == "keyring":
             missing = _("the keyring") if house.facts.keyring(name) is None else ""
         elif not profile.key_command and not house.saved_key(profile):
-            missing = house.paths.short(house.paths.key_file(name))
+            missing = house.paths.short(house.key_file(name))
         if missing:
             text = _("The key of profile '{name}' is not where it was saved: {place}").format(name=name, place=missing)
             fix = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Iterable, Mapping, NamedTuple, Optional, Sequence
 
-from ccsetup import profiles, urls
+from ccsetup import keys, profiles, urls
 from ccsetup.errors import CcsetupError
 from ccsetup.i18n import _
 from ccsetup.importers.found import Found
@@ -36,7 +36,7 @@ def proposals(
 ) -> list[Proposal]:
     """Return one proposal for each provider in *found*; *saved* are the profiles there are, with their keys."""
     out: list[Proposal] = []
-    names = {*saved, *profiles.RESERVED}
+    names = set(saved)
     by_id = {p.id: p for p in presets}
     for one in found:
         preset = match(one, presets)
@@ -156,6 +156,10 @@ def _problem(found: Found, matched: _Matched) -> str:
     """Return why no client could use this, or ""."""
     if found.key is None and not found.key_env and matched.preset.key_required:
         return _("there is no key with it")
+    if found.key is None and found.key_env and not keys.VARIABLE.match(found.key_env):
+        return _("env_key is not the name of a variable")
+    if not all(getattr(matched.part, f).isprintable() for f in ("url", "primary_model")):
+        return _("a control or invisible character is in it")
     profile = Profile("x", matched.preset.id, matched.region, "inline", "", {found.client: matched.part})
     try:
         if found.client == "claude-code":
@@ -216,8 +220,4 @@ def _free(found: Found, matched: _Matched, names: set[str]) -> str:
     if found.source == "clients" and found.client == "claude-code":  # the settings have no name of their own for it
         own = re.sub(r"^\w+://|:\d+$", "", profiles.origin(matched.part.url)) if matched.part.url else ""
     slug = re.sub(r"[^A-Za-z0-9_-]+", "-", own).strip("-_")[:56] or matched.preset.id
-    name, n = slug, 1
-    while name in names:
-        n += 1
-        name = f"{slug}-{n}"
-    return name
+    return next(n for n in (slug, *(f"{slug}-{i}" for i in range(2, 9999))) if profiles.is_free(n, names))

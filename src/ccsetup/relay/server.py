@@ -383,7 +383,8 @@ class _Server:
         out = []
         paths, places = self.settings.paths, self.settings.places
         kept = [ref for upstream in self.loaded.config.upstreams for ref in upstream.keys]
-        of_profiles = [paths.key_file(ref.value) for ref in kept if ref.kind == "profile"]
+        names = [ref.value for ref in kept if ref.kind == "profile"]
+        of_profiles = [file(n) for n in names for file in (paths.key_file, paths.key_file_apart)]
         files = [os.path.expanduser(ref.value) for ref in kept if ref.kind == "file"]
         for path in (places.config, places.keys, *of_profiles, *files):
             try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Sequence
 
-from ccsetup import i18n, merge, presets, profiles, urls
+from ccsetup import i18n, presets, profiles, urls
 from ccsetup.cli import list_
 from ccsetup.cli.wizard.answers import (
     Answers,
@@ -110,7 +110,7 @@ def _name(facts: Facts, answers: Answers) -> Step:
 
         def check(value: str) -> str:
             try:
-                profiles.check_name(value)
+                profiles.check_name(value, taken)
             except CcsetupError as e:
                 return e.message
             return _("There is a profile of that name already.") if value in taken else ""
@@ -229,7 +229,9 @@ def _storage(facts: Facts, answers: Answers) -> Step:
         return None
     wanted = clients_of(facts, answers)
     saved = facts.profiles.get(name_of(facts, answers))
-    variable = answers.key_variable or merge.variable(name_of(facts, answers), preset)
+    own = name_of(facts, answers)
+    taken = {p.key_env for n, p in facts.profiles.items() if n != own}
+    variable = answers.key_variable or profiles.variable(own, preset.key_env, taken)
     files = {"claude-code": "settings.json", "codex": "config.toml"}
     inline = " / ".join(files[c] for c in wanted)
     kept = answers.options.secret is None and saved is not None
