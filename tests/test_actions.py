@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import tomllib
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Optional
 
 import pytest
@@ -12,7 +14,7 @@ import pytest
 from ccsetup import actions, paths, presets, profiles
 from ccsetup.actions import Switched
 from ccsetup.draft import Draft
-from ccsetup.errors import CcsetupError, UsageError
+from ccsetup.errors import CcsetupError, DocumentError, UsageError
 from ccsetup.merge import Request
 from ccsetup.model import ClientName, Secret
 from ccsetup.profiles import Part, Profile
@@ -245,3 +247,215 @@ def test_a_variable_that_is_not_set_is_a_warning() -> None:
         actions.init(world, [request(key=None, key_storage="env", parts={"claude-code": Part()})])
         (note,) = [n for n in world.notes if "ZHIPU_API_KEY" in n.text]
         assert note.level == level
+
+
+# What one profile has, no other gets.
+
+
+def _ids(home: Home) -> list[str]:
+    return [str(b["codex"].get("provider_id", "ccsetup-" + n)) for n, b in home.toml(PROFILES)["profiles"].items()]
+
+
+PROFILES = f"{HOME}/.config/ccsetup/profiles.toml"
+CODEX: dict[ClientName, Part] = {"codex": Part()}
+
+
+def test_a_provider_id_of_another_profile_is_refused() -> None:
+    """Codex would mix what two profiles of one id say; the one that has it may be written again, and leave it free."""
+    shared: dict[ClientName, Part] = {"codex": Part(provider_id="mine")}
+    home = Home()
+    home.init(request("a", parts=shared))
+    before = dict(home.files)
+    with pytest.raises(UsageError, match="'mine' is that of profile 'a'"):
+        actions.init(home.world(), [request("b", parts=shared)])
+    assert home.files == before
+    home.init(request("a", "key-2", parts=shared))
+    home.init(request("a", parts={"codex": Part(provider_id="other")}))
+    home.init(request("b", parts=shared))
+    assert _ids(home) == ["other", "mine"]
+
+
+def test_a_name_that_was_left_gets_another_provider_id() -> None:
+    """A renamed profile keeps its id, so that Codex finds its history; a new one of the old name gets another."""
+    home = Home()
+    home.init(request("a", parts=CODEX))
+    world = home.world()
+    actions.rename(world, "a", "b")
+    home.keep(world)
+    home.init(request("a", "key-2", parts=CODEX))
+    assert _ids(home) == ["ccsetup-a", "ccsetup-a-2"]
+    world = home.world()
+    actions.copy(world, "b", "c")
+    home.keep(world)
+    assert _ids(home) == ["ccsetup-a", "ccsetup-a-2", "ccsetup-c"]
+
+
+def test_profiles_of_one_provider_id_are_parted_when_they_are_used() -> None:
+    """Earlier versions saved such a pair: the first one keeps the id, the other gets its own, in Codex's files too."""
+    home = Home()
+    for name, key in (("a", "key-a"), ("b", "key-b")):
+        home.init(request(name, key, parts=CODEX, key_storage="command" if name == "a" else "inline"))
+    old = home.files[PROFILES].decode()
+    home.files[PROFILES] = (
+        old.replace("[profiles.a.codex]", '[profiles.a.codex]\nprovider_id = "x"')
+        .replace("[profiles.b.codex]", '[profiles.b.codex]\nprovider_id = "x"')
+        .encode()
+    )
+    for name, wanted in (("a", "x"), ("b", "ccsetup-b")):
+        world = home.world()
+        actions.switch(world, name, ["codex"])
+        home.keep(world)
+        assert home.toml(CONFIG)["model_provider"] == wanted
+        assert list(home.toml(CONFIG)["model_providers"]) == [wanted]
+    home.init(request("b", "key-b2", provider="", parts={}))
+    assert _ids(home) == ["x", "ccsetup-b"]
+
+
+def test_every_profile_in_codex_env_file_has_its_own_variable() -> None:
+    """One variable holds one key: the next profile gets another by default, and is refused one that is taken."""
+    home = Home()
+    for name, key in (("a", "key-a"), ("b", "key-b"), ("B-", "key-c"), ("b_", "key-d")):
+        home.init(request(name, key, parts=CODEX, key_storage="dotenv"))
+    lines = home.files[f"{HOME}/.codex/.env"].decode().splitlines()
+    assert lines == ["ZHIPU_API_KEY='key-a'", "CCSETUP_B_API_KEY='key-b'", "CCSETUP_B__API_KEY='key-c'",
+                     "CCSETUP_B__2_API_KEY='key-d'"]  # fmt: skip
+    for storage in ("dotenv", "env"):
+        with pytest.raises(UsageError, match="ZHIPU_API_KEY"):
+            actions.init(home.world(), [request("e", "k", parts=CODEX, key_storage=storage, key_env="ZHIPU_API_KEY")])
+    world = home.world()
+    actions.copy(world, "a", "copied")
+    home.keep(world)
+    world = home.world()
+    actions.rename(world, "a", "renamed")
+    home.keep(world)
+    text = home.files[f"{HOME}/.codex/.env"].decode()
+    assert "ZHIPU_API_KEY='key-a'" in text
+    assert "CCSETUP_COPIED_API_KEY='key-a'" in text
+
+
+def test_profiles_of_one_variable_are_parted_when_they_are_used() -> None:
+    """Earlier versions let two share a line of .env; each finds its own key there after a switch."""
+    home = Home()
+    for name, key in (("a", "key-a"), ("b", "key-b")):
+        home.init(request(name, key, parts=CODEX, key_storage="dotenv"))
+    old = home.files[PROFILES].decode()
+    home.files[PROFILES] = old.replace("CCSETUP_B_API_KEY", "ZHIPU_API_KEY").encode()
+    home.files[f"{HOME}/.codex/.env"] = b"ZHIPU_API_KEY='key-b'\n"
+    for name in ("a", "b"):
+        world = home.world()
+        actions.switch(world, name, ["codex"])
+        home.keep(world)
+        (table,) = home.toml(CONFIG)["model_providers"].values()
+        assert f"{table['env_key']}='key-{name}'" in home.files[f"{HOME}/.codex/.env"].decode().splitlines()
+
+
+NO_NAMES = [
+    "GLM",
+    "gLm",
+    "con",
+    "NUL",
+    "Com1",
+    "lpt9",
+    "Official",
+    "OFFICIAL",
+    "All",
+    "Relay",
+    "a\u202eb",
+    "a\x00b",
+    "ﬁ",
+]
+NO_VARIABLES = ["X;id", "1X", "A-B", "A B", "X\nY=1", "X}$(id)", "sk-abc", "Ä", "X=", "X\n", "${X}", "`id`", "X'"]
+
+
+@pytest.mark.parametrize("name", NO_NAMES)
+def test_names_that_are_not_names_everywhere(name: str) -> None:
+    """Beside 'glm': names that differ in case, words of ours in any case, devices of Windows, invisible characters."""
+    home = Home()
+    home.init(request("glm"))
+    before = dict(home.files)
+    for act in (
+        lambda w: actions.init(w, [request(name)]),
+        lambda w: actions.copy(w, "glm", name),
+        lambda w: actions.put(w, Profile(name, "glm", "cn", "inline", "", BOTH), Secret("k"), ()),
+    ):
+        with pytest.raises(UsageError):
+            act(home.world())
+    assert home.files == before
+
+
+@pytest.mark.parametrize("variable", NO_VARIABLES)
+def test_a_variable_has_the_name_of_one(variable: str) -> None:
+    """Nothing else gets into shell code, a helper or .env; one written into profiles.toml stops that profile alone."""
+    home = Home()
+    for storage in ("env", "dotenv"):
+        with pytest.raises(UsageError) as refused:
+            actions.init(home.world(), [request("a", parts=CODEX, key_storage=storage, key_env=variable)])
+        assert variable not in refused.value.message
+    home.init(request("good", parts=CODEX), request("bad", parts=CODEX, key_storage="dotenv", key_env="FINE"))
+    home.files[PROFILES] = home.files[PROFILES].replace(b'"FINE"', json.dumps(variable).encode())
+    line = home.files[PROFILES].decode().split("key_env")[0].count("\n") + 1
+    world = home.world()
+    with pytest.raises(DocumentError, match=rf"profiles\.toml, line {line}: profiles\.bad\.key_env: this is not"):
+        actions.switch(world, "bad", ["codex"])
+    actions.switch(world, "good", ["codex"])
+    world = home.world()
+    actions.remove(world, "bad")
+    home.keep(world)
+    assert list(home.toml(PROFILES)["profiles"]) == ["good"]
+
+
+def test_a_profile_with_a_bad_variable_is_set_up_again() -> None:
+    """init over a profile that cannot be used makes it whole."""
+    home = Home()
+    home.init(request("bad", parts=CODEX, key_storage="dotenv"))
+    home.files[PROFILES] = home.files[PROFILES].replace(b'"ZHIPU_API_KEY"', b'"X;id"')
+    home.init(request("bad", "key-2", parts=CODEX))
+    assert home.toml(PROFILES)["profiles"]["bad"]["key_env"] == "ZHIPU_API_KEY"
+
+
+@pytest.mark.parametrize("field", ["primary_model", "haiku_model", "url", "provider_id"])
+@pytest.mark.parametrize("character", ["\u202e", "\u2066", "\x1b", "\x7f", "\u200b", "\n", "\u2028"])
+def test_nothing_invisible_is_saved(field: str, character: str) -> None:
+    """Control, bidirectional and invisible characters are in no model, address or id."""
+    part = Part(**{field: f"https://h.example/{character}x"})  # type: ignore[arg-type]
+    client: ClientName = "codex" if field == "provider_id" else "claude-code"
+    with pytest.raises(UsageError, match=r"control or invisible"):
+        actions.put(Home().world(), Profile("a", "glm", "cn", "inline", "", {client: part}), Secret("k"), ())
+
+
+def test_names_that_differ_in_case_from_earlier_versions(tmp_path: Path) -> None:
+    """Such a pair goes on working where the file system tells the names apart; where it does not, no key is guessed."""
+    environ = {"HOME": str(tmp_path)}
+    keys = tmp_path / ".config/ccsetup/keys"
+    keys.mkdir(parents=True)
+    pair = "".join(f'[profiles.{n}]\nprovider = "glm"\n[profiles.{n}.codex]\n' for n in ("GLM", "glm"))
+    (tmp_path / ".config/ccsetup/profiles.toml").write_text(pair)
+
+    def world() -> World:
+        home = paths.from_environ(environ)
+
+        def read(path: str) -> Optional[bytes]:
+            return Path(path).read_bytes() if os.path.isfile(path) else None
+
+        versions: dict[ClientName, tuple[int, int, int]] = {"claude-code": (2, 1, 329), "codex": (0, 169, 0)}
+        found = Keys(("/bin/ccsetup",), {}.get, lambda command: Secret(command))
+        return World(Draft(read, home.short), home, lambda n: presets.load(n, "/x"), versions.__getitem__, found)
+
+    (keys / "GLM").write_text("key-GLM")
+    (keys / "glm").write_text("key-glm")
+    now = world()
+    assert [now.key(p) for p in now.profiles.values()] == [Secret("key-GLM"), Secret("key-glm")]
+    (keys / "glm").unlink()
+    os.link(keys / "GLM", keys / "glm")  # as macOS and Windows show one file under both names
+    now = world()
+    for profile in now.profiles.values():
+        with pytest.raises(CcsetupError, match="not where it was saved"):
+            now.key(profile)
+    for name in ("GLM", "glm"):
+        actions.put(now, now.profiles[name], Secret("new-" + name), ())
+    assert [now.key(p) for p in now.profiles.values()] == [Secret("new-GLM"), Secret("new-glm")]
+    changed = {os.path.basename(c.path): c.after for c in now.draft.changes() if os.path.dirname(c.path) == str(keys)}
+    assert changed == {"glm.7": b"new-GLM", "glm.0": b"new-glm"}
+    actions.remove(now, "GLM")
+    assert now.key(now.profiles["glm"]) == Secret("new-glm")
+    assert not any(now.draft.exists(str(keys / n)) for n in ("GLM", "glm.7"))

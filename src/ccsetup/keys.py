@@ -16,13 +16,15 @@ VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 """The name of an environment variable: no other is safe in shell code, in ``apiKeyHelper`` and in Codex's .env."""
 
 
+def no_variable() -> str:
+    return _("this is not the name of a variable: use letters, digits and '_', no digit first.")
+
+
 def check_variable(name: str, source: str) -> None:
     """Raise UsageError, which does not repeat *name* because it may be a key, when it is no variable's name."""
     if not VARIABLE.match(name):
         raise UsageError(
-            _("{source}: this is not the name of a variable: use letters, digits and '_', no digit first.").format(
-                source=source
-            ),
+            f"{source}: {no_variable()}",
             hint=_("Name the variable that holds the key; a key itself is given with -k KEY."),
         )
 

@@ -77,7 +77,7 @@ def merge(world: World, request: Request) -> Profile:
     storage: Any = request.key_storage or (old.key_storage if old else "") or "inline"
     key_env = request.key_env
     if storage in ("env", "dotenv") and not key_env:
-        key_env = (old.key_env if old else "") or profiles.variable(
+        key_env = (old.key_env if old and not old.problem else "") or profiles.variable(
             request.name, preset.key_env, _variables(world, request.name, storage, provider)
         )
     if storage in ("inline", "command", "keyring"):

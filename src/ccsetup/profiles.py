@@ -172,22 +172,21 @@ def check(profile: Profile) -> None:
     """
     found = _unfit(profile)
     if found is not None:
-        raise UsageError(_("Profile '{name}': {problem}").format(name=profile.name, problem=found[1]))
+        place, problem = found
+        raise UsageError(
+            _("Profile '{name}': {problem}").format(name=profile.name, problem=f"{'.'.join(place)}: {problem}")
+        )
 
 
 def _unfit(profile: Profile) -> Optional[tuple[KeyPath, str]]:
     """Return the first value of *profile* that cannot be used: where it stands in its table, and why not."""
-    if profile.key_env or profile.key_storage in ("env", "dotenv"):
-        try:
-            keys.check_variable(profile.key_env, "key_env")
-        except UsageError as e:
-            return ("key_env",), e.message
+    wants = profile.key_env or profile.key_storage in ("env", "dotenv")
+    if wants and not keys.VARIABLE.match(profile.key_env):
+        return ("key_env",), keys.no_variable()
     for client, part in profile.parts.items():
         for field in _TEXT_FIELDS:
-            value = getattr(part, field)
-            if not value.isprintable():
-                where = f"{client}.{field}"
-                return (client, field), _("{source}: a control or invisible character is in it.").format(source=where)
+            if not getattr(part, field).isprintable():
+                return (client, field), _("a control or invisible character is in it.")
     return None
 
 
@@ -283,9 +282,9 @@ def parse(text: str, file: str) -> dict[str, Profile]:
 
 
 def usable(profile: Profile) -> Profile:
-    """Return *profile*; UsageError when what somebody wrote into its table by hand cannot be used."""
+    """Return *profile*; DocumentError when what somebody wrote into its table by hand cannot be used."""
     if profile.problem:
-        raise UsageError(profile.problem, hint=_("Correct the line, or set the profile up again with ccsetup init."))
+        raise DocumentError(profile.problem, hint=_("Correct the line, or set the profile up again with ccsetup init."))
     return profile
 
 

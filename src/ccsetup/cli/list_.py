@@ -36,6 +36,9 @@ def show(name: str, context: Context, clients: Sequence[ClientName], *, presets_
     state = {c: active(context, world, c) for c in wanted}
     rows: list[dict[str, Any]] = []
     for profile in world.profiles.values():
+        if profile.problem:
+            hint = _("Correct the line, or set the profile up again with ccsetup init.")
+            context.notes.append(Note("warning", profile.problem, hint))
         if not any(c in profile.parts for c in wanted) and (clients or profile.parts):
             continue
         rows.append(
@@ -156,7 +159,7 @@ def active(context: Context, world: World, client: ClientName) -> dict[str, Any]
     recorded = world.active(client)
     for name in sorted(world.profiles, key=lambda n: n != recorded):
         profile = world.profiles[name]
-        if client not in profile.parts:
+        if client not in profile.parts or profile.problem:
             continue
         try:
             if now.base_url and module.matches(files, world.use(profile, client)):

@@ -124,7 +124,8 @@ def rm(
     lang: Optional[str] = _options.LANG,
 ) -> int:
     world = Context().world()
-    world.find(name)
+    if name not in world.profiles:
+        world.find(name)
     using = [CLIENTS[c].TITLE for c in CLIENT_NAMES if world.active(c) == name]
     using += [world.paths.short(p) for p in world.projects() if world.in_project(p) == name]
     if using and not (yes or dry_run):

@@ -220,7 +220,7 @@ class House:
             from ccsetup import profiles
 
             try:
-                self._profiles = profiles.parse(self.text(self.paths.profiles), "")
+                self._profiles = profiles.parse(self.text(self.paths.profiles), self.paths.short(self.paths.profiles))
             except CcsetupError:
                 self._profiles = {}
         return self._profiles

@@ -32,6 +32,16 @@ def record(house: House) -> Iterator[Finding]:
     using = {c: lookup(state, ("clients", c, "profile")) for c in CLIENT_NAMES}
     for name, profile in house.profiles.items():
         line = house.line(path, "toml", profiles.path(name))
+        if profile.problem:
+            fix = _("Correct the line, or set the profile up again with ccsetup init.")
+            yield Finding(
+                "problem",
+                _("Profile '{name}' cannot be used: {why}").format(name=name, why=profile.problem),
+                fix,
+                path,
+                line,
+            )
+            continue
         if profile.provider not in ids:
             text = _("Profile '{name}' is for provider '{provider}', which there is not.").format(
                 name=name, provider=profile.provider
