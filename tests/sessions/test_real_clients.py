@@ -7,7 +7,6 @@ What is expected comes from the YAML of ``presets/`` as it stands, not from ccse
 from __future__ import annotations
 
 import json
-import os
 import re
 import tomllib
 from pathlib import Path
@@ -17,13 +16,13 @@ from urllib.parse import urlsplit
 import pytest
 import yaml
 from support import cc
-from support.client_install import PINNED
 from support.clients import (
     CLAUDE_VERSIONS,
     CODEX_VERSIONS,
     Result,
     claude_auth_status,
     codex_config_ok,
+    path_with,
     run_claude,
     run_codex,
     version_key,
@@ -135,14 +134,6 @@ def warnings(result: Result) -> list[str]:
     """Return the warnings that Codex printed, but for the one about this machine's sandbox."""
     found = [line for line in result.stderr.splitlines() if re.match(r"(warning|deprecated)\b", line, re.I)]
     return [line for line in found if "bubblewrap" not in line and "sandbox" not in line.lower()]
-
-
-def path_with(client: str, version: str) -> dict[str, str]:
-    """Return the PATH of a user who has installed this version of *client* with npm."""
-    program = {"claude-code": "claude", "codex": "codex"}[client]
-    folder = next(c.folder for c in PINNED if (c.name, c.version) == (client, version)) / "node_modules" / ".bin"
-    assert (folder / program).is_symlink()
-    return {"PATH": f"{folder}{os.pathsep}{os.environ['PATH']}"}
 
 
 @pytest.mark.parametrize("version", CLAUDE_VERSIONS)

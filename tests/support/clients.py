@@ -130,6 +130,15 @@ def codex_config_ok(
     return result
 
 
+def path_with(client: str, version: str) -> dict[str, str]:
+    """Return the PATH of a user who has installed this version of *client* with npm."""
+    program = {"claude-code": "claude", "codex": "codex"}[client]
+    pinned = next(c for c in client_install.PINNED if (c.name, c.version) == (client, version))
+    folder = pinned.folder / "node_modules" / ".bin"
+    assert (folder / program).is_symlink()
+    return {"PATH": f"{folder}{os.pathsep}{os.environ['PATH']}"}
+
+
 def version_key(version: str) -> tuple[int, ...]:
     """Return *version* as a value to compare: ``0.169.0`` is (0, 169, 0)."""
     return tuple(int(part) for part in version.split("."))

@@ -336,7 +336,11 @@ def catalog_text(use: Use, version: Version) -> str:
 
 
 def base_instructions() -> str:
-    """Return the instructions that Codex itself gives a model it does not know (codex 0.169.0, Apache-2.0)."""
+    """Return what a catalogue entry tells a model about its work: our own text, the same for every release.
+
+    An entry without instructions does not load.  The catalogue offers no tool for patches (not every provider
+    takes one of free text), so the text has the format of ``apply_patch``, which every release runs as a command.
+    """
     path = os.path.join(os.path.dirname(os.path.dirname(__file__)), "data", "codex_instructions.md")
     with open(path, encoding="utf-8") as f:
         return f.read()
