@@ -11,7 +11,6 @@ import contextlib
 import http.client
 import json
 import os
-import re
 import resource
 import signal
 import subprocess
@@ -70,20 +69,9 @@ def _prose(size: int) -> str:
     return (text * (size // len(text) + 1))[:size]
 
 
-def _filled(value: Any) -> Any:
-    """Return a recorded request with its texts, which the record has only by their length."""
-    if isinstance(value, dict):
-        return {name: _filled(item) for name, item in value.items()}
-    if isinstance(value, list):
-        return [_filled(item) for item in value]
-    if isinstance(value, str) and (match := re.fullmatch(r"<text of (\d+) characters>", value)):
-        return _prose(int(match[1]))
-    return value
-
-
 def _recorded(file: str, size: int) -> dict[str, Any]:
     """Return the body of a recorded request; texts of tool descriptions are lengthened to *size* bytes of JSON."""
-    body: dict[str, Any] = _filled(json.loads((RECORDED / file).read_text()))
+    body: dict[str, Any] = json.loads((RECORDED / file).read_text())
     body.pop("stream", None)
     missing = size - len(json.dumps(body, separators=(",", ":")))
     if missing > 0:

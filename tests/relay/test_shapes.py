@@ -1,8 +1,9 @@
 """Recorded requests of the real clients on every path: what the upstream gets is of its format, and nothing is lost
 without being named.
 
-The files in ``tests/data/relay`` are requests of Claude Code 2.1.329, of 2.1.197 (``older``) and of Codex 0.169.0; long
-texts in them were replaced.  The second requests follow on calls of tools of every kind.
+The files in ``tests/data/relay`` are requests of Claude Code 2.1.329, of 2.1.197 (``older``) and of Codex 0.169.0; the
+clients' own texts in them were replaced by ``support/recording.py``.  The second requests follow on calls of tools of
+every kind.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any, NamedTuple
 
 import pytest
 from support.conform import faults
+from support.recording import clean
 from support.relay import Relay, upstream
 from support.scripted import WIRES, Said, Scripted
 
@@ -76,6 +78,12 @@ def test_there_are_recorded_requests() -> None:
         "codex-responses",
         "codex-responses-second",
     }
+
+
+@recorded
+def test_no_text_of_the_client_is_kept(request_: Recorded) -> None:
+    """What the client tells a model is its maker's: a new recording is cleaned before it is added."""
+    assert clean(request_.json) == request_.json
 
 
 @recorded
