@@ -486,6 +486,8 @@ class Reader:
 
     def _stop(self, out: list[Event]) -> list[Event]:
         self._over = True
+        if not self._started:
+            out.append(Started("", ""))
         self._close(out)
         reason = _REASONS.get(self._finish, "end")
         if self._calls:
