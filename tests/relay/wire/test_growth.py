@@ -1,0 +1,235 @@
+"""Work grows with the size of what comes: ten times the input takes about ten times as long, never its square."""
+
+from __future__ import annotations
+
+import gc
+import json
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import pytest
+from support.drill import WIRES
+
+from ccsetup.relay.peek import drop_cache_control
+from ccsetup.relay.request import Request
+from ccsetup.relay.runtime import FORMATS
+from ccsetup.relay.wire import adjust, reasoning
+from ccsetup.relay.wire.messages import BadRequest, Dialect
+
+TIMES = 10
+MOST = 15
+Json = dict[str, Any]
+
+
+def cost(work: Callable[[], object]) -> float:
+    """Return the seconds of the processor that *work* takes, without what else the machine does."""
+    found = []
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(3):
+            before = time.process_time()
+            work()
+            found.append(time.process_time() - before)
+    finally:
+        gc.enable()
+    return min(found)
+
+
+def assert_linear(make: Callable[[int], Callable[[], object]], size: int) -> None:
+    """*make* returns the work on an input of a given size.  A smaller one is too short to be measured exactly."""
+    for _ in range(3):  # a machine that is busy may be unlucky once
+        small = cost(make(size))
+        while small < 0.002 and size < 100_000:
+            size *= 2
+            small = cost(make(size))
+        large = cost(make(size * TIMES))
+        if large <= small * MOST:
+            return
+    raise AssertionError(f"{size}: {small:.4f} s, {size * TIMES}: {large:.4f} s, {large / small:.0f} times as much")
+
+
+def _anthropic(messages: list[Json], **more: Any) -> Json:
+    return {"model": "m", "max_tokens": 9, "messages": messages, **more}
+
+
+def _use(id: str, name: str = "t") -> Json:
+    return {"type": "tool_use", "id": id, "name": name, "input": {}}
+
+
+def _result(id: str) -> Json:
+    return {"type": "tool_result", "tool_use_id": id, "content": "r"}
+
+
+def _turns(pairs: Iterable[tuple[str, str]]) -> list[Json]:
+    out: list[Json] = []
+    for call, result in pairs:
+        out += [{"role": "assistant", "content": [_use(call)]}, {"role": "user", "content": [_result(result)]}]
+    return out
+
+
+def _call(n: int) -> Json:
+    return {"id": f"c{n % 3}", "type": "function", "function": {"name": "t", "arguments": "{}"}}
+
+
+_MARK = {"cache_control": {"type": "ephemeral"}}
+_USER = {"role": "user", "content": "x"}
+
+REQUESTS: Mapping[str, tuple[str, Callable[[int], Json]]] = {
+    "one id for all calls": ("anthropic", lambda n: _anthropic(_turns([("call_0", "call_0")] * n))),
+    "ids that do not fit": ("anthropic", lambda n: _anthropic(_turns([("functions.t:0", "functions.t:0")] * n))),
+    "one id in one turn": (
+        "anthropic",
+        lambda n: _anthropic(
+            [{"role": "assistant", "content": [_use("a")] * n}, {"role": "user", "content": [_result("a")] * n}]
+        ),
+    ),
+    "results without calls": ("anthropic", lambda n: _anthropic(_turns([(f"a{i}", f"b{i}") for i in range(n)]))),
+    "results before calls": (
+        "anthropic",
+        lambda n: _anthropic(
+            [{"role": "user", "content": [_result("a")]}] * n + [{"role": "assistant", "content": [_use("a")]}] * n
+        ),
+    ),
+    "messages of the user": ("anthropic", lambda n: _anthropic([_USER] * n)),
+    "messages of the system": ("anthropic", lambda n: _anthropic([{"role": "system", "content": "x"}] * n)),
+    "empty messages": (
+        "anthropic",
+        lambda n: _anthropic([{"role": "assistant", "content": "x"}, {"role": "user", "content": []}] * n),
+    ),
+    "blocks": (
+        "anthropic",
+        lambda n: _anthropic([{"role": "user", "content": [{"type": "text", "text": "x", **_MARK}] * n}]),
+    ),
+    "thoughts": (
+        "anthropic",
+        lambda n: _anthropic(
+            [_USER, {"role": "assistant", "content": [{"type": "thinking", "thinking": "x", "signature": "s"}] * n}]
+        ),
+    ),
+    "tools": (
+        "anthropic",
+        lambda n: _anthropic([_USER], tools=[{"name": f"mcp__{i}" + "x" * 70, "input_schema": {}} for i in range(n)]),
+    ),
+    "tools of one name": (
+        "anthropic",
+        lambda n: _anthropic([_USER], tools=[{"name": "t", "input_schema": {}, **_MARK}] * n),
+    ),
+    "names that become one": (
+        "anthropic",
+        lambda n: _anthropic(
+            [_USER],
+            tools=[
+                {"name": f"é{chr(0x4E00 + i % 20000)}{chr(0x4E00 + i // 20000)}", "input_schema": {}} for i in range(n)
+            ],
+        ),
+    ),
+    "a schema of variants": (
+        "anthropic",
+        lambda n: _anthropic(
+            [_USER], tools=[{"name": "t", "input_schema": {"anyOf": [{"properties": {f"p{i}": {}}} for i in range(n)]}}]
+        ),
+    ),
+    "a long text": ("anthropic", lambda n: _anthropic([{"role": "user", "content": 'x "y" \\ ' * (n * 20)}])),
+    "calls of chat": (
+        "chat",
+        lambda n: {
+            "model": "m",
+            "messages": [_USER, {"role": "assistant", "tool_calls": [_call(i) for i in range(n)]}],
+        },
+    ),
+    "results of chat": (
+        "chat",
+        lambda n: {
+            "model": "m",
+            "messages": [_USER, {"role": "assistant", "tool_calls": [_call(0)]}]
+            + [{"role": "tool", "tool_call_id": "c0", "content": "r"}] * n,
+        },
+    ),
+    "members of chat": ("chat", lambda n: {"model": "m", "messages": [_USER], **{f"x{i}": 1 for i in range(n)}}),
+    "images of results": (
+        "chat",
+        lambda n: {
+            "model": "m",
+            "messages": [
+                _USER,
+                *(
+                    {
+                        "role": "tool",
+                        "tool_call_id": "c",
+                        "content": [{"type": "image_url", "image_url": {"url": "https://x/"}}],
+                    }
+                    for _ in range(n)
+                ),
+            ],
+        },
+    ),
+    "items": (
+        "responses",
+        lambda n: {
+            "model": "m",
+            "input": [
+                {"type": "function_call", "call_id": "a", "name": "t", "arguments": "{}"},
+                {"type": "function_call_output", "call_id": "a", "output": "r"},
+            ]
+            * n,
+        },
+    ),
+    "calls, then results": (
+        "responses",
+        lambda n: {
+            "model": "m",
+            "input": [{"type": "function_call", "call_id": "a", "name": "t", "arguments": "{}"}] * n
+            + [{"type": "function_call_output", "call_id": "a", "output": "r"}] * n,
+        },
+    ),
+    "tools that were found": (
+        "responses",
+        lambda n: {
+            "model": "m",
+            "tools": [{"type": "function", "name": f"a{i}", "parameters": {"type": "object"}} for i in range(n)],
+            "input": [
+                {
+                    "type": "additional_tools",
+                    "tools": [
+                        {"type": "function", "name": f"b{i}", "parameters": {"type": "object"}} for i in range(n)
+                    ],
+                }
+            ],
+        },
+    ),
+    "members named model": (
+        "responses",
+        lambda n: {"input": [{"role": "user", "content": "x", "model": "n"}] * n, "model": "m"},
+    ),
+}
+
+
+@pytest.mark.parametrize("upstream", WIRES)
+@pytest.mark.parametrize("name", REQUESTS)
+def test_a_request_on_each_way(name: str, upstream: str) -> None:
+    """Whatever a request has many of, toward an upstream of each format."""
+    client, make = REQUESTS[name]
+    plain = Dialect(system_between=False)
+
+    def make_work(size: int) -> Callable[[], object]:
+        body = json.dumps(make(size)).encode()
+
+        def work() -> None:
+            request = Request(client, body)  # type: ignore[arg-type]
+            request.thread()
+            if client == upstream:
+                value = adjust.without_reasoning(client, request.value())
+                drop_cache_control(adjust.system_in_front(value), 4)
+                return
+            try:
+                own = reasoning.for_upstream(request.conversation(), "up", moved=True)
+                FORMATS[upstream].write_request(own, plain, request.names())
+                request.tokens()
+            except BadRequest:
+                pass
+
+        return work
+
+    assert_linear(make_work, 100)
