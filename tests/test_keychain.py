@@ -26,7 +26,7 @@ def session(home: Path, script: str) -> subprocess.CompletedProcess[str]:
         "echo -n password | gnome-keyring-daemon --unlock --components=secrets >/dev/null 2>&1",
         # The service is on the bus a moment after the daemon has started.
         "for i in 1 2 3 4 5 6 7 8 9 10; do",
-        f"  {sys.executable} -c 'import keyring; keyring.get_password(\"ccsetup\", \"x\")' 2>/dev/null && break",
+        f'  {sys.executable} -c \'import keyring; keyring.get_password("ccsetup", "x")\' 2>/dev/null && break',
         "  sleep 0.2",
         "done",
         f'cc() {{ {sys.executable} -m ccsetup "$@"; }}',

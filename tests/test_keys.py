@@ -77,7 +77,7 @@ def test_sources(tmp_path: Path) -> None:
 
 def test_standard_input_is_not_read_without_end() -> None:
     """No more than what a key can be is taken into memory."""
-    with pytest.raises(UsageError, match="too long"):
+    with pytest.raises(UsageError, match="larger than 16 KiB"):
         read("-", stdin=b"x" * 10_000_000)
 
 

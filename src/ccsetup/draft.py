@@ -91,10 +91,15 @@ class Draft:
             self._claude_lock.add(path)
 
     def replace(self, path: str, text: Optional[str]) -> None:
-        """Make *text* the whole file; None: the file goes."""
-        self.text(path)
+        """Make *text* the whole file, which need not have been text; None: the file goes."""
+        if path not in self._before:
+            self._before[path] = self._read(path)
         self._text[path] = text
         self._data.pop(path, None)
+
+    def forget(self, path: str) -> None:
+        """Take *path*, which cannot be read, for absent."""
+        self._before[path] = self._text[path] = None
 
     def changes(self) -> tuple[FileChange, ...]:
         """Return one change for each file that differs from what was read."""

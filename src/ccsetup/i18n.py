@@ -10,6 +10,9 @@ import os
 import sys
 from typing import Mapping, Sequence
 
+_MOST = 1 << 20
+"""Characters of settings.toml: more is none of ours, and a part could end inside the name."""
+
 LANGUAGES = ("en", "zh_CN")
 
 _catalogue = None
@@ -64,10 +67,15 @@ def settings_file(environ: Mapping[str, str]) -> str:
 
 def config_language(environ: Mapping[str, str]) -> str:
     """Return what ``language = "..."`` in settings.toml says, or "".  No reader of TOML is imported for one line."""
+    path = settings_file(environ)
     try:
-        with open(settings_file(environ), encoding="utf-8", errors="replace") as f:
-            text = f.read(4096)
+        if not os.path.isfile(path):  # a pipe would keep every command waiting
+            return ""
+        with open(path, encoding="utf-8", errors="replace") as f:
+            text = f.read(_MOST + 1)
     except OSError:
+        return ""
+    if len(text) > _MOST:
         return ""
     for line in text.splitlines():
         name, equals, value = line.partition("=")

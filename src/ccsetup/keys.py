@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import re
 from typing import BinaryIO, Mapping, Optional
 
+from ccsetup import bounded
 from ccsetup.errors import CcsetupError, UsageError
 from ccsetup.i18n import _
 from ccsetup.model import KeyFamily, Preset, Secret
 
 MAX_BYTES = 16 * 1024
+COMMAND_SECONDS = 30.0
 
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 """The name of an environment variable: no other is safe in shell code, in ``apiKeyHelper`` and in Codex's .env."""
@@ -63,7 +64,8 @@ def read(
     if value is not None:
         if value != "-":
             return clean(value, "-k")
-        return clean(stdin.read(MAX_BYTES + 1024).decode("utf-8", "replace"), _("standard input"))
+        name = _("standard input")
+        return clean(bounded.stream(stdin, MAX_BYTES, name).decode("utf-8", "replace"), name)
     if file is not None:
         return from_file(file, "--api-key-file")
     if variable is not None:
@@ -75,8 +77,7 @@ def read(
 
 def from_file(path: str, option: str) -> Secret:
     try:
-        with open(os.path.expanduser(path), "rb") as f:
-            return clean(f.read(MAX_BYTES + 1024).decode("utf-8", "replace"), path)
+        return clean(bounded.given(path, MAX_BYTES).decode("utf-8", "replace"), path)
     except OSError as e:
         raise UsageError(
             _("{option}: {path} cannot be read: {reason}").format(option=option, path=path, reason=e.strerror)
@@ -93,18 +94,31 @@ def from_variable(name: str, option: str, environ: Mapping[str, str]) -> Secret:
 def from_command(command: str) -> Secret:
     """Return what the shell command *command* prints: ``op read …``, ``pass show …``, ``vault kv get …``.
 
-    It runs as the user would run it, for at most 30 seconds, and at most 16 kB of its output are read.
+    It runs as the user would run it, for at most COMMAND_SECONDS, and may print at most MAX_BYTES.
     Raises CcsetupError, which shows nothing of the output.
     """
     import subprocess
 
     try:
-        done = subprocess.run(["/bin/sh", "-c", command], stdout=subprocess.PIPE, timeout=30, check=False)
-    except (OSError, subprocess.SubprocessError) as e:
-        raise _command_failed(_("it did not end in time") if "Timeout" in type(e).__name__ else str(e)) from None
-    if done.returncode:
-        raise _command_failed(_("it ended with exit code {code}").format(code=done.returncode))
-    return clean(done.stdout[: MAX_BYTES + 1024].decode("utf-8", "replace"), _("the key command"))
+        child = subprocess.Popen(["/bin/sh", "-c", command], stdout=subprocess.PIPE)
+    except (OSError, ValueError) as e:
+        raise _command_failed(str(e)) from None
+    assert child.stdout is not None
+    try:
+        data, problem = bounded.output(child.stdout, MAX_BYTES, COMMAND_SECONDS)
+        if not problem:
+            code = child.wait(COMMAND_SECONDS)
+            problem = _("it ended with exit code {code}").format(code=code) if code else ""
+    except subprocess.TimeoutExpired:
+        problem = _("it did not end in time")
+    finally:
+        if child.poll() is None:
+            child.kill()
+            child.wait()
+        child.stdout.close()
+    if problem:
+        raise _command_failed(problem)
+    return clean(data.decode("utf-8", "replace"), _("the key command"))
 
 
 def _command_failed(reason: str) -> CcsetupError:

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import os
 import re
-import stat
 from typing import Any, NamedTuple, Optional, Union
 
+from ccsetup import bounded
 from ccsetup.errors import CcsetupError, DocumentError, UsageError
 from ccsetup.i18n import _
 from ccsetup.model import (
@@ -329,13 +329,12 @@ def _read_yaml(path: str, preset_id: str, *, shipped: bool = False) -> dict[str,
     from ccsetup.documents import yamldoc
 
     try:
-        if not stat.S_ISREG(os.stat(path).st_mode):  # opening a pipe would wait for ever
-            raise DocumentError(_("{path} is not a regular file.").format(path=path))
-        with open(path, "rb") as file:
-            data = file.read(yamldoc.MAX_BYTES + 1)
+        data = bounded.found(path, yamldoc.MAX_BYTES)
     except OSError as error:
         problem = _("{path} cannot be read: {reason}.").format(path=path, reason=error.strerror or error)
         raise DocumentError(problem) from error
+    except bounded.TooLarge as error:
+        raise DocumentError(error.message) from error
     return presetspec.parse(data, path, expected_id=preset_id, shipped=shipped)
 
 

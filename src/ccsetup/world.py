@@ -50,6 +50,8 @@ class World:
         self.leaving = ""
         """A profile that goes with this, and leaves what it had to another."""
         self.notes: list[Note] = []
+        self.set_aside = ""
+        """What is in the place of our record and cannot be read; it gets another name before anything is written."""
         self._check_state()
         self.profiles = profiles.parse(draft.text(paths.profiles), paths.short(paths.profiles))
 
@@ -57,15 +59,22 @@ class World:
 
     def _check_state(self) -> None:
         """Begin a new record where ours cannot be read: it must never keep anybody from switching."""
+        path = self.paths.state
         try:
-            data = self.draft.data(self.paths.state, "json")
+            data = self.draft.data(path, "json")
+            if not data and self.draft.exists(path) and not self.draft.text(path).strip():
+                raise ValueError  # an empty file, which we never write
             slots = [*data.get("clients", {}).values(), *data.get("projects", {}).values()]
             slots += [c for p in data.get("saved", {}).values() for c in p.values()]
-            if all(isinstance(slot, dict) and isinstance(slot.get("owned", {}), dict) for slot in slots):
-                return
-        except (DocumentError, AttributeError):
-            pass
-        self.draft.replace(self.paths.state, None)
+            for slot in slots:
+                for items in slot.get("owned", {}).values():
+                    owned_from_json(items)
+            return
+        except (DocumentError, AttributeError, TypeError, ValueError, KeyError):
+            self.draft.replace(path, None)
+        except CcsetupError:  # a folder, say
+            self.set_aside = path
+            self.draft.forget(path)
         self.notes.append(
             Note(
                 "warning",

@@ -93,14 +93,6 @@ def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lock, "CLAUDE_WAIT", 0.01)
 
 
-def leftovers(home: Path) -> list[str]:
-    """What a killed run may not leave after the next run.
-
-    Claude Code's lock is no such thing: in the moments when no record names it, it stays, and is stale in 10 seconds.
-    """
-    return [path for path in disk_driver.leftovers(str(home)) if not path.endswith("a.json.lock")]
-
-
 def next_run(home: Path) -> None:
     """A later command goes through, whatever the first one left, and cleans up after it."""
     state = str(home / "state")
@@ -112,7 +104,7 @@ def next_run(home: Path) -> None:
 
     disk.transaction(build, state, now=2.0)
     assert disk_driver.found(str(home)) == AFTER
-    assert leftovers(home) == []
+    assert disk_driver.leftovers(str(home)) == []
     assert disk.unfinished(state) == []
 
 
@@ -140,7 +132,7 @@ def test_killed_then_taken_back(strace: list[str], calls: list[tuple[str, int]],
             disk.transaction(lambda home=home, seen=seen: look(home, seen), str(home / "state"), now=2.0)  # type: ignore[misc]
         assert seen == [AFTER if finished else BEFORE], call
         assert finished or not (home / "made").exists(), call
-        assert leftovers(home) == [], call
+        assert disk_driver.leftovers(str(home)) == [], call
         assert not (recorded and (home / "a.json.lock").exists()), call
 
 
@@ -169,7 +161,7 @@ def test_killed_while_taking_back(strace: list[str], calls: list[tuple[str, int]
         with pytest.raises(ChangedMeanwhile):
             disk.transaction(lambda home=home, seen=seen: look(home, seen), str(home / "state"), now=2.0)  # type: ignore[misc]
         assert seen == [BEFORE], (name, number)
-        assert leftovers(home) == []
+        assert disk_driver.leftovers(str(home)) == []
 
 
 def look(home: Path, seen: list[dict[str, bytes]]) -> disk_driver.Plan:
@@ -199,7 +191,7 @@ def test_refused_at_any_call(strace: list[str], calls: list[tuple[str, int]], tm
             assert "Traceback" not in result.stderr, (call, result.stderr)
             assert len(result.stderr.splitlines()) == 1, (call, result.stderr)
             assert str(home) in result.stderr
-            assert not [path for path in leftovers(home) if ".ccsetup-" in path], call
+            assert not [path for path in disk_driver.leftovers(str(home)) if ".ccsetup-" in path], call
         next_run(home)
 
 

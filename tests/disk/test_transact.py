@@ -191,8 +191,9 @@ def test_thirty_processes(state: str, tmp_path: Path) -> None:
 
 CLAUDE = """
 import json, os, sys, time
-path, turns = sys.argv[1], int(sys.argv[2])
-for turn in range(turns):
+path, turn = sys.argv[1], -1
+while not os.path.exists(path + ".stop"):
+    turn += 1
     for attempt in range(20):  # waits for the lock a little, and then goes on without it
         try:
             os.mkdir(path + ".lock"); locked = True; break
@@ -211,6 +212,7 @@ for turn in range(turns):
         try: os.rmdir(path + ".lock")
         except FileNotFoundError: pass
     time.sleep(0.03)
+print(turn + 1)
 """
 
 
@@ -218,15 +220,14 @@ def test_beside_claude_code(state: str, tmp_path: Path) -> None:
     """Beside a program that rewrites the file as Claude Code does, neither its updates nor ours are lost."""
     path = tmp_path / ".claude.json"
     path.write_text('{"turns": 0}')
-    with subprocess.Popen([sys.executable, "-c", CLAUDE, str(path), "20"]) as claude:
-        ours = 0
-        while claude.poll() is None:
-            disk_driver.add(state, str(path), f"ours{ours}", lock=True)
-            ours += 1
+    with subprocess.Popen([sys.executable, "-c", CLAUDE, str(path)], stdout=subprocess.PIPE, text=True) as claude:
+        for n in range(6):
+            disk_driver.add(state, str(path), f"ours{n}", lock=True)
+        path.with_name(".claude.json.stop").touch()
+        turns = int(claude.communicate()[0])
     data = json.loads(path.read_bytes())
-    assert ours >= 3
-    assert [name for name in (f"ours{n}" for n in range(ours)) if name not in data] == []
-    assert (data["turns"], sum(name.startswith("theirs") for name in data)) == (20, 20)
+    assert [name for name in (f"ours{n}" for n in range(6)) if name not in data] == []
+    assert (data["turns"], sum(name.startswith("theirs") for name in data)) == (turns, turns)
     assert disk_driver.leftovers(str(tmp_path)) == []
 
 

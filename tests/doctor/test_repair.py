@@ -127,6 +127,7 @@ def facts() -> Facts:
         temporary=(),
         stale_locks=(),
         unfinished=(),
+        damaged=(),
         daemon=None,
         etc=os.path.join(HOME, "etc"),
         keyring=lambda name: None,

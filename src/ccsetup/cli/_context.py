@@ -94,6 +94,8 @@ class Context:
             self.keyring_changed = bool(world.keychain)
             if not dry:
                 self._keychain(world)
+                if world.set_aside and kept["changes"]:
+                    disk.set_aside(world.set_aside)
             return Plan(command, kept["changes"])
 
         if dry:

@@ -14,6 +14,10 @@ SCHEMA = "ccsetup/1"
 """Version of the JSON envelope; keys are only ever added to it."""
 
 
+first: list[Note] = []
+"""What there was to say before the command began; the JSON object tells it with the command's own notes."""
+
+
 def print_json(
     command: str, result: Mapping[str, Any], notes: Iterable[Note], error: Optional[Mapping[str, Any]] = None
 ) -> None:
@@ -25,7 +29,7 @@ def print_json(
         "command": command,
         "ok": error is None,
         "result": result,
-        "notes": [n._asdict() for n in notes],
+        "notes": [n._asdict() for n in (*first, *notes)],
         "error": error,
     }
     sys.stdout.write(json.dumps(body, ensure_ascii=False, indent=2) + "\n")

@@ -38,6 +38,7 @@ def _run(argv: list[str]) -> int:
     try:
         from ccsetup.cli._app import app
 
+        _take_back(argv)
         result = typer.main.get_command(app)(argv, prog_name="ccsetup", standalone_mode=False)
         return result if isinstance(result, int) else OK
     except CcsetupError as e:
@@ -63,6 +64,44 @@ def _run(argv: list[str]) -> int:
         raise
     except Exception as e:
         return _bug(argv, e)
+
+
+def _take_back(argv: Sequence[str]) -> None:
+    """Before any command: take back what a killed one left halfway, and say so.  It never stops the command.
+
+    A dry run changes nothing, and ``doctor`` shows what it does first: they leave it.
+    """
+    if os.environ.get("_CCSETUP_COMPLETE") or "--help" in argv or argv[:1] == ["doctor"]:
+        return
+    from ccsetup import disk, paths
+    from ccsetup.cli import _output
+    from ccsetup.plan import Note
+
+    notes: list[Note] = []
+    _output.first.clear()
+    try:
+        here = paths.from_environ(os.environ)
+        if not disk.interrupted(here.state_dir):
+            return
+        if "--dry-run" in argv or "--check" in argv:
+            text = i18n._("A change was killed halfway: {commands}")
+            commands = ", ".join(record.command for record in disk.unfinished(here.state_dir))
+            hint = i18n._("The next command that may write takes it back.")
+            notes.append(Note("warning", text.format(commands=commands), hint))
+        else:
+            found = disk.recover(here.state_dir)
+            if found.commands:
+                text = i18n._("A change was killed halfway, and was taken back as a whole: {commands}")
+                notes.append(Note("warning", text.format(commands=", ".join(found.commands))))
+            for path in found.damaged:
+                text = i18n._("The record of a change was damaged, and was set aside: {file}")
+                notes.append(Note("warning", text.format(file=here.short(path))))
+    except CcsetupError as e:
+        notes.append(Note("warning", e.message, e.hint))
+    if "--json" in argv:
+        _output.first.extend(notes)
+    else:
+        _output.print_notes(notes)
 
 
 def report(argv: Sequence[str], code: int, message: str, hint: str) -> int:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import Any, Optional
 
 import typer
 
+from ccsetup import bounded
 from ccsetup.cli import _output
 from ccsetup.cli._context import Context
 from ccsetup.clients import CLIENTS
@@ -82,9 +82,8 @@ def _read(file: str) -> bytes:
     from ccsetup.documents import yamldoc
 
     if file == "-":
-        return sys.stdin.buffer.read(yamldoc.MAX_BYTES + 1)
+        return bounded.stream(sys.stdin.buffer, yamldoc.MAX_BYTES, _("standard input"))
     try:
-        with open(os.path.expanduser(file), "rb") as f:
-            return f.read(yamldoc.MAX_BYTES + 1)
+        return bounded.given(file, yamldoc.MAX_BYTES)
     except OSError as e:
         raise UsageError(_("{file} cannot be read: {reason}.").format(file=file, reason=e.strerror)) from None

@@ -8,7 +8,7 @@ from typing import Any, Optional
 
 import typer
 
-from ccsetup import actions, apiconfigs, keys, merge, profiles
+from ccsetup import actions, apiconfigs, bounded, keys, merge, profiles
 from ccsetup.actions import Switched
 from ccsetup.apiconfigs import Entry
 from ccsetup.cli import _output
@@ -324,15 +324,18 @@ def _keyring_or_file(context: Context) -> str:
     return "command"
 
 
+_MOST = 1 << 20
+"""Bytes of a file for --api-configs-file."""
+
+
 def _entries(text: Optional[str], file: Optional[str]) -> list[Entry]:
     if text is not None:
         return apiconfigs.parse(text, "--api-configs")
     assert file is not None
-    if file == "-":
-        return apiconfigs.parse(sys.stdin.buffer.read(1 << 20).decode("utf-8", "replace"), _("standard input"))
+    name = _("standard input") if file == "-" else file
     try:
-        with open(os.path.expanduser(file), encoding="utf-8-sig") as f:
-            return apiconfigs.parse(f.read(1 << 20), file)
+        data = bounded.stream(sys.stdin.buffer, _MOST, name) if file == "-" else bounded.given(file, _MOST)
+        return apiconfigs.parse(data.decode("utf-8-sig"), name)
     except (OSError, UnicodeDecodeError) as e:
         raise UsageError(
             _("Failed to read API configs file: {file}: {reason}").format(

@@ -32,6 +32,7 @@ def command(
 def show(name: str, context: Context, clients: Sequence[ClientName], *, presets_too: bool, as_json: bool) -> int:
     """Print profiles, and presets with *presets_too*; read everything, write nothing."""
     world = context.world()
+    context.notes.extend(world.notes)
     wanted = list(clients) or list(CLIENT_NAMES)
     state = {c: active(context, world, c) for c in wanted}
     rows: list[dict[str, Any]] = []

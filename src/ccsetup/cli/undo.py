@@ -10,6 +10,7 @@ import typer
 from ccsetup import disk
 from ccsetup.cli import _output
 from ccsetup.cli._context import Context
+from ccsetup.errors import CcsetupError
 from ccsetup.i18n import _
 from ccsetup.plan import Note, Plan
 
@@ -32,6 +33,7 @@ def command(
 ) -> int:
     context = Context()
     state = context.paths.state_dir
+    context.notes.extend(_damaged(context))
     if list_changes:
         records = disk.history(state)
         rows: list[dict[str, Any]] = [
@@ -45,8 +47,9 @@ def command(
             for r in records
         ]
         if as_json:
-            _output.print_json("undo", {"changes": rows}, [])
-        elif not rows:
+            _output.print_json("undo", {"changes": rows}, context.notes)
+            return 0
+        if not rows:
             _output.line(_("Nothing has been changed yet."))
         else:
             _output.line(
@@ -58,13 +61,17 @@ def command(
                     indent="",
                 )
             )
+        _output.print_notes(context.notes)
         return 0
-    found = disk.undo(state, change)
+    try:
+        found = disk.undo(state, change)
+    except CcsetupError as e:
+        raise CcsetupError(" ".join([e.message, *(note.text for note in context.notes)]), hint=e.hint) from None
     if not dry_run:
 
         def build() -> Plan:
             nonlocal found
-            found = disk.undo(state, found.record.id)
+            found = disk.again(state, found)
             return found.plan
 
         disk.transaction(build, state, now=time.time(), undoes=found.record.id)
@@ -79,3 +86,9 @@ def command(
             _output.line(_("unchanged"))
 
     return context.finish("undo", {}, changes, as_json=as_json, dry=dry_run, check=False, show=show)
+
+
+def _damaged(context: Context) -> list[Note]:
+    text = _("{file} cannot be read, so the change in it cannot be taken back.")
+    damaged = disk.damaged(context.paths.state_dir)
+    return [Note("warning", text.format(file=context.paths.short(path))) for path in damaged]

@@ -9,6 +9,7 @@ import os
 import re
 from typing import Any, Mapping, Optional, cast
 
+from ccsetup import bounded
 from ccsetup.clients import releases
 from ccsetup.clients.base import Current, Files, Use, Version, Wishes, version
 from ccsetup.documents.edit import MISSING, KeyPath, lookup
@@ -290,9 +291,8 @@ def notes(files: Files, use: Optional[Use]) -> tuple[Note, ...]:
         if path == files.paths.claude_settings or not os.path.isfile(path):
             continue
         try:
-            with open(path, encoding="utf-8-sig", errors="replace") as f:
-                text = f.read(1 << 20)
-        except OSError:
+            text = bounded.found(path).decode("utf-8-sig", "replace")
+        except (OSError, bounded.TooLarge):
             continue
         names = sorted(
             {n for n in re.findall(r'"([A-Z_]+)"\s*:', text) if n in (BASE_URL, *CREDENTIALS, *MODELS, *OTHER_BACKENDS)}

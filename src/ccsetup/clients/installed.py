@@ -6,6 +6,7 @@ import os
 import re
 from typing import Mapping, Optional
 
+from ccsetup import bounded
 from ccsetup.clients.base import Version
 
 LIMIT = 10.0
@@ -43,9 +44,8 @@ def _version(program: str, package: str, environ: Mapping[str, str], *, run: boo
     folder = os.path.dirname(real)
     for _level in range(3):
         try:
-            with open(os.path.join(folder, "package.json"), encoding="utf-8") as f:
-                text = f.read(1 << 16)
-        except (OSError, ValueError):
+            text = bounded.found(os.path.join(folder, "package.json"), 1 << 20).decode("utf-8")
+        except (OSError, ValueError, bounded.TooLarge):
             folder = os.path.dirname(folder)
             continue
         if package in text:

@@ -8,21 +8,28 @@ It must not know what is in the files; only ``reverse`` looks inside, through ``
 
 from __future__ import annotations
 
-from ccsetup.disk.journal import Record, history, unfinished
+from ccsetup.disk.journal import Record, Recovered, damaged, history, interrupted, unfinished
 from ccsetup.disk.permit import protect, remove_empty
 from ccsetup.disk.read import snapshot
-from ccsetup.disk.reverse import Note, UndoPlan, undo
-from ccsetup.disk.transact import Committed, commit, transaction
+from ccsetup.disk.replace import set_aside
+from ccsetup.disk.reverse import Note, UndoPlan, again, undo
+from ccsetup.disk.transact import Committed, commit, recover, transaction
 
 __all__ = [
     "Committed",
     "Note",
     "Record",
+    "Recovered",
     "UndoPlan",
+    "again",
     "commit",
+    "damaged",
     "history",
+    "interrupted",
     "protect",
+    "recover",
     "remove_empty",
+    "set_aside",
     "snapshot",
     "transaction",
     "undo",

@@ -6,14 +6,15 @@ keys: they are 0600 in a folder that is 0700, and their contents are never shown
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import sys
 from typing import Any, NamedTuple, Optional
 
-from ccsetup.disk.lock import remove_lock
+from ccsetup.disk.lock import UNKNOWN, lock_of, remove_lock
 from ccsetup.disk.read import read, reason
-from ccsetup.disk.replace import Step, make_folder, refused, sync_folder, write_new
+from ccsetup.disk.replace import Step, make_folder, refused, set_aside, sync_folder, write_new
 from ccsetup.documents.edit import KeyPath
 from ccsetup.errors import CcsetupError, WriteError
 from ccsetup.i18n import _
@@ -24,6 +25,10 @@ MAX_BYTES = 64 * 1024 * 1024
 """Older records go when all together exceed this; the newest one always stays."""
 
 _VERSION = 1
+_LAST = 10**9 - 1
+"""No record has this number or a higher one."""
+_END_OF_TIME = 253402300800.0
+"""Seconds since 1970: the year 10000, which no calendar function takes."""
 _DONE, _PENDING, _DRAFT, _DAMAGED = ".json", ".pending", ".draft", ".damaged"
 
 
@@ -50,14 +55,37 @@ class Content(NamedTuple):
     """The key paths that were edited; empty for a file that was replaced as a whole."""
 
 
+class Recovered(NamedTuple):
+    """What was found of transactions that were killed halfway."""
+
+    commands: tuple[str, ...] = ()
+    """Those that were taken back."""
+    damaged: tuple[str, ...] = ()
+    """Paths of records that cannot be read, and so were set aside."""
+
+
+class _Stored(NamedTuple):
+    """A record as it is on the disk."""
+
+    record: Record
+    pid: int
+    made: list[str]
+    locks: list[tuple[str, tuple[int, int]]]
+    steps: list[Step]
+    files: list[Content]
+
+
+class _Damaged(Exception):
+    """Something is in the place of a record that none of ours has ever been."""
+
+
 def history(state_dir: str) -> list[Record]:
-    """Return the finished transactions, oldest first; records that cannot be read are left out."""
+    """Return the finished transactions, oldest first; records that cannot be read are left out (see ``damaged``)."""
     records: dict[str, Record] = {}
     for number, suffix in _names(state_dir):
-        if suffix == _DONE:
-            raw = _load(state_dir, number, suffix)
-            if raw is not None:
-                records[str(number)] = _record(raw)
+        found = _whole(state_dir, number, suffix) if suffix == _DONE else None
+        if found is not None:
+            records[found.record.id] = found.record
     # Newest first: an undo that was itself undone does not count any more.
     for record in reversed(list(records.values())):
         if record.undoes in records and not records[record.id].undone_by:
@@ -67,18 +95,38 @@ def history(state_dir: str) -> list[Record]:
 
 def unfinished(state_dir: str) -> list[Record]:
     """Return the transactions that were killed halfway; the next transaction takes them back."""
-    loaded = [_load(state_dir, number, suffix) for number, suffix in _names(state_dir) if suffix == _PENDING]
-    return [_record(raw) for raw in loaded if raw is not None]
+    loaded = [_whole(state_dir, number, suffix) for number, suffix in _names(state_dir) if suffix == _PENDING]
+    return [found.record for found in loaded if found is not None]
+
+
+def interrupted(state_dir: str) -> bool:
+    """Tell whether there is an unfinished transaction, or one that is at work now; looks at names only."""
+    return any(suffix == _PENDING for _number, suffix in _names(state_dir))
+
+
+def damaged(state_dir: str) -> list[str]:
+    """Return the paths of records that cannot be read, also of those that were set aside."""
+    out = []
+    for number, suffix in _names(state_dir):
+        if suffix == _DAMAGED:
+            out.append(_path(state_dir, number, suffix))
+        elif suffix in (_DONE, _PENDING):
+            try:
+                _load(state_dir, number, suffix)
+            except _Damaged:
+                out.append(_path(state_dir, number, suffix))
+    return out
 
 
 def contents(state_dir: str, record_id: str) -> list[Content]:
     """Return the files of a finished transaction.  Raises CcsetupError when there is no such (whole) record."""
-    raw = _load(state_dir, int(record_id), _DONE) if record_id.isascii() and record_id.isdigit() else None
-    if raw is None:
+    number = int(record_id) if record_id.isascii() and record_id.isdigit() and len(record_id) < 10 else -1
+    found = _whole(state_dir, number, _DONE)
+    if found is None:
         raise CcsetupError(
             _("There is no change {id} in the history.").format(id=record_id), hint="ccsetup undo --list"
         )
-    return [Content(_step(item).change, tuple(tuple(key) for key in item["keys"])) for item in raw["files"]]
+    return found.files
 
 
 class Entry:
@@ -142,14 +190,18 @@ def begin(
     steps: list[Step],
     *,
     made: list[str],
-    locks: list[tuple[str, tuple[int, int]]],
     time: float,
     command: str,
     undoes: str,
 ) -> Entry:
     """Write the record of the transaction that *steps* will be.  Raises WriteError; then nothing has changed."""
     make_folder(_folder(state_dir))
-    entry = Entry(state_dir, max((number for number, _suffix in _names(state_dir)), default=0) + 1)
+    last = _LAST
+    while last == _LAST:
+        last, suffix = max(_names(state_dir), default=(0, ""))
+        if last == _LAST:  # we never counted that far: somebody else made that file
+            set_aside(_path(state_dir, last, suffix))
+    entry = Entry(state_dir, last + 1)
     entry.write(
         {
             "version": _VERSION,
@@ -159,7 +211,8 @@ def begin(
             "undoes": undoes,
             "pid": os.getpid(),
             "made": made,
-            "locks": [[path, *identity] for path, identity in locks],
+            # They are taken after this is on the disk, so their identity is not known yet: they bear our mark.
+            "locks": [[lock_of(step.change.path), *UNKNOWN] for step in steps if step.change.claude_lock],
             "files": [
                 {
                     "path": step.change.path,
@@ -180,42 +233,65 @@ def begin(
     return entry
 
 
-def recover(state_dir: str, *, locked: bool) -> None:
+def recover(state_dir: str, *, locked: bool) -> Recovered:
     """Take every unfinished transaction back, and clear its temporary files away.
 
     A file that holds anything else than what the transaction wrote was changed since, and stays.
     *locked* False: there is no lock, so the process of an unfinished transaction may still be at work.
     Raises WriteError when a file cannot be put back; the record then stays for another try.
     """
+    folder = _folder(state_dir)
+    aside: list[str] = []
+    if os.path.lexists(folder) and not os.path.isdir(folder):
+        aside.append(set_aside(folder))
+    elif os.path.isdir(folder):
+        make_folder(folder)  # ours again, where somebody has taken that away
+    commands: list[str] = []
     for number, suffix in reversed(_names(state_dir)):
-        path = os.path.join(_folder(state_dir), f"{number:06d}{suffix}")
+        path = _path(state_dir, number, suffix)
         if suffix == _DRAFT and locked:  # killed before anything was changed
-            os.unlink(path)
+            _remove(path)
         if suffix != _PENDING:
             continue
-        raw = _load(state_dir, number, suffix)
-        if raw is None:  # it was verified once, so this is the disk's doing; not for us to throw away
-            os.rename(path, path[: -len(_PENDING)] + _DAMAGED)
+        try:
+            found = _load(state_dir, number, suffix)
+        except _Damaged:  # it was verified once, so this is the disk's doing; not for us to throw away
+            aside.append(set_aside(path, path[: -len(_PENDING)] + _DAMAGED))
             continue
-        if not locked and _alive(raw["pid"]):
+        if found is None or (not locked and _alive(found.pid)):
             continue
-        steps = [_step(item) for item in raw["files"]]
-        for step in steps:
-            try:
-                step.back()
-            except CcsetupError:  # there is something else than a file now
-                step.settle()
-            except OSError as error:
-                raise WriteError(
-                    _("{path} cannot be put back after an interrupted change: {reason}.").format(
-                        path=step.change.path, reason=reason(error)
-                    ),
-                    hint=_("The change is recorded in {record}.").format(record=path),
-                ) from None
-        clear(steps, raw["made"])
-        for lock, device, inode in raw["locks"]:
-            remove_lock(lock, (device, inode))
+        for step in found.steps:
+            _put_back(step, path)
+        clear(found.steps, found.made)
+        for lock, identity in found.locks:
+            remove_lock(lock, identity)
         Entry(state_dir, number).drop()
+        commands.append(found.record.command)
+    return Recovered(tuple(commands), tuple(aside))
+
+
+def _put_back(step: Step, record: str) -> None:
+    try:
+        try:
+            step.back()
+        except CcsetupError:  # there is something else than a file now
+            step.settle()
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG):
+            return  # the place itself is gone, so nothing of ours can be there
+        raise WriteError(
+            _("{path} cannot be put back after an interrupted change: {reason}.").format(
+                path=step.change.path, reason=reason(error)
+            ),
+            hint=_("The change is recorded in {record}.").format(record=record),
+        ) from None
+
+
+def _remove(path: str) -> None:
+    try:
+        os.unlink(path)
+    except OSError:  # a folder; it is in nobody's way
+        pass
 
 
 def clear(steps: list[Step], made: list[str]) -> None:
@@ -236,7 +312,7 @@ def prune(state_dir: str) -> None:
     """Remove the oldest records beyond MAX_RECORDS and MAX_BYTES."""
     size = 0
     for position, (number, suffix) in enumerate(reversed(_names(state_dir))):
-        path = os.path.join(_folder(state_dir), f"{number:06d}{suffix}")
+        path = _path(state_dir, number, suffix)
         try:
             size += os.stat(path).st_size
             if position and (position >= MAX_RECORDS or size > MAX_BYTES) and suffix in (_DONE, _DAMAGED):
@@ -249,64 +325,117 @@ def _folder(state_dir: str) -> str:
     return os.path.join(state_dir, "journal")
 
 
+def _path(state_dir: str, number: int, suffix: str) -> str:
+    return os.path.join(_folder(state_dir), f"{number:06d}{suffix}")
+
+
 def _names(state_dir: str) -> list[tuple[int, str]]:
-    """Return number and suffix of everything in the journal, oldest first."""
+    """Return number and suffix of everything in the journal, oldest first; nothing where it cannot be looked at."""
     try:
         names = [os.path.splitext(name) for name in os.listdir(_folder(state_dir))]
-    except (FileNotFoundError, NotADirectoryError):
+    except OSError:  # where that matters, writing to it says why
         return []
-    except OSError as error:
-        raise CcsetupError(str(error)) from None
     return sorted(
         (int(stem), suffix)
         for stem, suffix in names
-        if suffix in (_DONE, _PENDING, _DRAFT, _DAMAGED) and stem.isascii() and stem.isdigit()
+        if suffix in (_DONE, _PENDING, _DRAFT, _DAMAGED)
+        and stem.isascii()
+        and stem.isdigit()
+        and len(stem) < 10
+        and stem == f"{int(stem):06d}"
     )
 
 
-def _load(state_dir: str, number: int, suffix: str) -> Optional[dict[str, Any]]:
+def _whole(state_dir: str, number: int, suffix: str) -> Optional[_Stored]:
     """Return the record, or None when it is not there or damaged."""
-    found = read(os.path.join(_folder(state_dir), f"{number:06d}{suffix}"))
-    if found is None:
-        return None
     try:
-        raw = json.loads(found.data)
-        _record(raw)
-        for item in raw["files"]:
-            _step(item)
-        return raw if raw["version"] == _VERSION else None
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return _load(state_dir, number, suffix)
+    except _Damaged:
         return None
 
 
-def _record(raw: dict[str, Any]) -> Record:
-    return Record(
-        id=raw["id"],
-        time=raw["time"],
-        command=raw["command"],
-        paths=tuple(item["path"] for item in raw["files"]),
-        undoes=raw["undoes"],
+def _load(state_dir: str, number: int, suffix: str) -> Optional[_Stored]:
+    """Return the record, or None when it is not there.  Raises _Damaged."""
+    try:
+        found = read(_path(state_dir, number, suffix))
+        if found is None:
+            return None
+        raw = json.loads(found.data)
+        if raw["version"] != _VERSION or raw["id"] != str(number):
+            raise _Damaged
+        return _stored(raw)
+    except (CcsetupError, ValueError, TypeError, KeyError, AttributeError, RecursionError, MemoryError):
+        raise _Damaged from None
+
+
+def _stored(raw: dict[str, Any]) -> _Stored:
+    """Return *raw* as a record.  Raises _Damaged, and what wrong types raise by themselves."""
+    steps = [_step(item) for item in raw["files"]]
+    record = Record(
+        id=_is(str, raw["id"]),
+        time=float(_is((int, float), raw["time"])),
+        command=_is(str, raw["command"]),
+        paths=tuple(step.change.path for step in steps),
+        undoes=_is(str, raw["undoes"]),
     )
+    keys = [[tuple(_is(str, name) for name in _is(list, key)) for key in _is(list, i["keys"])] for i in raw["files"]]
+    made = [_absolute(folder) for folder in _is(list, raw["made"])]
+    locks = [(_absolute(lock), (_is(int, device), _is(int, inode))) for lock, device, inode in _is(list, raw["locks"])]
+    # What recovery removes or puts somewhere is what the files of the record need, and nothing else.
+    places = [step.real for step in steps]
+    ours = {lock_of(step.change.path) for step in steps if step.change.claude_lock}
+    if (
+        not 0 <= record.time < _END_OF_TIME
+        or not 0 < _is(int, raw["pid"]) < 2**31
+        or not all(key for paths in keys for key in paths)
+        or not all(any(place.startswith(folder + os.sep) for place in places) for folder in made)
+        or not all(lock in ours for lock, _identity in locks)
+    ):
+        raise _Damaged
+    files = [Content(step.change, tuple(paths)) for step, paths in zip(steps, keys, strict=True)]
+    return _Stored(record, raw["pid"], made, locks, steps, files)
 
 
 def _step(item: dict[str, Any]) -> Step:
     change = FileChange(
-        path=item["path"],
+        path=_absolute(item["path"]),
         before=_bytes(item["before"]),
         after=_bytes(item["after"]),
-        private=item["private"],
-        format=item["format"],
-        claude_lock=item["claude_lock"],
+        private=_is(bool, item["private"]),
+        format=_is(str, item["format"]),
+        claude_lock=_is(bool, item["claude_lock"]),
     )
-    return Step(change, item["real"], item["temp"], item["mode"])
+    real, temp = _absolute(item["real"]), _absolute(item["temp"])
+    if (
+        change.format not in ("", "json", "toml")
+        or not -1 <= _is(int, item["mode"]) <= 0o777
+        or os.path.dirname(temp) != os.path.dirname(real)
+        or ".ccsetup-" not in os.path.basename(temp)
+    ):
+        raise _Damaged
+    return Step(change, real, temp, item["mode"])
+
+
+def _is(kind: Any, value: Any) -> Any:
+    """Return *value* when it is a *kind*; true and false are no numbers."""
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+        raise _Damaged
+    return value
+
+
+def _absolute(path: Any) -> str:
+    os.fsencode(_is(str, path))  # raises ValueError for what can be no name
+    if not os.path.isabs(path) or "\0" in path:
+        raise _Damaged
+    return str(path)
 
 
 def _text(data: Optional[bytes]) -> Optional[str]:
     return None if data is None else data.decode("utf-8", "surrogateescape")
 
 
-def _bytes(text: Optional[str]) -> Optional[bytes]:
-    return None if text is None else text.encode("utf-8", "surrogateescape")
+def _bytes(text: Any) -> Optional[bytes]:
+    return None if text is None else _is(str, text).encode("utf-8", "surrogateescape")
 
 
 def _alive(pid: int) -> bool:

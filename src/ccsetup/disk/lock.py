@@ -8,7 +8,7 @@ import sys
 import time
 from typing import Callable, Optional
 
-from ccsetup.disk.replace import give_to_owner_of, make_folder, refused
+from ccsetup.disk.replace import give_to_owner_of, make_folder, refused, set_aside
 from ccsetup.errors import WriteError
 from ccsetup.i18n import _
 
@@ -27,6 +27,18 @@ CLAUDE_STALE = 10.0
 """Seconds after which Claude Code takes a lock for abandoned (it touches the folder while it works)."""
 
 
+_MARK = 0o500
+"""Permission bits of a lock folder that we made, from its first moment.  Claude Code's has 0777 less the umask."""
+
+
+UNKNOWN = (0, 0)
+"""In place of the device and inode of a lock folder."""
+
+
+class Busy(WriteError):
+    """Another run holds the lock."""
+
+
 class StateLock:
     """The lock of one state folder: at most one transaction at a time, freed by the kernel when its process dies."""
 
@@ -41,6 +53,8 @@ class StateLock:
         make_folder(self._state_dir)
         path = os.path.join(self._state_dir, "lock")
         try:
+            if os.path.isdir(path):
+                set_aside(path)
             self._fd = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
             give_to_owner_of(self._state_dir, self._fd)
         except OSError as error:
@@ -71,7 +85,7 @@ class StateLock:
             if at_work != holder:
                 holder, deadline = at_work, time.monotonic() + self._wait
             if time.monotonic() >= deadline:
-                raise WriteError(
+                raise Busy(
                     _("Another ccsetup (process {pid}) is still at work after {seconds} seconds.").format(
                         pid=holder or "?", seconds=round(self._wait)
                     ),
@@ -97,10 +111,11 @@ class ClaudeLock:
     """Claude Code's own lock, taken out of politeness: where it cannot be had, we go on without it.
 
     Claude Code 2.1.329 makes ``<path>.lock`` beside the path as named, also when that is a symbolic link.
+    It is taken when the record that names it is on the disk, so that it can be found after a kill at any moment.
     """
 
     def __init__(self, path: str) -> None:
-        self.path = path + ".lock"
+        self.path = lock_of(path)
         self.identity: Optional[tuple[int, int]] = None
         """Device and inode while we hold it."""
 
@@ -109,8 +124,8 @@ class ClaudeLock:
         deadline = time.monotonic() + CLAUDE_WAIT
         while not stop():
             try:
-                os.mkdir(self.path)
-                self.identity = identity(self.path)
+                os.mkdir(self.path, _MARK)
+                self.identity = _identity(self.path) or UNKNOWN
                 return
             except FileExistsError:
                 pass
@@ -127,27 +142,39 @@ class ClaudeLock:
             time.sleep(0.01)
 
     def release(self) -> None:
-        if self.identity is not None:
-            remove_lock(self.path, self.identity)
+        """Remove it; where that is refused, another call tries again."""
+        if self.identity is not None and remove_lock(self.path, self.identity):
             self.identity = None
 
 
-def identity(path: str) -> Optional[tuple[int, int]]:
+def lock_of(path: str) -> str:
+    """Return Claude Code's lock folder for the file *path*."""
+    return path + ".lock"
+
+
+def remove_lock(path: str, ours: tuple[int, int]) -> bool:
+    """Remove the lock folder *path* if it still is the one that we made: someone may have taken it over as stale.
+
+    *ours* is its device and inode, or UNKNOWN: then the mark decides.  False where the system refused.
+    """
+    try:
+        mode = os.lstat(path).st_mode & 0o777
+        if _identity(path) == ours or (ours == UNKNOWN and mode == _MARK):
+            os.rmdir(path)
+    except FileNotFoundError:
+        pass
+    except OSError:
+        return False
+    return True
+
+
+def _identity(path: str) -> Optional[tuple[int, int]]:
     """Return device and inode of *path* itself, or None."""
     try:
         status = os.lstat(path)
     except OSError:
         return None
     return status.st_dev, status.st_ino
-
-
-def remove_lock(path: str, ours: tuple[int, int]) -> None:
-    """Remove the lock folder *path* if it still is the one that we made: someone may have taken it over as stale."""
-    if identity(path) == ours:
-        try:
-            os.rmdir(path)
-        except OSError:
-            pass
 
 
 def _try_lock(fd: int) -> None:

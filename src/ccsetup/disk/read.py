@@ -7,10 +7,11 @@ import os
 import stat
 from typing import Iterable, NamedTuple, Optional
 
+from ccsetup import bounded
 from ccsetup.errors import CcsetupError
 from ccsetup.i18n import _
 
-LIMIT = 64 * 1024 * 1024
+LIMIT = bounded.FILE
 """Bytes.  ~/.claude.json grows to some megabytes; what is larger than this is not a settings file."""
 
 _MAX_LINKS = 40  # what Linux follows before it says ELOOP
@@ -52,6 +53,8 @@ def read(path: str) -> Optional[Found]:
         return None
     except OSError as error:
         raise _unreadable(path, error) from None
+    except ValueError:  # a NUL, or half a surrogate: from a file that somebody changed
+        raise CcsetupError(_("{path} cannot be the name of a file.").format(path=repr(path))) from None
     try:
         status = os.fstat(fd)
         if not stat.S_ISREG(status.st_mode):

@@ -234,10 +234,29 @@ def make_folder(path: str) -> None:
     try:
         make_folders(missing_folders(path))
         status = os.stat(path)
-        if sys.platform != "win32" and status.st_mode & 0o077 and status.st_uid == os.geteuid():
+        if sys.platform != "win32" and status.st_mode & 0o777 != 0o700 and status.st_uid == os.geteuid():
             os.chmod(path, 0o700)
     except OSError as error:
         raise refused(path, error) from None
+
+
+def set_aside(path: str, name: str = "") -> str:
+    """Give what is at *path* the name *name* (as a rule with ``.damaged`` at its end), and return the name it got.
+
+    A number is added where something has that name already.  Raises WriteError.
+    """
+    name = name or path + ".damaged"
+    free, count = name, 1
+    while os.path.lexists(free):
+        count += 1
+        free = f"{name}-{count}"
+    try:
+        os.rename(path, free)
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise refused(path, error) from None
+    return free
 
 
 def missing_folders(path: str) -> list[str]:

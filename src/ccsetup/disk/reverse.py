@@ -33,6 +33,11 @@ class UndoPlan(NamedTuple):
     """Pass its id to ``transaction`` as *undoes*."""
     plan: Plan
     notes: tuple[Note, ...]
+    files: tuple[Content, ...]
+    """What the record holds, for ``again``."""
+
+    def __repr__(self) -> str:  # the contents may hold keys
+        return f"UndoPlan({self.record!r})"
 
 
 def undo(state_dir: str, record_id: Optional[str] = None) -> UndoPlan:
@@ -41,15 +46,32 @@ def undo(state_dir: str, record_id: Optional[str] = None) -> UndoPlan:
     Undoing an undo does the change again.  Raises CcsetupError when there is no such record, or it is undone already.
     """
     record = _target(history(state_dir), record_id)
-    files = contents(state_dir, record.id)
-    now = snapshot(file.change.path for file in files)
+    return _plan(record, tuple(contents(state_dir, record.id)))
+
+
+def again(state_dir: str, found: UndoPlan) -> UndoPlan:
+    """Make *found* anew for the files as they are now; its record may be gone, pushed out by newer ones.
+
+    Raises CcsetupError when it was undone meanwhile.
+    """
+    _check_not_undone(next((r for r in history(state_dir) if r.id == found.record.id), found.record))
+    return _plan(found.record, found.files)
+
+
+def _plan(record: Record, files: tuple[Content, ...]) -> UndoPlan:
     changes: list[FileChange] = []
     notes: list[Note] = []
     for file in files:
-        change = _take_back(file, now[file.change.path], notes)
+        path = file.change.path
+        try:
+            change = _take_back(file, snapshot([path])[path], notes)
+        except CcsetupError as error:  # a folder, say, is there now
+            text = _("{path} stays as it is: {reason}").format(path=path, reason=error.message)
+            notes.append(Note(path, (), 0, text))
+            continue
         if change is not None:
             changes.append(change)
-    return UndoPlan(record, Plan(f"undo {record.id}", tuple(changes)), tuple(notes))
+    return UndoPlan(record, Plan(f"undo {record.id}", tuple(changes)), tuple(notes), files)
 
 
 def _target(records: list[Record], record_id: Optional[str]) -> Record:
@@ -61,13 +83,17 @@ def _target(records: list[Record], record_id: Optional[str]) -> Record:
     wanted = record_id.lstrip("0")
     for record in records:
         if record.id == wanted:
-            if record.undone_by:
-                raise CcsetupError(
-                    _("Change {id} is undone already.").format(id=record.id),
-                    hint=_("To do it again: {command}").format(command=f"ccsetup undo {record.undone_by}"),
-                )
+            _check_not_undone(record)
             return record
     raise CcsetupError(_("There is no change {id} in the history.").format(id=record_id), hint="ccsetup undo --list")
+
+
+def _check_not_undone(record: Record) -> None:
+    if record.undone_by:
+        raise CcsetupError(
+            _("Change {id} is undone already.").format(id=record.id),
+            hint=_("To do it again: {command}").format(command=f"ccsetup undo {record.undone_by}"),
+        )
 
 
 def _take_back(file: Content, now: Optional[bytes], notes: list[Note]) -> Optional[FileChange]:

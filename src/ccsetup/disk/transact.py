@@ -8,7 +8,8 @@ from types import FrameType, TracebackType
 from typing import Any, Callable, NamedTuple, Optional
 
 from ccsetup.disk import journal
-from ccsetup.disk.lock import WAIT, ClaudeLock, StateLock
+from ccsetup.disk.journal import Recovered
+from ccsetup.disk.lock import WAIT, Busy, ClaudeLock, StateLock
 from ccsetup.disk.read import read
 from ccsetup.disk.replace import Step, changed, make_folders, missing_folders, prepare, refused, sync_folder
 from ccsetup.documents.edit import MISSING, Set, lookup
@@ -69,6 +70,20 @@ def commit(plan: Plan, state_dir: str, *, now: float, undoes: str = "", wait: fl
         return _carry_out(plan, state_dir, now, undoes)
 
 
+def recover(state_dir: str) -> Recovered:
+    """Take back what a killed run left halfway, unless another run is at work: then it may be that one's.
+
+    Raises WriteError when that cannot be done; the next transaction tries again.
+    """
+    if not journal.interrupted(state_dir):
+        return Recovered()
+    try:
+        with StateLock(state_dir, 0) as lock:
+            return _recover(state_dir, lock)
+    except Busy:
+        return Recovered()
+
+
 class Shield:
     """Holds Ctrl-C, SIGTERM and SIGHUP back, so that they are answered between two steps and never inside one.
 
@@ -119,10 +134,10 @@ class Shield:
         self._caught.append(number)
 
 
-def _recover(state_dir: str, lock: StateLock) -> None:
+def _recover(state_dir: str, lock: StateLock) -> Recovered:
     try:
         with Shield():
-            journal.recover(state_dir, locked=lock.held)
+            return journal.recover(state_dir, locked=lock.held)
     except OSError as error:
         raise refused(error.filename or state_dir, error) from None
 
@@ -134,22 +149,15 @@ def _carry_out(plan: Plan, state_dir: str, now: float, undoes: str) -> str:
     locks = [ClaudeLock(change.path) for change in changes if change.claude_lock]
     with Shield() as shield:
         try:
-            for lock in locks:
-                lock.take(shield.hit)
-            shield.check()
             steps = [prepare(change) for change in changes]
             _check_distinct(steps)
             made = _missing(steps)
-            entry = journal.begin(
-                state_dir,
-                steps,
-                made=made,
-                locks=[(lock.path, lock.identity) for lock in locks if lock.identity],
-                time=now,
-                command=plan.command,
-                undoes=undoes,
-            )
+            shield.check()
+            entry = journal.begin(state_dir, steps, made=made, time=now, command=plan.command, undoes=undoes)
             try:
+                for lock in locks:
+                    lock.take(shield.hit)
+                shield.check()
                 _replace_all(steps, made, locks, shield)
                 _finish(entry, state_dir)
             except BaseException:

@@ -136,3 +136,13 @@ def unfinished(house: House) -> Iterator[Finding]:
             0,
             (Recover(),),
         )
+    if house.facts.damaged:
+        one = len(house.facts.damaged) == 1
+        yield Finding(
+            "warning",
+            _("The record of a change cannot be read, so the change cannot be taken back.")
+            if one
+            else _("Records of changes cannot be read: {files}").format(files=_some(house, [*house.facts.damaged])),
+            _("Remove what you need no more: rm {file}").format(file=house.paths.short(house.facts.damaged[0])),
+            house.facts.damaged[0] if one else "",
+        )

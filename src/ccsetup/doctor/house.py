@@ -105,6 +105,8 @@ class Facts(NamedTuple):
     """Empty lock folders that nobody renewed for a while."""
     unfinished: Sequence[str]
     """Commands that were killed halfway."""
+    damaged: Sequence[str]
+    """Paths of records of changes that cannot be read."""
     daemon: Optional[Daemon]
     etc: str
     keyring: Callable[[str], Optional[Secret]]

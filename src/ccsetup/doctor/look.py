@@ -49,6 +49,7 @@ def facts(
         temporary=_temporary(paths),
         stale_locks=_locks(paths),
         unfinished=[r.command for r in disk.unfinished(paths.state_dir)],
+        damaged=disk.damaged(paths.state_dir),
         daemon=_daemon(paths, versions["codex"]),
         etc=etc,
         keyring=keyring,

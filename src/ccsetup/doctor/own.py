@@ -24,12 +24,13 @@ def record(house: House) -> Iterator[Finding]:
             "problem", _("The saved profiles cannot be read: {why}").format(why=e.message), e.hint, path, line
         )
         return
-    if house.broken(house.paths.state, "json") is not None:
+    state = house.paths.state
+    empty = house.exists(state) and not house.text(state).strip()
+    if empty or house.broken(state, "json") is not None or state in house.unreadable:
         text = _("The record of what was set is damaged: ccsetup begins a new one.")
-        yield Finding("warning", text, _("Run: ccsetup config-switch NAME"), house.paths.state)
+        yield Finding("warning", text, _("Run: ccsetup config-switch NAME"), state)
     ids = {p.id: p for p in house.presets}
-    state = house.data(house.paths.state, "json")
-    using = {c: lookup(state, ("clients", c, "profile")) for c in CLIENT_NAMES}
+    using = {c: lookup(house.data(state, "json"), ("clients", c, "profile")) for c in CLIENT_NAMES}
     for name, profile in house.profiles.items():
         line = house.line(path, "toml", profiles.path(name))
         if profile.problem:

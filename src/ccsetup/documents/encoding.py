@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from ccsetup import bounded
 from ccsetup.errors import DocumentError
 from ccsetup.i18n import _
 
-MAX_BYTES = 64 * 1024 * 1024
+MAX_BYTES = bounded.FILE
 """Settings files are kilobytes; ~/.claude.json grows to some megabytes.  More is a mistake."""
 
 BOM = "\ufeff"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from typing import Any, Mapping, Optional
 
+from ccsetup import bounded
 from ccsetup.importers.found import Found, Store
 from ccsetup.paths import Paths
 
@@ -20,14 +21,9 @@ def store(paths: Paths) -> Store:
 
 
 def _text(path: str) -> Optional[str]:
-    import stat
-
     try:
-        if not stat.S_ISREG(os.stat(path).st_mode):  # opening a pipe would wait for ever
-            return None
-        with open(path, encoding="utf-8-sig", errors="replace") as f:
-            return f.read(MAX_BYTES)
-    except OSError:
+        return bounded.found(path, MAX_BYTES).decode("utf-8-sig", "replace")
+    except (OSError, bounded.TooLarge):
         return None
 
 

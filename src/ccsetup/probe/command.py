@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from typing import Mapping, NamedTuple, Sequence
 
+from ccsetup import bounded
 from ccsetup.i18n import _
 from ccsetup.probe.verdict import clean
 
@@ -23,7 +24,6 @@ class Done(NamedTuple):
 
 def run(argv: Sequence[str], *, cwd: str, environ: Mapping[str, str], seconds: float, errors: bool = False) -> Done:
     """Run *argv* and return what it printed to standard output, and with *errors* to standard error as well."""
-    import select
     import signal
     import subprocess
     import time
@@ -42,22 +42,8 @@ def run(argv: Sequence[str], *, cwd: str, environ: Mapping[str, str], seconds: f
         return Done("", clean(getattr(e, "strerror", None) or _("it cannot be started")))
     assert child.stdout is not None
     end = time.monotonic() + seconds
-    data = b""
-    problem = ""
-    pipe = child.stdout.fileno()
     try:
-        while True:
-            left = end - time.monotonic()
-            if left <= 0 or not select.select([pipe], [], [], left)[0]:
-                problem = _("it did not end within {seconds} seconds").format(seconds=round(seconds))
-                break
-            piece = os.read(pipe, 4096)
-            if not piece:
-                break
-            data += piece
-            if len(data) > MAX_BYTES:
-                problem = _("it prints without end")
-                break
+        data, problem = bounded.output(child.stdout, MAX_BYTES, seconds)
         if not problem:
             try:
                 code = child.wait(max(0.1, end - time.monotonic()))

@@ -11,6 +11,7 @@ import os
 import re
 from typing import Any, Callable, Iterable, Mapping, NamedTuple, Optional
 
+from ccsetup import bounded
 from ccsetup.clients.claude import API_KEY, AUTH_TOKEN, BASE_URL, MODELS, OTHER_BACKENDS, TYPES, key_suffix
 from ccsetup.documents import encoding, jsondoc
 from ccsetup.documents.edit import MISSING, lookup
@@ -257,10 +258,9 @@ def _layer(path: str, shown: str, project: bool, findings: list[Finding]) -> Opt
             if os.path.lexists(path) and not os.path.exists(path):
                 findings.append(Finding("degraded", _("{file} is a link to nowhere.").format(file=shown)))
             return None
-        with open(path, "rb") as f:
-            data = f.read((1 << 23) + 1)
+        data = bounded.found(path)
         text = _utf16(data) if data[:2] == b"\xff\xfe" else encoding.decode(data)
-    except (OSError, DocumentError, UnicodeError) as e:
+    except (OSError, DocumentError, UnicodeError, bounded.TooLarge) as e:
         reason = getattr(e, "strerror", None) or getattr(e, "message", None) or _("it is no text")
         findings.append(_ignored(shown, 0, str(reason)))
         return None
@@ -305,9 +305,8 @@ def _ignored(shown: str, line: int, why: str) -> Finding:
 
 def _read_json(path: str) -> Mapping[str, Any]:
     try:
-        with open(path, encoding="utf-8-sig") as f:
-            parsed = jsondoc.parse(f.read(1 << 24))
-    except (OSError, ValueError, DocumentError):
+        parsed = jsondoc.parse(bounded.found(path).decode("utf-8-sig"))
+    except (OSError, ValueError, DocumentError, bounded.TooLarge):
         return {}
     return parsed if isinstance(parsed, dict) else {}
 

@@ -12,6 +12,7 @@ import os
 import re
 from typing import Any, Callable, Iterable, Mapping, NamedTuple, Optional
 
+from ccsetup import bounded
 from ccsetup.clients import codex
 from ccsetup.clients.base import Files, Version
 from ccsetup.documents import encoding, tomldoc
@@ -202,11 +203,13 @@ def _layers(paths: Paths, etc: str, findings: list[Finding]) -> list[Layer]:
             continue
         shown = paths.short(path)
         try:
-            with open(path, "rb") as f:
-                text = encoding.decode(f.read((1 << 23) + 1))
+            text = encoding.decode(bounded.found(path))
             data = tomldoc.parse(text)
         except OSError as e:
             findings.append(Finding("config", _("{file} cannot be read: {why}.").format(file=shown, why=e.strerror)))
+            continue
+        except bounded.TooLarge as e:
+            findings.append(Finding("config", e.message))
             continue
         except DocumentError as e:
             if path == project:
@@ -466,9 +469,8 @@ def _auth_json(paths: Paths) -> str:
     if paths.environ.get("CODEX_API_KEY"):
         return paths.environ["CODEX_API_KEY"]
     try:
-        with open(_auth_path(paths), encoding="utf-8") as f:
-            data = json.loads(f.read(1 << 20))
-    except (OSError, ValueError, RecursionError):
+        data = json.loads(bounded.found(_auth_path(paths)).decode("utf-8"))
+    except (OSError, ValueError, RecursionError, bounded.TooLarge):
         return ""
     key = data.get("OPENAI_API_KEY") if isinstance(data, dict) else None
     return key if isinstance(key, str) else ""
@@ -484,9 +486,8 @@ def _environ(paths: Paths) -> dict[str, str]:
 
 def _dotenv(paths: Paths) -> dict[str, str]:
     try:
-        with open(paths.codex_dotenv, encoding="utf-8") as f:
-            return read_dotenv(f.read(1 << 20), paths.environ)
-    except (OSError, UnicodeError):
+        return read_dotenv(bounded.found(paths.codex_dotenv).decode("utf-8"), paths.environ)
+    except (OSError, UnicodeError, bounded.TooLarge):
         return {}
 
 

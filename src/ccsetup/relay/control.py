@@ -10,6 +10,7 @@ import os
 import secrets
 from typing import Any, Literal, Mapping, NamedTuple, Optional
 
+from ccsetup import bounded
 from ccsetup.errors import CcsetupError
 from ccsetup.i18n import _
 from ccsetup.relay.places import Places
@@ -64,10 +65,9 @@ def withdraw(places: Places, pid: int) -> None:
 def recorded(places: Places) -> Optional[Running]:
     """Return what ``run.json`` says, believed or not; None where there is none, or none that can be read."""
     try:
-        with open(places.run, encoding="utf-8") as f:
-            data = json.loads(f.read(1 << 16))
+        data = json.loads(bounded.found(places.run, 1 << 20))
         found = Running(**data)
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError, RecursionError, bounded.TooLarge):
         return None
     texts = (found.born, found.url, found.config, found.token, found.version, found.certificate)
     return found if type(found.pid) is int and found.pid > 1 and all(type(t) is str for t in texts) else None

@@ -14,7 +14,8 @@ import sys
 import time
 from typing import Any, Callable, NamedTuple, Optional
 
-from ccsetup import __version__, presets
+from ccsetup import __version__, bounded, presets
+from ccsetup.documents import yamldoc
 from ccsetup.errors import CcsetupError, DocumentError
 from ccsetup.i18n import _
 from ccsetup.model import Preset
@@ -149,8 +150,7 @@ def read_config(places: Places, paths: Paths) -> Config:
         return presets.load(name, paths.user_presets)
 
     try:
-        with open(places.config, "rb") as file:
-            data = file.read(2 << 20)
+        data = bounded.found(places.config, yamldoc.MAX_BYTES)
     except FileNotFoundError:
         raise CcsetupError(
             _("There is no {file}: the relay has not been set up.").format(file=paths.short(places.config)),
@@ -166,8 +166,7 @@ def read_config(places: Places, paths: Paths) -> Config:
 def read_access(places: Places, paths: Paths) -> Access:
     """Return the client keys; none where there is no file."""
     try:
-        with open(places.keys, "rb") as file:
-            data = file.read(16 << 20)
+        data = bounded.found(places.keys)
     except FileNotFoundError:
         return Access()
     except OSError as error:

@@ -10,6 +10,7 @@ from typing import Any, Mapping, Optional
 
 import typer
 
+from ccsetup import bounded
 from ccsetup.cli import _options, _output
 from ccsetup.cli._context import Context
 from ccsetup.cli.relay import _base
@@ -106,11 +107,7 @@ def command(
 def _body(file: str) -> tuple[bytes, dict[str, Any], str]:
     """Return the request's body, its value, and the path to which it went, where the file tells it."""
     try:
-        if file == "-":
-            data = sys.stdin.buffer.read(_MOST)
-        else:
-            with open(file, "rb") as f:
-                data = f.read(_MOST)
+        data = bounded.stream(sys.stdin.buffer, _MOST, _named(file)) if file == "-" else bounded.given(file, _MOST)
     except OSError as e:
         raise UsageError(_("{file} cannot be read: {reason}").format(file=file, reason=e.strerror)) from None
     file = _named(file)

@@ -9,6 +9,7 @@ from typing import Any, Mapping, Optional, Sequence
 
 import typer
 
+from ccsetup import bounded
 from ccsetup.cli import _options, _output
 from ccsetup.cli._context import Context
 from ccsetup.cli.relay import _base, _setup, _up
@@ -121,13 +122,9 @@ def _checked(context: Context, text: str, made: Config) -> Config:
 
 def _read(file: str) -> bytes:
     try:
-        with open(os.path.expanduser(file), "rb") as f:
-            data = f.read(_MOST + 1)
+        return bounded.given(file, _MOST)
     except OSError as e:
         raise UsageError(_("{file} cannot be read: {reason}").format(file=file, reason=e.strerror)) from None
-    if len(data) > _MOST:
-        raise UsageError(_("{file} is too large to be a configuration.").format(file=file))
-    return data
 
 
 def _recognise(data: bytes, file: str) -> str:

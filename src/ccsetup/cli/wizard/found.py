@@ -11,7 +11,7 @@ import re
 from typing import Any, Iterable, Iterator, Mapping, NamedTuple, Optional, Sequence
 from urllib.parse import urlsplit
 
-from ccsetup import keys
+from ccsetup import bounded, keys
 from ccsetup.documents.edit import lookup
 from ccsetup.errors import CcsetupError
 from ccsetup.i18n import _
@@ -276,10 +276,10 @@ def _anthropic_variables(env: Any, place: str) -> Iterator[Found]:
 
 def _text(path: str) -> str:
     """Return a regular file's text, "" where there is none or it is no such file."""
-    if not os.path.isfile(path) or os.path.getsize(path) > MAX_BYTES:
+    try:
+        return bounded.found(path, MAX_BYTES).decode("utf-8-sig", "replace")
+    except (OSError, bounded.TooLarge):
         return ""
-    with open(path, encoding="utf-8-sig", errors="replace") as f:
-        return f.read(MAX_BYTES)
 
 
 __all__: Sequence[str] = ["Found", "addresses", "everywhere", "fitting", "region_of", "tail"]
