@@ -42,7 +42,7 @@ def test_what_nobody_named_keeps_nobody_waiting(tmp_path: Path, kind: str) -> No
         "device": lambda: path.symlink_to("/dev/zero"),
         "loop": lambda: path.symlink_to(path),
     }[kind]()
-    with pytest.raises(OSError, match="file|folder|directory"):
+    with pytest.raises(OSError, match=r"file|folder|directory"):
         bounded.found(str(path), 1024)
 
 
