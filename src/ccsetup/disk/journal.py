@@ -264,7 +264,7 @@ def recover(state_dir: str, *, locked: bool) -> Recovered:
             _put_back(step, path)
         clear(found.steps, found.made)
         for lock, identity in found.locks:
-            remove_lock(lock, identity)
+            remove_lock(lock, identity, unmarked=True)
         Entry(state_dir, number).drop()
         commands.append(found.record.command)
     return Recovered(tuple(commands), tuple(aside))

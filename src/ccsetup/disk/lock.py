@@ -152,14 +152,15 @@ def lock_of(path: str) -> str:
     return path + ".lock"
 
 
-def remove_lock(path: str, ours: tuple[int, int]) -> bool:
+def remove_lock(path: str, ours: tuple[int, int], *, unmarked: bool = False) -> bool:
     """Remove the lock folder *path* if it still is the one that we made: someone may have taken it over as stale.
 
-    *ours* is its device and inode, or UNKNOWN: then the mark decides.  False where the system refused.
+    *ours* is its device and inode, or UNKNOWN.  Numbers of inodes are used again at once, so our mark is asked for,
+    too, but for a lock of an earlier version, which recorded the inode and had no mark.  False where the system refused.
     """
     try:
-        mode = os.lstat(path).st_mode & 0o777
-        if _identity(path) == ours or (ours == UNKNOWN and mode == _MARK):
+        marked = os.lstat(path).st_mode & 0o777 == _MARK
+        if (marked and ours == UNKNOWN) or (_identity(path) == ours and (marked or unmarked)):
             os.rmdir(path)
     except FileNotFoundError:
         pass
