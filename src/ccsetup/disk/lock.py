@@ -156,7 +156,8 @@ def remove_lock(path: str, ours: tuple[int, int], *, unmarked: bool = False) -> 
     """Remove the lock folder *path* if it still is the one that we made: someone may have taken it over as stale.
 
     *ours* is its device and inode, or UNKNOWN.  Numbers of inodes are used again at once, so our mark is asked for,
-    too, but for a lock of an earlier version, which recorded the inode and had no mark.  False where the system refused.
+    too, but for a lock of an earlier version, which recorded the inode and had no mark.
+    False where the system refused.
     """
     try:
         marked = os.lstat(path).st_mode & 0o777 == _MARK
