@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING, Optional, Union
+from typing import TYPE_CHECKING, Callable, Optional, Union
 
 from ccsetup.model import WireFormat
 from ccsetup.relay.answers import (
@@ -26,14 +26,17 @@ from ccsetup.relay.request import Request
 from ccsetup.relay.runtime import FORMATS, NEVER, Lane, Runtime
 from ccsetup.relay.store import UsageRow
 from ccsetup.relay.upstream import Answer, UpstreamError
+from ccsetup.relay.wire import tokens
 from ccsetup.relay.wire.messages import (
     Asked,
     BadRequest,
     Conversation,
+    Delta,
     Failed,
     Usage,
     WireError,
 )
+from ccsetup.relay.wire.sse import Decoder
 from ccsetup.relay.wire.tools import ToolNames
 
 if TYPE_CHECKING:
@@ -42,6 +45,8 @@ if TYPE_CHECKING:
 _MAX_ERROR = 64 * 1024
 """Bytes of an upstream's error that are read."""
 _MAX_WATCHED = 1 << 20
+_MAX_HEARD = 4 << 20
+"""Bytes of an answer that are kept to be counted."""
 _STREAM_HEAD = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-cache"),
@@ -76,7 +81,16 @@ class Exchange:
     error = ""
     first: Optional[float] = None
     usage = Usage()
+    follows = False
+    """What goes to the client is looked at: ``follow``."""
     watched: Optional[list[bytes]] = None
+    """Request and answer, for an operator who asked to see them."""
+    heard: Optional[list[bytes]] = None
+    """The answer, for a client with a budget: its tokens have to be estimated where nobody tells them."""
+    followed = 0
+    """Bytes of the answer."""
+    asked_tokens: Optional[Callable[[], int]] = None
+    """Estimates those of the request, once that is let go of."""
     request: Optional[Request] = None
     """None before it has come, and again when an answer has begun."""
     asked: Optional[Asked] = None
@@ -144,9 +158,10 @@ class Exchange:
         self.model = request.model
         self.stream = request.stream
         if relay.watched and relay.is_watched(caller.name):
-            self.watched = [request.body]
+            self.watched, self.follows = [request.body], True
         if caller.client is not None:
             if caller.budgeted:
+                self.heard, self.follows = [], True
                 refusal = relay.budget_refusal(caller.client)
                 if refusal is not None:
                     self.refuse(refusal)
@@ -342,6 +357,8 @@ class Exchange:
         """An answer has begun: nobody else is asked any more."""
         if self.request is not None:
             self.request.settle()
+            if self.heard is not None:
+                self.asked_tokens = self.request.tokens
             self.request = None
         if self.first is None:
             self.first = time.perf_counter() - self.began
@@ -368,8 +385,8 @@ class Exchange:
         self.committed = True
         self.status = status
         head.append((b"x-relay-request-id", self.id.encode()))
-        if self.watched is not None:
-            self.watch(body)
+        if self.follows:
+            self.follow(body)
         self.inbound.answer(status, head, body)
 
     def refuse(self, error: WireError, raw: bytes = b"", head: Optional[list[tuple[bytes, bytes]]] = None) -> None:
@@ -472,16 +489,49 @@ class Exchange:
 
     # Notes.
 
-    def watch(self, piece: bytes) -> None:
-        assert self.watched is not None
-        if sum(map(len, self.watched)) < _MAX_WATCHED:
+    def follow(self, piece: bytes) -> None:
+        """Keep the next *piece* of the answer for those who want it."""
+        if self.watched is not None and self.followed < _MAX_WATCHED:
             self.watched.append(piece)
+        if self.heard is not None and self.followed < _MAX_HEARD:
+            self.heard.append(piece)
+        self.followed += len(piece)
+
+    def _charged(self) -> Usage:
+        """Return the usage, estimated where a client with a budget would get for nothing what nobody told.
+
+        Nobody does when a client gives an answer up, or asks for a stream of Chat Completions without its usage.
+        """
+        usage = self.usage
+        asked = self.request.tokens if self.request is not None else self.asked_tokens
+        if self.heard is None or asked is None or not self.attempts:
+            return usage
+        if usage.prompt and usage.output and not self.error:
+            return usage
+        if self.first is None and self.error != "gone":
+            return usage  # nobody has answered
+        heard = b"".join(self.heard)
+        output = tokens.of_text(self._text(heard)) * self.followed // max(1, len(heard))
+        return usage._replace(input=usage.input if usage.prompt else asked(), output=max(usage.output, output))
+
+    def _text(self, answer: bytes) -> str:
+        """Return what the model said in the beginning of an answer that went to the client."""
+        wire = FORMATS[self.wire]
+        if self.stream:
+            reader, decoder = wire.Reader(), Decoder()
+            try:
+                events = [event for name, data in decoder.feed(answer) for event in reader.feed(name, data)]
+            except ValueError:  # an event that is too large to be read
+                return ""
+        else:
+            events = wire.read_answer(answer)
+        return "".join([event.text for event in events if type(event) is Delta])
 
     def _note(self) -> None:
         relay = self.relay
         total = time.perf_counter() - self.began
         choice = self.choice
-        usage = self.usage
+        usage = self._charged()
         cost = relay.cost(choice, usage) if choice is not None else None
         row = UsageRow(
             self.time,

@@ -159,8 +159,8 @@ async def pass_stream(exchange: Exchange, attempt: Attempt) -> None:
                 if inbound.stalled:
                     await exchange.drain()
                 exchange.boundary = bool(rest) or tap.at_boundary
-                if exchange.watched is not None:
-                    exchange.watch(piece)
+                if exchange.follows:
+                    exchange.follow(piece)
             piece = await read()
             tap.feed(piece)
     except (Exception, asyncio.CancelledError) as error:
@@ -260,8 +260,8 @@ async def translate_stream(exchange: Exchange, attempt: Attempt) -> None:
                 inbound.write(text)
                 if inbound.stalled:
                     await exchange.drain()
-                if exchange.watched is not None:
-                    exchange.watch(text)
+                if exchange.follows:
+                    exchange.follow(text)
     except (Exception, asyncio.CancelledError) as error:
         if exchange.first is None:
             raise
@@ -320,8 +320,8 @@ async def _stream_of_whole(exchange: Exchange, attempt: Attempt) -> None:
     text = b"".join(write(event) for event in events)
     exchange.begun()
     exchange.commit([])
-    if exchange.watched is not None:
-        exchange.watch(text)
+    if exchange.follows:
+        exchange.follow(text)
     exchange.inbound.write(text)
     exchange.end()
 

@@ -9,9 +9,10 @@ from ccsetup.relay import peek as peeking
 from ccsetup.relay.failover import Choice
 from ccsetup.relay.runtime import FORMATS, Lane
 from ccsetup.relay.wire import adjust, codec, reasoning, tokens
-from ccsetup.relay.wire.messages import Asked, Conversation
+from ccsetup.relay.wire.messages import Asked, BadRequest, Conversation
 from ccsetup.relay.wire.tools import ToolNames, taken_ids
 
+_BYTES_PER_TOKEN = 4
 _MARK = reasoning.PREFIX.encode()
 
 
@@ -116,7 +117,10 @@ class Request:
         return Asked(conversation.outline(), self.names(), request_id, created, upstream, self.tokens, taken)
 
     def tokens(self) -> int:
-        """Return an estimate of the request's tokens."""
+        """Return an estimate of the request's tokens; by its size alone when it is not of its format."""
         if self._tokens is None:
-            self._tokens = tokens.estimate(self.conversation())
+            try:
+                self._tokens = tokens.estimate(self.conversation())
+            except BadRequest:
+                self._tokens = len(self.body) // _BYTES_PER_TOKEN
         return self._tokens

@@ -277,7 +277,8 @@ class _Writing:
 
     def _hosted(self, tool: Tool) -> Optional[_Block]:
         kind = str(tool.raw.get("type"))
-        if kind in self.dialect.hosted and tool.raw.get("name"):
+        name = tool.raw.get("name")
+        if kind in self.dialect.hosted and name and isinstance(name, str):
             return {k: v for k, v in tool.raw.items() if k != "cache_control"}
         if not kind.startswith("web_search"):
             return None
