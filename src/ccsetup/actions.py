@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Iterable, NamedTuple, Optional, Sequence
 
 from ccsetup import profiles
 from ccsetup.clients import CLIENTS, codex
-from ccsetup.clients.base import Wishes
+from ccsetup.clients.base import Files, Use, Wishes
 from ccsetup.documents import dotenv
-from ccsetup.documents.edit import MISSING, lookup
+from ccsetup.documents.edit import MISSING, Set, lookup
 from ccsetup.errors import CcsetupError, UsageError
 from ccsetup.i18n import _
 from ccsetup.merge import Request, merge
@@ -80,6 +80,7 @@ def init(world: World, requests: Sequence[Request], *, repair: bool = False) -> 
     switched: list[Switched] = []
     for request in requests:
         switched += put(world, merge(world, request), request.key, request.activate, repair=repair)
+    bring_along(world)
     return switched
 
 
@@ -212,12 +213,15 @@ def _apply(world: World, profile: Profile, client: ClientName, *, activate: bool
         check_strict(world, world.paths.claude_settings, repair=repair)
     if client == "codex" and activate and repair:
         repair_codex(world)
-    saved_paths = module.saved_paths(world.paths, profile.name, world.version(client))
+    saved_paths = module.saved_paths(world.paths, profile.name, module.NEWEST)
     files = world.files(client, saved_paths)
+    if client == "codex":
+        _check_table(world, files, use)
+        if activate:
+            _keep_additions(world, files, profile.name)
     saved = module.saved(files, use)
     if saved.documents or saved.files:
-        own = {p: "own" for p, _f in saved_paths}
-        owned = world.fulfil(saved, world.slot(client, profile.name), own)
+        owned = world.fulfil(saved, world.slot(client, profile.name), _own_files(world, profile.name, client))
         world.record(world.slot(client, profile.name), {"owned": owned})
     if activate:
         files = world.files(client, saved_paths)
@@ -234,13 +238,111 @@ def _apply(world: World, profile: Profile, client: ClientName, *, activate: bool
                 )
             )
         world.notes.extend(module.notes(world.files(client), use))
+    if client == "codex":
+        _read_back(world, use, active=activate)
+
+
+def _own_files(world: World, name: str, client: ClientName) -> dict[str, str]:
+    """Return the files of profile *name* that go when they are empty, of whichever version of the client."""
+    module = CLIENTS[client]
+    return {p: "own" for p, _f in module.saved_paths(world.paths, name, module.NEWEST)}
+
+
+def _keep_additions(world: World, files: Files, but: str) -> None:
+    """Copy what the user added to the active provider's table to its profile's file, before another takes its place."""
+    selected, table = codex.effective(files)
+    for profile in world.profiles.values():
+        if profile.name == but or "codex" not in profile.parts or profile.problem:
+            continue
+        path, key = world.paths.codex_profile(profile.name), ("model_providers", selected)
+        if codex.profile_id(world.separated(profile)) == selected and world.draft.exists(path):
+            there = lookup(world.draft.data(path, "toml"), key)
+            if isinstance(there, dict) and isinstance(table, dict) and there.get("base_url") == table.get("base_url"):
+                news = {k: v for k, v in codex.additions(table).items() if there.get(k) != v}
+                world.draft.edit(path, "toml", tuple(Set((*key, k), v) for k, v in news.items()))
+
+
+def _check_table(world: World, files: Files, use: Use) -> None:
+    """Refuse to take over a provider's table that somebody wrote for another host: what is in it would be lost."""
+    path, key = world.paths.codex_config, ("model_providers", codex.provider_id(use))
+    if not codex.is_elsewhere(lookup(files.get(path), key), use) or world.owns("codex", path, key):
+        return
+    if not use.profile.parts["codex"].provider_id:
+        return  # an id that only we give: the record of it was lost
+    raise UsageError(
+        _("{file}: provider '{id}' is there already, for another address.").format(
+            file=world.paths.short(path), id=key[1]
+        ),
+        hint=_("Give another id with --provider-id, or take the table out."),
+    )
+
+
+def _read_back(world: World, use: Use, *, active: bool) -> None:
+    """Read what is to be written as this version of Codex reads it; CcsetupError, before anything is written."""
+    files = _codex_files(world, [use.profile.name])
+    named = codex.is_saved(files, use.profile)
+    if lookup(files.get(world.paths.codex_config), ("profiles", use.profile.name)) is not MISSING and not named:
+        named = files.version >= codex.PROFILE_FILES  # a table of the user's own, which a note tells of
+    selected = codex.effective(files) if active else (codex.provider_id(use), {})
+    if not named or selected[0] != codex.provider_id(use) or not isinstance(selected[1], dict):
+        raise CcsetupError(
+            _("Codex {version} would not find the provider of profile '{name}'. Nothing was changed.").format(
+                version=codex.dotted(files.version), name=use.profile.name
+            ),
+            hint=_("Look for a table of that name in {file}, and run: ccsetup doctor").format(
+                file=world.paths.short(world.paths.codex_config)
+            ),
+        )
+
+
+def _codex_files(world: World, names: Iterable[str]) -> Files:
+    """Return config.toml, and the files of the profiles *names*, whichever version reads them."""
+    return world.files("codex", [(world.paths.codex_profile(n), "toml") for n in names])
+
+
+def bring_along(world: World) -> list[str]:
+    """Bring every saved profile of Codex into the form of the version that is there; return those that changed.
+
+    Where two versions are there that share no form, it is that of the newest.
+
+    One that cannot be written is told of, and keeps nobody from switching.
+    """
+    done: list[str] = []
+    mine = [world.separated(p) for p in world.profiles.values() if "codex" in p.parts and not p.problem]
+    files = _codex_files(world, [p.name for p in mine])
+    for profile in mine:
+        recorded = world.recorded(*world.slot("codex", profile.name))
+        if codex.is_saved(files, profile) or not (recorded or codex.has_trace(files, profile)):
+            continue
+        selected = codex.effective(files)[0] == codex.profile_id(profile)
+        notes = list(world.notes)
+        try:
+            _apply(world, profile, "codex", activate=selected, repair=False)
+        except CcsetupError as e:
+            world.notes[:] = notes
+            text = _("Profile '{name}' was not written for Codex {version}: {problem}")
+            version = codex.dotted(files.version)
+            world.notes.append(
+                Note("warning", text.format(name=profile.name, version=version, problem=e.message), e.hint)
+            )
+            continue
+        world.notes[:] = notes
+        done.append(profile.name)
+    if files.oldest < codex.PROFILE_FILES <= files.version and mine:
+        text = _("Codex {old} is installed beside {new}: it uses the active profile, and finds none with --profile.")
+        old, new = codex.dotted(files.oldest), codex.dotted(files.version)
+        world.notes.append(Note("warning", text.format(old=old, new=new)))
+    if done:
+        text = _("Written again as Codex {version} reads them: {names}.")
+        world.notes.append(Note("info", text.format(version=codex.dotted(files.version), names=", ".join(done))))
+    return done
 
 
 def _forget_saved(world: World, name: str, client: ClientName) -> None:
     module = CLIENTS[client]
     paths = module.saved_paths(world.paths, name, world.version(client))
     whole: dict[str, Optional[str]] = {p: None for p, f in paths if not f}
-    world.fulfil(Wishes((), whole), world.slot(client, name), {p: "own" for p, _f in paths})
+    world.fulfil(Wishes((), whole), world.slot(client, name), _own_files(world, name, client))
     world.record(world.slot(client, name), None)
 
 
@@ -250,6 +352,7 @@ def switch(world: World, name: str, clients: Sequence[ClientName], *, repair: bo
     wanted = clients or [c for c in CLIENT_NAMES if c in profile.parts] or CLIENT_NAMES
     for client in wanted:
         _apply(world, profile, client, activate=True, repair=repair)
+    bring_along(world)
     return [Switched(c, name) for c in wanted]
 
 
@@ -261,6 +364,8 @@ def official(world: World, clients: Sequence[ClientName], *, repair: bool = Fals
             check_strict(world, world.paths.claude_settings, repair=repair)
         module = CLIENTS[client]
         files = world.files(client)
+        if client == "codex":
+            _keep_additions(world, files, "")
         world.fulfil(module.official(files, world.owned(*world.slot(client))), world.slot(client), {})
         world.record(world.slot(client), None)
         world.notes.extend(module.notes(world.files(client), None))

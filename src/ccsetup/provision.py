@@ -60,6 +60,7 @@ def apply(world: World, document: Document, *, prune: bool, secrets: set[str]) -
             if world.in_project(folder) == name:
                 actions.unset_project(world, folder)
         switched += actions.remove(world, name)
+    actions.bring_along(world)
     return Applied(tuple(switched), tuple(declared_names), tuple(removed))
 
 

@@ -8,7 +8,7 @@ from typing import Any, Callable, Container, Iterable, Mapping, NamedTuple, Opti
 from ccsetup import profiles
 from ccsetup.clients import CLIENTS, codex
 from ccsetup.clients.base import Files, Use, Version, Wishes
-from ccsetup.documents.edit import Set, Unset, lookup
+from ccsetup.documents.edit import KeyPath, Set, Unset, lookup
 from ccsetup.draft import Draft
 from ccsetup.errors import CcsetupError, DocumentError, UsageError
 from ccsetup.i18n import _
@@ -39,11 +39,13 @@ class World:
         load_preset: Callable[[str], Preset],
         versions: Callable[[ClientName], Version],
         keys: Keys,
+        beside: Callable[[ClientName], tuple[Version, ...]] = lambda _client: (),
     ) -> None:
         self.draft = draft
         self.paths = paths
         self.load_preset = load_preset
         self.version = versions
+        self.beside = beside
         self.keys = keys
         self.keychain: dict[str, Optional[Secret]] = {}
         """Keys that the keyring is to hold after this, by profile; None: it is to forget the key."""
@@ -148,6 +150,7 @@ class World:
             {p: self.draft.data(p, f) for p, f in wanted},
             {p: self.draft.text(p) for p, _f in wanted},
             self.version(client),
+            self.beside(client),
         )
 
     def project_files(self, folder: str) -> Files:
@@ -161,7 +164,7 @@ class World:
 
     def fulfil(self, wishes: Wishes, slot: tuple[str, ...], form: Mapping[str, str]) -> dict[str, Any]:
         """Apply *wishes*, take back what *slot* owned besides, and return what it owns now, as JSON."""
-        before = self.owned(*slot)
+        before = {p: self._alone(slot, p, owned) for p, owned in self.owned(*slot).items()}
         by_path = {w.path: w for w in wishes.documents}
         for path in before:
             if path not in by_path:
@@ -188,6 +191,19 @@ class World:
                 continue
             self.draft.replace(path, text)
         return owned
+
+    def _alone(self, slot: tuple[str, ...], path: str, owned: tuple[Owned, ...]) -> tuple[Owned, ...]:
+        """Return those of *owned* that no other record of the same client has too: what is left is not taken away."""
+        saved = self._state("saved")
+        slots = [("clients", slot[-1]), *(("saved", n, slot[-1]) for n in (saved if isinstance(saved, dict) else ()))]
+        theirs = {o.path for s in slots if s != slot for o in self.owned(*s).get(path, ())}
+        return tuple(o for o in owned if not any(o.path[:n] in theirs for n in range(len(o.path), 0, -1)))
+
+    def owns(self, client: ClientName, path: str, key: KeyPath) -> bool:
+        """Tell whether *key* of the document *path* is ours, by the record of the active or of any saved profile."""
+        saved = self._state("saved")
+        slots = [self.slot(client), *(self.slot(client, n) for n in (saved if isinstance(saved, dict) else ()))]
+        return any(o.path == key for s in slots for o in self.owned(*s).get(path, ()))
 
     # Profiles.
 

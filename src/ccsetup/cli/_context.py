@@ -54,9 +54,9 @@ class Context:
         self.secrets: set[str] = set()
         self.keyring_changed = False
         self._presets: dict[str, Preset] = {}
-        self._versions: dict[ClientName, Version] = {}
+        self._versions: dict[ClientName, tuple[Version, ...]] = {}
         if codex_version:
-            self._versions["codex"] = parse_version(codex_version)
+            self._versions["codex"] = (parse_version(codex_version),)
 
     def preset(self, name: str) -> Preset:
         if name not in self._presets:
@@ -64,23 +64,31 @@ class Context:
         return self._presets[name]
 
     def version(self, client: ClientName) -> Version:
-        """Return the version of *client*: said by the user, installed, or the newest one known."""
+        """Return the version of *client*: said by the user, the newest installed, or the newest one known."""
+        return self._installed(client)[0]
+
+    def beside(self, client: ClientName) -> tuple[Version, ...]:
+        """Return the other versions of *client* that are installed."""
+        return self._installed(client)[1:]
+
+    def _installed(self, client: ClientName) -> tuple[Version, ...]:
         if client not in self._versions:
             from ccsetup.clients import installed
 
             environ = self.paths.environ
-            found = (
-                installed.codex_version(environ)
-                if client == "codex"
+            if client == "codex":
+                found = installed.codex_versions(environ, self.paths.home)
+            else:
                 # Hardly anything depends on it, and asking the program would take as long as all the rest.
-                else installed.claude_version(environ, run=False)
-            )
-            self._versions[client] = found or CLIENTS[client].NEWEST
+                claude = installed.claude_version(environ, run=False)
+                found = (claude,) if claude else ()
+            self._versions[client] = tuple(sorted(found, reverse=True)) or (CLIENTS[client].NEWEST,)
         return self._versions[client]
 
     def world(self) -> World:
         draft = Draft(lambda p: disk.snapshot([p])[p], self.paths.short)
-        return World(draft, self.paths, self.preset, self.version, Keys(program(), lookup, keys.from_command))
+        found = Keys(program(), lookup, keys.from_command)
+        return World(draft, self.paths, self.preset, self.version, found, self.beside)
 
     def run(self, command: str, act: Callable[[World], Any], *, dry: bool) -> tuple[Any, tuple[FileChange, ...]]:
         """Let *act* fill a draft, and commit it unless *dry*; return what it returned and the changes."""

@@ -84,9 +84,13 @@ def command(
             context, name, clients, repair=repair, dry=dry_run or check, check=check, as_json=as_json, verbose=verbose
         )
     if name == "official":
-        switched, changes = context.run(
-            "config-switch official", lambda w: actions.official(w, clients, repair=repair), dry=dry_run or check
-        )
+
+        def leave(world: World) -> list[Switched]:
+            done = actions.official(world, clients, repair=repair)
+            actions.bring_along(world)
+            return done
+
+        switched, changes = context.run("config-switch official", leave, dry=dry_run or check)
     else:
 
         def act(world: World) -> list[Switched]:

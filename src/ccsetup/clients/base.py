@@ -52,6 +52,13 @@ class Files(NamedTuple):
     text: Mapping[str, str]
     version: Version
     """The client's version (installed, or said by the user); the newest known one when there is none."""
+    others: tuple[Version, ...] = ()
+    """Older versions that are installed beside it, and read the same documents."""
+
+    @property
+    def oldest(self) -> Version:
+        """The version that has to understand what all of them can be told."""
+        return min((self.version, *self.others))
 
     def get(self, path: str) -> Any:
         return self.data.get(path, {})

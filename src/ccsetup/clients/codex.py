@@ -18,7 +18,7 @@ from ccsetup.i18n import _
 from ccsetup.model import ClientName, CodexEndpoint
 from ccsetup.paths import Paths
 from ccsetup.plan import Note, Owned, Wish
-from ccsetup.profiles import Profile
+from ccsetup.profiles import Profile, origin
 
 NAME: ClientName = "codex"
 TITLE = "Codex"
@@ -94,7 +94,8 @@ def use(files: Files, use: Use) -> Wishes:
             ),
             {},
         )
-    for key, value in provider.items():
+    added = _added(files, use, files.paths.codex_config)
+    for key, value in {**_riders(data, use), **added, **provider}.items():
         want[(*table, key)] = value
     return Wishes(
         (
@@ -103,6 +104,7 @@ def use(files: Files, use: Use) -> Wishes:
                 "toml",
                 want,
                 tables=(table,),
+                free=frozenset((*table, k) for k in added),
                 forced=frozenset((("model_provider",), *((*table, k) for k in CREDENTIAL_KEYS))),
                 keep_before=_keep_before(data, want, table),
             ),
@@ -112,6 +114,38 @@ def use(files: Files, use: Use) -> Wishes:
 
 
 CREDENTIAL_KEYS = ("experimental_bearer_token", "env_key", "env_key_instructions", "auth")
+RIDERS = ("http_headers", "env_http_headers", "query_params", "requires_openai_auth")
+"""What a user may add to a provider's table that is sent along: it was meant for the address beside it."""
+
+
+def _riders(data: Any, use: Use) -> dict[str, Any]:
+    """Return what has to go from the provider's table in *data*: what was added for another host than the profile's."""
+    table = lookup(data, ("model_providers", provider_id(use)))
+    return dict.fromkeys(RIDERS, MISSING) if is_elsewhere(table, use) else {"requires_openai_auth": MISSING}
+
+
+def _added(files: Files, use: Use, path: str) -> dict[str, Any]:
+    """Return what the user added to the provider's table in the other of its two files, for the one at *path*.
+
+    What stands in config.toml goes first: that is the table of the active profile, which people edit.
+    """
+    config, key = files.paths.codex_config, ("model_providers", provider_id(use))
+    other = lookup(files.get(files.paths.codex_profile(use.profile.name) if path == config else config), key)
+    if not isinstance(other, dict) or is_elsewhere(other, use):
+        return {}
+    return additions(other) if path != config or lookup(files.get(path), key) is MISSING else {}
+
+
+def additions(table: Any) -> dict[str, Any]:
+    """Return what a user added to a provider's *table* that is ours."""
+    ours = ("name", "base_url", "wire_api", "requires_openai_auth", *CREDENTIAL_KEYS)
+    return {k: v for k, v in table.items() if k not in ours}
+
+
+def is_elsewhere(table: Any, use: Use) -> bool:
+    """Tell whether the provider's *table* leads to another host than the profile."""
+    url = table.get("base_url") if isinstance(table, dict) else None
+    return isinstance(url, str) and origin(url) != origin(cast(CodexEndpoint, use.endpoint).base_url)
 
 
 def _provider(files: Files, use: Use) -> dict[str, Any]:
@@ -147,10 +181,10 @@ def _provider(files: Files, use: Use) -> dict[str, Any]:
         assert use.key is not None
         table["experimental_bearer_token"] = use.key
     elif storage in ("command", "keyring"):
-        if files.version < AUTH_COMMAND:
+        if files.oldest < AUTH_COMMAND:
             raise UsageError(
                 _("Codex {version} cannot read a key from a command; {since} and later can.").format(
-                    version=dotted(files.version), since=dotted(AUTH_COMMAND)
+                    version=dotted(files.oldest), since=dotted(AUTH_COMMAND)
                 ),
                 hint=_("Use --key-storage inline or env, or update Codex."),
             )
@@ -181,7 +215,7 @@ def _selection(files: Files, use: Use, data: Any, *, explicit: bool) -> dict[Key
     }
     if endpoint.catalog and files.version >= CATALOG:
         want[("model_catalog_json",)] = catalog_name(use.profile.name)
-    elif endpoint.context_window and files.version < CATALOG:
+    if endpoint.context_window and files.oldest < CATALOG:
         want[("model_context_window",)] = endpoint.context_window
     if not endpoint.catalog and not explicit:
         want[("model_catalog_json",)] = MISSING  # another provider's catalogue would hide the bundled models
@@ -189,19 +223,17 @@ def _selection(files: Files, use: Use, data: Any, *, explicit: bool) -> dict[Key
         want[("web_search",)] = endpoint.web_search
     elif explicit:
         want[("web_search",)] = "cached"
-    if files.version >= AGENTS_TABLE:
-        if not endpoint.extra_tools:
-            want[("agents", "enabled")] = False
-        elif explicit:
-            want[("agents", "enabled")] = True
-    elif not endpoint.extra_tools:
-        want[("features", "multi_agent")] = False
+    agents = ("agents", "enabled") if files.oldest >= AGENTS_TABLE else ("features", "multi_agent")
+    if not endpoint.extra_tools:
+        want[agents] = False
+    elif explicit and files.version >= PROFILE_FILES:
+        want[agents] = True
     if not endpoint.extra_tools and files.version >= TUI_SERVER and not explicit:
         # The terminal interface adds a namespace tool under this name unless it is switched off like this.
         want[("mcp_servers", "codex_tui", "command")] = "true"
         want[("mcp_servers", "codex_tui", "enabled")] = False
     effort = lookup(data, ("model_reasoning_effort",))
-    known = efforts(endpoint, files.version)
+    known = efforts(endpoint, files.oldest)
     if known and effort not in known:
         # The provider would answer 400.  Wanted also where it is gone already: else the next run would put it back.
         want[("model_reasoning_effort",)] = MISSING
@@ -249,7 +281,7 @@ def saved(files: Files, use: Use) -> Wishes:
     profile = use.profile.name
     whole: dict[str, Optional[str]] = {}
     catalog = os.path.join(files.paths.codex_home, catalog_name(profile))
-    whole[catalog] = catalog_text(use, files.version) if endpoint.catalog and files.version >= CATALOG else None
+    whole[catalog] = catalog_text(use, files.oldest) if endpoint.catalog and files.version >= CATALOG else None
     provider = ("model_providers", provider_id(use))
     want = _selection(files, use, {}, explicit=True)
     tables: tuple[KeyPath, ...]
@@ -258,7 +290,8 @@ def saved(files: Files, use: Use) -> Wishes:
     else:
         path, tables = files.paths.codex_config, (("profiles", profile), provider)
         want = {("profiles", profile, *p): v for p, v in want.items() if p in _OLD_PROFILE_KEYS}
-    for key, value in _provider(files, use).items():
+    added = _added(files, use, path)
+    for key, value in {**_riders(files.get(path), use), **added, **_provider(files, use)}.items():
         want[(*provider, key)] = value
     return Wishes(
         (
@@ -267,6 +300,7 @@ def saved(files: Files, use: Use) -> Wishes:
                 "toml",
                 want,
                 tables=tables,
+                free=frozenset((*provider, k) for k in added),
                 forced=frozenset((("model_provider",), *((*provider, k) for k in CREDENTIAL_KEYS))),
             ),
         ),
@@ -285,6 +319,67 @@ _OLD_PROFILE_KEYS = frozenset(
     )
 )
 """What ``[profiles.NAME]`` takes (observed with 0.133.0, where the last two leave out what the provider refuses)."""
+
+
+def effective(files: Files, profile: str = "") -> tuple[str, Any]:
+    """Return the provider that Codex uses, for *profile* with ``--profile``, and its table as it reads it.
+
+    MISSING for a table that is not there, or a profile that it does not find.  0.134 and later lay the profile's file
+    over config.toml, tables key by key, and stop where config.toml has a table of the profile's name.
+    """
+    data = files.get(files.paths.codex_config)
+    named = MISSING
+    if profile and files.version >= PROFILE_FILES:
+        over = files.get(files.paths.codex_profile(profile))
+        if not over or lookup(data, ("profiles", profile)) is not MISSING:
+            return "", MISSING
+        data = _merged(data, over)
+    elif profile:
+        table = lookup(data, ("profiles", profile))
+        if not isinstance(table, dict):
+            return "", MISSING
+        named = table.get("model_provider", MISSING)
+    name = lookup(data, ("model_provider",)) if named is MISSING else named
+    return (name, lookup(data, ("model_providers", name))) if isinstance(name, str) else ("", MISSING)
+
+
+def _merged(below: Any, over: Any) -> Any:
+    if not isinstance(below, dict) or not isinstance(over, dict):
+        return over
+    return {**below, **{k: _merged(below.get(k), v) for k, v in over.items()}}
+
+
+def is_saved(files: Files, profile: Profile) -> bool:
+    """Tell whether ``codex --profile`` finds *profile* with its provider, in the form that this version reads."""
+    name, table = effective(files, profile.name)
+    return name == profile_id(profile) and isinstance(table, dict)
+
+
+def has_trace(files: Files, profile: Profile) -> bool:
+    """Tell whether *profile* was saved for Codex here, in the form of whichever version."""
+    places = ((files.paths.codex_config, ("profiles", profile.name)), (files.paths.codex_profile(profile.name), ()))
+    return any(lookup(files.get(f), (*p, "model_provider")) == profile_id(profile) for f, p in places)
+
+
+def is_mixed(files: Files, use: Use, *, profile: bool) -> bool:
+    """Tell whether Codex reads another address or another kind of credential than the profile's.
+
+    Then it sends the key of one profile to the address of another.  With *profile* as ``codex --profile`` reads it.
+    """
+    name, table = effective(files, use.profile.name if profile else "")
+    if name != provider_id(use) or not isinstance(table, dict):
+        return False
+    wanted = _provider(files, use)
+    if table.get("base_url") != wanted["base_url"]:
+        return True
+    kinds = ("experimental_bearer_token", "env_key", "auth")
+    if (
+        any((k in table) != (wanted[k] is not MISSING) for k in kinds)
+        or table.get("env_key", MISSING) != wanted["env_key"]
+    ):
+        return True
+    below = lookup(files.get(files.paths.codex_config), ("model_providers", name))
+    return profile and is_elsewhere(below, use) and any(k in below for k in RIDERS)
 
 
 def efforts(endpoint: CodexEndpoint, version: Version) -> tuple[str, ...]:

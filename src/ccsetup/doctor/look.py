@@ -37,7 +37,7 @@ def facts(
     """Return the facts of this machine.  *codex_version* counts instead of the installed one."""
     versions: Mapping[ClientName, Optional[Version]] = {
         "claude-code": installed.claude_version(paths.environ),
-        "codex": codex_version or installed.codex_version(paths.environ),
+        "codex": codex_version or installed.codex_version(paths.environ, paths.home),
     }
     return Facts(
         paths=paths,

@@ -1,0 +1,183 @@
+"""Several saved profiles with the real Codex: whose key goes where, and what another version of Codex makes of them.
+
+``CCSETUP_TEST_PAIRS=all`` tries every pair of ways to make a profile, with every release, instead of a covering few.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import tomllib
+from pathlib import Path
+from typing import NamedTuple, Optional
+
+import pytest
+from support import cc
+from support.client_install import command
+from support.clients import CODEX_VERSIONS, run_codex
+from support.provider import Provider
+
+pytestmark = pytest.mark.clients
+
+
+def installed(home: Path, *versions: str) -> dict[str, Optional[str]]:
+    """Return a PATH on which these versions of Codex are, the first one first."""
+    folders = []
+    for version in versions:
+        folder = home.parent / f"codex-{version}"
+        folder.mkdir(exist_ok=True)
+        link = folder / "codex"
+        if not link.is_symlink():
+            link.symlink_to(command("codex", version)[-1])
+        folders.append(str(folder))
+    return {"PATH": os.pathsep.join((*folders, "/usr/bin", "/bin"))}
+
+
+def ask(home: Path, provider: Provider, version: str, profile: Optional[str], env: dict[str, str]) -> tuple[str, ...]:
+    """Let Codex ask once; return its key, path, the header that a user added and the query, as they came."""
+    provider.clear()
+    result = run_codex(version, home, "hi", profile=profile, env=env)
+    assert result.ok, result
+    (call,) = provider.of("responses")
+    (credential,) = call.credentials
+    return credential[1], call.prefix, call.headers.get("x-own", ""), call.request.query.get("own", "")
+
+
+class Way(NamedTuple):
+    """How a profile is made."""
+
+    storage: str
+    headers: str
+    """What the user adds to the provider's table: "", http_headers or env_http_headers."""
+    query: bool
+    id: str
+    """``--provider-id``: "" for none; "own"; "other" for the id that the other profile has by default."""
+
+
+STORAGES = ("inline", "command", "env", "dotenv")
+WAYS = [
+    Way(s, h, q, i)
+    for s in STORAGES
+    for h in ("", "http_headers", "env_http_headers")
+    for q in (False, True)
+    for i in ("", "own", "other")
+]
+ALL = os.environ.get("CCSETUP_TEST_PAIRS") == "all"
+FEW = [
+    (Way("env", "http_headers", True, ""), Way("inline", "", False, "")),
+    (Way("inline", "", False, "own"), Way("command", "env_http_headers", True, "own")),
+    (Way("dotenv", "env_http_headers", False, ""), Way("dotenv", "", True, "other")),
+    (Way("command", "http_headers", False, "other"), Way("env", "http_headers", True, "own")),
+]
+
+
+def pairs() -> list[tuple[Way, Way]]:
+    return list(itertools.product(WAYS, repeat=2)) if ALL else FEW
+
+
+def make(home: Path, provider: Provider, version: str, name: str, way: Way) -> None:
+    """Set a profile up; the user then adds headers and query parameters to its table."""
+    other = "b" if name == "a" else "a"
+    id_ = {"": "", "own": f"mine-{name}", "other": f"ccsetup-{other}"}[way.id]
+    key = () if way.storage == "env" else ("-k", f"sk-key-of-{name}-0123456789")
+    more = [*key, "--key-storage", way.storage, *(("--provider-id", id_) if id_ else ())]
+    url = provider.url(f"/{name}/v1")
+    env = installed(home, version)
+    argv = ["init", "-s", "-p", "custom", "-n", name, "-T", "codex", "-u", url, "-M", f"model-{name}"]
+    done = cc.run(home, *argv, *more, env=env)
+    if way.id == "other" and not done.ok:
+        assert "is that of profile" in done.stderr, done  # refused: the user leaves it to ccsetup
+        done = cc.run(home, *argv, *more[:-2], env=env)
+    assert done.ok, done
+    folder = home / ".codex"
+    config, file = folder / "config.toml", folder / f"{name}.config.toml"
+    used = tomllib.loads(config.read_text())["model_provider"]
+    extra = []
+    if way.headers:
+        value = f"header-of-{name}" if way.headers == "http_headers" else f"HEADER_{name.upper()}"
+        extra.append(f'{way.headers} = {{ "x-own" = "{value}" }}')
+    if way.query:
+        extra.append(f'query_params = {{ own = "query-of-{name}" }}')
+    for path in (config, file) if file.exists() else (config,):
+        head = f"[model_providers.{used}]\n"
+        text = path.read_text()
+        assert text.count(head) == 1, text
+        path.write_text(text.replace(head, head + "".join(line + "\n" for line in extra)))
+
+
+@pytest.mark.parametrize("version", CODEX_VERSIONS)
+def test_what_is_chosen_is_sent_and_nothing_else(tmp_path: Path, provider: Provider, version: str) -> None:
+    """Of two profiles, however each keeps its key: its key, headers and query at its address, however it is chosen."""
+    for number, ways in enumerate(pairs()):
+        home = tmp_path / f"{number}" / "home"
+        home.mkdir(parents=True)
+        env = {"HEADER_A": "header-of-a", "HEADER_B": "header-of-b"}
+        expected = {}
+        for name, way in zip("ab", ways, strict=True):
+            make(home, provider, version, name, way)
+            profile = tomllib.loads((home / ".config/ccsetup/profiles.toml").read_text())["profiles"][name]
+            if way.storage == "env":
+                env[profile["key_env"]] = env.get(profile["key_env"], f"sk-key-of-{name}-0123456789")
+            key = env[profile["key_env"]] if way.storage == "env" else f"sk-key-of-{name}-0123456789"
+            header = f"header-of-{name}" if way.headers else ""
+            query = f"query-of-{name}" if way.query else ""
+            expected[name] = (f"Bearer {key}", f"/{name}/v1", header, query)
+        for active, other in (("b", "a"), ("a", "b")):
+            done = cc.run(home, "config-switch", active, env=installed(home, version))
+            assert done.ok, done
+            assert ask(home, provider, version, None, env) == expected[active], (ways, active)
+            assert ask(home, provider, version, other, env) == expected[other], (ways, other)
+
+
+MOVES = [(old, new) for old in CODEX_VERSIONS for new in CODEX_VERSIONS if old != new]
+
+
+@pytest.mark.parametrize(("before", "after"), MOVES)
+@pytest.mark.parametrize("how", ["switch", "init", "official", "doctor"])
+def test_another_version_finds_every_profile(
+    tmp_path: Path, provider: Provider, before: str, after: str, how: str
+) -> None:
+    """Codex is updated or put back: one command brings all saved profiles into the form of what is there."""
+    home = tmp_path / "home"
+    home.mkdir()
+    for name in ("a", "b", "c"):
+        make(home, provider, before, name, Way("inline", "http_headers" if name == "a" else "", False, ""))
+    env = installed(home, after)
+    apart = (before == CODEX_VERSIONS[-1]) != (after == CODEX_VERSIONS[-1])
+    listed = cc.run(home, "list", env=env)
+    assert ("'codex --profile' does not find" in listed.stdout) == apart, listed
+    argv = {
+        "switch": ("config-switch", "c"),
+        "init": ("init", "-s", "-n", "c", "-k", "sk-key-of-c-0123456789", "-T", "codex"),
+        "official": ("config-switch", "official", "-T", "codex"),
+        "doctor": ("doctor", "--fix", "--yes"),
+    }[how]
+    done = cc.run(home, *argv, env=env)
+    assert done.ok or how == "doctor", done
+    assert "does not find" not in cc.run(home, "list", env=env).stdout
+    for name in ("a", "b", "c"):
+        key, path, header, _query = ask(home, provider, after, name, {})
+        assert (key, path) == (f"Bearer sk-key-of-{name}-0123456789", f"/{name}/v1")
+        assert header == ("header-of-a" if name == "a" else "")
+    if how != "official":
+        assert ask(home, provider, after, None, {})[1] == "/c/v1"
+    again = cc.run(home, "config-switch", "a", env=installed(home, before))
+    assert again.ok, again
+    for name in ("a", "b", "c"):
+        assert ask(home, provider, before, name, {})[:2] == (f"Bearer sk-key-of-{name}-0123456789", f"/{name}/v1")
+
+
+@pytest.mark.parametrize("versions", [(CODEX_VERSIONS[-1], CODEX_VERSIONS[0]), (CODEX_VERSIONS[0], CODEX_VERSIONS[-1])])
+def test_two_versions_beside_each_other(tmp_path: Path, provider: Provider, versions: tuple[str, str]) -> None:
+    """Both start and use the active profile; the newest finds the others, and it is said that the older does not."""
+    home = tmp_path / "home"
+    home.mkdir()
+    url = provider.url("/a/v1")
+    for name in ("a", "b"):
+        argv = ("init", "-s", "-p", "custom", "-n", name, "-T", "codex", "-u", url, "-M", "m", "-k", f"sk-{name}")
+        done = cc.run(home, *argv, env=installed(home, *versions))
+        assert done.ok, done
+        assert f"Codex {CODEX_VERSIONS[-1]} is installed beside {CODEX_VERSIONS[0]}" in done.stdout + done.stderr, done
+    for version in versions:
+        assert ask(home, provider, version, None, {})[0] == "Bearer sk-b"
+    assert ask(home, provider, CODEX_VERSIONS[0], "a", {})[0] == "Bearer sk-a"
