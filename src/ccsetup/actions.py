@@ -295,6 +295,46 @@ def _read_back(world: World, use: Use, *, active: bool) -> None:
         )
 
 
+def of_codex(world: World) -> list[Profile]:
+    """Return the profiles that Codex can use, each with the provider id that it has to itself."""
+    return [world.separated(p) for p in world.profiles.values() if "codex" in p.parts and not p.problem]
+
+
+def mixed(world: World) -> list[str]:
+    """Return the profiles for which Codex reads another's address or credential, as its files are.
+
+    Earlier versions let two profiles share a provider id or a variable, and people copy tables by hand.
+    """
+    mine = of_codex(world)
+    files = _codex_files(world, [p.name for p in mine])
+    out = []
+    for profile in mine:
+        if world.profiles[profile.name] != profile:
+            out.append(profile.name)
+            continue
+        if not codex.has_trace(files, profile) and codex.effective(files)[0] != codex.profile_id(profile):
+            continue
+        try:
+            # No key command is run for this: it may ask for a password.
+            use = None if profile.key_command else world.use(profile, "codex")
+        except CcsetupError:
+            continue
+        active = world.active("codex") == profile.name
+        if use and (codex.is_mixed(files, use, profile=True) or (active and codex.is_mixed(files, use, profile=False))):
+            out.append(profile.name)
+    return out
+
+
+def lost(world: World) -> list[str]:
+    """Return the saved profiles that the Codex which is there does not find with ``--profile``."""
+    mine = of_codex(world)
+    return codex.lost(_codex_files(world, [p.name for p in mine]), mine)
+
+
+def mixed_text(name: str) -> str:
+    return _("Codex mixes profile '{name}' with another: one's key may go to the other's address.").format(name=name)
+
+
 def _codex_files(world: World, names: Iterable[str]) -> Files:
     """Return config.toml, and the files of the profiles *names*, whichever version reads them."""
     return world.files("codex", [(world.paths.codex_profile(n), "toml") for n in names])
@@ -308,13 +348,20 @@ def bring_along(world: World) -> list[str]:
     One that cannot be written is told of, and keeps nobody from switching.
     """
     done: list[str] = []
-    mine = [world.separated(p) for p in world.profiles.values() if "codex" in p.parts and not p.problem]
+    mine = of_codex(world)
     files = _codex_files(world, [p.name for p in mine])
+    shared = mixed(world)
     for profile in mine:
+        old = world.profiles[profile.name]
+        if old != profile:
+            world.draft.edit(world.paths.profiles, "toml", (profiles.save(profile),))
+            world.profiles[profile.name] = profile
         recorded = world.recorded(*world.slot("codex", profile.name))
-        if codex.is_saved(files, profile) or not (recorded or codex.has_trace(files, profile)):
+        good = codex.is_saved(files, profile) and profile.name not in shared
+        if good or not (recorded or codex.has_trace(files, old)):
             continue
-        selected = codex.effective(files)[0] == codex.profile_id(profile)
+        ids = (codex.profile_id(profile), codex.profile_id(old))
+        selected = world.active("codex") == profile.name and codex.effective(files)[0] in ids
         notes = list(world.notes)
         try:
             _apply(world, profile, "codex", activate=selected, repair=False)
@@ -330,8 +377,8 @@ def bring_along(world: World) -> list[str]:
         done.append(profile.name)
     if files.oldest < codex.PROFILE_FILES <= files.version and mine:
         text = _("Codex {old} is installed beside {new}: it uses the active profile, and finds none with --profile.")
-        old, new = codex.dotted(files.oldest), codex.dotted(files.version)
-        world.notes.append(Note("warning", text.format(old=old, new=new)))
+        text = text.format(old=codex.dotted(files.oldest), new=codex.dotted(files.version))
+        world.notes.append(Note("warning", text))
     if done:
         text = _("Written again as Codex {version} reads them: {names}.")
         world.notes.append(Note("info", text.format(version=codex.dotted(files.version), names=", ".join(done))))

@@ -13,24 +13,20 @@ from typing import NamedTuple, Optional
 
 import pytest
 from support import cc
-from support.client_install import command
+from support.client_install import PINNED
 from support.clients import CODEX_VERSIONS, run_codex
 from support.provider import Provider
 
 pytestmark = pytest.mark.clients
 
 
-def installed(home: Path, *versions: str) -> dict[str, Optional[str]]:
-    """Return a PATH on which these versions of Codex are, the first one first."""
-    folders = []
-    for version in versions:
-        folder = home.parent / f"codex-{version}"
-        folder.mkdir(exist_ok=True)
-        link = folder / "codex"
-        if not link.is_symlink():
-            link.symlink_to(command("codex", version)[-1])
-        folders.append(str(folder))
-    return {"PATH": os.pathsep.join((*folders, "/usr/bin", "/bin"))}
+def installed(*versions: str) -> dict[str, Optional[str]]:
+    """Return a PATH on which npm put these versions of Codex, the first one first, and no other client."""
+    folders = [
+        c.folder / "node_modules" / ".bin" for v in versions for c in PINNED if (c.name, c.version) == ("codex", v)
+    ]
+    assert len(folders) == len(versions)
+    return {"PATH": os.pathsep.join(map(str, folders))}
 
 
 def ask(home: Path, provider: Provider, version: str, profile: Optional[str], env: dict[str, str]) -> tuple[str, ...]:
@@ -82,7 +78,7 @@ def make(home: Path, provider: Provider, version: str, name: str, way: Way) -> N
     key = () if way.storage == "env" else ("-k", f"sk-key-of-{name}-0123456789")
     more = [*key, "--key-storage", way.storage, *(("--provider-id", id_) if id_ else ())]
     url = provider.url(f"/{name}/v1")
-    env = installed(home, version)
+    env = installed(version)
     argv = ["init", "-s", "-p", "custom", "-n", name, "-T", "codex", "-u", url, "-M", f"model-{name}"]
     done = cc.run(home, *argv, *more, env=env)
     if way.id == "other" and not done.ok:
@@ -123,7 +119,7 @@ def test_what_is_chosen_is_sent_and_nothing_else(tmp_path: Path, provider: Provi
             query = f"query-of-{name}" if way.query else ""
             expected[name] = (f"Bearer {key}", f"/{name}/v1", header, query)
         for active, other in (("b", "a"), ("a", "b")):
-            done = cc.run(home, "config-switch", active, env=installed(home, version))
+            done = cc.run(home, "config-switch", active, env=installed(version))
             assert done.ok, done
             assert ask(home, provider, version, None, env) == expected[active], (ways, active)
             assert ask(home, provider, version, other, env) == expected[other], (ways, other)
@@ -139,13 +135,12 @@ def test_another_version_finds_every_profile(
 ) -> None:
     """Codex is updated or put back: one command brings all saved profiles into the form of what is there."""
     home = tmp_path / "home"
-    home.mkdir()
     for name in ("a", "b", "c"):
         make(home, provider, before, name, Way("inline", "http_headers" if name == "a" else "", False, ""))
-    env = installed(home, after)
+    env = installed(after)
     apart = (before == CODEX_VERSIONS[-1]) != (after == CODEX_VERSIONS[-1])
     listed = cc.run(home, "list", env=env)
-    assert ("'codex --profile' does not find" in listed.stdout) == apart, listed
+    assert ("does not find with --profile: a, b, c" in listed.stdout + listed.stderr) == apart, listed
     argv = {
         "switch": ("config-switch", "c"),
         "init": ("init", "-s", "-n", "c", "-k", "sk-key-of-c-0123456789", "-T", "codex"),
@@ -154,14 +149,15 @@ def test_another_version_finds_every_profile(
     }[how]
     done = cc.run(home, *argv, env=env)
     assert done.ok or how == "doctor", done
-    assert "does not find" not in cc.run(home, "list", env=env).stdout
+    listed = cc.run(home, "list", env=env)
+    assert "does not find" not in listed.stdout + listed.stderr, listed
     for name in ("a", "b", "c"):
         key, path, header, _query = ask(home, provider, after, name, {})
         assert (key, path) == (f"Bearer sk-key-of-{name}-0123456789", f"/{name}/v1")
         assert header == ("header-of-a" if name == "a" else "")
     if how != "official":
         assert ask(home, provider, after, None, {})[1] == "/c/v1"
-    again = cc.run(home, "config-switch", "a", env=installed(home, before))
+    again = cc.run(home, "config-switch", "a", env=installed(before))
     assert again.ok, again
     for name in ("a", "b", "c"):
         assert ask(home, provider, before, name, {})[:2] == (f"Bearer sk-key-of-{name}-0123456789", f"/{name}/v1")
@@ -171,11 +167,10 @@ def test_another_version_finds_every_profile(
 def test_two_versions_beside_each_other(tmp_path: Path, provider: Provider, versions: tuple[str, str]) -> None:
     """Both start and use the active profile; the newest finds the others, and it is said that the older does not."""
     home = tmp_path / "home"
-    home.mkdir()
     url = provider.url("/a/v1")
     for name in ("a", "b"):
         argv = ("init", "-s", "-p", "custom", "-n", name, "-T", "codex", "-u", url, "-M", "m", "-k", f"sk-{name}")
-        done = cc.run(home, *argv, env=installed(home, *versions))
+        done = cc.run(home, *argv, env=installed(*versions))
         assert done.ok, done
         assert f"Codex {CODEX_VERSIONS[-1]} is installed beside {CODEX_VERSIONS[0]}" in done.stdout + done.stderr, done
     for version in versions:

@@ -8,7 +8,7 @@ from typing import Any, Iterator, Optional, Sequence
 
 import typer
 
-from ccsetup import keys, presets, profiles
+from ccsetup import actions, keys, presets, profiles
 from ccsetup.cli import _output
 from ccsetup.cli._context import Context
 from ccsetup.clients import CLIENTS, clients_named
@@ -243,6 +243,7 @@ def _profile_targets(
     out = []
     if not names:
         raise CcsetupError(_("No profile is saved yet."), hint=_("Make one with: ccsetup init -p PROVIDER -k KEY"))
+    mixed = _mixed(world)
     for name in names:
         profile = world.profiles[name]
         if not profile.parts and len(names) > 1:
@@ -251,7 +252,8 @@ def _profile_targets(
             if client not in profile.parts and len(names) > 1:
                 continue
             try:
-                out.append(saved.target(world.use(profile, client), world.key(profile), client, context.paths.environ))
+                found = saved.target(world.use(profile, client), world.key(profile), client, context.paths.environ)
+                out.append(_with_mixed(found, mixed))
             except UsageError:
                 if len(names) == 1:
                     raise
@@ -259,6 +261,21 @@ def _profile_targets(
             except CcsetupError as e:
                 out.append(_broken(name, client, e))
     return out
+
+
+def _mixed(world: World) -> list[str]:
+    try:
+        return actions.mixed(world)
+    except CcsetupError:
+        return []  # a file that cannot be read, which is another finding
+
+
+def _with_mixed(target: Target, mixed: Sequence[str]) -> Target:
+    """Return *target* with a finding where Codex would not use it as it is saved."""
+    if target.client != "codex" or target.profile not in mixed:
+        return target
+    found = Finding("config", actions.mixed_text(target.profile), _("Run: ccsetup doctor --fix"))
+    return target._replace(findings=(*target.findings, found))
 
 
 def _broken(name: str, client: ClientName, e: CcsetupError) -> Target:
@@ -315,7 +332,7 @@ def _effective_targets(context: Context, world: World, clients: Sequence[ClientN
             try:
                 use = world.use(world.profiles[name], client)
                 if use.endpoint.base_url.rstrip("/") == found.base_url.rstrip("/"):
-                    found = found._replace(profile=name, label=name)
+                    found = _with_mixed(found._replace(profile=name, label=name), _mixed(world))
             except CcsetupError:
                 pass
         out.append(found)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from typing import Any, Container, Mapping, Optional, cast
+from typing import Any, Container, Iterable, Mapping, Optional, cast
 
 from ccsetup.clients import releases
 from ccsetup.clients.base import Current, Files, Use, Version, Wishes, version
@@ -359,6 +359,11 @@ def has_trace(files: Files, profile: Profile) -> bool:
     """Tell whether *profile* was saved for Codex here, in the form of whichever version."""
     places = ((files.paths.codex_config, ("profiles", profile.name)), (files.paths.codex_profile(profile.name), ()))
     return any(lookup(files.get(f), (*p, "model_provider")) == profile_id(profile) for f, p in places)
+
+
+def lost(files: Files, profiles: Iterable[Profile]) -> list[str]:
+    """Return the names of those *profiles* that were saved for another version and this one does not find."""
+    return [p.name for p in profiles if has_trace(files, p) and not is_saved(files, p)]
 
 
 def is_mixed(files: Files, use: Use, *, profile: bool) -> bool:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import re
-from typing import Any, Iterator, Mapping, Optional
+from typing import Any, Collection, Iterator, Mapping, Optional
 
-from ccsetup import profiles
-from ccsetup.clients.codex import CHAT_REMOVED, PROFILE_FILES
+from ccsetup import actions, profiles
+from ccsetup.clients.codex import CHAT_REMOVED, PROFILE_FILES, RIDERS
 from ccsetup.doctor import known
-from ccsetup.doctor.house import Edits, Finding, House, Whole, as_text
+from ccsetup.doctor.house import BringAlong, Edits, Finding, House, Whole, as_text
 from ccsetup.documents.edit import MISSING, Edit, KeyPath, Set, Unset, lookup
+from ccsetup.errors import CcsetupError
 from ccsetup.i18n import _
 
 RESERVED = ("openai", "ollama", "lmstudio")
@@ -135,6 +136,67 @@ def wire_api(house: House) -> Iterator[Finding]:
         yield _at(house, "problem", key, text, fix, *edits)
 
 
+def saved(house: House) -> Iterator[Finding]:
+    """Our own profiles: those that this Codex does not find, and those that share a provider id or a variable."""
+    try:
+        world = house.world()
+        lost, mixed = actions.lost(world), actions.mixed(world)
+    except CcsetupError:
+        return  # a file that cannot be read, which is another check's
+    fix = _("Write the saved profiles again, each for itself.")
+    for name in mixed:
+        yield _at(house, "problem", (), actions.mixed_text(name), fix)._replace(repairs=(BringAlong(),))
+    for name in (n for n in lost if n not in mixed):
+        version = ".".join(map(str, house.version("codex")))
+        text = _("Codex {version} does not find profile '{name}' with --profile.").format(version=version, name=name)
+        yield _at(house, "warning", (), text, fix)._replace(repairs=(BringAlong(),))
+    yield from _mixed_by_hand(house, {p.name for p in actions.of_codex(world)})
+
+
+def _mixed_by_hand(house: House, known: Collection[str]) -> Iterator[Finding]:
+    """Profile files that nobody of ours wrote, whose provider has another address in config.toml.
+
+    0.134 and later merge both tables, so that what config.toml alone says of the key goes to the file's address.
+    """
+    if house.version("codex") < PROFILE_FILES:
+        return
+    ending = ".config.toml"
+    for path in house.names(house.paths.codex_home, ending):
+        name = os.path.basename(path).removesuffix(ending)
+        over = house.data(path, "toml")
+        for id_, table in _tables(over).items() if name not in known else ():
+            below = house.providers.get(id_, {})
+            urls = [as_text(t.get("base_url")) for t in (table, below)]
+            if not all(urls) or profiles.origin(urls[0]) == profiles.origin(urls[1]):
+                continue
+            left = [k for k in dict.fromkeys((*CREDENTIALS, "auth", *RIDERS)) if k in below and k not in table]
+            # env_key beats a token below it; nothing else takes away what stands there.
+            left = [k for k in left if not (k == "experimental_bearer_token" and "env_key" in table)]
+            if not left:
+                continue
+            text = _("'codex --profile {name}' sends {keys} of provider '{id}' in config.toml to another address.")
+            new = next(
+                n for n in (f"{id_}-{name}", *(f"{id_}-{name}-{i}" for i in range(2, 99))) if n not in house.providers
+            )
+            edits: list[Edit] = [Unset(("model_providers", id_))]
+            edits += [Set(("model_providers", new, *p), v) for p, v in _leaves(table)]
+            if over.get("model_provider", house.codex.get("model_provider")) == id_:
+                edits.append(Set(("model_provider",), new))
+            yield Finding(
+                "problem",
+                text.format(name=name, keys=", ".join(left), id=id_),
+                _("Rename it to '{name}'.").format(name=new),
+                path,
+                house.line(path, "toml", ("model_providers", id_)),
+                (Edits(path, "toml", tuple(edits)),),
+            )
+
+
+def _tables(data: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    found = data.get("model_providers")
+    return {n: t for n, t in found.items() if isinstance(t, dict)} if isinstance(found, dict) else {}
+
+
 def legacy_profile(house: House) -> Iterator[Finding]:
     if house.version("codex") < PROFILE_FILES:
         return
@@ -228,8 +290,6 @@ def stored_key(house: House, name: str, variable: str = "") -> tuple[str, str]:
 
 
 def _profile_url(house: House, profile: profiles.Profile) -> str:
-    from ccsetup.errors import CcsetupError
-
     preset = next((p for p in house.presets if p.id == profile.provider), None)
     try:
         return profiles.codex_endpoint(profile, preset).base_url if preset else ""

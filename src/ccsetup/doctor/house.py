@@ -9,10 +9,13 @@ from ccsetup.clients import CLIENTS
 from ccsetup.clients.base import Version
 from ccsetup.documents import jsondoc, tomldoc
 from ccsetup.documents.edit import Edit, KeyPath
+from ccsetup.draft import Draft
 from ccsetup.errors import CcsetupError, DocumentError
+from ccsetup.i18n import _
 from ccsetup.model import ClientName, Preset, Secret
 from ccsetup.paths import Paths
 from ccsetup.profiles import Profile
+from ccsetup.world import Keys, World, key_file
 
 Form = Literal["json", "toml"]
 Level = Literal["problem", "warning"]
@@ -53,7 +56,11 @@ class Recover(NamedTuple):
     """Take a transaction back that was killed halfway; every transaction does that first."""
 
 
-Repair = Union[Edits, Whole, Protect, RemoveFolder, Recover]
+class BringAlong(NamedTuple):
+    """Write the saved profiles again as the installed Codex reads them, each with a provider id of its own."""
+
+
+Repair = Union[Edits, Whole, Protect, RemoveFolder, Recover, BringAlong]
 
 
 class Finding(NamedTuple):
@@ -227,6 +234,13 @@ class House:
                 self._profiles = {}
         return self._profiles
 
+    def world(self) -> World:
+        """Return what the other commands see of these files."""
+        return world_of(self.facts, Draft(self._bytes, self.paths.short))
+
+    def _bytes(self, path: str) -> Optional[bytes]:
+        return self.text(path).encode("utf-8", "surrogatepass") if self.exists(path) else None
+
     def saved_key(self, profile: Profile) -> str:
         """Return the key of *profile* where it lies in a file of ours, or ""."""
         if profile.key_storage in ("env", "keyring") or profile.key_command:
@@ -235,9 +249,7 @@ class House:
 
     def key_file(self, name: str) -> str:
         """Return the file that holds the key of the profile called *name*."""
-        from ccsetup import world
-
-        return world.key_file(self.paths, name, self.profiles, self.exists)
+        return key_file(self.paths, name, self.profiles, self.exists)
 
     # The files of the clients.
 
@@ -274,6 +286,24 @@ class House:
     def auth(self) -> dict[str, Any]:
         """Codex's auth.json."""
         return self.data(self.auth_path, "json")
+
+
+def world_of(facts: Facts, draft: Draft) -> World:
+    """Return a world on *draft*, with the versions, presets and keyring of *facts*; no key command is run."""
+
+    def preset(name: str) -> Preset:
+        found = next((p for p in facts.load_presets() if p.id == name), None)
+        if found is None:
+            raise CcsetupError(_("There is no provider '{name}'.").format(name=name))
+        return found
+
+    def refuse(_command: str) -> Secret:
+        raise CcsetupError(_("The key comes from a command, which is not run here."))
+
+    def version(client: ClientName) -> Version:
+        return facts.installed.get(client) or CLIENTS[client].NEWEST
+
+    return World(draft, facts.paths, preset, version, Keys(("ccsetup",), facts.keyring, refuse))
 
 
 def as_text(value: Any) -> str:

@@ -7,8 +7,20 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from ccsetup import actions
 from ccsetup.doctor.checks import CHECKS, Check, examine
-from ccsetup.doctor.house import Edits, Facts, Finding, House, Protect, Recover, RemoveFolder, Whole
+from ccsetup.doctor.house import (
+    BringAlong,
+    Edits,
+    Facts,
+    Finding,
+    House,
+    Protect,
+    Recover,
+    RemoveFolder,
+    Whole,
+    world_of,
+)
 from ccsetup.draft import Draft
 from ccsetup.errors import CcsetupError
 
@@ -67,6 +79,8 @@ def plan(facts: Facts, draft: Draft) -> Plan:
                     folders[repair.path] = None
                 elif isinstance(repair, Recover):
                     recover = True
+                elif isinstance(repair, BringAlong):
+                    actions.bring_along(world_of(facts, draft))
         except CcsetupError as e:
             failed.append((one, e.message))
             continue
