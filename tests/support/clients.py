@@ -131,12 +131,17 @@ def codex_config_ok(
 
 
 def path_with(client: str, version: str) -> dict[str, str]:
-    """Return the PATH of a user who has installed this version of *client* with npm."""
+    """Return the PATH of a user who has installed this version of *client* with npm, and no other client."""
     program = {"claude-code": "claude", "codex": "codex"}[client]
     pinned = next(c for c in client_install.PINNED if (c.name, c.version) == (client, version))
     folder = pinned.folder / "node_modules" / ".bin"
     assert (folder / program).is_symlink()
-    return {"PATH": f"{folder}{os.pathsep}{os.environ['PATH']}"}
+    others = os.environ["PATH"].split(os.pathsep)
+    return {"PATH": os.pathsep.join((str(folder), *(f for f in others if not _has_client(f))))}
+
+
+def _has_client(folder: str) -> bool:
+    return any(os.path.exists(os.path.join(folder, name)) for name in ("claude", "codex"))
 
 
 def version_key(version: str) -> tuple[int, ...]:
