@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any, Optional
 
 import pytest
-from support import client_install
+from support import client_install, world
 from support.provider import Provider
+from support.site import sitecustomize
 
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     # Started in the background of a script: every child would inherit that, and no Ctrl-C could be tested.
@@ -110,6 +111,19 @@ def _loopback_only(real: Callable[..., Any]) -> Callable[..., Any]:
         return real(self, *args)
 
     return guarded
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The world of all tests: links to the programs that tests name, no client, a usual port for relays alone."""
+    from ccsetup.relay import config
+
+    programs = world.link(tmp_path_factory.mktemp("programs") / "bin", world.PROGRAMS, world.TOOLS)
+    with world.Port() as port, pytest.MonkeyPatch.context() as patch:
+        sitecustomize.change_port(config, port.number)
+        for name, value in world.variables((programs,), port=port.number).items():
+            patch.setenv(name, value)
+        yield
 
 
 def _scratch_home(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:

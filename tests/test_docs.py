@@ -122,7 +122,7 @@ def test_every_preset_is_described() -> None:
 
 
 def run(home: Path, *args: str) -> None:
-    environment = {"PATH": "/usr/bin:/bin", "HOME": str(home)}
+    environment = {"PATH": os.environ["PATH"], "HOME": str(home)}
     subprocess.run([sys.executable, "-m", "ccsetup", *args], env=environment, check=True, capture_output=True)
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from support import cc, peers
+from support import cc, peers, waiting
 
 ROOT = Path(__file__).resolve().parents[1]
 EXAMPLES = ROOT / "examples"
@@ -43,7 +43,9 @@ def shell(work: Path, home: Path, line: str) -> str:
         path.chmod(0o755)
     env = cc.environment(home, {"PATH": f"{programs}:{os.environ['PATH']}", "ZHIPU_API_KEY": KEY})
     line = line.replace("/var/lib/apt/lists", str(work / "none"))
-    done = subprocess.run(["/bin/sh", "-ec", line], env=env, cwd=work, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(
+        ["/bin/sh", "-ec", line], env=env, cwd=work, capture_output=True, text=True, timeout=waiting.LIMIT
+    )
     assert done.returncode == 0, (line, done)
     return done.stdout
 

@@ -14,7 +14,7 @@ import anthropic
 import httpx
 import openai
 import pytest
-from support import client_install
+from support import client_install, waiting
 from support.clients import (
     CLAUDE_VERSIONS,
     CODEX_VERSIONS,
@@ -494,7 +494,9 @@ def test_a_stopping_provider_ends_open_connections() -> None:
             provider.closing.wait()
 
         provider.script(lambda call: Response(200, (), wait()))
-        connection = socket.create_connection(("127.0.0.1", int(provider.url().rpartition(":")[2])), timeout=10)
+        connection = socket.create_connection(
+            ("127.0.0.1", int(provider.url().rpartition(":")[2])), timeout=waiting.LIMIT
+        )
         connection.sendall(b"POST /responses HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}")
         assert connection.recv(1).startswith(b"H")
     with connection:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from support import waiting
 
 from ccsetup import i18n, paths
 
@@ -71,7 +73,7 @@ def test_the_settings_file_follows_xdg(home: Path) -> None:
 def test_catalogues_are_complete() -> None:
     """Every text is translated, with its placeholders and options, and nothing in a catalogue is unused."""
     done = subprocess.run(
-        [sys.executable, ROOT / "tools" / "i18n.py", "check"], capture_output=True, text=True, timeout=60
+        [sys.executable, ROOT / "tools" / "i18n.py", "check"], capture_output=True, text=True, timeout=waiting.LIMIT
     )
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -80,9 +82,9 @@ ENGLISH = re.compile(r"(?<![\w-])(?:the|is|of|and|not|this|to|for|with|from|has|
 
 
 def chinese(home: Path, *args: str) -> str:
-    environment = {"PATH": "/usr/bin:/bin", "HOME": str(home), "LANG": "zh_CN.UTF-8", "COLUMNS": "100"}
+    environment = {"PATH": os.environ["PATH"], "HOME": str(home), "LANG": "zh_CN.UTF-8", "COLUMNS": "100"}
     done = subprocess.run(
-        [sys.executable, "-m", "ccsetup", *args], env=environment, capture_output=True, text=True, timeout=30
+        [sys.executable, "-m", "ccsetup", *args], env=environment, capture_output=True, text=True, timeout=waiting.LIMIT
     )
     return done.stdout + done.stderr
 

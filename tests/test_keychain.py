@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from support import waiting
 
 ROOT = Path(__file__).resolve().parent.parent
 KEY, NEW = "sk-in-the-keyring-0123", "sk-another-one-in-it-4567"
@@ -25,9 +26,8 @@ def session(home: Path, script: str) -> subprocess.CompletedProcess[str]:
     lines = [
         "echo -n password | gnome-keyring-daemon --unlock --components=secrets >/dev/null 2>&1",
         # The service is on the bus a moment after the daemon has started.
-        "for i in 1 2 3 4 5 6 7 8 9 10; do",
+        "while sleep 0.2; do",
         f'  {sys.executable} -c \'import keyring; keyring.get_password("ccsetup", "x")\' 2>/dev/null && break',
-        "  sleep 0.2",
         "done",
         f'cc() {{ {sys.executable} -m ccsetup "$@"; }}',
         "set -e",
@@ -45,7 +45,7 @@ def session(home: Path, script: str) -> subprocess.CompletedProcess[str]:
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=waiting.LIMIT,
         check=False,
     )
 
@@ -96,7 +96,7 @@ def test_without_a_keyring_the_key_goes_into_a_file_and_that_is_said(home: Path)
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=waiting.LIMIT,
         check=False,
     )
     assert done.returncode == 0, done.stderr

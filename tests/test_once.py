@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pexpect
 import pytest
-from support import cc
+from support import cc, waiting
 
 from ccsetup import once
 from ccsetup.documents.edit import MISSING
@@ -41,7 +41,9 @@ def set_up(home: Path, *more: str) -> None:
 def test_a_terminal_gets_the_key_masked(home: Path) -> None:
     set_up(home)
     env = {**cc.environment(home), "TERM": "dumb"}
-    child = pexpect.spawn(sys.executable, ["-m", "ccsetup", "env", "glm"], env=env, encoding="utf-8", timeout=20)
+    child = pexpect.spawn(
+        sys.executable, ["-m", "ccsetup", "env", "glm"], env=env, encoding="utf-8", timeout=waiting.LIMIT
+    )
     output = child.read()
     child.close()
     assert child.exitstatus == 0
@@ -126,4 +128,4 @@ def test_a_signal_reaches_the_client(home: Path, tmp_path: Path) -> None:
         assert child.stdout is not None
         assert child.stdout.readline() == b"ready\n"
         child.terminate()
-        assert child.wait(20) == 42
+        assert child.wait(waiting.LIMIT) == 42

@@ -14,6 +14,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from support import waiting
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = ("pyproject.toml", "hatch_build.py", "README.md", "CHANGELOG.md", "LICENSE", "presets", "src")
@@ -36,7 +37,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
         [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(out), str(tree)],
         check=True,
         capture_output=True,
-        timeout=120,
+        timeout=waiting.LIMIT,
     )
     return next(out.glob("*.whl"))
 
@@ -54,14 +55,16 @@ def program(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         [sys.executable, "-m", "pip", "--python", python, "install", "-q", "--no-deps", "--no-index", str(wheel)],
         check=True,
         capture_output=True,
-        timeout=120,
+        timeout=waiting.LIMIT,
     )
     return folder / "bin" / "ccsetup"
 
 
 def run(program: Path, home: Path, *args: str) -> str:
-    environment = {"PATH": "/usr/bin:/bin", "HOME": str(home), "LANG": "C.UTF-8"}
-    done = subprocess.run([program, *args], cwd=home, env=environment, capture_output=True, text=True, timeout=30)
+    environment = {"PATH": os.environ["PATH"], "HOME": str(home), "LANG": "C.UTF-8"}
+    done = subprocess.run(
+        [program, *args], cwd=home, env=environment, capture_output=True, text=True, timeout=waiting.LIMIT
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout
 

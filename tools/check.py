@@ -12,8 +12,10 @@ import glob
 import hashlib
 import os
 import shutil
+import socket
 import subprocess
 import sys
+import tempfile
 import time
 from typing import Callable, Iterator, NamedTuple
 
@@ -112,12 +114,61 @@ def programs() -> bool:
     return True
 
 
+OTHER_VERSIONS = {"claude": "1.0.0", "codex": "0.50.0"}
+"""Of clients on PATH, which are to make no difference."""
+
+ELSEWHERE = ("tests/doctor/test_checks.py", "tests/cli/wizard", "tests/cli/test_wizard.py", "tests/cli/relay")
+"""Tests of what looks at the machine: doctor, the wizard, the ports of relays."""
+
+
+@contextlib.contextmanager
+def other_clients() -> Iterator[str]:
+    """Yield a PATH on which clients of other versions come first."""
+    with tempfile.TemporaryDirectory() as folder:
+        for name, version in OTHER_VERSIONS.items():
+            with open(os.path.join(folder, name), "w", encoding="utf-8") as file:
+                os.fchmod(file.fileno(), 0o755)
+                file.write(f"#!/bin/sh\necho {version}\n")
+        yield os.pathsep.join([folder, os.environ.get("PATH", os.defpath)])
+
+
+@contextlib.contextmanager
+def no_clients_and_no_port() -> Iterator[str]:
+    """Yield a PATH with everything but clients, while a program listens on the usual port of relays."""
+    with tempfile.TemporaryDirectory() as folder, socket.socket() as taken:
+        for place in filter(os.path.isdir, os.environ.get("PATH", os.defpath).split(os.pathsep)):
+            for name in set(os.listdir(place)) - set(OTHER_VERSIONS):
+                with contextlib.suppress(FileExistsError):  # the first one counts
+                    os.symlink(os.path.abspath(os.path.join(place, name)), os.path.join(folder, name))
+        with contextlib.suppress(OSError):  # another program has it already
+            taken.bind(("127.0.0.1", 5101))
+            taken.listen()
+        yield folder
+
+
+def docs() -> bool:
+    with other_clients() as path:
+        return call(PYTHON, "tools/docs.py", "--check", PATH=path)
+
+
 def pytest(options: argparse.Namespace) -> bool:
+    with other_clients() as path:
+        return _pytest(path, fast=options.fast)
+
+
+def elsewhere() -> bool:
+    """Make the pages, and run the tests that look at the machine, on one that is as different as can be."""
+    with no_clients_and_no_port() as path:
+        made = call(PYTHON, "tools/docs.py", "--check", PATH=path)
+        return _pytest(path, *ELSEWHERE, fast=True) and made
+
+
+def _pytest(path: str, *tests: str, fast: bool) -> bool:
     # Sessions with the real clients take seconds each: a worker that is through takes tests from another.
     argv = ["-m", "pytest", "-n", str(max(2, min(os.cpu_count() or 2, 8))), "--dist", "worksteal", "--durations", "10"]
-    if options.fast:
+    if fast:
         argv += ["-m", "not clients"]
-    return call(PYTHON, *argv, CCSETUP_TEST_CLIENTS="" if options.fast else "1")
+    return call(PYTHON, *argv, *tests, PATH=path, CCSETUP_TEST_CLIENTS="" if fast else "1")
 
 
 def steps(options: argparse.Namespace) -> tuple[list[Step], list[Step]]:
@@ -131,9 +182,10 @@ def steps(options: argparse.Namespace) -> tuple[list[Step], list[Step]]:
         Step("lint", lambda: tool("ruff", "check", ".")),
         Step("types", lambda: tool("mypy")),
         Step("imports", lambda: tool("lint-imports", "--no-cache")),
-        Step("docs", lambda: call(PYTHON, "tools/docs.py", "--check")),
+        Step("docs", docs),
         Step("translations", lambda: call(PYTHON, "tools/i18n.py", "check")),
         Step("tests", lambda: pytest(options)),
+        Step("elsewhere", elsewhere),
     ]
     return prepare, [s for s in checks if options.only in (None, s.name)]
 
@@ -143,7 +195,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Install what the checks need, and run every check.")
     parser.add_argument("--fast", action="store_true", help="leave the real Claude Code and Codex out")
     parser.add_argument(
-        "--only", choices=["lint", "types", "imports", "docs", "translations", "tests"], help="run this check alone"
+        "--only",
+        choices=["lint", "types", "imports", "docs", "translations", "tests", "elsewhere"],
+        help="run this check alone",
     )
     options = parser.parse_args()
     if sys.version_info < (3, 11):  # noqa: UP036 - this file has to say so itself

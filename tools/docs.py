@@ -71,7 +71,7 @@ class Example:
             umask=0o022,
         )
         printed = (done.stdout + done.stderr).replace(self.home, "/home/you")
-        printed = re.sub(rf"\b{self.port.number}\b", "5101", printed)
+        printed = re.sub(rf"(127\.0\.0\.1:|\b[Pp]ort:? ){self.port.number}\b", r"\g<1>5101", printed)
         for pattern, shown in RANDOM:
             printed = re.sub(pattern, shown, printed)
         return printed

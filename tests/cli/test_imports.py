@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from support import cc
+from support import cc, waiting
 
 KEY = "test-key-0123456789abcdef"
 NETWORK = {"httpx", "httpcore", "ssl", "asyncio", "socket", "truststore", "urllib.request", "http.client"}
@@ -51,7 +51,9 @@ def imported(home: Path, argv: tuple[str, ...], tmp_path: Path) -> set[str]:
     # Without site: it imports what .pth files of development tools ask for.
     path = [p for p in sys.path if p.endswith("-packages")]
     env = cc.environment(home) | {"PYTHONPATH": ":".join([cc.SOURCE, *path])}
-    subprocess.run([sys.executable, "-S", "-c", program], env=env, capture_output=True, check=False, timeout=60)
+    subprocess.run(
+        [sys.executable, "-S", "-c", program], env=env, capture_output=True, check=False, timeout=waiting.LIMIT
+    )
     return set(seen.read_text().split("\n"))
 
 
@@ -104,7 +106,7 @@ def test_no_garbage_is_looked_for_during_the_imports(home: Path, tmp_path: Path)
         "main()\n"
     )
     env = cc.environment(home) | {"PYTHONPATH": cc.SOURCE}
-    subprocess.run([sys.executable, "-c", program], env=env, capture_output=True, check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", program], env=env, capture_output=True, check=True, timeout=waiting.LIMIT)
     assert seen.read_text() == "0 True"
 
 
@@ -121,7 +123,7 @@ def test_one_preset_is_read_when_one_is_asked_for(home: Path, tmp_path: Path) ->
         env=cc.environment(home),
         capture_output=True,
         check=False,
-        timeout=120,
+        timeout=waiting.LIMIT,
     )
     if b"ptrace" in done.stderr:
         pytest.skip("tracing is not allowed here")

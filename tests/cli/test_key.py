@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pexpect
 import pytest
-from support import cc
+from support import cc, waiting
 from support.clients import CLAUDE_VERSIONS, CODEX_VERSIONS, run_claude, run_codex
 from support.provider import Provider
 
@@ -49,7 +49,7 @@ def test_get_refuses_a_terminal_unless_told(set_up: Path) -> None:
     argv = [sys.executable, "-m", "ccsetup", "key", "get", "glm"]
     env = {**cc.environment(set_up), "TERM": "dumb"}
     for more, shown in ((), False), (("--reveal",), True):
-        child = pexpect.spawn(argv[0], [*argv[1:], *more], env=env, encoding="utf-8", timeout=20)
+        child = pexpect.spawn(argv[0], [*argv[1:], *more], env=env, encoding="utf-8", timeout=waiting.LIMIT)
         output = child.read()
         child.close()
         assert (OLD in output) is shown
@@ -80,14 +80,14 @@ def test_set_asks_on_a_terminal_without_echo(set_up: Path) -> None:
     """On a terminal the key is asked for, not shown; Ctrl-C changes nothing."""
     env = {**cc.environment(set_up), "TERM": "dumb"}
     argv = ["-m", "ccsetup", "key", "set", "glm"]
-    child = pexpect.spawn(sys.executable, argv, env=env, encoding="utf-8", timeout=20)
+    child = pexpect.spawn(sys.executable, argv, env=env, encoding="utf-8", timeout=waiting.LIMIT)
     child.expect("New key for glm: ")
     child.sendintr()
     child.read()
     child.close()
     assert child.exitstatus == 130
     assert holds(set_up, OLD)
-    child = pexpect.spawn(sys.executable, argv, env=env, encoding="utf-8", timeout=20)
+    child = pexpect.spawn(sys.executable, argv, env=env, encoding="utf-8", timeout=waiting.LIMIT)
     child.expect("New key for glm: ")
     child.sendline(NEW)
     output = child.read()

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import cc
+from support import cc, waiting
 
 KEY = "test-key-0123456789abcdef"
 ENVELOPE = ["schema", "command", "ok", "result", "notes", "error"]
@@ -136,7 +136,7 @@ def test_a_pipe_that_closes_early_is_no_error(home: Path) -> None:
             capture_output=True,
             text=True,
             check=False,
-            timeout=60,
+            timeout=waiting.LIMIT,
         )
         assert done.stderr == ""
     # Closed before the first byte: the exit code of ccsetup itself.
@@ -148,7 +148,7 @@ def test_a_pipe_that_closes_early_is_no_error(home: Path) -> None:
         stdout=write,
         stderr=subprocess.PIPE,
         check=False,
-        timeout=60,
+        timeout=waiting.LIMIT,
     )
     os.close(write)
     assert process.stderr == b""

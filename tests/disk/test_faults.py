@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from support import disk_driver
+from support import disk_driver, waiting
 from support.disk_driver import NEW, OLD
 
 from ccsetup import disk
@@ -73,7 +73,7 @@ def record(strace: list[str], home: Path) -> list[tuple[str, int]]:
 
 def run(strace: list[str], home: Path, *options: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [strace[0], *options, *strace[1:], "commit", str(home)], capture_output=True, text=True, timeout=30
+        [strace[0], *options, *strace[1:], "commit", str(home)], capture_output=True, text=True, timeout=waiting.LIMIT
     )
 
 

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
-from support import disk_driver
+from support import disk_driver, waiting
 
 from ccsetup import disk
 from ccsetup.disk import transact
@@ -183,7 +183,7 @@ def test_thirty_processes(state: str, tmp_path: Path) -> None:
     """Thirty processes that set one key each, at once, lose none."""
     path = tmp_path / "file.json"
     run = [subprocess.Popen([*DRIVER, "add", state, path, f"key{n}"]) for n in range(30)]
-    assert [process.wait(60) for process in run] == [0] * 30
+    assert [process.wait(waiting.LIMIT) for process in run] == [0] * 30
     assert sorted(json.loads(path.read_bytes())) == sorted(f"key{n}" for n in range(30))
     assert disk_driver.leftovers(str(tmp_path)) == []
     assert len(disk.history(state)) == 20

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support import waiting
 
 from ccsetup.documents import yamldoc
 from ccsetup.documents.yamldoc import Node
@@ -137,7 +138,9 @@ def test_deep_nesting_does_not_kill_the_process() -> None:
         "    try: yamldoc.parse(text, 'f')\n"
         "    except DocumentError as error: print(error.column)\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=waiting.LIMIT
+    )
     assert done.stdout.split() == ["31", "121", "61"]
 
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import signal
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from support import cc
+from support import cc, waiting
 from support.emulator import Emulator
 from support.probing import MAIN, SMALL, shown, write_claude, write_codex
 
@@ -93,18 +92,21 @@ def test_interrupted(many: Saved) -> None:
     """Ctrl-C ends it with 130 and prints what is known by then."""
     many.emulators[3].play("hang")
     process = cc.start(many.home, "test", "--all", "--json", "--timeout", "60")
-    end = time.monotonic() + 30
-    while len(many.emulators[0].calls) < 2 or not many.emulators[3].calls:
-        assert time.monotonic() < end
-        time.sleep(0.05)
-    time.sleep(0.5)  # for the answers to be read
+    waiting.until(lambda: len(many.emulators[0].calls) >= 2 and many.emulators[3].calls, "all are asked")
+    waiting.until(lambda: _waits(process.pid), "all answers but the last are read")
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=20)
+    out, err = process.communicate(timeout=waiting.LIMIT)
     assert process.returncode == 130, (out, err)
     assert b"Traceback" not in err
     targets = {target["label"]: target for target in json.loads(out)["result"]["targets"]}
     assert targets["p0"]["verdict"] == "ok"
     assert [step["layer"] for step in targets["p3"]["steps"] if step["verdict"] == "ok"][:2] == ["resolve", "reach"]
+
+
+def _waits(pid: int) -> bool:
+    """Tell whether every thread of *pid* sleeps, so that what has come for it was read."""
+    tasks = list(Path(f"/proc/{pid}/task").iterdir())
+    return all((task / "stat").read_text().rpartition(")")[2].split()[0] == "S" for task in tasks)
 
 
 def test_both_clients_by_default(home: Path) -> None:

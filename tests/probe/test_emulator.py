@@ -16,7 +16,7 @@ import httpx
 import openai
 import pytest
 import yaml
-from support import tls
+from support import tls, waiting
 from support.emulator import PRESETS, SCENARIOS, Emulator, Internet
 
 MODEL = "glm-5.3"
@@ -43,13 +43,15 @@ def emulator(running: Emulator) -> Emulator:
 @pytest.fixture(scope="module")
 def claude(running: Emulator) -> Iterator[anthropic.Anthropic]:
     """Of the good scenario; it stays connected when another one is played."""
-    with anthropic.Anthropic(base_url=running.claude_url, api_key=running.key, max_retries=0, timeout=10) as client:
+    with anthropic.Anthropic(
+        base_url=running.claude_url, api_key=running.key, max_retries=0, timeout=waiting.LIMIT
+    ) as client:
         yield client
 
 
 @pytest.fixture(scope="module")
 def codex(running: Emulator) -> Iterator[openai.OpenAI]:
-    with openai.OpenAI(base_url=running.codex_url, api_key=running.key, max_retries=0, timeout=10) as client:
+    with openai.OpenAI(base_url=running.codex_url, api_key=running.key, max_retries=0, timeout=waiting.LIMIT) as client:
         yield client
 
 
@@ -346,7 +348,7 @@ def test_attacks_end_with_the_emulator(scenario: str) -> None:
     with Emulator() as emulator:
         emulator.play(scenario)
         port = int(emulator.origin.rpartition(":")[2])
-        connection = socket.create_connection(("127.0.0.1", port), timeout=20)
+        connection = socket.create_connection(("127.0.0.1", port), timeout=waiting.LIMIT)
         connection.sendall(b"GET /api/v1/models HTTP/1.1\r\nHost: x\r\n\r\n")
         if scenario != "hang":
             assert connection.recv(1) == b"H"

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple, cast
@@ -23,9 +22,6 @@ from ccsetup.probe.verdict import EXIT
 
 TIMEOUT = 0.8
 """Seconds for one target; what waits for ever costs this much for each client."""
-
-SLACK = 5.0
-"""Seconds more than TIMEOUT that a run may take on a busy machine before it counts as hanging."""
 
 
 class Row(NamedTuple):
@@ -164,14 +160,12 @@ def check_clean(text: str, emulator: Emulator) -> None:
     [pytest.param(row, client, id=f"{row.scenario}-{row.level}-{client}") for row in ROWS for client in row.clients],
 )
 def test_verdict(home: Path, emulator: Emulator, row: Row, client: str) -> None:
-    """The verdict, the layer and the hint are right; it ends in time; no key is shown or goes astray."""
+    """The verdict, the layer and the hint are right; it ends, whatever comes; no key is shown or goes astray."""
     emulator.play(row.scenario)
     write(home, client, emulator)
-    start = time.monotonic()
 
     judged = judge(home, client, emulator, level=row.level, timeout=limit(row))
 
-    assert time.monotonic() - start < limit(row) + SLACK
     check(judged, row)
     check_clean(judged.output, emulator)
 

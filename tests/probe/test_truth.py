@@ -3,7 +3,6 @@ fails the test does not say ok."""
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,11 +11,8 @@ from support.clients import CLAUDE_VERSIONS, CODEX_VERSIONS, run_claude, run_cod
 from support.emulator import SCENARIOS, Emulator
 from support.probing import CLIENTS, judge, write, write_claude, write_codex
 
-PATIENCE = 12.0
-"""Seconds that a client gets; an answered run takes 0.4 to 2.  One that needs more counts as failed."""
-
 SLOW = {"blackhole", "slow-headers", "slow-body", "endless-stream"}
-"""These only cost the clients' patience, as ``hang`` does."""
+"""These only cost patience, as ``hang`` does."""
 
 
 @pytest.fixture(scope="module")
@@ -28,14 +24,11 @@ def emulator() -> Iterator[Emulator]:
 def works(client: str, home: Path, emulator: Emulator, version: str = "") -> tuple[bool, str]:
     """Return whether the client (the newest version, or *version*) prints the provider's answer, and what it said."""
     reply = emulator.claude_site.reply
-    try:
-        if client == "codex":
-            result = run_codex(version or CODEX_VERSIONS[0], home, "say hi", env=emulator.env, timeout=PATIENCE)
-        else:
-            env = {"CLAUDE_CODE_MAX_RETRIES": "0", "API_TIMEOUT_MS": "6000", **emulator.env}
-            result = run_claude(version or CLAUDE_VERSIONS[0], home, "say hi", env=env, timeout=PATIENCE)
-    except subprocess.TimeoutExpired:
-        return False, f"no end within {PATIENCE} seconds"
+    if client == "codex":
+        result = run_codex(version or CODEX_VERSIONS[0], home, "say hi", env=emulator.env)
+    else:
+        env = {"CLAUDE_CODE_MAX_RETRIES": "0", **emulator.env}
+        result = run_claude(version or CLAUDE_VERSIONS[0], home, "say hi", env=env)
     return result.ok and reply in result.stdout, repr(result)
 
 
@@ -48,14 +41,12 @@ def test_ok_means_works(home: Path, emulator: Emulator, scenario: str, client: s
     write(home, client, emulator)
 
     judged = {level: judge(home, client, emulator, level=level) for level in ("normal", "deep")}
-    worked, said = works(client, home, emulator)
-
-    for level, each in judged.items():
-        if each.verdict == "ok":
-            assert worked, f"{level} says ok\n{each!r}\n{said}"
+    ok = [level for level, each in judged.items() if each.verdict == "ok"]
     if scenario in ("good", "tls-good", "proxy-good", "proxy-connect", "proxy-bypassed"):
-        assert worked, said
-        assert {each.verdict for each in judged.values()} == {"ok"}, judged
+        assert len(ok) == len(judged), judged
+    if ok:  # a client in front of any other may take its time to fail
+        worked, said = works(client, home, emulator)
+        assert worked, f"{ok} say ok\n{judged!r}\n{said}"
 
 
 LOUD = [
@@ -79,8 +70,6 @@ def test_ok_means_works_with_every_field(
         write_claude(home, emulator.claude_url, emulator.key, CLAUDE_CODE_DISABLE_EXPERIMENTAL_BETAS="")
 
     judged = {level: judge(home, client, emulator, level=level) for level in ("normal", "deep")}
-    worked, said = works(client, home, emulator, version)
-
-    for level, each in judged.items():
-        if each.verdict == "ok":
-            assert worked, f"{level} says ok\n{each!r}\n{said}"
+    if ok := [level for level, each in judged.items() if each.verdict == "ok"]:
+        worked, said = works(client, home, emulator, version)
+        assert worked, f"{ok} say ok\n{judged!r}\n{said}"

@@ -9,14 +9,14 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 import redis
-from support import servers
+from support import servers, waiting
 from support.servers import PostgresServer, RedisServer
 from support.usage import NOON, row
 
@@ -64,7 +64,7 @@ def table(postgres: PostgresServer, columns: str = "id") -> list[Any]:
         return base.execute(f"SELECT {columns} FROM ccsetup_usage ORDER BY id".encode()).fetchall()
 
 
-def waiting(stream: RedisServer) -> int:
+def pending(stream: RedisServer) -> int:
     """Return how many entries were given to somebody and not acknowledged."""
     with redis.Redis(port=stream.port) as client:
         summary: Any = client.xpending("ccsetup:usage", "drain")
@@ -84,7 +84,7 @@ def test_what_relays_write_arrives_whole(tmp_path: Path, stream: RedisServer, po
 
     asyncio.run(main())
     assert drain(stream.url, postgres.url, once=True) == Drained(499, 0)
-    assert waiting(stream) == 0
+    assert pending(stream) == 0
     assert drain(stream.url, postgres.url, once=True) == Drained(0, 0)
     names = ", ".join(f'"{name}"' for name in row()._fields if name not in ("id", "time"))
     found = table(postgres, f"id, extract(epoch FROM time)::float, {names}")
@@ -142,12 +142,12 @@ def test_a_kill_between_commit_and_acknowledgement(
     )
     assert child.returncode == -signal.SIGKILL
     assert len(table(postgres)) == 3
-    assert waiting(stream) == 2
+    assert pending(stream) == 2
     send(stream, [sent(4)])
     if not same:
         monkeypatch.setattr(draining, "ABANDONED", 0)
     assert drain(stream.url, postgres.url, once=True, consumer="first" if same else "second") == Drained(1, 0)
-    assert waiting(stream) == 0
+    assert pending(stream) == 0
     assert len(table(postgres)) == 4
 
 
@@ -166,7 +166,7 @@ def test_entries_that_are_none_do_not_stop_it(stream: RedisServer, postgres: Pos
     send(stream, *odd)
     result = drain(stream.url, postgres.url, once=True)
     assert result == Drained(3, 10)
-    assert waiting(stream) == 0
+    assert pending(stream) == 0
     found = table(postgres, 'id, error, input, "key", cost, purpose')
     assert found == [
         (row(1).id, "ab", 1 << 53, (1 << 31) - 1, None, ""),
@@ -192,7 +192,7 @@ def test_a_rule_of_the_database_leaves_single_requests_out(stream: RedisServer, 
         base.execute("ALTER TABLE ccsetup_usage ADD CHECK (client <> 'bob')")
     send(stream, [sent(1), sent(2, client="bob"), sent(3)])
     assert drain(stream.url, postgres.url, once=True) == Drained(2, 1)
-    assert waiting(stream) == 0
+    assert pending(stream) == 0
 
 
 def test_a_user_who_may_only_insert_is_enough(stream: RedisServer, postgres: PostgresServer) -> None:
@@ -210,15 +210,6 @@ def test_a_user_who_may_only_insert_is_enough(stream: RedisServer, postgres: Pos
         base.execute("DROP OWNED BY writer; DROP ROLE writer")
 
 
-def until(true: Callable[[], bool]) -> None:
-    """Return when *true* says so; fails when it does not within 30 seconds."""
-    for _attempt in range(3000):
-        if true():
-            return
-        threading.Event().wait(0.01)
-    raise AssertionError("it does not come")
-
-
 def test_it_goes_on_when_servers_come_back(
     stream: RedisServer, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -234,24 +225,24 @@ def test_it_goes_on_when_servers_come_back(
     send(stream, [sent(1)])
     worker.start()
     try:
-        until(lambda: _count(postgres) == 1)
+        waiting.until(lambda: _count(postgres) == 1)
         postgres.stop()
         send(stream, [sent(2)])
-        until(lambda: len(told) == 1)
+        waiting.until(lambda: len(told) == 1)
         assert "PostgreSQL" in told[0]
         postgres.start()
-        until(lambda: _count(postgres) == 2)
-        until(lambda: len(told) == 2)
+        waiting.until(lambda: _count(postgres) == 2)
+        waiting.until(lambda: len(told) == 2)
         stream.kill()
-        until(lambda: len(told) == 3)
+        waiting.until(lambda: len(told) == 3)
         assert "shared store" in told[2]
         stream.start()
         send(stream, [sent(3)])
-        until(lambda: _count(postgres) == 3)
+        waiting.until(lambda: _count(postgres) == 3)
         with redis.Redis(port=stream.port) as client:
             client.flushall()  # the group is gone, too
         send(stream, [sent(3), sent(4)])
-        until(lambda: _count(postgres) == 4)
+        waiting.until(lambda: _count(postgres) == 4)
     finally:
         stop.set()
         worker.join()

@@ -16,7 +16,7 @@ import pytest
 import uvloop
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support import tls
+from support import tls, waiting
 from support.forward import Proxy, Refuse
 
 from ccsetup.relay import lean
@@ -151,7 +151,7 @@ class World:
         async def main() -> Any:
             client: Client = self.kind(context)
             try:
-                async with asyncio.timeout(20):
+                async with asyncio.timeout(waiting.LIMIT):
                     return await test(client)
             finally:
                 await client.close()
@@ -935,19 +935,29 @@ def test_trust_checks_names() -> None:
 
 
 def test_idle_connections_are_closed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """After IDLE_SECONDS, without a request that would do it; there are never more than IDLE_LIMIT of an origin."""
+    """After IDLE_SECONDS, without a request that would do it."""
     monkeypatch.setattr(lean, "IDLE_SECONDS", 0.02)
+
+    async def test(client: Lean) -> None:
+        async with Server(answers(*[OK] * 20)) as server:
+            await asyncio.gather(*(exchange(client, server.origin) for _ in range(8)))
+            await waiting.soon(lambda: client.counts() == (0, 0), "all are closed")
+            await server.over.wait()
+            assert await exchange(client, server.origin) == (200, b"ok")
+
+    World("lean").run(test)
+
+
+def test_few_idle_connections_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of one origin IDLE_LIMIT at most."""
+    monkeypatch.setattr(lean, "IDLE_SECONDS", 2 * waiting.LIMIT)
     monkeypatch.setattr(lean, "IDLE_LIMIT", 3)
 
     async def test(client: Lean) -> None:
         async with Server(answers(*[OK] * 20)) as server:
             await asyncio.gather(*(exchange(client, server.origin) for _ in range(8)))
             assert client.counts().idle == 3
-            while client.counts().open:
-                await server.over.wait()
-                await asyncio.sleep(0)
-            assert client.counts() == (0, 0)
-            assert await exchange(client, server.origin) == (200, b"ok")
+            await waiting.soon(lambda: client.counts().open == 3, "the others are closed")
 
     World("lean").run(test)
 

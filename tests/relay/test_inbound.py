@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, Optional
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support import waiting
 
 from ccsetup.relay import inbound
 from ccsetup.relay.inbound import Connection, Gone, HttpServer, Inbound, Malformed, TooLarge
@@ -525,7 +526,7 @@ def test_closing_lets_answers_end() -> None:
             idle = await asyncio.open_connection("127.0.0.1", port)
             busy = await asyncio.open_connection("127.0.0.1", port)
             busy[1].write(GET)
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(waiting.LIMIT):
                 while not any(connection.now_served for connection in server.connections):
                     await asyncio.sleep(0.01)
                 server.close()

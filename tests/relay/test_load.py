@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import scripted
+from support import scripted, waiting
 from support.drill import PATHS, asking, understood
 from support.relay import Relay, upstream
 from support.scripted import Said
@@ -162,10 +162,10 @@ class Client:
         self.writer.close()
 
 
-async def soon(found: Callable[[], Any], what: str, seconds: float = 20) -> None:
+async def soon(found: Callable[[], Any], what: str) -> None:
     """Wait until *found* is true."""
     loop = asyncio.get_running_loop()
-    end = loop.time() + seconds
+    end = loop.time() + waiting.LIMIT
     while not await loop.run_in_executor(None, found):
         assert loop.time() < end, f"it never came to this: {what}"
         await asyncio.sleep(0.05)
@@ -273,7 +273,7 @@ def test_a_client_that_does_not_read(tmp_path: Path, model: str) -> None:
 
     async def main() -> None:
         async with serving(work) as port:
-            limits = {"idle": 3}
+            limits = {"idle": 6}
             with Started(tmp_path, entries(port, timeouts=limits)) as relay:
                 stuck = await Client.ask(relay, "anthropic", model, limit=1024)
                 await stuck.until(b"message_start")
@@ -332,7 +332,7 @@ def test_a_client_that_goes_away(tmp_path: Path, model: str, when: str) -> None:
                 if when == "within":
                     await client.until(b"I am")
                 client.close()
-                async with asyncio.timeout(20):
+                async with asyncio.timeout(waiting.LIMIT):
                     await lost.wait()
                 [row] = await asyncio.to_thread(relay.rows)
                 assert (row["status"], row["error"], row["upstream"]) == (499, "gone", model)
@@ -346,13 +346,16 @@ def test_a_client_that_goes_away(tmp_path: Path, model: str, when: str) -> None:
 def test_connections_are_used_again(tmp_path: Path) -> None:
     """Also when the end of the answer's body comes after its last event, as it mostly does."""
     seen: list[asyncio.StreamWriter] = []
+    ended = asyncio.Event()
 
     async def work(connection: Connection) -> None:
+        ended.clear()
         seen.append(connection.writer)
         await connection.begin()
         await connection.send(b"".join(scripted.events(connection.kind, SAID)))
         await asyncio.sleep(0.01)
         await connection.end()
+        ended.set()
 
     async def main() -> None:
         async with serving(work) as port:
@@ -364,7 +367,9 @@ def test_connections_are_used_again(tmp_path: Path) -> None:
                             client = await Client.ask(relay, kind, model)
                             await client.rest()
                             client.close()
-                            await asyncio.sleep(0.05)
+                            await ended.wait()
+                            # The relay looks at it no later than at a request that is sent now.
+                            await soon(lambda: running(relay) == 0, "the answer has ended")
                         assert len({id(writer) for writer in seen}) < 4, (kind, model)
 
     asyncio.run(main())

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any, Optional
 
 import pytest
-from support import cc, drill, scripted, servers
-from support.drill import PATHS, Streaming, Upstream, asking, eventually, understood
+from support import cc, drill, scripted, servers, waiting
+from support.drill import PATHS, Streaming, Upstream, asking, understood
 from support.loopback import Request, Response
 from support.relay import Relay, upstream
 
@@ -97,7 +97,7 @@ def test_new_requests_see_the_new_configuration(tmp_path: Path, how: str) -> Non
                     relay.process.send_signal(signal.SIGHUP)
                 elif how == "command":
                     assert cc.run(tmp_path, "relay", "reload").ok
-                eventually(lambda: status(relay)["upstreams"][0]["name"] == "new", "the new configuration is in use")
+                waiting.until(lambda: status(relay)["upstreams"][0]["name"] == "new", "the new configuration is in use")
                 assert status(relay)["last_reload"]["ok"] is True
                 assert ask(relay) == new.said.text
                 held.go.set()
@@ -111,7 +111,7 @@ def test_a_file_that_is_wrong_changes_nothing(tmp_path: Path) -> None:
     with Upstream("a") as a, Relay(tmp_path, [chat(a)]) as relay:
         good = relay.config.read_text()
         relay.config.write_text(good.replace("name: a", "nmae: a"))
-        eventually(lambda: status(relay)["last_reload"].get("ok") is False, "the file was read")
+        waiting.until(lambda: status(relay)["last_reload"].get("ok") is False, "the file was read")
         problem = status(relay)["last_reload"]["problem"]
         line = next(n for n, text in enumerate(good.splitlines(), 1) if "name: a" in text)
         assert f"relay.yaml:{line}:" in problem
@@ -182,10 +182,10 @@ def test_a_changed_key_file_is_noticed(tmp_path: Path) -> None:
         with Relay(tmp_path, [{**chat(a), "key": {"file": str(key)}}]) as relay:
             ask(relay)
             key.write_text("sk-newer-0123456789\n")
-            eventually(lambda: bool(status(relay)["last_reload"]), "the file was read again")
+            waiting.until(lambda: bool(status(relay)["last_reload"]), "the file was read again")
             ask(relay)
             key.unlink()
-            eventually(lambda: bool(status(relay)["problems"]), "the missing file was noticed")
+            waiting.until(lambda: bool(status(relay)["problems"]), "the missing file was noticed")
             assert "no key" in ask(relay) or "No upstream" in ask(relay)
         keys = [request.headers["authorization"] for request in a.requests]
         assert keys == ["Bearer sk-old-0123456789", "Bearer sk-newer-0123456789"]
@@ -201,12 +201,12 @@ def test_a_stream_that_ends_in_time_is_not_cut(tmp_path: Path, kind: str) -> Non
         with Relay(tmp_path, [chat(a)], stop_seconds=20) as relay, held_stream(relay, kind) as stream:
             assert relay.process is not None
             relay.process.send_signal(signal.SIGTERM)
-            eventually(lambda: "stopping" in relay.output, "the relay stops")
-            eventually(lambda: not listens(relay), "nobody else comes in")
+            waiting.until(lambda: "stopping" in relay.output, "the relay stops")
+            waiting.until(lambda: not listens(relay), "nobody else comes in")
             held.go.set()
             said = understood(kind, stream.rest(), stream=True)
             assert said[:3] == (a.said.text, True, "")
-            assert relay.process.wait(20) == 0
+            assert relay.process.wait(waiting.LIMIT) == 0
             assert not (relay.state / "run.json").exists()
             [row] = relay.rows()
             assert (row["status"], row["error"]) == (200, "")
@@ -222,13 +222,13 @@ def test_a_longer_one_is_told(tmp_path: Path, kind: str, signals: int) -> None:
         with Relay(tmp_path, [chat(a)], stop_seconds=stop) as relay, held_stream(relay, kind) as stream:
             assert relay.process is not None
             relay.process.send_signal(signal.SIGTERM)
-            eventually(lambda: "stopping" in relay.output, "the relay stops")
+            waiting.until(lambda: "stopping" in relay.output, "the relay stops")
             if signals == 2:
                 relay.process.send_signal(signal.SIGTERM)
             said = understood(kind, stream.rest(), stream=True)
             assert (said.text, said.finished) == ("I am a, and ", False)
             assert "stopped" in said.error
-            assert relay.process.wait(20) == 0
+            assert relay.process.wait(waiting.LIMIT) == 0
             [row] = relay.rows()
             assert row["error"] == "stopped"
             for line in relay.output.splitlines():
@@ -247,7 +247,7 @@ def test_stopping_while_nothing_runs(tmp_path: Path) -> None:
         ask(relay)
         assert relay.process is not None
         assert cc.run(tmp_path, "relay", "stop").ok
-        assert relay.process.wait(20) == 0
+        assert relay.process.wait(waiting.LIMIT) == 0
         assert [row["status"] for row in relay.rows()] == [200]
 
 
@@ -297,7 +297,7 @@ def test_what_a_client_key_may(tmp_path: Path) -> None:
 
             assert post("gone").status == 200
             assert cc.run(tmp_path, "relay", "key", "revoke", "gone").ok
-            eventually(lambda: post("gone").status == 401, "the key is revoked")
+            waiting.until(lambda: post("gone").status == 401, "the key is revoked")
             assert relay.post(PATHS["chat"], asking("chat", "m")).status == 200
             clients = {"requests", "tokens", "cost", "only-b", "gone", "local"}
             eventually(lambda: {row["client"] for row in relay.rows(9)} >= clients, "all are noted")
@@ -405,7 +405,7 @@ upstreams:
         relay = _Relay(build(config, reading.Keys(keys, ()), {}), http)
         work = Activations(relay, clock=clock, between=0.05)  # type: ignore[arg-type]
         task = asyncio.create_task(work.run())
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(waiting.LIMIT):
             while len(relay.rows) < 4:
                 await asyncio.sleep(0.02)
             await asyncio.sleep(0.2)  # nothing more comes
@@ -451,36 +451,36 @@ def test_two_relays_share_rests_and_budgets(tmp_path: Path) -> None:
             relays.append(Relay(home, [chat(a), chat(b, priority=1)], **settings))
             relays[-1].add_key(budget=access.Budget(requests=4))
         with relays[0] as one, relays[1] as two:
-            eventually(lambda: status(one)["store"].get("shared") == "ok", "the server is there")
-            eventually(lambda: status(two)["store"].get("shared") == "ok", "the server is there")
+            waiting.until(lambda: status(one)["store"].get("shared") == "ok", "the server is there")
+            waiting.until(lambda: status(two)["store"].get("shared") == "ok", "the server is there")
             assert ask(one) == b.said.text
             assert rests(one) == {"a": "resting", "b": ""}
-            eventually(lambda: rests(two) == {"a": "resting", "b": ""}, "the other one knows of the rest")
+            waiting.until(lambda: rests(two) == {"a": "resting", "b": ""}, "the other one knows of the rest")
             assert ask(two) == b.said.text
             assert len(a.requests) == 1
 
             a.failure = None
             two.control("POST", "reset", {"upstream": "a"})
-            eventually(lambda: rests(one) == {"a": "", "b": ""}, "the other one knows of its end")
+            waiting.until(lambda: rests(one) == {"a": "", "b": ""}, "the other one knows of its end")
 
             assert ask(one, "third") == a.said.text
             assert ask(two, "fourth") == a.said.text
-            eventually(lambda: "budget" in ask(one, "fifth"), "both count")
-            eventually(lambda: "budget" in ask(two, "fifth"), "both count")
+            waiting.until(lambda: "budget" in ask(one, "fifth"), "both count")
+            waiting.until(lambda: "budget" in ask(two, "fifth"), "both count")
 
             # A configuration that one of them takes is read by the other one.
             before = status(two)["last_reload"].get("time", 0.0)
             one.control("POST", "reload")
-            eventually(lambda: status(two)["last_reload"].get("time", 0.0) > before, "the other one reads its file")
+            waiting.until(lambda: status(two)["last_reload"].get("time", 0.0) > before, "the other one reads its file")
 
             server.kill()
-            eventually(
+            waiting.until(
                 lambda: not status(one)["store"]["shared"].startswith("ok"), "it notices that the server is away"
             )
             assert "budget" in ask(one, "sixth")
             assert listens(one)
             server.start()
-            eventually(lambda: status(one)["store"]["shared"].startswith("ok"), "it is back")
+            waiting.until(lambda: status(one)["store"]["shared"].startswith("ok"), "it is back")
 
 
 # What can go wrong below.
@@ -537,7 +537,7 @@ def test_a_disk_that_takes_nothing(tmp_path: Path) -> None:
                 part.rename(part.with_name(f"away{ending}"))
         base.mkdir()
         assert [ask(relay, "second") for _ in range(3)] == [a.said.text] * 3
-        eventually(lambda: not status(relay)["store"]["sqlite"].startswith("ok"), "it says that nothing is written")
+        waiting.until(lambda: not status(relay)["store"]["sqlite"].startswith("ok"), "it says that nothing is written")
         assert relay.get("/readyz").status == 200
         base.rmdir()
         for ending in ("", "-wal", "-shm"):
@@ -545,7 +545,7 @@ def test_a_disk_that_takes_nothing(tmp_path: Path) -> None:
             if part.exists():
                 part.rename(base.with_name(base.name + ending))
         assert len(relay.rows(4)) == 4
-        eventually(lambda: status(relay)["store"]["sqlite"].startswith("ok"), "all is well again")
+        waiting.until(lambda: status(relay)["store"]["sqlite"].startswith("ok"), "all is well again")
 
 
 def test_without_a_state_folder(tmp_path: Path) -> None:
@@ -574,5 +574,5 @@ def test_without_a_state_folder(tmp_path: Path) -> None:
             assert any(b"run.json cannot be written" in line for line in lines)
         finally:
             process.send_signal(signal.SIGTERM)
-            process.communicate(timeout=20)
+            process.communicate(timeout=waiting.LIMIT)
         assert process.returncode == 0

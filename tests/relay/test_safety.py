@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import pytest
 import trustme
-from support import cc, drill, scripted
+from support import cc, drill, scripted, waiting
 from support.drill import PATHS, WIRES, Upstream, asking, understood
 from support.loopback import Request, Response
 from support.relay import KEY, Relay, upstream
@@ -188,8 +188,8 @@ def test_nothing_of_a_conversation_is_logged_unless_asked(world: World) -> None:
     assert "all is well" not in relay.output
     relay.control("POST", "log", {"client": "local", "seconds": 60})
     relay.post(PATHS["anthropic"], asking("anthropic", "m-anthropic", f"open-words {SECRETS['first']}", stream=True))
-    drill.eventually(lambda: "open-words" in relay.output, "the request is logged")
-    drill.eventually(lambda: "all is well" in relay.output, "the answer is logged")
+    waiting.until(lambda: "open-words" in relay.output, "the request is logged")
+    waiting.until(lambda: "all is well" in relay.output, "the answer is logged")
     assert SECRETS["first"] not in relay.output
     relay.control("POST", "log", {"client": "local", "seconds": 0})
     relay.post(PATHS["anthropic"], asking("anthropic", "m-anthropic", "later-words"))
@@ -303,7 +303,7 @@ def test_tls(tmp_path: Path) -> None:
                     json.dumps(asking("anthropic", "m", stream=stream)).encode(),
                     {"authorization": f"Bearer {KEY}", "content-type": "application/json"},
                 )
-                with opener.open(request, timeout=20) as answer:
+                with opener.open(request, timeout=waiting.LIMIT) as answer:
                     assert understood("anthropic", answer.read(), stream=stream).text == a.said.text
             status = cc.run(tmp_path, "relay", "status", "--json")
             assert status.ok, status
@@ -515,9 +515,10 @@ def test_upgrades_are_ignored(world: World) -> None:
 
 
 async def _serving(
-    serve: Callable[[inbound.Inbound], Coroutine[Any, Any, None]], talk: Callable[[int], Coroutine[Any, Any, None]]
+    serve: Callable[[inbound.Inbound], Coroutine[Any, Any, None]],
+    talk: Callable[[inbound.HttpServer, int], Coroutine[Any, Any, None]],
 ) -> None:
-    """Run *talk* with the port of an HTTP server whose requests *serve* answers."""
+    """Run *talk* with an HTTP server whose requests *serve* answers, and its port."""
     server = inbound.HttpServer(serve, max_body=1000)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.setblocking(False)
@@ -530,8 +531,8 @@ async def _serving(
 
         clock = asyncio.create_task(ticking())
         try:
-            async with asyncio.timeout(20):
-                await talk(listener.getsockname()[1])
+            async with asyncio.timeout(waiting.LIMIT):
+                await talk(server, listener.getsockname()[1])
                 server.close()
                 await server.wait_closed()
         finally:
@@ -546,7 +547,7 @@ async def _ok(request: inbound.Inbound) -> None:
 
 def test_a_head_that_never_ends_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
     """A connection that does not send a whole head in time is closed, the first as well as a later one."""
-    monkeypatch.setattr(inbound, "HEAD_SECONDS", 0.2)
+    monkeypatch.setattr(inbound, "HEAD_SECONDS", 1.0)
     monkeypatch.setattr(inbound, "LOOK_EVERY", 0.02)
 
     async def drip(port: int, before: bytes) -> bytes:
@@ -572,7 +573,7 @@ def test_a_head_that_never_ends_is_closed(monkeypatch: pytest.MonkeyPatch) -> No
             writer.close()
         return got
 
-    async def talk(port: int) -> None:
+    async def talk(server: inbound.HttpServer, port: int) -> None:
         assert await drip(port, b"") == b""
         assert b"ok" in await drip(port, b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
 
@@ -581,7 +582,7 @@ def test_a_head_that_never_ends_is_closed(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_a_body_that_never_ends_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each piece has its time; a client that sends nothing more does not hold its place for ever."""
-    monkeypatch.setattr(inbound, "BODY_SECONDS", 0.4)
+    monkeypatch.setattr(inbound, "BODY_SECONDS", 20.0)
     monkeypatch.setattr(inbound, "LOOK_EVERY", 0.02)
     ends: list[str] = []
 
@@ -592,15 +593,29 @@ def test_a_body_that_never_ends_is_given_up(monkeypatch: pytest.MonkeyPatch) -> 
             ends.append("gone")
         request.answer(200, [], b"ok")
 
-    async def talk(port: int) -> None:
+    async def talk(server: inbound.HttpServer, port: int) -> None:
+        loop = asyncio.get_running_loop()
+        clock, gone = loop.time, 0.0
+        loop.time = lambda: clock() + gone  # type: ignore[method-assign]
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
+
+        async def send(data: bytes) -> None:
+            """Send *data*, and let some time go by when it was read."""
+            nonlocal gone
+            (connection,) = server.connections
+            before = connection.since
+            writer.write(data)
+            await waiting.soon(lambda: connection.since != before)
+            gone += 12.0
+
+        await waiting.soon(lambda: server.connections)
         for _ in range(2):  # in more time than there is for one piece, but with pieces in between
-            writer.write(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 8\r\n\r\n")
+            await send(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 8\r\n\r\n")
             for piece in (b"ab", b"cd", b"ef", b"gh"):
-                await asyncio.sleep(0.15)
-                writer.write(piece)
+                await send(piece)
             assert (await reader.readuntil(b"ok")).startswith(b"HTTP/1.1 200 OK\r\n")
-        writer.write(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 8\r\n\r\nab")
+        await send(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 8\r\n\r\nab")
+        gone += 12.0
         try:
             assert await reader.read() == b""
         except ConnectionError:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support import cc, systemd
+from support import cc, systemd, waiting
 
 from ccsetup import paths
 from ccsetup.errors import CcsetupError
@@ -88,7 +88,7 @@ def test_kill_ends_what_does_not_listen(at: Places, home: Path, monkeypatch: pyt
     ended = service._ended
     monkeypatch.setattr(service, "_ended", lambda r, seconds: ended(r, min(seconds, 0.3)))
     service.kill(running)
-    service._started[0].wait(20)
+    service._started[0].wait(waiting.LIMIT)
     assert control.look(at) == ("none", None)
 
 
@@ -195,4 +195,4 @@ def test_time_is_not_waited_in_vain(at: Places, home: Path, monkeypatch: pytest.
     with pytest.raises(CcsetupError, match="does not answer after"):
         service.start(Job("process", program, "", "", False), at, cc.environment(home))
     assert time.monotonic() - begun < 30
-    assert service._started[-1].wait(20) < 0
+    assert service._started[-1].wait(waiting.LIMIT) < 0

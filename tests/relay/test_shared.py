@@ -10,13 +10,13 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any, Optional
 
 import pytest
 import redis
-from support import servers
+from support import servers, waiting
 from support.servers import RedisServer
 from support.usage import NOON, KeptLog, row
 
@@ -55,18 +55,6 @@ async def opened(
         await store.close()
 
 
-async def until(true: Callable[[], Any]) -> None:
-    """Return when *true* says so; fails when it does not within 20 seconds."""
-    async with asyncio.timeout(20):
-        while True:
-            said = true()
-            if isinstance(said, Awaitable):
-                said = await said
-            if said:
-                return
-            await asyncio.sleep(0.01)
-
-
 def entries(server: RedisServer) -> list[dict[str, Any]]:
     """Return the rows in the stream."""
     with redis.Redis(port=server.port, password=server.password or None) as client:
@@ -84,11 +72,11 @@ def test_rests_and_spending_are_shared(tmp_path: Path, server: RedisServer) -> N
             a.watch(lambda: None, None, lambda *place: ended.append(place))
             rest = Rest("glm", -1, NOON + 60, 2, "429 \udcff")
             a.rest(rest)
-            await until(lambda: b.rests(NOON))
+            await waiting.soon(lambda: b.rests(NOON))
             assert b.rests(NOON) == [rest._replace(reason="429 ?")]
             assert told
             b.unrest("glm", -1)
-            await until(lambda: not a.rests(NOON))
+            await waiting.soon(lambda: not a.rests(NOON))
             assert ended == [("glm", -1)]
 
             for number in range(10):
@@ -96,7 +84,7 @@ def test_rests_and_spending_are_shared(tmp_path: Path, server: RedisServer) -> N
                 (a if number % 2 else b).record(row(number))
             a.record(row(10, currency="CNY", cost=2.0))
             wanted = Spent(10, 11 * 424, 5.0, {"CNY": 2.0})
-            await until(lambda: a.spent("alice", NOON) == b.spent("alice", NOON) == wanted)
+            await waiting.soon(lambda: a.spent("alice", NOON) == b.spent("alice", NOON) == wanted)
             assert a.spent("bob", NOON) == Spent()
             assert a.spent("alice", NOON + 86400) == Spent()
             assert a.health() == {"sqlite": "ok", "shared": "ok"}
@@ -113,11 +101,11 @@ def test_a_configuration_is_announced_to_the_others(tmp_path: Path, server: Redi
             a.watch(lambda: None, lambda: told.append("a"))
             b.watch(lambda: None, lambda: told.append("b"))
             a.announce()
-            await until(lambda: told == ["b"])
+            await waiting.soon(lambda: told == ["b"])
             async with opened(tmp_path, "c", server) as c:
                 c.watch(lambda: None, lambda: told.append("c"))
                 b.announce()
-                await until(lambda: sorted(told) == ["a", "b", "c"])
+                await waiting.soon(lambda: sorted(told) == ["a", "b", "c"])
                 await c.flush()
                 await a.flush()
         assert sorted(told) == ["a", "b", "c"]
@@ -159,8 +147,8 @@ def test_a_server_that_was_away_is_caught_up_with(tmp_path: Path, keeps: bool) -
             a.record(row(1))
             b.record(row(2))
             a.rest(Rest("early", -1, NOON + 60, 0, "500"))
-            await until(lambda: a.spent("alice", NOON) == b.spent("alice", NOON) == Spent(1, 848, 1.0))
-            await until(lambda: len(b.rests(NOON)) == 1)
+            await waiting.soon(lambda: a.spent("alice", NOON) == b.spent("alice", NOON) == Spent(1, 848, 1.0))
+            await waiting.soon(lambda: len(b.rests(NOON)) == 1)
             await b.flush()
             await a.flush()
 
@@ -170,16 +158,16 @@ def test_a_server_that_was_away_is_caught_up_with(tmp_path: Path, keeps: bool) -
             a.record(row(3))
             b.record(row(4))
             a.announce()
-            await until(lambda: "away" in a.health()["shared"] and "away" in b.health()["shared"])
+            await waiting.soon(lambda: "away" in a.health()["shared"] and "away" in b.health()["shared"])
             assert a.spent("alice", NOON) == Spent(2, 3 * 424, 1.5)
             assert b.spent("alice", NOON) == Spent(1, 3 * 424, 1.5)
             told: list[str] = []
             b.watch(lambda: None, lambda: told.append("b"))
 
             server.start()
-            await until(lambda: a.spent("alice", NOON) == b.spent("alice", NOON) == Spent(2, 4 * 424, 2.0))
-            await until(lambda: {r.upstream for r in b.rests(NOON)} == {"early", "glm"})
-            await until(lambda: told == ["b"])
+            await waiting.soon(lambda: a.spent("alice", NOON) == b.spent("alice", NOON) == Spent(2, 4 * 424, 2.0))
+            await waiting.soon(lambda: {r.upstream for r in b.rests(NOON)} == {"early", "glm"})
+            await waiting.soon(lambda: told == ["b"])
             assert {r.upstream for r in a.rests(NOON)} == {"early", "glm"}
             await a.flush()
             await b.flush()
@@ -223,7 +211,7 @@ def test_an_old_and_a_new_process_of_one_relay_count_once(tmp_path: Path, server
             await old.flush()
             await new.flush()
             async with opened(tmp_path, "b", server) as other:
-                await until(lambda: other.spent("alice", NOON) == Spent(20, 20 * 424, 10.0))
+                await waiting.soon(lambda: other.spent("alice", NOON) == Spent(20, 20 * 424, 10.0))
                 for store in (old, new, other):
                     await store.flush()
                 assert other.spent("alice", NOON) == Spent(20, 20 * 424, 10.0)
@@ -296,7 +284,7 @@ def test_a_start_without_the_server(tmp_path: Path, server: RedisServer) -> None
             store.record(row(1))
             await store.flush()
             server.start()
-            await until(lambda: store.health()["shared"] == "ok")
+            await waiting.soon(lambda: store.health()["shared"] == "ok")
             await store.flush()
             assert [one["id"] for one in entries(server)] == [row(1).id]
 
@@ -310,12 +298,12 @@ def test_a_rest_ends_everywhere(tmp_path: Path, server: RedisServer) -> None:
         async with opened(tmp_path, "a", server) as a, opened(tmp_path, "b", server) as b:
             a.rest(Rest("short", 1, NOON + 0.3, 0, "500"))
             a.rest(Rest("long", 1, NOON + 60, 0, "500"))
-            await until(lambda: len(b.rests(NOON)) == 2)
+            await waiting.soon(lambda: len(b.rests(NOON)) == 2)
             with redis.Redis(port=server.port) as client:
                 assert 0 < client.pttl("team:rest:1:short") <= 300
-                await until(lambda: client.smembers("team:rests") == {b"1:long"})
+                await waiting.soon(lambda: client.smembers("team:rests") == {b"1:long"})
             # The relays' own clock stands still here: it is the server that let the rest end.
-            await until(lambda: [r.upstream for r in b.rests(NOON)] == ["long"])
+            await waiting.soon(lambda: [r.upstream for r in b.rests(NOON)] == ["long"])
 
     asyncio.run(main())
 
@@ -335,7 +323,7 @@ def test_the_password_is_nowhere_to_be_seen(tmp_path: Path, given: str) -> None:
                 else:
                     assert "AuthenticationError" in health
                 server.kill()
-                await until(lambda: "away" in store.health()["shared"])
+                await waiting.soon(lambda: "away" in store.health()["shared"])
                 health += str(store.health())
             assert "the shared store is away" in log.events()
             assert "4711" not in health + log.text
@@ -367,9 +355,9 @@ def test_odd_things_in_the_server_are_stepped_over(tmp_path: Path, server: Redis
                 client.delete("team:usage")
                 client.set("team:usage", "text")
                 store.record(row(1))
-                await until(lambda: "WRONGTYPE" in store.health()["shared"])
+                await waiting.soon(lambda: "WRONGTYPE" in store.health()["shared"])
                 client.delete("team:usage")
-                await until(lambda: store.health()["shared"] == "ok")
+                await waiting.soon(lambda: store.health()["shared"] == "ok")
                 await store.flush()
         assert [one["id"] for one in entries(server)] == [row(1).id]
 
@@ -392,7 +380,7 @@ def test_a_server_that_hangs_does_not_hold_the_relay(
                 store.reserve("alice", NOON)
                 store.record(row(1))
                 assert store.spent("alice", NOON).requests == 1
-                await until(lambda: "Timeout" in store.health()["shared"])
+                await waiting.soon(lambda: "Timeout" in store.health()["shared"])
                 assert store.spent("alice", NOON).requests == 1
                 sleeper.join()
 

@@ -10,11 +10,12 @@ import sqlite3
 import stat
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+from support import waiting
 from support.usage import MIDNIGHT, NOON, KeptLog, row
 
 from ccsetup.errors import CcsetupError, WriteError
@@ -46,13 +47,6 @@ def read(path: str, sql: str) -> list[Any]:
         return base.execute(sql).fetchall()
 
 
-async def until(true: Callable[[], bool]) -> None:
-    """Return when *true* says so; asserts that it does within 20 seconds."""
-    async with asyncio.timeout(20):
-        while not true():
-            await asyncio.sleep(0.01)
-
-
 def test_rows_come_back_as_they_were_recorded(path: str) -> None:
     rows = [row(1), row(2, cost=None, first_ms=None, stream=False, purpose="check"), row(3, upstream="", client="")]
 
@@ -76,7 +70,7 @@ def test_many_rows_are_written_without_being_asked_to(path: str) -> None:
         async with opened(path) as store:
             for number in range(sqlite.BATCH + 77):
                 store.record(row(number))
-            await until(lambda: bool(read(path, "SELECT seq FROM usage LIMIT 1")))
+            await waiting.soon(lambda: bool(read(path, "SELECT seq FROM usage LIMIT 1")))
             await store.flush()
         assert read(path, "SELECT count(*), count(DISTINCT id) FROM usage") == [(sqlite.BATCH + 77,) * 2]
         assert read(path, "SELECT requests, input FROM days") == [(sqlite.BATCH + 77, 100 * (sqlite.BATCH + 77))]
@@ -483,13 +477,13 @@ def test_a_full_disk_is_survived(path: str, monkeypatch: pytest.MonkeyPatch) -> 
                 store.record(row(number))
             with pytest.raises(WriteError, match="disk is full"):
                 await store.flush()
-            await until(lambda: store.lost == 50)
+            await waiting.soon(lambda: store.lost == 50)
             store.record(row(150))
             assert store.health()["sqlite"].endswith("full; 100 requests wait; 51 requests were not recorded")
             assert store.spent("alice", NOON) == Spent(150, 151 * 424, 75.5)
             assert len(store.rests(NOON)) == 1
             monkeypatch.setattr(_Full, "full", False)
-            await until(lambda: store.health()["sqlite"].startswith("ok"))
+            await waiting.soon(lambda: store.health()["sqlite"].startswith("ok"))
 
     asyncio.run(main())
     assert [i for (i,) in read(path, "SELECT id FROM usage")] == [row(number).id for number in range(51, 151)]

@@ -8,7 +8,7 @@ import sys
 import tomllib
 from pathlib import Path
 
-from support import cc
+from support import cc, waiting
 
 RUNS = 30
 
@@ -16,7 +16,7 @@ RUNS = 30
 def finish(processes: list[subprocess.Popen[bytes]]) -> None:
     """Wait for all, and assert that each succeeded."""
     for process in processes:
-        out, err = process.communicate(timeout=180)
+        out, err = process.communicate(timeout=waiting.LIMIT)
         assert process.returncode == 0, (process.args, out.decode(), err.decode())
 
 

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
-from support import cc, client_install
+from support import cc, client_install, waiting
 from support.clients import CLAUDE_VERSIONS, CODEX_VERSIONS, run_claude
 from support.provider import Provider
 
@@ -104,11 +104,13 @@ def test_no_key_in_any_argument(provider: Provider, home: Path, client: str) -> 
     child.stdin.close()
     try:
         seen = b""
-        for _ in range(200):
+
+        def asked() -> bool:
+            nonlocal seen
             seen += b"".join(_arguments(child.pid))
-            if provider.calls or child.poll() is not None:
-                break
-            time.sleep(0.05)
+            return bool(provider.calls) or child.poll() is not None
+
+        waiting.until(asked, "the client asks")
         assert provider.calls, seen
         assert b"own" in seen
         assert OWN.encode() not in seen
@@ -162,7 +164,7 @@ def test_env_for_one_terminal(provider: Provider, home: Path) -> None:
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=90,
+        timeout=waiting.LIMIT,
     )
     assert done.returncode == 0, (done, provider.summary())
     assert provider.reply in done.stdout

@@ -17,10 +17,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, Optional
 
+from support import waiting, world
+
 import ccsetup
 
 SOURCE = str(Path(ccsetup.__file__).resolve().parent.parent)
-_PATH = os.environ.get("PATH", os.defpath)
 
 RECORDS = (".local/state/ccsetup/",)
 """Folders of ccsetup's own records, which hold times and earlier contents of files."""
@@ -65,7 +66,7 @@ def run(
     before the command (``unshare`` and the like).
     """
     process = start(home, *argv, env=env, cwd=cwd, umask=umask, python=python, prefix=prefix)
-    out, err = process.communicate(stdin.encode(), timeout=120)
+    out, err = process.communicate(stdin.encode(), timeout=waiting.LIMIT)
     return Result(process.returncode, out.decode("utf-8", "replace"), err.decode("utf-8", "replace"), argv)
 
 
@@ -92,8 +93,8 @@ def start(
 
 
 def environment(home: Path, env: Optional[Mapping[str, Optional[str]]] = None) -> dict[str, str]:
-    """Return the environment that ``run`` gives to ccsetup."""
-    base: dict[str, Optional[str]] = {"PATH": _PATH, "HOME": str(home), "LANG": "C.UTF-8", "PYTHONPATH": SOURCE}
+    """Return the environment that ``run`` gives to ccsetup: the world of the tests, with HOME=*home*."""
+    base: dict[str, Optional[str]] = {**world.variables((os.environ["PATH"],), also=(SOURCE,)), "HOME": str(home)}
     return {name: value for name, value in (base | dict(env or {})).items() if value is not None}
 
 

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, NamedTuple, Optional
 
-from support import client_install
+from support import client_install, waiting
 from support.loopback import Request, Response, Server
 
 CLAUDE_VERSIONS = client_install.pinned("claude-code")
@@ -26,8 +26,8 @@ CLAUDE_VERSIONS = client_install.pinned("claude-code")
 CODEX_VERSIONS = client_install.pinned("codex")
 """Newest first."""
 
-TIMEOUT = 60.0
-"""Seconds.  An answered run takes 0.4 to 2, with two at a time up to 4."""
+TIMEOUT = waiting.LIMIT
+"""Seconds.  An answered run takes 0.4 to 2."""
 
 _PATH = os.environ.get("PATH", os.defpath)
 

@@ -13,13 +13,12 @@ from __future__ import annotations
 import http.client
 import json
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
 from typing import Any, NamedTuple, Optional, Self
 from urllib.parse import urlsplit
 
-from support import scripted, wire
+from support import scripted, waiting, wire
 from support.loopback import Disconnect, Request, Response, Server
 from support.scripted import Said
 
@@ -415,7 +414,7 @@ FAILURES: Mapping[str, Failure] = {**BEFORE, **STREAM_BEFORE, **STREAM_AFTER}
 class Streaming:
     """A request whose answer is read piece by piece; a context manager."""
 
-    def __init__(self, url: str, path: str, body: Mapping[str, Any], key: str, timeout: float = 20) -> None:
+    def __init__(self, url: str, path: str, body: Mapping[str, Any], key: str, timeout: float = waiting.LIMIT) -> None:
         parts = urlsplit(url)
         self._connection = http.client.HTTPConnection(parts.hostname or "", parts.port or 0, timeout=timeout)
         headers = {"content-type": "application/json", "authorization": f"Bearer {key}"}
@@ -445,11 +444,3 @@ class Streaming:
     ) -> None:
         self.answer.close()
         self._connection.close()
-
-
-def eventually(found: Callable[[], bool], what: str, seconds: float = 20) -> None:
-    """Wait until *found* is true; AssertionError names *what* when that takes too long."""
-    end = time.monotonic() + seconds
-    while not found():
-        assert time.monotonic() < end, f"it never came to this: {what}"
-        time.sleep(0.02)

@@ -15,6 +15,8 @@ from types import TracebackType
 from typing import NamedTuple, Optional, Self
 from urllib.parse import urlsplit
 
+from support import waiting
+
 Address = tuple[str, int]
 
 
@@ -120,7 +122,7 @@ class Proxy:
                 + body
             )
             return
-        with socket.create_connection(to, timeout=20) as server:
+        with socket.create_connection(to, timeout=waiting.LIMIT) as server:
             server.settimeout(None)
             with self._lock:
                 self._open |= {client, server}

@@ -151,7 +151,7 @@ def run_test(
     return judgement(targets[0], done.rc, done.stdout + done.stderr)
 
 
-def judge(home: Path, client: str, emulator: Emulator, *, level: str = "normal", timeout: float = 5) -> Judgement:
+def judge(home: Path, client: str, emulator: Emulator, *, level: str = "normal", timeout: float = 10) -> Judgement:
     """Test, in this process, what *client* would use in an empty folder."""
     from ccsetup import paths
     from ccsetup.probe import effective_claude, effective_codex, run

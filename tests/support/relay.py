@@ -21,11 +21,9 @@ from types import TracebackType
 from typing import Any, NamedTuple, Optional, Self
 
 import yaml
-from support import cc
+from support import cc, waiting
 
 KEY = "ccr-0123456789abcdefghijklmnopqrstuvwxyzABCDEFG"
-
-_READY_SECONDS = 30.0
 
 
 class Reply(NamedTuple):
@@ -113,7 +111,7 @@ class Relay:
                 stderr=out,
                 start_new_session=True,
             )
-        end = time.monotonic() + _READY_SECONDS
+        end = time.monotonic() + waiting.LIMIT
         while time.monotonic() < end:
             if self.process.poll() is not None:
                 raise AssertionError(f"the relay ended with {self.process.returncode}:\n{self.output}")
@@ -133,7 +131,7 @@ class Relay:
         assert self.process is not None
         if self.process.poll() is None:
             self.process.send_signal(how)
-        code = self.process.wait(timeout=60)
+        code = self.process.wait(timeout=waiting.LIMIT)
         self.process = None
         return code
 
@@ -162,7 +160,7 @@ class Relay:
         *,
         key: Optional[str] = KEY,
         headers: Optional[Mapping[str, str]] = None,
-        timeout: float = 60,
+        timeout: float = waiting.LIMIT,
     ) -> Reply:
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
         return self.ask("POST", path, data, key=key, headers=headers, timeout=timeout)
@@ -182,7 +180,7 @@ class Relay:
         *,
         key: Optional[str],
         headers: Optional[Mapping[str, str]] = None,
-        timeout: float = 60,
+        timeout: float = waiting.LIMIT,
     ) -> Reply:
         lines = {"content-type": "application/json", **(headers or {})}
         if key is not None:
@@ -200,7 +198,7 @@ class Relay:
 
     def rows(self, wanted: int = 1, *, purpose: str = "") -> list[dict[str, Any]]:
         """Return the usage rows, oldest first, once there are at least *wanted*."""
-        end = time.monotonic() + 20
+        end = time.monotonic() + waiting.LIMIT
         found: list[dict[str, Any]] = []
         while time.monotonic() < end:
             found = self._rows(purpose)
@@ -211,7 +209,7 @@ class Relay:
 
     def rows_of(self, ids: Collection[str]) -> dict[str, dict[str, Any]]:
         """Return the usage rows of the requests *ids* by id, once they are all there."""
-        end = time.monotonic() + 20
+        end = time.monotonic() + waiting.LIMIT
         while time.monotonic() < end:
             found = {row["id"]: row for row in self._rows("") if row["id"] in ids}
             if len(found) == len(ids):
@@ -223,7 +221,7 @@ class Relay:
         path = self.state / "usage.db"
         if not path.exists():
             return []
-        base = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=10)
+        base = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=waiting.LIMIT)
         try:
             base.row_factory = sqlite3.Row
             return [dict(r) for r in base.execute("SELECT * FROM usage WHERE purpose = ? ORDER BY time", (purpose,))]

@@ -14,10 +14,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Optional, Self
 
-from support import cc
+from support import cc, waiting
 
 AVAILABLE = shutil.which("tmux") is not None
-TIMEOUT = 30.0
 
 
 class Screen:
@@ -45,7 +44,7 @@ class Screen:
             f"{command}; cat",
         ]
         environment = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "HOME": str(home)}
-        subprocess.run([*self._tmux, *start], env=environment, check=True, timeout=TIMEOUT)
+        subprocess.run([*self._tmux, *start], env=environment, check=True, timeout=waiting.LIMIT)
 
     def __enter__(self) -> Self:
         return self
@@ -53,16 +52,16 @@ class Screen:
     def __exit__(
         self, kind: Optional[type[BaseException]], error: Optional[BaseException], trace: Optional[TracebackType]
     ) -> None:
-        subprocess.run([*self._tmux, "kill-server"], check=False, capture_output=True, timeout=TIMEOUT)
+        subprocess.run([*self._tmux, "kill-server"], check=False, capture_output=True, timeout=waiting.LIMIT)
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def press(self, *keys: str) -> None:
         """Press *keys*, by tmux's names: ``Enter``, ``Down``, ``C-c``, or text."""
-        subprocess.run([*self._tmux, "send-keys", "-t", "c", *keys], check=True, timeout=TIMEOUT)
+        subprocess.run([*self._tmux, "send-keys", "-t", "c", *keys], check=True, timeout=waiting.LIMIT)
 
     def shows(self, text: str) -> str:
         """Wait until *text* is on the screen and nothing moves any more; return the screen without its empty end."""
-        end = time.monotonic() + TIMEOUT
+        end = time.monotonic() + waiting.LIMIT
         before = ""
         while time.monotonic() < end:
             now = self._capture()
@@ -78,6 +77,9 @@ class Screen:
 
     def _capture(self, *options: str) -> str:
         done = subprocess.run(
-            [*self._tmux, "capture-pane", "-p", *options, "-t", "c"], check=True, capture_output=True, timeout=TIMEOUT
+            [*self._tmux, "capture-pane", "-p", *options, "-t", "c"],
+            check=True,
+            capture_output=True,
+            timeout=waiting.LIMIT,
         )
         return "\n".join(line.rstrip() for line in done.stdout.decode().rstrip().split("\n")) + "\n"

@@ -9,7 +9,6 @@ import shutil
 import socket
 import subprocess
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Optional
@@ -17,6 +16,7 @@ from typing import Optional
 import psycopg
 import pytest
 import redis as clients
+from support import waiting
 
 
 def _free_port() -> int:
@@ -27,15 +27,13 @@ def _free_port() -> int:
 
 
 def _wait(child: subprocess.Popen[bytes], ready: Callable[[], bool], log: Path) -> None:
-    for _attempt in range(600):
-        if child.poll() is not None:
-            break
-        if ready():
-            return
-        time.sleep(0.05)
-    child.kill()
-    child.wait()
-    raise AssertionError(f"the server does not start: {log.read_text(errors='replace')[-2000:]}")
+    try:
+        waiting.until(lambda: child.poll() is not None or ready())
+        assert child.poll() is None
+    except AssertionError:
+        child.kill()
+        child.wait()
+        raise AssertionError(f"the server does not start: {log.read_text(errors='replace')[-2000:]}") from None
 
 
 def redis_program() -> Optional[str]:

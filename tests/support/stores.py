@@ -7,13 +7,12 @@ import os
 import signal
 import sqlite3
 import subprocess
-import time
 import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import Any
 
-from support import peers, zcf
+from support import peers, waiting, zcf
 
 
 def _environment(home: Path) -> dict[str, str]:
@@ -42,7 +41,7 @@ def by_ccs(home: Path) -> None:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            timeout=120,
+            timeout=waiting.LIMIT,
             check=True,
         )
 
@@ -74,12 +73,15 @@ def by_ccr(home: Path, port: int) -> None:
             f"http://127.0.0.1:{port}/api/config", json.dumps(body).encode(), {"content-type": "application/json"}
         )
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        for _ in range(100):
+
+        def saved() -> bool:
             try:
-                opener.open(request, timeout=10).close()
-                break
-            except (urllib.error.URLError, OSError):
-                time.sleep(0.2)
+                opener.open(request, timeout=waiting.LIMIT).close()
+            except OSError:
+                return False
+            return True
+
+        waiting.until(saved, "its server saves")
         assert json.loads((folder / "config.json").read_text())["Providers"] == providers
     finally:
         os.killpg(server.pid, signal.SIGTERM)

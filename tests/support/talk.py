@@ -18,6 +18,7 @@ from typing import Any, NamedTuple, Protocol
 
 import anthropic
 import openai
+from support import waiting
 from support.wire import Json
 
 WEATHER: Json = {
@@ -63,10 +64,10 @@ class Talk(Protocol):
 def talk(wire: str, url: str, key: str, model: str, *, system: str = "Be brief.") -> Iterator[Talk]:
     """Open an SDK's client for *wire* at the relay's *url*."""
     if wire == "anthropic":
-        with anthropic.Anthropic(base_url=url, api_key=key, max_retries=0, timeout=30) as sdk:
+        with anthropic.Anthropic(base_url=url, api_key=key, max_retries=0, timeout=waiting.LIMIT) as sdk:
             yield _Messages(sdk, model, system)
     else:
-        with openai.OpenAI(base_url=url + "/v1", api_key=key, max_retries=0, timeout=30) as openai_sdk:
+        with openai.OpenAI(base_url=url + "/v1", api_key=key, max_retries=0, timeout=waiting.LIMIT) as openai_sdk:
             yield (_Responses if wire == "responses" else _Chat)(openai_sdk, model, system)
 
 

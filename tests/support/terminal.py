@@ -6,6 +6,7 @@ on the screen use ``screen.py``.
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import sys
@@ -16,10 +17,7 @@ from types import TracebackType
 from typing import Optional, Self
 
 import pexpect
-from support import cc
-
-TIMEOUT = 30.0
-"""Seconds.  A question takes 0.05 to appear, the first one 0.5; two at a time on a busy machine far more."""
+from support import cc, waiting, world
 
 _ESCAPE = re.compile(r"\x1b\[(\d*)C|\x1b\[[0-9;?]*[A-Za-z]|\x1b[=>]|\x1b\][^\x07]*\x07|[\r\x07]")
 
@@ -29,23 +27,12 @@ def plain(text: str) -> str:
     return _ESCAPE.sub(lambda found: " " * int(found[1] or 1) if found[0].endswith("C") else "", text)
 
 
-def machine_with_clients(folder: Path) -> dict[str, str]:
+def machine_with_clients(folder: Path, **versions: str) -> dict[str, str]:
     """Return the environment of a machine where both clients were installed with npm, and no keyring answers.
 
-    The programs in *folder* do nothing: the wizard only looks at their version.
+    The programs in *folder* only print their version: the newest pinned one, or the one in *versions*.
     """
-    for name, package, version in (
-        ("claude", "@anthropic-ai/claude-code", "2.1.329"),
-        ("codex", "@openai/codex", "0.169.0"),
-    ):
-        place = folder / "npm" / name
-        place.mkdir(parents=True)
-        (place / "package.json").write_text(f'{{"name": "{package}", "version": "{version}"}}')
-        (place / "cli.js").write_text("")
-        (place / "cli.js").chmod(0o755)
-        (folder / "bin").mkdir(exist_ok=True)
-        (folder / "bin" / name).symlink_to(place / "cli.js")
-    return {"PATH": f"{folder / 'bin'}:/usr/bin:/bin", "PYTHON_KEYRING_BACKEND": "keyring.backends.fail.Keyring"}
+    return {"PATH": f"{world.clients(folder, **versions)}{os.pathsep}{os.environ['PATH']}"}
 
 
 def _settings(stty: str) -> str:
@@ -79,7 +66,7 @@ class Terminal:
             env=cc.environment(home, variables),
             cwd=str(home),
             dimensions=size,
-            timeout=TIMEOUT,
+            timeout=waiting.LIMIT,
             encoding="utf-8",
             codec_errors="replace",
         )
@@ -110,7 +97,7 @@ class Terminal:
         """Wait until each of *texts* was printed, in this order and after what was seen before; return what came."""
         start = self._seen
         for text in texts:
-            end = time.monotonic() + TIMEOUT
+            end = time.monotonic() + waiting.LIMIT
             while text not in self.text[self._seen :]:
                 if time.monotonic() > end or not self._read():
                     raise AssertionError(f"{text!r} was not printed after:\n{self.text[start:]}")
@@ -140,7 +127,7 @@ class Terminal:
     def _read(self) -> bool:
         """Read what is there; False at the end."""
         try:
-            self.raw += self._child.read_nonblocking(65536, timeout=TIMEOUT)
+            self.raw += self._child.read_nonblocking(65536, timeout=waiting.LIMIT)
         except pexpect.EOF:
             return False
         except pexpect.TIMEOUT:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import socket
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 
 from support import client_install
@@ -86,15 +86,16 @@ class Port:
         self._socket.close()
 
 
-def variables(path: Iterable[Path], *, port: int, also: Iterable[str] = (), time: float = 0) -> Mapping[str, str]:
-    """Return the environment of a world: programs from *path*, a relay's usual *port*, modules from *also* too."""
-    out = {
+def variables(path: Iterable[str | Path], *, also: Iterable[str] = (), **more: float) -> dict[str, str]:
+    """Return the environment of a world: programs from *path*, modules from *also* too.
+
+    *more* are ``port`` (without it the one of this process's own world) and ``time`` of ``site/sitecustomize.py``.
+    """
+    known = {"WORLD_PORT": os.environ.get("WORLD_PORT", "")} | {f"WORLD_{k.upper()}": str(v) for k, v in more.items()}
+    return {
         "PATH": os.pathsep.join(map(str, path)),
         "PYTHONPATH": os.pathsep.join([SITE, *also]),
-        "WORLD_PORT": str(port),
         "PYTHON_KEYRING_BACKEND": "keyring.backends.fail.Keyring",
         "LANG": "C.UTF-8",
+        **{name: value for name, value in known.items() if value},
     }
-    if time:
-        out["WORLD_TIME"] = str(time)
-    return out

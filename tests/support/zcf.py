@@ -6,7 +6,7 @@ import os
 import subprocess
 from pathlib import Path
 
-from support import peers
+from support import peers, waiting
 
 
 def run(home: Path, *argv: str) -> subprocess.CompletedProcess[bytes]:
@@ -17,7 +17,7 @@ def run(home: Path, *argv: str) -> subprocess.CompletedProcess[bytes]:
         cwd=home,
         stdin=subprocess.DEVNULL,
         capture_output=True,
-        timeout=120,
+        timeout=waiting.LIMIT,
         check=False,
     )
 

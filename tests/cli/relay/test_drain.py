@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import redis
-from support import cc, servers
+from support import cc, servers, waiting
 from support.servers import PostgresServer, RedisServer
 from support.usage import row
 
@@ -50,7 +50,7 @@ def test_addresses_from_variables_and_the_configuration(
         while client.xinfo_groups("ccsetup:usage")[0]["lag"] or client.xpending("ccsetup:usage", "drain")["pending"]:
             assert process.poll() is None
     process.send_signal(signal.SIGTERM)
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=waiting.LIMIT)
     assert (process.returncode, out.strip(), err) == (0, b"1 requests were written.", b"")
 
 

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support import cc, systemd, tls
+from support import cc, systemd, tls, waiting
 
 KEY = "sk-test-0123456789abcdef"
 
@@ -141,9 +141,9 @@ def test_relay_that_ends_is_no_relay_that_is_not_there(relayed: Path, port: int)
                 assert stop.stdout is not None
                 assert b"running" in stop.stdout.readline()
                 stop.send_signal(signal.SIGINT)
-                stop.communicate(timeout=30)
+                stop.communicate(timeout=waiting.LIMIT)
                 assert stop.returncode == 130
-                deadline = time.monotonic() + 30
+                deadline = time.monotonic() + waiting.LIMIT
                 while (status := cc.run(relayed, "relay", "status")).ok:  # it looks every tenth of a second
                     assert time.monotonic() < deadline
                 refused = cc.run(relayed, "relay", "reload")
@@ -178,12 +178,12 @@ def test_run_in_the_foreground_ends_with_ctrl_c(relayed: Path) -> None:
     """Ctrl-C ends ``relay run`` gracefully, and ``relay start`` sees it while it runs."""
     process = cc.start(relayed, "relay", "run")
     run_file = relayed / ".local/state/ccsetup/relay/run.json"
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + waiting.LIMIT
     while not run_file.exists() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.02)
     assert "already" in cc.run(relayed, "relay", "start").stdout
     process.send_signal(signal.SIGINT)
-    _out, err = process.communicate(timeout=30)
+    _out, err = process.communicate(timeout=waiting.LIMIT)
     assert process.returncode == 0
     assert b"Traceback" not in err
     assert not run_file.exists()
@@ -352,7 +352,7 @@ def test_logs_follow_until_ctrl_c(relayed: Path) -> None:
     assert b"reloaded" in process.stdout.readline()
     process.send_signal(signal.SIGINT)
     try:
-        process.communicate(timeout=30)
+        process.communicate(timeout=waiting.LIMIT)
     except subprocess.TimeoutExpired:
         process.kill()
         raise

@@ -433,7 +433,7 @@ def test_via_relay_for_a_client_without_endpoint(home: Path) -> None:
     done = cc.main("init", "-s", "-p", "openai", "-k", KEY, "-T", "cc", "--via-relay", "--no-start")
     assert done.ok, done
     env = json.loads((home / ".claude/settings.json").read_text())["env"]
-    assert env["ANTHROPIC_BASE_URL"].startswith("http://127.0.0.1:51")
+    assert env["ANTHROPIC_BASE_URL"] == f"http://127.0.0.1:{Listen().port}"
     assert env["ANTHROPIC_MODEL"].startswith("gpt-")
 
 
