@@ -22,7 +22,11 @@ SLOW = {
     **dict.fromkeys(("idle", "idle-inside-event"), "-idle"),
 }
 """They wait for a time limit, so that their cases run at once: the key of ``TIMEOUTS`` with this limit."""
-TIMEOUTS = {"": {}, "-silent": {"first_byte": 0.4, "idle": 0.4}, "-idle": {"idle": 0.4}}
+TIMEOUTS = {
+    "": {},
+    "-silent": {"first_byte": 0.4, "idle": 0.4, "total": 3},
+    "-idle": {"idle": 0.4},
+}
 """Short is only what a case waits for in vain: the rest may take as long as the machine needs."""
 
 STATUS = {
