@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import cc, sick
+from support import cc, sick, world
 from support.sick import CASES, CONFIG, KEY, SETTINGS, Case
 from support.terminal import Terminal
 
@@ -24,8 +24,9 @@ VERSION = ("--codex-version", NEW)
 
 
 @pytest.fixture(autouse=True)
-def work(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder that the commands run in."""
+def work(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder that the commands run in, on a machine where both clients are installed."""
+    monkeypatch.setenv("PATH", f"{world.clients(tmp_path / 'clients')}{os.pathsep}{os.environ['PATH']}")
     folder = home / "work"
     folder.mkdir()
     monkeypatch.chdir(folder)
