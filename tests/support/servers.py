@@ -19,6 +19,10 @@ import redis as clients
 from support import waiting
 
 
+_PATH = os.environ.get("PATH", os.defpath)
+"""Read before the tests set it: another user, who runs PostgreSQL for root, cannot look into their folders."""
+
+
 def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -43,7 +47,7 @@ def redis_program() -> Optional[str]:
 
 def postgres_programs() -> Optional[Path]:
     """Return the folder of the newest PostgreSQL server's programs, or None."""
-    if initdb := shutil.which("initdb"):
+    if initdb := shutil.which("initdb", path=_PATH):
         return Path(initdb).parent
     found = list(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
     return max(found, key=lambda path: float(path.parts[-3])).parent if found else None
@@ -178,7 +182,7 @@ def _other_user() -> str:
 
 
 def _environment() -> dict[str, str]:
-    return {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"}
+    return {"PATH": _PATH, "LC_ALL": "C"}
 
 
 @contextlib.contextmanager

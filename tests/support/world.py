@@ -24,8 +24,8 @@ PROGRAMS = (
 """What tests may call, and scripts that tests run: it is everywhere."""
 
 TOOLS = (
-    "chattr", "dbus-daemon", "dbus-run-session", "fish", "gnome-keyring-daemon", "initdb", "mount", "node", "npm",
-    "openssl", "pg_ctl", "postgres", "redis-server", "strace", "tmux", "umount", "unshare", "valkey-server", "zsh",
+    "chattr", "dbus-daemon", "dbus-run-session", "fish", "gnome-keyring-daemon", "mount", "node", "npm",
+    "openssl", "redis-server", "strace", "tmux", "umount", "unshare", "valkey-server", "zsh",
 )  # fmt: skip
 """What some tests need; without it they say that they are skipped."""
 
