@@ -300,7 +300,7 @@ def test_what_a_client_key_may(tmp_path: Path) -> None:
             waiting.until(lambda: post("gone").status == 401, "the key is revoked")
             assert relay.post(PATHS["chat"], asking("chat", "m")).status == 200
             clients = {"requests", "tokens", "cost", "only-b", "gone", "local"}
-            eventually(lambda: {row["client"] for row in relay.rows(9)} >= clients, "all are noted")
+            waiting.until(lambda: {row["client"] for row in relay.rows(9)} >= clients, "all are noted")
 
 
 @pytest.mark.parametrize("kind", ["chat", "anthropic"])

@@ -18,7 +18,6 @@ import pytest
 import redis as clients
 from support import waiting
 
-
 _PATH = os.environ.get("PATH", os.defpath)
 """Read before the tests set it: another user, who runs PostgreSQL for root, cannot look into their folders."""
 
