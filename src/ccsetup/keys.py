@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import BinaryIO, Mapping, Optional
 
-from ccsetup import bounded
+from ccsetup import bounded, masking
 from ccsetup.errors import CcsetupError, UsageError
 from ccsetup.i18n import _
 from ccsetup.model import KeyFamily, Preset, Secret
@@ -119,6 +119,15 @@ def from_command(command: str) -> Secret:
     if problem:
         raise _command_failed(problem)
     return clean(data.decode("utf-8", "replace"), _("the key command"))
+
+
+def in_place_of_name(value: str, environ: Mapping[str, str]) -> Optional[Secret]:
+    """Return the key that stands where the name of a variable belongs; None for what may be a name."""
+    if not value or value in environ or value.startswith("$") or not all("!" <= c <= "~" for c in value):
+        return None
+    name = value.replace("_", "a").isalnum() and not value[0].isdigit()
+    odd = not name and len(value) >= 16 and any(c.isdigit() for c in value)
+    return Secret(value) if odd or masking.suspect(value) else None
 
 
 def _command_failed(reason: str) -> CcsetupError:

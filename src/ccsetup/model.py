@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Literal, Mapping, NamedTuple, Optional, Union
 
+from ccsetup import masking
+
 ClientName = Literal["claude-code", "codex"]
 CLIENT_NAMES: tuple[ClientName, ...] = ("claude-code", "codex")
 
@@ -18,12 +20,17 @@ KEY_STORAGES: tuple[KeyStorage, ...] = ("inline", "command", "keyring", "env", "
 
 
 class Secret:
-    """A key.  Prints as ``***`` everywhere; ``reveal()`` is the only way to its text."""
+    """A key.  Prints as ``***`` everywhere; ``reveal()`` is the only way to its text.
+
+    From here on it is hidden in all that the program prints, unless it is no key for sure (*known* is false).
+    """
 
     __slots__ = ("_text",)
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, *, known: bool = True) -> None:
         self._text = text
+        if known:
+            masking.remember(text)
 
     def reveal(self) -> str:
         return self._text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from ccsetup import masking
 from ccsetup.i18n import _
 
 # A pattern, so that the JSON Schema of presets says the same as this module.  Plain http is for machines that are
@@ -22,6 +23,38 @@ PATTERN = rf"^(?:https://(?:{_PUBLIC})|http://(?:{_PRIVATE})){_REST}$"
 
 CLAUDE_PATTERN = r"^(?!.*/v1(?:/messages)?/*$)"
 """Claude Code adds ``/v1/messages`` itself (observed with 2.0.76 to 2.1.329: a base that ends in /v1 gives /v1/v1)."""
+
+
+def without_keys(url: str) -> tuple[str, tuple[str, ...]]:
+    """Return *url* without the keys in it, and these: a password, a parameter, a part of the path."""
+    scheme, separator, rest = url.partition("://")
+    if not separator or masking.hide(url) == url:
+        return url, ()
+    found: list[str] = []
+    rest, hash_, fragment = rest.partition("#")
+    rest, _mark, query = rest.partition("?")
+    host, *parts = rest.split("/")
+    user, at, place = host.rpartition("@")
+    if at:
+        name, _colon, password = user.partition(":")
+        found.append(password or name)
+        host = place
+    kept: list[str] = []
+    for part in parts:
+        (found if masking.likely(part) else kept).append(part)
+    pairs = []
+    for pair in filter(None, query.split("&")):
+        name, _equals, value = pair.partition("=")
+        if masking.likely(value) or (value and masking.hide(f"?{pair}") != f"?{pair}"):
+            found.append(value)
+        else:
+            pairs.append(pair)
+    rest = "/".join([host, *kept]) + ("?" + "&".join(pairs) if pairs else "") + hash_ + fragment
+    if not found:
+        return url, ()
+    from urllib.parse import unquote
+
+    return f"{scheme}://{rest}", tuple(dict.fromkeys(unquote(f) for f in found))
 
 
 def problem(url: str, *, claude: bool = False) -> str:

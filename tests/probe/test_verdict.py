@@ -56,9 +56,11 @@ def test_text_is_one_printable_line() -> None:
     assert len(clean("x" * 10_000)) == 300
 
 
-def test_short_keys_are_masked_whole() -> None:
-    """A short key, such as that of a local server, hides only itself."""
-    assert mask("token lm-studio refused", [Secret("lm-studio")]) == "token *** refused"
+def test_plain_words_hide_nothing_in_a_sentence() -> None:
+    """A key that is an ordinary word, such as that of a local server, leaves sentences as they are."""
+    for key in ("lm-studio", "file", "123", "sk"):
+        text = "the file of lm-studio on port 1234 is refused: sk"
+        assert mask(text, [Secret(key)]) == text
 
 
 def test_quick_is_never_certain() -> None:

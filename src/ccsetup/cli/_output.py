@@ -7,6 +7,7 @@ import re
 import sys
 from typing import Any, Iterable, Mapping, Optional, Sequence
 
+from ccsetup import masking
 from ccsetup.i18n import _
 from ccsetup.plan import FileChange, Note
 
@@ -19,9 +20,17 @@ first: list[Note] = []
 
 
 def print_json(
-    command: str, result: Mapping[str, Any], notes: Iterable[Note], error: Optional[Mapping[str, Any]] = None
+    command: str,
+    result: Mapping[str, Any],
+    notes: Iterable[Note],
+    error: Optional[Mapping[str, Any]] = None,
+    *,
+    shown: Optional[Mapping[str, str]] = None,
 ) -> None:
-    """Print the envelope: schema, command, ok, result, notes, error."""
+    """Print the envelope: schema, command, ok, result, notes, error; keys in it are hidden.
+
+    *shown* is added to *result* as it is: the one key that the command is there to print.
+    """
     import json
 
     body = {
@@ -32,7 +41,15 @@ def print_json(
         "notes": [n._asdict() for n in (*first, *notes)],
         "error": error,
     }
-    sys.stdout.write(json.dumps(body, ensure_ascii=False, indent=2) + "\n")
+    body = masking.hide_values(body)
+    body["result"].update(shown or {})
+    reveal(json.dumps(body, ensure_ascii=False, indent=2) + "\n")
+
+
+def reveal(text: str) -> None:
+    """Print *text* as it is, with the key that it is there to show."""
+    stream = sys.stdout
+    (stream.plain if isinstance(stream, masking.Stream) else stream).write(text)
 
 
 def line(text: str = "") -> None:
@@ -119,27 +136,30 @@ def columns(rows: Sequence[Sequence[str]], indent: str = "  ", *, limit: int = 0
     return "\n".join(out)
 
 
-# Patterns as text: compiling them takes 0.7 ms, and most commands mask nothing.
+# A pattern as text: compiling it takes 0.7 ms, and most commands show no document.  Possessive, so that the time
+# grows with the text and no faster.
 _CREDENTIAL = (
-    r"""(?i)((?:token|api_?key|secret|password|authorization|bearer|credential)[\w.-]*["']?\s*[:=]\s*)"""
-    r"""(["'])(?!\2)(?:\\.|(?!\2).)*\2"""
+    r"""(?i)(?<![\w.-])((?=[\w.-]{0,200}?(?:token|api[_-]?key|secret|password|authorization|bearer|credential))"""
+    r"""[\w.-]{1,200}+["']?\s*+[:=]\s*+)(?:(["'])(?!\2)(?:\\.|(?!\2)[^\\])*+\2|([^\s"',;]{1,2000}+))"""
 )
-_KEY_LIKE = r"\b(?:sk|ak|pk|key|xai|gsk|nvapi|AIza|fw|csk|tp|ms)[-_][A-Za-z0-9_.-]{12,}"
-_HARMLESS = r"(?i)(?:env_key|key_env|key_storage|_MAX_[A-Z_]*TOKENS)"
+_HARMLESS = r"(?i)(?:env_key|key_env|key_storage|_MAX_[A-Z_]{0,80}TOKENS)"
+
+
+def _credential(found: re.Match[str]) -> str:
+    if found[2]:
+        return f"{found[1]}{found[2]}***{found[2]}"
+    ordinary = found[3].isdigit() or found[3].lower() in ("true", "false", "null", "none", "{", "[", "bearer", "basic")
+    return found[0] if ordinary or not found[3][0].isalnum() else found[1] + "***"
 
 
 def mask(text: str, secrets: Iterable[str]) -> str:
-    """Return *text* without *secrets*, and without anything else that looks like a key."""
-    for secret in sorted(filter(None, secrets), key=len, reverse=True):
-        text = text.replace(secret, "***")
-        if len(secret) > 20:
-            text = text.replace(secret[-20:], "***")  # what Claude Code keeps of an approved key
+    """Return *text*, lines of settings, without *secrets* and without the values of names that hold keys."""
     lines = []
     for one in text.split("\n"):
         if not re.search(_HARMLESS, one):
-            one = re.sub(_CREDENTIAL, r"\1\2***\2", one)
-        lines.append(re.sub(_KEY_LIKE, "***", one))
-    return "\n".join(lines)
+            one = re.sub(_CREDENTIAL, _credential, one)
+        lines.append(one)
+    return masking.hide("\n".join(lines), secrets)
 
 
 def diff(changes: Iterable[FileChange], secrets: Iterable[str], short: Any) -> str:

@@ -6,7 +6,7 @@ import os
 import sys
 from typing import Any, Sequence
 
-from ccsetup import i18n
+from ccsetup import i18n, masking
 from ccsetup.errors import CcsetupError
 
 OK, FAILED, USAGE, BUG, WOULD_CHANGE, BLOCKED, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
@@ -17,6 +17,12 @@ def main(argv: Sequence[str]) -> int:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a terminal that cannot show a character shows '?'
+    from ccsetup.cli import _misplaced
+
+    plain = sys.stdout, sys.stderr
+    masking.forget()
+    _misplaced.remember(argv)
+    sys.stdout, sys.stderr = masking.Stream(sys.stdout), masking.Stream(sys.stderr)
     try:
         i18n.activate(i18n.choose(argv, os.environ))
         code = _run(list(argv))
@@ -29,16 +35,21 @@ def main(argv: Sequence[str]) -> int:
     except KeyboardInterrupt:
         sys.stderr.write("\n")
         return INTERRUPTED
+    finally:
+        sys.stdout, sys.stderr = plain
 
 
 def _run(argv: list[str]) -> int:
     import typer
     from typer import _click as click
 
+    from ccsetup.cli import _misplaced
+
     try:
         from ccsetup.cli._app import app
 
         _take_back(argv)
+        _misplaced.refuse(argv, _command)
         result = typer.main.get_command(app)(argv, prog_name="ccsetup", standalone_mode=False)
         return result if isinstance(result, int) else OK
     except CcsetupError as e:
@@ -49,6 +60,9 @@ def _run(argv: list[str]) -> int:
     except click.exceptions.UsageError as e:
         from ccsetup.cli import _parser
 
+        better = _misplaced.instead(argv, _command(argv)) if "unexpected extra argument" in e.format_message() else None
+        if better is not None:
+            return report(argv, USAGE, better.message, better.hint)
         usage = e.ctx.command_path if e.ctx else f"ccsetup {_command(argv)}".rstrip()
         hint = i18n._("See: {command} --help").format(command=usage)
         return report(argv, USAGE, _parser.problem(e.format_message()), hint)

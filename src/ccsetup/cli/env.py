@@ -63,7 +63,8 @@ def command(
                 )
     terminal = sys.stdout.isatty()
     for variable, value in lines.items():
-        _output.line(once.export_line(variable, MISSING if unset else value, shell, masked=terminal))
+        text = once.export_line(variable, MISSING if unset else value, shell, masked=terminal)
+        (_output.line if terminal else _output.reveal)(text if terminal else text + "\n")
     if terminal and lines and not unset:
         how = {"bash": 'eval "$(ccsetup env {name})"', "fish": "ccsetup env {name} --shell fish | source"}
         how["pwsh"] = "ccsetup env {name} --shell pwsh | Out-String | Invoke-Expression"

@@ -52,7 +52,7 @@ def command(
         _output.print_json("export", body, [*context.notes, *world.notes])
         return 0
     if output is None:
-        sys.stdout.write(text)
+        (_output.reveal if with_keys else sys.stdout.write)(text)
     elif not document.profiles:
         _output.line(_("No profile is saved yet. Make one with: ccsetup init -p PROVIDER -k KEY"))
     else:

@@ -122,7 +122,7 @@ def get(
                 name=name, variable=profile.key_env
             )
         )
-    sys.stdout.write(key.reveal() + ("\n" if sys.stdout.isatty() else ""))
+    _output.reveal(key.reveal() + ("\n" if sys.stdout.isatty() else ""))
     return 0
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from typing import Any, Iterator, NamedTuple
+from typing import Any, Iterator, NamedTuple, Sequence
 
 from ccsetup import profiles, urls
 from ccsetup.clients.claude import (
@@ -139,6 +139,10 @@ def base_url(house: House) -> Iterator[Finding]:
     if not found.text or (place and place.legacy):
         return
     better = profiles.claude_url(found.text)
+    clean, inside = urls.without_keys(found.text)
+    if inside:
+        yield _misplaced(house, found, clean, inside)
+        return
     if re.search(r"/v1(/messages)?/*$", found.text):
         text = _("The address ends in /v1, which Claude Code adds itself: it gets a 404.")
         if found.path:
@@ -158,6 +162,24 @@ def base_url(house: House) -> Iterator[Finding]:
         yield Finding(
             "problem", _("ANTHROPIC_BASE_URL: {problem}").format(problem=problem), fix, found.path, found.line
         )
+
+
+def _misplaced(house: House, found: Value, url: str, inside: Sequence[str]) -> Finding:
+    """Return the finding of keys in the address *found*, which is *url* without them."""
+    text = _("The address holds a key.")
+    if not found.path:
+        fix = _("Run: export {name}={value}").format(name=BASE_URL, value=url)
+        return Finding("problem", "ANTHROPIC_BASE_URL: " + text, fix)
+    has = [value(house, n).text for n in CREDENTIALS if value(house, n).text]
+    if len(inside) > 1 or any(h != inside[0] for h in has) or as_text(house.settings.get("apiKeyHelper")).strip():
+        return _at(house, "problem", env(BASE_URL), text, _("Take it out by hand: there is another key, too."))
+    endpoint = known.claude_endpoint(known.place(house, url, "claude-code"))
+    name = API_KEY if endpoint is not None and endpoint.auth == "api_key" else AUTH_TOKEN
+    fix = _("Move it to {name}.").format(name=name)
+    edits: list[Edit] = [Set(env(BASE_URL), url)]
+    if not has:
+        edits.append(Set(env(name), inside[0]))
+    return _at(house, "problem", env(BASE_URL), text, fix, *edits)
 
 
 def no_key(house: House) -> Iterator[Finding]:

@@ -6,7 +6,7 @@ import os
 import re
 from typing import Any, Collection, Iterator, Mapping, Optional
 
-from ccsetup import actions, profiles
+from ccsetup import actions, keys, profiles, urls
 from ccsetup.clients.codex import CHAT_REMOVED, PROFILE_FILES, RIDERS
 from ccsetup.doctor import known
 from ccsetup.doctor.house import BringAlong, Edits, Finding, House, Whole, as_text
@@ -425,10 +425,42 @@ def provider(house: House) -> Iterator[Finding]:
 CREDENTIALS = ("env_key", "experimental_bearer_token", "requires_openai_auth")
 
 
+def _misplaced(house: House, name: str, table: Mapping[str, Any], level: Any) -> Optional[Finding]:
+    """Return the finding of a key in the address, or where the name of a variable belongs."""
+    here = ("model_providers", name)
+    bearer = (*here, "experimental_bearer_token")
+    url, inside = urls.without_keys(as_text(table.get("base_url")))
+    variable = as_text(table.get("env_key"))
+    key = keys.in_place_of_name(variable, environment(house))
+    token = as_text(table.get("experimental_bearer_token"))
+    if inside:
+        at = (*here, "base_url")
+        text = _("The address of provider '{name}' holds a key.").format(name=name)
+        headers = {str(h).lower() for n in ("http_headers", "env_http_headers") for h in table.get(n) or ()}
+        others = any(table.get(k) for k in ("auth", "requires_openai_auth")) or headers & {"authorization", "x-api-key"}
+        if len(inside) > 1 or others or (variable and key is None) or (token and token != inside[0]):
+            fix = _("Take it out by hand: the provider has another key, too.")
+            return _at(house, level, at, text, fix)
+        fix = _("Move it to experimental_bearer_token.")
+        return _at(house, level, at, text, fix, Set(at, url), Set(bearer, inside[0]))
+    if key is None:
+        return None
+    at = (*here, "env_key")
+    text = _("env_key of provider '{name}' is a key, where a variable's name belongs: Codex stops with an error.")
+    text = text.format(name=name)
+    if token:
+        return _at(house, level, at, text, _("Take env_key out; the key beside it is used then."), Unset(at))
+    return _at(house, level, at, text, _("Move it to experimental_bearer_token."), Set(bearer, variable), Unset(at))
+
+
 def credentials(house: House) -> Iterator[Finding]:
     for name, table in house.providers.items():
         here = ("model_providers", name)
         level = "problem" if active(house, name) else "warning"
+        misplaced = _misplaced(house, name, table, level)
+        if misplaced is not None and table.get("auth") is None:
+            yield misplaced
+            continue
         if table.get("auth") is not None:
             others = [k for k in CREDENTIALS if table.get(k)]
             if others:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Callable, Mapping, NamedTuple, Optional
 
-from ccsetup import profiles
+from ccsetup import keys, profiles, urls
 from ccsetup.documents.edit import lookup
 from ccsetup.model import ClientName, Secret
 from ccsetup.profiles import Part
@@ -58,7 +58,8 @@ def from_claude_env(source: str, name: str, env: Any) -> Optional[Found]:
     token, key = text(env, "ANTHROPIC_AUTH_TOKEN"), text(env, "ANTHROPIC_API_KEY")
     if not url and not key:
         return None
-    url = url or "https://api.anthropic.com"
+    url, inside = urls.without_keys(url or "https://api.anthropic.com")
+    token = token or ("" if key or len(inside) != 1 else inside[0])
     part = Part(
         url=profiles.claude_url(url),
         auth="auth_token" if token else "api_key",
@@ -84,8 +85,13 @@ def from_codex(source: str, name: str, config: Any, auth: Any, provider: str) ->
     if not url:
         return None
     selected = text(config, "model_provider") == provider
+    url, inside = urls.without_keys(url)
     variable = text(table, "env_key")
     key = text(table, "experimental_bearer_token")
+    if keys.in_place_of_name(variable, {}):
+        key, variable = key or variable, ""
+    if len(inside) == 1 and not variable:
+        key = key or inside[0]
     for where in (text(table, "temp_env_key"), provider, "OPENAI_API_KEY" if selected else ""):
         # temp_env_key is what zcf writes: the name of a key in auth.json, which Codex itself does not read.
         key = key or (text(auth, where) if where else "")

@@ -12,7 +12,7 @@ import os
 import re
 from typing import Any, Callable, Iterable, Mapping, NamedTuple, Optional
 
-from ccsetup import bounded
+from ccsetup import bounded, keys
 from ccsetup.clients import codex
 from ccsetup.clients.base import Files, Version
 from ccsetup.documents import encoding, tomldoc
@@ -386,6 +386,9 @@ def _credentials(
         value = environ.get(name, "")
         dotenv = _in_dotenv(paths, name)
         place = f"{paths.short(paths.codex_dotenv)}: {name}" if dotenv else f"shell: {name}"
+        if keys.in_place_of_name(name, environ):
+            text = _("env_key is a key, where the name of a variable belongs: Codex stops with an error.")
+            return stop("env_key", text, _("Move it to where it belongs with: ccsetup doctor --fix"))
         if not value.strip():
             return stop(
                 "env_key",

@@ -86,7 +86,8 @@ class Target(NamedTuple):
 
     def secrets(self) -> tuple[Secret, ...]:
         """Return everything that must not be shown."""
-        return (*(c.secret for c in self.credentials), *(Secret(v) for v in self.headers.values() if len(v) > 7))
+        headers = (Secret(v, known=False) for v in self.headers.values() if len(v) > 7)  # few of these are keys
+        return (*(c.secret for c in self.credentials), *headers)
 
     def about(self) -> dict[str, Any]:
         """Return the facts for JSON; no key in them."""

@@ -6,8 +6,9 @@ Pure.  Every text in here that came from the network went through ``clean``.
 from __future__ import annotations
 
 import re
-from typing import Any, Iterable, Literal, Mapping, NamedTuple, Optional, Sequence
+from typing import Any, Iterable, Literal, Mapping, NamedTuple, Optional
 
+from ccsetup import masking
 from ccsetup.model import Secret
 
 Layer = Literal["resolve", "reach", "key", "wire", "model", "deep", "client"]
@@ -163,46 +164,13 @@ class Report(NamedTuple):
         }
 
 
-_KEY_LIKE = re.compile(r"\b(?:sk|ak|pk|key|xai|gsk|nvapi|AIza|fw|csk|tp|ms)[-_][A-Za-z0-9_.-]{12,}")
-_BEARER = re.compile(r"\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{8,}", re.I)
 _ENOUGH = 8
-"""Characters of a key that must not be shown together; shorter keys are hidden only where they stand whole."""
+"""Characters of a key that must not be shown together, in what a provider quotes."""
 
 
 def mask(text: str, secrets: Iterable[Secret]) -> str:
     """Return *text* without *secrets*: whole, encoded, or a beginning or an end of them that a provider quotes."""
-    for secret in sorted({s.reveal() for s in secrets if s}, key=len, reverse=True):
-        for form in _forms(secret):
-            text = text.replace(form, "***")
-        if len(secret) >= 2 * _ENOUGH:
-            text = _mask_part(text, secret)
-    return _BEARER.sub(r"\1 ***", _KEY_LIKE.sub("***", text))
-
-
-def _forms(secret: str) -> Sequence[str]:
-    from base64 import b64encode
-    from urllib.parse import quote
-
-    return (secret, quote(secret, safe=""), b64encode(secret.encode("utf-8", "surrogatepass")).decode("ascii"))
-
-
-def _mask_part(text: str, secret: str) -> str:
-    head, tail = secret[:_ENOUGH], secret[-_ENOUGH:]
-    at = text.find(head)
-    while at >= 0:
-        end = at
-        while end < len(text) and end - at < len(secret) and text[end] == secret[end - at]:
-            end += 1
-        text = text[:at] + "***" + text[end:]
-        at = text.find(head, at + 3)
-    at = text.rfind(tail)
-    while at >= 0:
-        start, end = at, at + _ENOUGH
-        while start > 0 and end - start < len(secret) and text[start - 1] == secret[len(secret) - (end - start) - 1]:
-            start -= 1
-        text = text[:start] + "***" + text[end:]
-        at = text.rfind(tail, 0, start)
-    return text
+    return masking.hide(text, [s.reveal() for s in secrets], _ENOUGH)
 
 
 def clean(text: str, secrets: Iterable[Secret] = (), limit: int = 300) -> str:

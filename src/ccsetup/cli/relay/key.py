@@ -72,9 +72,10 @@ def add(
     context.run(f"relay key add {name}", act, dry=False)
     told = _up.reread(context, at)
     if as_json:
-        _output.print_json("relay key add", {"name": name, "key": secret.reveal(), "reloaded": told}, context.notes)
+        shown = {"key": secret.reveal()}
+        _output.print_json("relay key add", {"name": name, "reloaded": told}, context.notes, shown=shown)
         return 0
-    _output.line(secret.reveal())
+    _output.reveal(secret.reveal() + "\n")
     sys.stdout.flush()
     mark = _output.paint(_("done"), "32", sys.stderr)
     sys.stderr.write(f"{mark}: " + _("this is the key '{name}'; it is shown this once.").format(name=name) + "\n")
