@@ -79,17 +79,20 @@ def read(language: str) -> Catalog:
 
 def update(language: str) -> None:
     """Write the catalogue of *language* with the texts of today; translations are kept, nothing is guessed."""
-    old, new = read(language), Catalog(
-        locale=language,
-        project="ccsetup",
-        version="1",
-        msgid_bugs_address="",
-        last_translator="The ccsetup authors",
-        language_team="",
-        header_comment="# Translations of ccsetup.\n# Kept in step with the sources by tools/i18n.py.\n#",
-        creation_date=datetime.datetime(2026, 11, 20, tzinfo=datetime.UTC),
-        revision_date=datetime.datetime(2026, 11, 20, tzinfo=datetime.UTC),
-        fuzzy=False,
+    old, new = (
+        read(language),
+        Catalog(
+            locale=language,
+            project="ccsetup",
+            version="1",
+            msgid_bugs_address="",
+            last_translator="The ccsetup authors",
+            language_team="",
+            header_comment="# Translations of ccsetup.\n# Kept in step with the sources by tools/i18n.py.\n#",
+            creation_date=datetime.datetime(2026, 11, 20, tzinfo=datetime.UTC),
+            revision_date=datetime.datetime(2026, 11, 20, tzinfo=datetime.UTC),
+            fuzzy=False,
+        ),
     )
     for message in extract():
         if message.id:

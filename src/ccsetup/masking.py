@@ -259,7 +259,7 @@ def _word(found: Any) -> str:
     if word.startswith("eyJ") and word.count(".") == 2:
         return SHOWN
     text, start = found.string, found.start()
-    if word.startswith(_IDENTIFIERS) or text[max(0, start - 8) : start].lower().startswith(("sha", " sha")):
+    if word.startswith(_IDENTIFIERS) or _checksum(text, start):
         return word
     head, _dot, tail = word.partition(".")
     if len(head) == 32 and _hexadecimal(head) and len(tail) >= 12 and tail.isalnum():
@@ -268,6 +268,13 @@ def _word(found: Any) -> str:
         if _random(segment):
             return word.replace(segment, SHOWN)
     return word
+
+
+def _checksum(text: str, start: int) -> bool:
+    """Tell whether the word at *start* goes on with a checksum: ``sha256-47DEQpj8+/TImW…``, ``SHA256:…``."""
+    before = text[max(0, start - 90) : start].lower()
+    last = max(before.rfind(" "), before.rfind("\n"), before.rfind('"'), before.rfind("'"))
+    return before[last + 1 :].startswith("sha")
 
 
 def _tail(rest: str, *, certain: bool) -> bool:

@@ -165,7 +165,7 @@ def _bug(argv: Sequence[str], error: Exception) -> int:
         os.makedirs(folder, mode=0o700, exist_ok=True)
         where = os.path.join(folder, "crash.log")
         with open(os.open(where, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as f:
-            f.writelines(lines)
+            f.writelines(map(masking.hide, lines))
     except (OSError, CcsetupError):
         where = ""
     message = i18n._("This is a bug in ccsetup ({kind}).").format(kind=type(error).__name__)
