@@ -125,8 +125,7 @@ def in_place_of_name(value: str, environ: Mapping[str, str]) -> Optional[Secret]
     """Return the key that stands where the name of a variable belongs; None for what may be a name."""
     if not value or value in environ or value.startswith("$") or not all("!" <= c <= "~" for c in value):
         return None
-    name = value.replace("_", "a").isalnum() and not value[0].isdigit()
-    odd = not name and len(value) >= 16 and any(c.isdigit() for c in value)
+    odd = not VARIABLE.match(value) and len(value) >= 16 and any(c.isdigit() for c in value)
     return Secret(value) if odd or masking.suspect(value) else None
 
 
