@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import copy
+import functools
 import json
 import random
 import sys
@@ -54,7 +55,7 @@ def _deep(levels: int) -> Any:
 
 def changed(rng: random.Random, value: Any) -> Any:
     """Return a copy of a JSON value with one to four changes, each anywhere in it."""
-    holder = [copy.deepcopy(value)]
+    holder = [json.loads(json.dumps(value))]
     for _ in range(rng.choice((1, 1, 2, 4))):
         place, key = rng.choice(list(_places(holder)))
         what = rng.randrange(8)
@@ -94,12 +95,17 @@ def damaged(rng: random.Random, data: bytes) -> bytes:
     return data[:at] + put + data[to:]
 
 
+@functools.cache
+def _answers(kind: str, said: Said, stream: bool) -> Any:
+    return scripted.events(kind, said) if stream else scripted.whole(kind, said)
+
+
 def answer(rng: random.Random, kind: str, *, stream: bool) -> bytes:
     """Return the changed body of an answer with status 200."""
     said = rng.choice(SAID)
     if not stream:
-        return text_of(rng, changed(rng, scripted.whole(kind, said)))
-    events = scripted.events(kind, said)
+        return text_of(rng, changed(rng, _answers(kind, said, False)))
+    events = list(_answers(kind, said, True))
     for _ in range(rng.choice((1, 1, 2, 5))):
         at = rng.randrange(len(events) + 1)
         what = rng.randrange(8)
@@ -211,7 +217,9 @@ def check(number: int) -> str:
     return _request(rng, kind, request(rng, kind))
 
 
-def _asked(kind: str) -> Any:
+@functools.cache
+def asked(kind: str) -> Any:
+    """Return what a writer of an answer to the request of *kind* has to know."""
     from ccsetup.relay.runtime import FORMATS
     from ccsetup.relay.wire.messages import Asked
     from ccsetup.relay.wire.tools import ToolNames
@@ -255,7 +263,7 @@ def _whole(kind: str, body: bytes) -> str:
     events = FORMATS[kind].read_answer(body)
     _in_order(events)
     for client in WIRES:
-        out = FORMATS[client].write_answer(events, _asked(client))
+        out = FORMATS[client].write_answer(events, asked(client))
         failed = _is_error(client, json.loads(out))
         assert failed or not isinstance(events[-1], Failed)
     return "failed" if isinstance(events[-1], Failed) else "answered"
@@ -291,7 +299,7 @@ def _stream(rng: random.Random, kind: str, body: bytes) -> str:
     events += reader.end()
     _in_order(events)
     for client in WIRES:
-        writer = FORMATS[client].Writer(_asked(client))
+        writer = FORMATS[client].Writer(asked(client))
         out = b"".join(writer.write(event) for event in events)
         got = drill.understood(client, out, stream=True)
         assert got.finished != bool(got.error), (client, out[-300:])
@@ -309,19 +317,19 @@ def _request(rng: random.Random, kind: str, body: bytes) -> str:
     official = Dialect(official=True, developer=True, hosted=("web_search", "web_search_20250305"))
     plain = Dialect(system_between=False, images=False, structured=False, reasoning_field="reasoning_details")
     try:
-        asked = Request(kind, body)  # type: ignore[arg-type]
+        given = Request(kind, body)  # type: ignore[arg-type]
     except BadRequest:
         return "refused"
-    asked.thread()
-    value = adjust.without_reasoning(kind, asked.value(), ours_only=rng.random() < 0.5)
+    given.thread()
+    value = adjust.without_reasoning(kind, given.value(), ours_only=rng.random() < 0.5)
     json.dumps(drop_cache_control(adjust.system_in_front(value), 0) if kind == "anthropic" else value)
     try:
-        conversation = asked.conversation()
-        asked.tokens()
+        conversation = given.conversation()
+        given.tokens()
         for upstream in WIRES:
             for dialect in (official, plain, Dialect()):
                 own = reasoning.for_upstream(conversation, "up", moved=rng.random() < 0.5)
-                out, _losses = FORMATS[upstream].write_request(own, dialect, asked.names())
+                out, _losses = FORMATS[upstream].write_request(own, dialect, given.names())
                 assert isinstance(json.loads(out), dict)
     except BadRequest:
         return "refused"
