@@ -95,3 +95,4 @@ def test_holds_nothing_else(wheel: Path) -> None:
     assert {n.split("/")[0] for n in names if ".dist-info/" not in n} == {"ccsetup"}
     assert any(n.endswith("licenses/LICENSE") for n in names)
     assert "ccsetup/py.typed" in names
+    assert [n for n in names if n.startswith("ccsetup/data/")] == ["ccsetup/data/codex_instructions.md"]
