@@ -208,6 +208,28 @@ CASES = [
         "ends in /v1",
         broken=CC,
     ),
+    *(
+        Case(
+            "claude-base-url",
+            {**ONBOARDED, SETTINGS: settings({"ANTHROPIC_BASE_URL": url}, ("ANTHROPIC_AUTH_TOKEN",))},
+            SETTINGS + ":3",
+            "The address holds a key",
+            broken=CC,
+            name=name,
+        )
+        for name, url in (
+            ("key-in-query", f"@URL@{CLAUDE_PATH}?api_key={KEY}"),
+            ("key-in-path", f"@URL@/{KEY}{CLAUDE_PATH}"),
+        )
+    ),
+    Case(
+        "claude-base-url",
+        {**ONBOARDED, SETTINGS: settings({"ANTHROPIC_BASE_URL": f"@URL@{CLAUDE_PATH}?key=sk-other-{KEY}"})},
+        SETTINGS + ":3",
+        "The address holds a key",
+        repaired=False,
+        name="two-keys",
+    ),
     Case(
         "claude-base-url",
         {**ONBOARDED, SETTINGS: settings({"ANTHROPIC_BASE_URL": "api.example.com"})},
@@ -572,6 +594,36 @@ CASES = [
         "The variable MINE_KEY of provider 'mine' is not set",
         broken=CX,
         name="env",
+    ),
+    Case(
+        "codex-credentials",
+        {CONFIG: config(key=f'env_key = "{KEY}"\n')},
+        CONFIG + ":8",
+        "env_key of provider 'mine' is a key",
+        broken=CX,
+        name="key-for-name",
+    ),
+    *(
+        Case(
+            "codex-credentials",
+            {CONFIG: config(url=f'base_url = "{url}"\n', key="")},
+            CONFIG + ":6",
+            "The address of provider 'mine' holds a key",
+            broken=CX,
+            name=name,
+        )
+        for name, url in (
+            ("key-in-query", f"@URL@{CODEX_PATH}?api_key={KEY}"),
+            ("key-in-path", f"@URL@/{KEY}{CODEX_PATH}"),
+        )
+    ),
+    Case(
+        "codex-credentials",
+        {CONFIG: config(url=f'base_url = "@URL@{CODEX_PATH}?api_key=sk-other-{KEY}"\n')},
+        CONFIG + ":6",
+        "The address of provider 'mine' holds a key",
+        repaired=False,
+        name="two-keys",
     ),
     Case(
         "codex-credentials",

@@ -10,6 +10,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, Callable, Iterable, Literal, Mapping, Optional, TextIO
 
+from ccsetup import masking
 from ccsetup.relay.wire import codec
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ class Log:
 
     def hide(self, secrets: Iterable[str]) -> None:
         """Never write these texts."""
-        self._secrets = tuple(s for s in secrets if len(s) >= 6)
+        self._secrets = tuple(s for s in secrets if not masking.weak(s))
 
     def masked(self, text: str) -> str:
         for secret in self._secrets:
