@@ -383,6 +383,19 @@ def test_names_that_are_not_names_everywhere(name: str) -> None:
     assert home.files == before
 
 
+def test_names_of_earlier_versions_go_on_working() -> None:
+    """What is refused to a new profile stays the name of one that has it, and that can be left for another."""
+    home = Home()
+    home.init(request("plain", parts=CODEX))
+    home.files[PROFILES] = home.files[PROFILES].replace(b"profiles.plain", b"profiles.CON")
+    home.init(request("CON", "key-2", parts=CODEX))
+    world = home.world()
+    actions.switch(world, "CON", ["codex"])
+    actions.rename(world, "CON", "console")
+    home.keep(world)
+    assert list(home.toml(PROFILES)["profiles"]) == ["console"]
+
+
 @pytest.mark.parametrize("variable", NO_VARIABLES)
 def test_a_variable_has_the_name_of_one(variable: str) -> None:
     """Nothing else gets into shell code, a helper or .env; one written into profiles.toml stops that profile alone."""

@@ -5,6 +5,7 @@ Nothing here writes: the draft becomes a plan, and the caller commits or shows i
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Iterable, NamedTuple, Optional, Sequence
 
 from ccsetup import profiles
@@ -329,6 +330,38 @@ def lost(world: World) -> list[str]:
     """Return the saved profiles that the Codex which is there does not find with ``--profile``."""
     mine = of_codex(world)
     return codex.lost(_codex_files(world, [p.name for p in mine]), mine)
+
+
+def codex_notes(world: World) -> list[Note]:
+    """Return what is wrong with the profiles of Codex: not found by this version, or mixed, also by hand.
+
+    Of files that cannot be read nothing is told: other notes name them.
+    """
+    fix = _("Run: ccsetup doctor --fix")
+    out: list[Note] = []
+    try:
+        gone = lost(world)
+        if gone:
+            version = codex.dotted(world.version("codex"))
+            text = _("Codex {version} does not find with --profile: {names}.")
+            out.append(Note("warning", text.format(version=version, names=", ".join(gone)), fix))
+        out += [Note("warning", mixed_text(name), fix) for name in mixed(world)]
+        known = {p.name for p in of_codex(world)}
+        for name in _profile_files(world) if world.version("codex") >= codex.PROFILE_FILES else ():
+            files = _codex_files(world, [name])
+            found = codex.leaks(files.get(world.paths.codex_config), files.get(world.paths.codex_profile(name)))
+            out += [Note("warning", codex.leak_text(name, *leak), fix) for leak in found if name not in known]
+    except CcsetupError:
+        pass
+    return out
+
+
+def _profile_files(world: World) -> list[str]:
+    ending = ".config.toml"
+    try:
+        return sorted(n.removesuffix(ending) for n in os.listdir(world.paths.codex_home) if n.endswith(ending))
+    except OSError:
+        return []
 
 
 def mixed_text(name: str) -> str:

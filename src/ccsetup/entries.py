@@ -123,7 +123,7 @@ def _checked(world: World, entry: Entry, common: Options) -> Request:
                 value=profiles.printable(storage), valid=", ".join(KEY_STORAGES)
             )
         )
-    profiles.check_name(name, world.profiles if name not in world.profiles else ())
+    profiles.check_own_name(name, world.profiles)
     variable = common.storage_env or entry.text("keyVariable")
     if variable:
         keys.check_variable(variable, "--key-env-name" if common.storage_env else "keyVariable")

@@ -35,7 +35,7 @@ def merge(world: World, request: Request) -> Profile:
     A profile has one key.  So a change of provider, region or host that would leave another client of the
     profile with the new key at the old address is refused.
     """
-    profiles.check_name(request.name, world.profiles)
+    profiles.check_own_name(request.name, world.profiles)
     old = world.profiles.get(request.name)
     if not request.provider:
         if old is None:

@@ -140,6 +140,15 @@ def check_name(name: str, taken: Iterable[str] = ()) -> None:
         )
 
 
+def check_own_name(name: str, saved: Collection[str]) -> None:
+    """Raise UsageError when *name* can be neither that of a new profile, nor is that of one of *saved*.
+
+    Earlier versions saved names that are refused to new ones: they go on working.
+    """
+    if name not in saved or name in RESERVED:
+        check_name(name, saved)
+
+
 def is_free(name: str, taken: Collection[str]) -> bool:
     """Tell whether *name* can be that of a new profile beside those called *taken*."""
     try:

@@ -1,12 +1,14 @@
 """Several saved profiles with the real Codex: whose key goes where, and what another version of Codex makes of them.
 
-``CCSETUP_TEST_PAIRS=all`` tries every pair of ways to make a profile, with every release, instead of a covering few.
+``CCSETUP_TEST_PAIRS=all`` tries every pair of ways to make a profile (5184) with every release, instead of a covering
+few; a number tries so many of them, by chance but always the same.
 """
 
 from __future__ import annotations
 
 import itertools
 import os
+import random
 import tomllib
 from pathlib import Path
 from typing import NamedTuple, Optional
@@ -58,7 +60,7 @@ WAYS = [
     for q in (False, True)
     for i in ("", "own", "other")
 ]
-ALL = os.environ.get("CCSETUP_TEST_PAIRS") == "all"
+WANTED = os.environ.get("CCSETUP_TEST_PAIRS", "")
 FEW = [
     (Way("env", "http_headers", True, ""), Way("inline", "", False, "")),
     (Way("inline", "", False, "own"), Way("command", "env_http_headers", True, "own")),
@@ -68,7 +70,10 @@ FEW = [
 
 
 def pairs() -> list[tuple[Way, Way]]:
-    return list(itertools.product(WAYS, repeat=2)) if ALL else FEW
+    every = list(itertools.product(WAYS, repeat=2))
+    if WANTED == "all":
+        return every
+    return random.Random(7).sample(every, int(WANTED)) if WANTED else FEW
 
 
 def make(home: Path, provider: Provider, version: str, name: str, way: Way) -> None:
@@ -176,3 +181,122 @@ def test_two_versions_beside_each_other(tmp_path: Path, provider: Provider, vers
     for version in versions:
         assert ask(home, provider, version, None, {})[0] == "Bearer sk-b"
     assert ask(home, provider, CODEX_VERSIONS[0], "a", {})[0] == "Bearer sk-a"
+
+
+PAIR = """[profiles.{name}]
+provider = "custom"
+region = "global"
+key_storage = "{storage}"
+{more}
+[profiles.{name}.codex]
+url = "{url}"
+primary_model = "m"
+provider_id = "x"
+
+"""
+
+
+def earlier(home: Path, provider: Provider, version: str) -> None:
+    """Make the home of an earlier ccsetup: two profiles of one provider id, the first in use with a variable."""
+    own, codex = home / ".config/ccsetup", home / ".codex"
+    (own / "keys").mkdir(parents=True)
+    codex.mkdir()
+    (own / "keys/bbb").write_text("sk-key-of-bbb-0123456789")
+    urls = {n: provider.url(f"/{n}/v1") for n in ("aaa", "bbb")}
+    credentials = {"aaa": 'env_key = "AAA_KEY"', "bbb": 'experimental_bearer_token = "sk-key-of-bbb-0123456789"'}
+    (own / "profiles.toml").write_text(
+        PAIR.format(name="aaa", storage="env", more='key_env = "AAA_KEY"', url=urls["aaa"])
+        + PAIR.format(name="bbb", storage="inline", more="", url=urls["bbb"])
+    )
+    top = 'model = "m"\nmodel_provider = "x"\n'
+    tables = {
+        n: f'[model_providers.x]\nname = "X"\nbase_url = "{urls[n]}"\nwire_api = "responses"\n{credentials[n]}\n'
+        for n in urls
+    }
+    if version == CODEX_VERSIONS[-1]:
+        named = "".join(f'[profiles.{n}]\nmodel = "m"\nmodel_provider = "x"\n' for n in urls)
+        (codex / "config.toml").write_text(top + named + tables["bbb"])
+    else:
+        (codex / "config.toml").write_text(top + tables["aaa"])
+        for name, table in tables.items():
+            (codex / f"{name}.config.toml").write_text(top + table)
+
+
+@pytest.mark.parametrize("version", CODEX_VERSIONS)
+def test_a_home_in_which_profiles_are_mixed(home: Path, provider: Provider, version: str) -> None:
+    """What earlier versions let happen: list, test and doctor tell of it, doctor parts the profiles, a switch too."""
+    earlier(home, provider, version)
+    env, key = installed(version), {"AAA_KEY": "sk-key-of-aaa-0123456789"}
+    wrong = "aaa" if version == CODEX_VERSIONS[-1] else "bbb"
+    assert ask(home, provider, version, wrong, key)[:2] not in expected_of(wrong)
+    for argv in (("list",), ("test", "bbb", "--quick"), ("test", "--all", "--quick"), ("doctor",)):
+        told = cc.run(home, *argv, env={**env, **key})
+        assert "profile 'bbb' with another" in " ".join((told.stdout + told.stderr).split()), told
+    assert cc.run(home, "test", "bbb", "--quick", env={**env, **key}).rc == 10
+    cc.run(home, "doctor", "--fix", "--yes", env={**env, **key})
+    for name in ("aaa", "bbb"):
+        assert ask(home, provider, version, name, key)[:2] in expected_of(name)
+    after = cc.run(home, "list", env={**env, **key})
+    assert "with another" not in after.stdout + after.stderr, after
+    for name in ("bbb", "aaa"):
+        assert cc.run(home, "config-switch", name, env={**env, **key}).ok
+        assert ask(home, provider, version, None, key)[:2] in expected_of(name)
+
+
+def expected_of(name: str) -> list[tuple[str, str]]:
+    return [(f"Bearer sk-key-of-{name}-0123456789", f"/{name}/v1")]
+
+
+BY_HAND = [
+    ('experimental_bearer_token = "sk-of-a"', 'experimental_bearer_token = "sk-of-b"', False),
+    ('env_key = "A_KEY"', 'experimental_bearer_token = "sk-of-b"', True),
+    ('experimental_bearer_token = "sk-of-a"', 'env_key = "B_KEY"', False),
+    ('experimental_bearer_token = "sk-of-b"\nhttp_headers = { "x-own" = "a" }', 'env_key = "B_KEY"', True),
+    ('query_params = { own = "a" }', 'experimental_bearer_token = "sk-of-b"', True),
+    ('experimental_bearer_token = "sk-of-a"', "", True),
+]
+
+
+@pytest.mark.parametrize(("below", "over", "mixed"), BY_HAND)
+@pytest.mark.parametrize("version", CODEX_VERSIONS[:2])
+def test_a_mixed_home_made_by_hand(
+    home: Path, provider: Provider, version: str, below: str, over: str, mixed: bool
+) -> None:
+    """A profile file whose provider has another address in config.toml: what it inherits is told of, and parted."""
+    codex = home / ".codex"
+    codex.mkdir()
+    head = 'model = "m"\nmodel_provider = "p"\n[model_providers.p]\nname = "P"\nwire_api = "responses"\n'
+    elsewhere = "http://127.0.0.2:9/v1"
+    (codex / "config.toml").write_text(f'{head}base_url = "{elsewhere}"\n{below}\n')
+    (codex / "hand.config.toml").write_text(f'{head}base_url = "{provider.url("/b/v1")}"\n{over}\n')
+    env, keys = installed(version), {"A_KEY": "sk-of-a", "B_KEY": "sk-of-b"}
+    for argv in (("list",), ("doctor",), ("test", "--quick", "--timeout", "2")):
+        told = cc.run(home, *argv, env={**env, **keys})
+        assert ("'codex --profile hand' sends" in " ".join((told.stdout + told.stderr).split())) == mixed, told
+    cc.run(home, "doctor", "--fix", "--yes", env={**env, **keys})
+    provider.clear()
+    result = run_codex(version, home, "hi", profile="hand", env=keys)
+    assert result.ok, result
+    (call,) = provider.of("responses")
+    assert call.credentials == ([("authorization", "Bearer sk-of-b")] if over else [])
+    assert "x-own" not in call.headers
+    assert not call.request.query
+
+
+def test_a_table_of_somebody_else_is_not_taken_over(home: Path, provider: Provider) -> None:
+    """A provider id that config.toml has for another host is refused, and what stands there stays."""
+    codex = home / ".codex"
+    codex.mkdir()
+    text = (
+        'model = "m"\nmodel_provider = "mine"\n[model_providers.mine]\nname = "M"\nbase_url = "http://127.0.0.2:9/v1"\n'
+        'http_headers = { Authorization = "Bearer sk-of-mine" }\n'
+    )
+    (codex / "config.toml").write_text(text)
+    argv = ("init", "-s", "-p", "custom", "-T", "codex", "-u", provider.url("/b/v1"), "-M", "m", "-k", "sk-of-b")
+    done = cc.run(home, *argv, "--provider-id", "mine", env=installed(CODEX_VERSIONS[0]))
+    assert done.rc == 2, done
+    assert "provider 'mine' is there already" in done.stderr
+    assert (codex / "config.toml").read_text() == text
+    done = cc.run(home, *argv, env=installed(CODEX_VERSIONS[0]))
+    assert done.ok, done
+    assert ask(home, provider, CODEX_VERSIONS[0], None, {})[0] == "Bearer sk-of-b"

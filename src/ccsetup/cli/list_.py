@@ -54,7 +54,7 @@ def show(name: str, context: Context, clients: Sequence[ClientName], *, presets_
         )
     result: dict[str, Any] = {"profiles": rows, "clients": state}
     if "codex" in wanted:
-        _codex_notes(context, world)
+        context.notes.extend(actions.codex_notes(world))
     found: Any = []
     if presets_too:
         found, problems = presets.summaries(context.paths.user_presets)
@@ -99,22 +99,6 @@ def show(name: str, context: Context, clients: Sequence[ClientName], *, presets_
             _output.line(_("relay: the other clients by the relay, which translates: add --via-relay"))
     _output.print_notes(context.notes)
     return 0
-
-
-def _codex_notes(context: Context, world: World) -> None:
-    """Tell of the saved profiles that Codex does not find, or mixes."""
-    try:
-        lost, mixed = actions.lost(world), actions.mixed(world)
-    except CcsetupError:
-        return  # a file that cannot be read: it was said above
-    if lost:
-        text = _("Codex {version} does not find with --profile: {names}.")
-        version = ".".join(map(str, world.version("codex")))
-        context.notes.append(
-            Note("warning", text.format(version=version, names=", ".join(lost)), _("Run: ccsetup doctor --fix"))
-        )
-    for name in mixed:
-        context.notes.append(Note("warning", actions.mixed_text(name), _("Run: ccsetup doctor --fix")))
 
 
 def serves(clients: Sequence[ClientName], by_relay: Sequence[ClientName] = ()) -> str:

@@ -309,6 +309,8 @@ def _effective_targets(context: Context, world: World, clients: Sequence[ClientN
                 yield first
             yield from all_presets()
 
+        if client == "codex":
+            context.notes.extend(actions.codex_notes(world))
         if client == "claude-code":
             from ccsetup.probe import effective_claude
 

@@ -387,6 +387,45 @@ def is_mixed(files: Files, use: Use, *, profile: bool) -> bool:
     return profile and is_elsewhere(below, use) and any(k in below for k in RIDERS)
 
 
+def leaks(config: Any, over: Any) -> list[tuple[str, list[str]]]:
+    """Return the providers of which a profile file *over* inherits a credential for another address, and its keys.
+
+    0.134 and later merge the tables of config.toml and of the file key by key.  At the same host that is meant so,
+    unless the file has a credential of its own, which the inherited one beats.
+    """
+    out = []
+    tables = lookup(over, ("model_providers",))
+    for id_, table in tables.items() if isinstance(tables, dict) else ():
+        below = lookup(config, ("model_providers", id_))
+        if not isinstance(table, dict) or not isinstance(below, dict):
+            continue
+        url, other = table.get("base_url"), below.get("base_url")
+        if not isinstance(url, str) or not isinstance(other, str) or url.rstrip("/") == other.rstrip("/"):
+            continue
+        kinds = ("env_key", "experimental_bearer_token", "auth")
+        left = [k for k in (*kinds, *RIDERS) if not _covers(table.get(k), below.get(k))]
+        if "env_key" in table and "experimental_bearer_token" in left:
+            left.remove("experimental_bearer_token")  # env_key beats it
+        if origin(url) == origin(other) and not any(table.get(k) for k in kinds):
+            continue
+        if left:
+            out.append((id_, left))
+    return out
+
+
+def leak_text(profile: str, id_: str, keys: list[str]) -> str:
+    return _("'codex --profile {name}' sends {keys} of provider '{id}' in config.toml to another address.").format(
+        name=profile, keys=", ".join(keys), id=id_
+    )
+
+
+def _covers(over: Any, below: Any) -> bool:
+    """Tell whether nothing of *below* is left where *over* lies on it."""
+    if isinstance(below, dict) and isinstance(over, dict):
+        return all(k in over for k in below)
+    return not below or over is not None
+
+
 def efforts(endpoint: CodexEndpoint, version: Version) -> tuple[str, ...]:
     """Return the reasoning efforts that the provider takes and Codex *version* knows."""
     return tuple(e for e in endpoint.efforts if e != "max" or version >= MAX_EFFORT)

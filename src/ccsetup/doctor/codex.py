@@ -7,7 +7,8 @@ import re
 from typing import Any, Collection, Iterator, Mapping, Optional
 
 from ccsetup import actions, keys, profiles, urls
-from ccsetup.clients.codex import CHAT_REMOVED, PROFILE_FILES, RIDERS
+from ccsetup.clients import codex
+from ccsetup.clients.codex import CHAT_REMOVED, PROFILE_FILES
 from ccsetup.doctor import known
 from ccsetup.doctor.house import BringAlong, Edits, Finding, House, Whole, as_text
 from ccsetup.documents.edit import MISSING, Edit, KeyPath, Set, Unset, lookup
@@ -164,17 +165,8 @@ def _mixed_by_hand(house: House, known: Collection[str]) -> Iterator[Finding]:
     for path in house.names(house.paths.codex_home, ending):
         name = os.path.basename(path).removesuffix(ending)
         over = house.data(path, "toml")
-        for id_, table in _tables(over).items() if name not in known else ():
-            below = house.providers.get(id_, {})
-            urls = [as_text(t.get("base_url")) for t in (table, below)]
-            if not all(urls) or profiles.origin(urls[0]) == profiles.origin(urls[1]):
-                continue
-            left = [k for k in dict.fromkeys((*CREDENTIALS, "auth", *RIDERS)) if k in below and k not in table]
-            # env_key beats a token below it; nothing else takes away what stands there.
-            left = [k for k in left if not (k == "experimental_bearer_token" and "env_key" in table)]
-            if not left:
-                continue
-            text = _("'codex --profile {name}' sends {keys} of provider '{id}' in config.toml to another address.")
+        for id_, left in codex.leaks(house.codex, over) if name not in known else ():
+            table = over["model_providers"][id_]
             new = next(
                 n for n in (f"{id_}-{name}", *(f"{id_}-{name}-{i}" for i in range(2, 99))) if n not in house.providers
             )
@@ -184,17 +176,12 @@ def _mixed_by_hand(house: House, known: Collection[str]) -> Iterator[Finding]:
                 edits.append(Set(("model_provider",), new))
             yield Finding(
                 "problem",
-                text.format(name=name, keys=", ".join(left), id=id_),
+                codex.leak_text(name, id_, left),
                 _("Rename it to '{name}'.").format(name=new),
                 path,
                 house.line(path, "toml", ("model_providers", id_)),
                 (Edits(path, "toml", tuple(edits)),),
             )
-
-
-def _tables(data: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    found = data.get("model_providers")
-    return {n: t for n, t in found.items() if isinstance(t, dict)} if isinstance(found, dict) else {}
 
 
 def legacy_profile(house: House) -> Iterator[Finding]:

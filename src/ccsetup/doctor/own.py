@@ -43,6 +43,12 @@ def record(house: House) -> Iterator[Finding]:
                 line,
             )
             continue
+        try:
+            profiles.check_name(name, house.profiles)
+        except CcsetupError as e:
+            if name != profiles.RELAY:
+                fix = _("Run: ccsetup profile rename {name} NEW").format(name=name)
+                yield Finding("warning", e.message, fix, path, line)
         if profile.provider not in ids:
             text = _("Profile '{name}' is for provider '{provider}', which there is not.").format(
                 name=name, provider=profile.provider
