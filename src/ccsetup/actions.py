@@ -104,9 +104,11 @@ def put(
     _save_key(world, profile, key)
     old = world.profiles.get(profile.name)
     if old != profile:
-        world.draft.edit(world.paths.profiles, "toml", (profiles.save(profile),))
-        if not world.draft.text(world.paths.profiles).startswith("#") and old is None and not world.profiles:
-            world.draft.replace(world.paths.profiles, profiles.HEADER + world.draft.text(world.paths.profiles))
+        world.draft.edit(world.paths.profiles, "toml", profiles.save(profile, old))
+        text = world.draft.text(world.paths.profiles)
+        bare = not text.startswith("#") and "version" not in world.draft.data(world.paths.profiles, "toml")
+        if bare and not world.profiles:
+            world.draft.replace(world.paths.profiles, profiles.HEADER + text)
         world.profiles[profile.name] = profile
     for folder in world.used_elsewhere(profile.name):
         world.notes.append(
@@ -387,7 +389,7 @@ def bring_along(world: World) -> list[str]:
     for profile in mine:
         old = world.profiles[profile.name]
         if old != profile:
-            world.draft.edit(world.paths.profiles, "toml", (profiles.save(profile),))
+            world.draft.edit(world.paths.profiles, "toml", profiles.save(profile, old))
             world.profiles[profile.name] = profile
         recorded = world.recorded(*world.slot("codex", profile.name))
         good = codex.is_saved(files, profile) and profile.name not in shared
@@ -616,7 +618,7 @@ def uninstall(world: World, *, keep_profiles: bool) -> list[Switched]:
             remove(world, profile.name)
     if not keep_profiles and world.draft.exists(world.paths.profiles):
         world.draft.replace(world.paths.profiles, None)
-    if world.draft.exists(world.paths.state) and not world.draft.data(world.paths.state, "json"):
+    if world.draft.exists(world.paths.state) and not world.draft.data(world.paths.state, "json").keys() - {"version"}:
         world.draft.replace(world.paths.state, None)
     return switched
 

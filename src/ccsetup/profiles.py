@@ -6,11 +6,11 @@ The file holds no key: a profile's key is in a file of its own beside it (mode 0
 from __future__ import annotations
 
 import re
-from typing import Any, Collection, Container, Iterable, Literal, Mapping, NamedTuple, Optional, cast
+from typing import Any, Collection, Container, Iterable, Iterator, Literal, Mapping, NamedTuple, Optional, cast
 
 from ccsetup import keys, urls
-from ccsetup.documents import tomldoc
-from ccsetup.documents.edit import KeyPath, Set, Unset
+from ccsetup.documents import tomldoc, version
+from ccsetup.documents.edit import Edit, KeyPath, Set, Unset
 from ccsetup.errors import CcsetupError, DocumentError, Incomplete, UsageError
 from ccsetup.i18n import _
 from ccsetup.model import (
@@ -42,7 +42,13 @@ _DEVICE = re.compile(r"(?:con|prn|aux|nul|com\d|lpt\d)\Z", re.IGNORECASE)
 UNKNOWN_CONTEXT = 200_000
 """Tokens assumed for a model that nobody described: Claude Code 2.1.329 would assume a million and overrun."""
 
-HEADER = "# Profiles of ccsetup.  Keys are not in this file: each is in keys/NAME beside it, or in a variable.\n"
+VERSION = 1
+"""Of ``profiles.toml``; one that names none is of version 1."""
+
+HEADER = (
+    "# Profiles of ccsetup.  Keys are not in this file: each is in keys/NAME beside it, or in a variable.\n"
+    f"version = {VERSION}\n\n"
+)
 
 
 class Part(NamedTuple):
@@ -77,6 +83,8 @@ class Profile(NamedTuple):
     """A shell command that prints the key (``op read …``); empty: the key is where *key_storage* says."""
     problem: str = ""
     """Why a profile that was edited by hand cannot be used, with file and line; it is never saved like that."""
+    other: Mapping[KeyPath, Any] = {}
+    """What stands in its table and is not known to this version, by its place there."""
 
     def setting(self) -> dict[str, Any]:
         """Return the table below ``[profiles.NAME]``."""
@@ -98,8 +106,30 @@ def path(name: str) -> KeyPath:
     return ("profiles", name)
 
 
-def save(profile: Profile) -> Set:
-    return Set(path(profile.name), profile.setting())
+def save(profile: Profile, old: Optional[Profile] = None) -> tuple[Edit, ...]:
+    """Return the edits that make *profile* of *old*, or of nothing; they leave alone what we do not know."""
+    here = path(profile.name)
+    if old is None:
+        return (
+            Set(here, profile.setting()),
+            *(
+                Set((*here, *place), value)
+                for place, value in profile.other.items()
+                if {*place[:-1]} <= {*profile.parts}
+            ),
+        )
+    return tuple(_differences(here, old.setting(), profile.setting()))
+
+
+def _differences(here: KeyPath, before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[Edit]:
+    for key in before:
+        if key not in after:
+            yield Unset((*here, key))
+    for key, value in after.items():
+        if isinstance(value, dict) and key in before:
+            yield from _differences((*here, key), before[key], value)
+        elif key not in before or value != before[key]:
+            yield Set((*here, key), value)
 
 
 def remove(name: str) -> Unset:
@@ -206,12 +236,16 @@ def printable(text: str, limit: int = 80) -> str:
 
 
 _TEXT_FIELDS = tuple(f for f in Part._fields if f != "context_window")
+_MEMBERS = ("provider", "region", "key_storage", "key_env", "key_command", *CLIENT_NAMES)
 _WORDS = {"tools": ("all",), "web_search": ("disabled", "cached", "live")}
 """What the fields may say that have a closed list."""
 
 
-def parse(text: str, file: str) -> dict[str, Profile]:
-    """Return the profiles in *text*, in the file's order; DocumentError says file, line and key."""
+def parse(text: str, file: str, unknown: Optional[list[str]] = None) -> dict[str, Profile]:
+    """Return the profiles in *text*, in the file's order; DocumentError says file, line and key.
+
+    Members that are not known are named in *unknown*.  Raises CcsetupError for a file of a newer ccsetup.
+    """
     try:
         data = tomldoc.parse(text)
     except DocumentError as e:
@@ -221,6 +255,7 @@ def parse(text: str, file: str) -> dict[str, Profile]:
             column=e.column,
             hint=_("Correct the line, or set the profile up again with ccsetup init."),
         ) from None
+    version.check(data.get("version"), VERSION, file)
     out: dict[str, Profile] = {}
 
     def bad(where: KeyPath, problem: str) -> DocumentError:
@@ -233,6 +268,11 @@ def parse(text: str, file: str) -> dict[str, Profile]:
             hint=_("Correct the line, or set the profile up again with ccsetup init."),
         )
 
+    def named(places: Iterable[KeyPath]) -> None:
+        if unknown is not None:
+            unknown.extend(bad(place, _("this is not known; it stays as it is")).message for place in places)
+
+    named((key,) for key in data if key not in ("version", "profiles"))
     table = data.get("profiles", {})
     if not isinstance(table, dict):
         raise bad(("profiles",), _("this has to be a table"))
@@ -242,9 +282,7 @@ def parse(text: str, file: str) -> dict[str, Profile]:
             raise bad(here, _("not a usable profile name"))
         if not isinstance(body, dict):
             raise bad(here, _("this has to be a table"))
-        unknown = set(body) - {"provider", "region", "key_storage", "key_env", "key_command", *CLIENT_NAMES}
-        if unknown:
-            raise bad((*here, min(unknown)), _("unknown key"))
+        other: dict[KeyPath, Any] = {(key,): value for key, value in body.items() if key not in _MEMBERS}
         for key in ("provider", "region", "key_storage", "key_env", "key_command"):
             if not isinstance(body.get(key, ""), str):
                 raise bad((*here, key), _("this has to be text in quotes"))
@@ -262,7 +300,8 @@ def parse(text: str, file: str) -> dict[str, Profile]:
                 raise bad((*here, client), _("this has to be a table"))
             for key, value in fields.items():
                 if key not in Part._fields:
-                    raise bad((*here, client, key), _("unknown key"))
+                    other[client, key] = value
+                    continue
                 wanted = str if key in _TEXT_FIELDS else int
                 if type(value) is not wanted:
                     problem = (
@@ -273,7 +312,7 @@ def parse(text: str, file: str) -> dict[str, Profile]:
                     raise bad(
                         (*here, client, key), _("this has to be one of: {words}").format(words=", ".join(_WORDS[key]))
                     )
-            parts[client] = Part(**fields)
+            parts[client] = Part(**{key: value for key, value in fields.items() if key in Part._fields})
         profile = Profile(
             name=name,
             provider=body["provider"],
@@ -282,7 +321,9 @@ def parse(text: str, file: str) -> dict[str, Profile]:
             key_env=body.get("key_env", ""),
             key_command=body.get("key_command", ""),
             parts=parts,
+            other=other,
         )
+        named((*here, *place) for place in other)
         unfit = _unfit(profile)
         if unfit is not None:
             profile = profile._replace(problem=bad((*here, *unfit[0]), unfit[1]).message)

@@ -8,6 +8,7 @@ from typing import Any, Callable, Container, Iterable, Mapping, NamedTuple, Opti
 from ccsetup import profiles
 from ccsetup.clients import CLIENTS, codex
 from ccsetup.clients.base import Files, Use, Version, Wishes
+from ccsetup.documents import version
 from ccsetup.documents.edit import KeyPath, Set, Unset, lookup
 from ccsetup.draft import Draft
 from ccsetup.errors import CcsetupError, DocumentError, UsageError
@@ -16,6 +17,9 @@ from ccsetup.model import CLIENT_NAMES, ClaudeEndpoint, ClientName, CodexEndpoin
 from ccsetup.paths import Paths
 from ccsetup.plan import Note, Owned, Wish, edits, owned_from_json, owned_to_json
 from ccsetup.profiles import Profile
+
+VERSION = 1
+"""Of ``state.json``; one that names none is of version 1."""
 
 
 class Keys(NamedTuple):
@@ -55,15 +59,21 @@ class World:
         self.set_aside = ""
         """What is in the place of our record and cannot be read; it gets another name before anything is written."""
         self._check_state()
-        self.profiles = profiles.parse(draft.text(paths.profiles), paths.short(paths.profiles))
+        unknown: list[str] = []
+        self.profiles = profiles.parse(draft.text(paths.profiles), paths.short(paths.profiles), unknown)
+        self.notes += [Note("info", text) for text in unknown]
 
     # The record of what we own.
 
     def _check_state(self) -> None:
-        """Begin a new record where ours cannot be read: it must never keep anybody from switching."""
+        """Begin a new record where ours cannot be read: it must never keep anybody from switching.
+
+        Raises Newer where a newer ccsetup made it.
+        """
         path = self.paths.state
         try:
             data = self.draft.data(path, "json")
+            version.check(data.get("version"), VERSION, self.paths.short(path))
             if not data and self.draft.exists(path) and not self.draft.text(path).strip():
                 raise ValueError  # an empty file, which we never write
             slots = [*data.get("clients", {}).values(), *data.get("projects", {}).values()]
@@ -74,6 +84,8 @@ class World:
             return
         except (DocumentError, AttributeError, TypeError, ValueError, KeyError):
             self.draft.replace(path, None)
+        except version.Newer:
+            raise
         except CcsetupError:  # a folder, say
             self.set_aside = path
             self.draft.forget(path)
@@ -137,7 +149,10 @@ class World:
         edit = Unset(slot, prune=len(slot) - 1) if body is None else Set(slot, body)
         if body is None and not self._state(*slot) and self._state(*slot) != {}:
             return
+        before = self.draft.text(self.paths.state)
         self.draft.edit(self.paths.state, "json", (edit,))
+        if self.draft.text(self.paths.state) != before:
+            self.draft.edit(self.paths.state, "json", (Set(("version",), VERSION),))
 
     # Documents.
 

@@ -149,8 +149,8 @@ def test_a_broken_profile_file_is_not_replaced(home: Path) -> None:
     good = path.read_text()
     for bad, where in (
         (good + "[profiles.kimi\n", "profiles.toml"),
-        (good.replace('provider = "glm"', "provider = 7"), "profiles.toml, line 3: profiles.glm.provider"),
-        (good + "\n[profiles.other]\nx = 1\n", "profiles.other.x: unknown key"),
+        (good.replace('provider = "glm"', "provider = 7"), "profiles.toml, line 5: profiles.glm.provider"),
+        (good + "\n[profiles.other]\nx = 1\n", "profiles.other: 'provider' is missing"),
         (good + '\n[profiles."../x"]\nprovider = "glm"\n', "not a usable profile name"),
     ):
         path.write_text(bad)

@@ -163,7 +163,7 @@ def test_unfinished_cannot_be_taken_back(state: str, tmp_path: Path) -> None:
     assert path.read_bytes() == b"old"
 
 
-@pytest.mark.parametrize("how", ["cut", "nul", "empty", "foreign", "future", "wrong types"])
+@pytest.mark.parametrize("how", ["cut", "nul", "empty", "foreign", "wrong types"])
 def test_damaged_records(state: str, tmp_path: Path, how: str) -> None:
     """A damaged record, finished or not, is never acted on, is set aside, and stops nothing."""
     path = tmp_path / "file"
@@ -178,7 +178,6 @@ def test_damaged_records(state: str, tmp_path: Path, how: str) -> None:
                 "nul": b"\0" * len(data),
                 "empty": b"",
                 "foreign": b"[1]",
-                "future": data.replace(b'"version": 1', b'"version": 2'),
                 "wrong types": data.replace(b'"files": [{', b'"files": [1, {'),
             }[how]
         )
@@ -189,6 +188,27 @@ def test_damaged_records(state: str, tmp_path: Path, how: str) -> None:
         disk.undo(state, "2")
     undo = disk.undo(state)
     assert undo.plan.changes[0].after == b"3"
+
+
+def test_records_of_a_newer_program(state: str, tmp_path: Path) -> None:
+    """One that is finished is listed with what is wrong and not taken back; an unfinished one stops every change."""
+    path = tmp_path / "file"
+    put(state, path, b"1")
+    put(state, path, b"2")
+    newest = Path(state, "journal", "000002.json")
+    newest.write_bytes(newest.read_bytes().replace(b'"version": 1', b'"version": 2'))
+    assert [bool(record.problem) for record in disk.history(state)] == [False, True]
+    for record in (None, "2"):
+        with pytest.raises(CcsetupError, match="made by a newer ccsetup"):
+            disk.undo(state, record)
+    assert disk.undo(state, "1").record.id == "1"
+    pending = newest.rename(newest.with_suffix(".pending"))
+    before = pending.read_bytes()
+    with pytest.raises(CcsetupError, match=r"000002\.pending was made by a newer ccsetup"):
+        put(state, path, b"3")
+    assert path.read_bytes() == b"2"
+    assert pending.read_bytes() == before
+    assert disk.unfinished(state) == []
 
 
 def test_foreign_files_in_the_journal(state: str, tmp_path: Path) -> None:

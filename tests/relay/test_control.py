@@ -61,6 +61,13 @@ def test_run_file_is_private_and_complete(at: Places) -> None:
     assert not os.path.exists(at.run)
 
 
+def test_a_newer_relay_is_found(at: Places) -> None:
+    """What it says besides is passed over: a second relay is not started beside it."""
+    os.makedirs(at.folder, mode=0o700)
+    Path(at.run).write_text(json.dumps({**own()._asdict(), "threads": 4}))
+    assert control.recorded(at) == own()
+
+
 def test_token_is_not_shown() -> None:
     """A record that ends in a message shows no token."""
     assert "token" not in repr(own())

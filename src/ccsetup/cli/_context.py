@@ -85,10 +85,18 @@ class Context:
             self._versions[client] = tuple(sorted(found, reverse=True)) or (CLIENTS[client].NEWEST,)
         return self._versions[client]
 
+    def draft(self) -> Draft:
+        return Draft(lambda p: disk.snapshot([p])[p], self.paths.short)
+
     def world(self) -> World:
-        draft = Draft(lambda p: disk.snapshot([p])[p], self.paths.short)
         found = Keys(program(), lookup, keys.from_command)
-        return World(draft, self.paths, self.preset, self.version, found, self.beside)
+        world = World(self.draft(), self.paths, self.preset, self.version, found, self.beside)
+        self._note(world.notes)
+        return world
+
+    def _note(self, notes: Sequence[Note]) -> None:
+        """Keep *notes*, each once."""
+        self.notes.extend(n for n in notes if n not in self.notes)
 
     def run(self, command: str, act: Callable[[World], Any], *, dry: bool) -> tuple[Any, tuple[FileChange, ...]]:
         """Let *act* fill a draft, and commit it unless *dry*; return what it returned and the changes."""
@@ -110,7 +118,7 @@ class Context:
             build()
         else:
             disk.transaction(build, self.paths.state_dir, now=time.time())
-        self.notes.extend(kept["notes"])
+        self._note(kept["notes"])
         return kept["result"], kept["changes"]
 
     def _keychain(self, world: World) -> None:

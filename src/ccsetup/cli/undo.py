@@ -7,10 +7,11 @@ from typing import Any, Optional
 
 import typer
 
-from ccsetup import disk
+from ccsetup import disk, profiles, world
 from ccsetup.cli import _output
 from ccsetup.cli._context import Context
-from ccsetup.errors import CcsetupError
+from ccsetup.documents import version
+from ccsetup.errors import CcsetupError, DocumentError
 from ccsetup.i18n import _
 from ccsetup.plan import Note, Plan
 
@@ -39,8 +40,9 @@ def command(
         rows: list[dict[str, Any]] = [
             {
                 "id": r.id,
-                "time": time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(r.time)),
+                "time": time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(r.time)) if r.time else "",
                 "command": r.command,
+                **({"problem": r.problem} if r.problem else {}),
                 "undone": bool(r.undone_by),
                 "files": [context.paths.short(p) for p in r.paths if p != context.paths.state],
             }
@@ -55,7 +57,13 @@ def command(
             _output.line(
                 _output.columns(
                     [
-                        [r["id"], r["time"], r["command"], _("taken back") if r["undone"] else "", " ".join(r["files"])]
+                        [
+                            r["id"],
+                            r["time"],
+                            r.get("problem") or r["command"],
+                            _("taken back") if r["undone"] else "",
+                            " ".join(r["files"]),
+                        ]
                         for r in rows
                     ],
                     indent="",
@@ -67,11 +75,13 @@ def command(
         found = disk.undo(state, change)
     except CcsetupError as e:
         raise CcsetupError(" ".join([e.message, *(note.text for note in context.notes)]), hint=e.hint) from None
+    _refuse_newer(context, found.plan)
     if not dry_run:
 
         def build() -> Plan:
             nonlocal found
             found = disk.again(state, found)
+            _refuse_newer(context, found.plan)
             return found.plan
 
         disk.transaction(build, state, now=time.time(), undoes=found.record.id)
@@ -92,3 +102,17 @@ def _damaged(context: Context) -> list[Note]:
     text = _("{file} cannot be read, so the change in it cannot be taken back.")
     damaged = disk.damaged(context.paths.state_dir)
     return [Note("warning", text.format(file=context.paths.short(path))) for path in damaged]
+
+
+def _refuse_newer(context: Context, plan: Plan) -> None:
+    """Raise CcsetupError where *plan* would change a record that a newer ccsetup made."""
+    known = {context.paths.state: ("json", world.VERSION), context.paths.profiles: ("toml", profiles.VERSION)}
+    draft = context.draft()
+    for change in plan.changes:
+        if change.path in known:
+            form, newest = known[change.path]
+            try:
+                found = draft.data(change.path, form).get("version")
+            except DocumentError:  # damaged: undo gives back what can be given back
+                continue
+            version.check(found, newest, context.paths.short(change.path))

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, Optional
 from ccsetup.disk.lock import UNKNOWN, lock_of, remove_lock
 from ccsetup.disk.read import read, reason
 from ccsetup.disk.replace import Step, make_folder, refused, set_aside, sync_folder, write_new
+from ccsetup.documents import version
 from ccsetup.documents.edit import KeyPath
 from ccsetup.errors import CcsetupError, WriteError
 from ccsetup.i18n import _
@@ -44,6 +45,8 @@ class Record(NamedTuple):
     """The id of the record that this one took back, or empty."""
     undone_by: str = ""
     """The id of the record that took this one back, or empty."""
+    problem: str = ""
+    """Why nothing but the id is known: a newer ccsetup made it."""
 
 
 class Content(NamedTuple):
@@ -83,9 +86,9 @@ def history(state_dir: str) -> list[Record]:
     """Return the finished transactions, oldest first; records that cannot be read are left out (see ``damaged``)."""
     records: dict[str, Record] = {}
     for number, suffix in _names(state_dir):
-        found = _whole(state_dir, number, suffix) if suffix == _DONE else None
-        if found is not None:
-            records[found.record.id] = found.record
+        record = _listed(state_dir, number, suffix) if suffix == _DONE else None
+        if record is not None:
+            records[record.id] = record
     # Newest first: an undo that was itself undone does not count any more.
     for record in reversed(list(records.values())):
         if record.undoes in records and not records[record.id].undone_by:
@@ -95,8 +98,8 @@ def history(state_dir: str) -> list[Record]:
 
 def unfinished(state_dir: str) -> list[Record]:
     """Return the transactions that were killed halfway; the next transaction takes them back."""
-    loaded = [_whole(state_dir, number, suffix) for number, suffix in _names(state_dir) if suffix == _PENDING]
-    return [found.record for found in loaded if found is not None]
+    listed = [_listed(state_dir, number, suffix) for number, suffix in _names(state_dir) if suffix == _PENDING]
+    return [record for record in listed if record is not None and not record.problem]
 
 
 def interrupted(state_dir: str) -> bool:
@@ -113,13 +116,16 @@ def damaged(state_dir: str) -> list[str]:
         elif suffix in (_DONE, _PENDING):
             try:
                 _load(state_dir, number, suffix)
+            except version.Newer:
+                continue
             except _Damaged:
                 out.append(_path(state_dir, number, suffix))
     return out
 
 
 def contents(state_dir: str, record_id: str) -> list[Content]:
-    """Return the files of a finished transaction.  Raises CcsetupError when there is no such (whole) record."""
+    """Return the files of a finished transaction.  Raises CcsetupError when there is no such (whole) record, or
+    a newer ccsetup made it."""
     number = int(record_id) if record_id.isascii() and record_id.isdigit() and len(record_id) < 10 else -1
     found = _whole(state_dir, number, _DONE)
     if found is None:
@@ -238,7 +244,8 @@ def recover(state_dir: str, *, locked: bool) -> Recovered:
 
     A file that holds anything else than what the transaction wrote was changed since, and stays.
     *locked* False: there is no lock, so the process of an unfinished transaction may still be at work.
-    Raises WriteError when a file cannot be put back; the record then stays for another try.
+    Raises WriteError when a file cannot be put back, and Newer when a newer ccsetup was interrupted; the record then
+    stays for another try.
     """
     folder = _folder(state_dir)
     aside: list[str] = []
@@ -309,15 +316,16 @@ def clear(steps: list[Step], made: list[str]) -> None:
 
 
 def prune(state_dir: str) -> None:
-    """Remove the oldest records beyond MAX_RECORDS and MAX_BYTES."""
+    """Remove the oldest records beyond MAX_RECORDS and MAX_BYTES; not those of a newer ccsetup."""
     size = 0
     for position, (number, suffix) in enumerate(reversed(_names(state_dir))):
         path = _path(state_dir, number, suffix)
         try:
             size += os.stat(path).st_size
             if position and (position >= MAX_RECORDS or size > MAX_BYTES) and suffix in (_DONE, _DAMAGED):
+                _whole(state_dir, number, suffix)
                 os.unlink(path)
-        except OSError:
+        except (OSError, CcsetupError):
             pass
 
 
@@ -346,8 +354,16 @@ def _names(state_dir: str) -> list[tuple[int, str]]:
     )
 
 
+def _listed(state_dir: str, number: int, suffix: str) -> Optional[Record]:
+    try:
+        found = _whole(state_dir, number, suffix)
+    except version.Newer as newer:
+        return Record(str(number), 0.0, "", (), problem=newer.message)
+    return None if found is None else found.record
+
+
 def _whole(state_dir: str, number: int, suffix: str) -> Optional[_Stored]:
-    """Return the record, or None when it is not there or damaged."""
+    """Return the record, or None when it is not there or damaged.  Raises Newer."""
     try:
         return _load(state_dir, number, suffix)
     except _Damaged:
@@ -355,15 +371,18 @@ def _whole(state_dir: str, number: int, suffix: str) -> Optional[_Stored]:
 
 
 def _load(state_dir: str, number: int, suffix: str) -> Optional[_Stored]:
-    """Return the record, or None when it is not there.  Raises _Damaged."""
+    """Return the record, or None when it is not there.  Raises _Damaged, or Newer when a newer ccsetup made it."""
     try:
         found = read(_path(state_dir, number, suffix))
         if found is None:
             return None
         raw = json.loads(found.data)
+        version.check(raw["version"], _VERSION, _path(state_dir, number, suffix))
         if raw["version"] != _VERSION or raw["id"] != str(number):
             raise _Damaged
         return _stored(raw)
+    except version.Newer:
+        raise
     except (CcsetupError, ValueError, TypeError, KeyError, AttributeError, RecursionError, MemoryError):
         raise _Damaged from None
 

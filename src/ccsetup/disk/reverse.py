@@ -77,6 +77,8 @@ def _plan(record: Record, files: tuple[Content, ...]) -> UndoPlan:
 def _target(records: list[Record], record_id: Optional[str]) -> Record:
     if record_id is None:
         for record in reversed(records):
+            if record.problem:
+                raise CcsetupError(record.problem, hint=_("Install that version again, or move the file away."))
             if not record.undone_by and not record.undoes:
                 return record
         raise CcsetupError(_("There is nothing to undo."))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Iterator
 
-from ccsetup import profiles
+from ccsetup import profiles, world
 from ccsetup.clients import CLIENTS
 from ccsetup.doctor import known
 from ccsetup.doctor.house import Edits, Finding, House
+from ccsetup.documents import version
 from ccsetup.documents.edit import Edit, Set, lookup
 from ccsetup.errors import CcsetupError, DocumentError
 from ccsetup.i18n import _
@@ -16,21 +17,29 @@ from ccsetup.model import CLIENT_NAMES
 
 def record(house: House) -> Iterator[Finding]:
     path = house.paths.profiles
+    unknown: list[str] = []
     try:
-        profiles.parse(house.text(path), house.paths.short(path))
+        profiles.parse(house.text(path), house.paths.short(path), unknown)
     except CcsetupError as e:
         line = e.line if isinstance(e, DocumentError) else 0
         yield Finding(
             "problem", _("The saved profiles cannot be read: {why}").format(why=e.message), e.hint, path, line
         )
         return
+    for text in unknown:
+        yield Finding("warning", text, _("Correct the line, or leave it to the version that knows it."), path)
     state = house.paths.state
     empty = house.exists(state) and not house.text(state).strip()
     if empty or house.broken(state, "json") is not None or state in house.unreadable:
         text = _("The record of what was set is damaged: ccsetup begins a new one.")
         yield Finding("warning", text, _("Run: ccsetup config-switch NAME"), state)
     ids = {p.id: p for p in house.presets}
-    using = {c: lookup(house.data(state, "json"), ("clients", c, "profile")) for c in CLIENT_NAMES}
+    recorded = house.data(state, "json")
+    try:
+        version.check(recorded.get("version"), world.VERSION, house.paths.short(state))
+    except version.Newer as e:
+        yield Finding("problem", e.message, e.hint, state)
+    using = {c: lookup(recorded, ("clients", c, "profile")) for c in CLIENT_NAMES}
     for name, profile in house.profiles.items():
         line = house.line(path, "toml", profiles.path(name))
         if profile.problem:

@@ -5,6 +5,7 @@ Imported only when a document is edited: its patterns cost a few milliseconds to
 
 from __future__ import annotations
 
+import datetime
 import re
 import tomllib
 from typing import Any, Iterable, NamedTuple, Optional, Sequence
@@ -201,7 +202,7 @@ def _checked(value: Any) -> Any:
         return _checked_text(value)
     if isinstance(value, int) and not -(2**63) <= value < 2**63:
         raise DocumentError(_("TOML cannot hold a whole number of more than 64 bits."))
-    if isinstance(value, (bool, int, float)):
+    if isinstance(value, (bool, int, float, datetime.date, datetime.time)):
         return value
     raise DocumentError(_("TOML cannot hold a value of type {type}.").format(type=type(value).__name__))
 

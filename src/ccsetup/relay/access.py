@@ -15,6 +15,7 @@ import time
 from hashlib import sha256
 from typing import Any, Iterable, Mapping, NamedTuple, Optional
 
+from ccsetup.documents import version
 from ccsetup.errors import CcsetupError, UsageError
 from ccsetup.i18n import _
 from ccsetup.model import Secret
@@ -24,6 +25,9 @@ from ccsetup.relay.wire.messages import WireError
 
 FILE = "relay-keys.json"
 """Its name in the folder of the configuration; 0600."""
+
+VERSION = 1
+"""Of the file; one that names none is of version 1."""
 
 PREFIX = "ccr-"
 
@@ -198,6 +202,8 @@ def parse(data: bytes, name: str) -> Access:
         document = json.loads(data)
     except ValueError as error:
         raise wrong("JSON", str(error)) from None
+    if isinstance(document, dict):
+        version.check(document.get("version"), VERSION, name)
     items = document.get("keys") if isinstance(document, dict) else None
     if not isinstance(items, list):
         raise wrong("keys", _("a list is missing"))
@@ -216,7 +222,7 @@ def parse(data: bytes, name: str) -> Access:
 
 def dump(access: Access) -> bytes:
     """Return the text of the file."""
-    return (json.dumps({"keys": [_written(key) for key in access.keys]}, indent=2) + "\n").encode()
+    return (json.dumps({"version": VERSION, "keys": [_written(key) for key in access.keys]}, indent=2) + "\n").encode()
 
 
 class _Wrong(Exception):

@@ -66,7 +66,8 @@ def recorded(places: Places) -> Optional[Running]:
     """Return what ``run.json`` says, believed or not; None where there is none, or none that can be read."""
     try:
         data = json.loads(bounded.found(places.run, 1 << 20))
-        found = Running(**data)
+        # What a newer relay says besides is nothing that we ask.
+        found = Running(**{name: data[name] for name in Running._fields if name in data})
     except (OSError, ValueError, TypeError, RecursionError, bounded.TooLarge):
         return None
     texts = (found.born, found.url, found.config, found.token, found.version, found.certificate)

@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from ccsetup.errors import CcsetupError
 from ccsetup.i18n import _
-from ccsetup.relay.store.schema import COUNTED, FIGURES, MODEL
+from ccsetup.relay.store.schema import COUNTED, FIGURES, MODEL, check_version
 from ccsetup.relay.store.spending import DAY
 
 By = Literal["model", "day", "upstream", "client"]
@@ -63,13 +63,14 @@ def query(path: str, by: By, since: Optional[float] = None, until: Optional[floa
 
     Days come in order, all else with the most requests first.  A day whose single requests are gone is told as a whole
     when *since* and *until* touch it.  A database that is missing or empty has no rows.  CcsetupError when it cannot
-    be read.
+    be read, or a newer ccsetup made it.
     """
     if not os.path.exists(path):
         return []
     try:
         with closing(_open(path)) as base:
             base.execute("BEGIN")  # one view of all tables
+            check_version(base, path)
             tables = {name for (name,) in base.execute("SELECT name FROM sqlite_master")}
             if "days" not in tables:
                 return []

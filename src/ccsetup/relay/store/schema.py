@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 
-from ccsetup.errors import CcsetupError
-from ccsetup.i18n import _
+from ccsetup.documents import version
 from ccsetup.relay.store import UsageRow
 from ccsetup.relay.store.spending import DAY
 
@@ -129,19 +128,19 @@ def migrate(base: sqlite3.Connection, path: str) -> None:
     """Bring the schema up to date; two processes may do it at once."""
     if _version(base) != len(MIGRATIONS):
         with transaction(base):
-            version = _version(base)
-            if version > len(MIGRATIONS):
-                raise CcsetupError(
-                    _("{path} was made by a newer ccsetup.").format(path=path),
-                    hint=_("Install that version again, or move the file away."),
-                )
-            for statements in MIGRATIONS[version:]:
+            check_version(base, path)
+            for statements in MIGRATIONS[_version(base) :]:
                 for statement in statements:
                     base.execute(statement)
             base.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
     base.execute(AFTER, (0, 0))
     for table in ("days", "spans", "spending", "rests", "notes"):
         base.execute(f"SELECT * FROM {table} LIMIT 0")  # noqa: S608
+
+
+def check_version(base: sqlite3.Connection, path: str) -> None:
+    """Raise CcsetupError when a newer ccsetup made the file *path*, which is open as *base*."""
+    version.check(_version(base), len(MIGRATIONS), path)
 
 
 def _version(base: sqlite3.Connection) -> int:
