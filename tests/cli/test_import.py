@@ -3,18 +3,11 @@
 from __future__ import annotations
 
 import json
-import socket
 from pathlib import Path
 from typing import Any
 
 import pytest
-from support import cc, stores
-
-
-def port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
+from support import cc, stores, world
 
 
 def imported(home: Path, source: str) -> dict[str, Any]:
@@ -70,7 +63,7 @@ def test_ccs(home: Path) -> None:
 
 def test_ccr(home: Path) -> None:
     """Providers that have an Anthropic address of their own; the others say why they are left out."""
-    stores.by_ccr(home, port())
+    stores.by_ccr(home, world.port())
     rows = imported(home, "ccr")
     assert rows["openrouter"]["provider"] == "openrouter"
     assert rows["openrouter"]["clients"] == ["claude-code"]

@@ -6,7 +6,6 @@ import os
 import plistlib
 import stat
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -191,8 +190,6 @@ def test_time_is_not_waited_in_vain(at: Places, home: Path, monkeypatch: pytest.
     """A program that runs but never answers is told as such."""
     monkeypatch.setattr(service, "START_SECONDS", 0.3)
     program = (sys.executable, "-c", "import time; time.sleep(60)")
-    begun = time.monotonic()
     with pytest.raises(CcsetupError, match="does not answer after"):
         service.start(Job("process", program, "", "", False), at, cc.environment(home))
-    assert time.monotonic() - begun < 30
     assert service._started[-1].wait(waiting.LIMIT) < 0

@@ -6,7 +6,6 @@ import contextlib
 import os
 import pwd
 import shutil
-import socket
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
@@ -16,17 +15,10 @@ from typing import Optional
 import psycopg
 import pytest
 import redis as clients
-from support import waiting
+from support import waiting, world
 
 _PATH = os.environ.get("PATH", os.defpath)
 """Read before the tests set it: another user, who runs PostgreSQL for root, cannot look into their folders."""
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
 
 
 def _wait(child: subprocess.Popen[bytes], ready: Callable[[], bool], log: Path) -> None:
@@ -57,7 +49,7 @@ class RedisServer:
 
     def __init__(self, folder: Path, *, password: str = "", keeps: bool = False) -> None:
         self.folder = folder
-        self.port = _free_port()
+        self.port = world.port()
         self.password = password
         self._keeps = keeps
         self._child: Optional[subprocess.Popen[bytes]] = None
@@ -113,7 +105,7 @@ class PostgresServer:
     """A PostgreSQL server with one database, ``postgres``, whose owner comes in without a password."""
 
     def __init__(self, folder: Path, programs: Path) -> None:
-        self.port = _free_port()
+        self.port = world.port()
         self._folder = folder
         self._programs = programs
         self._child: Optional[subprocess.Popen[bytes]] = None

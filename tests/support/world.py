@@ -18,14 +18,14 @@ SITE = str(Path(__file__).resolve().parent / "site")
 
 PROGRAMS = (
     "awk", "basename", "bash", "cat", "chmod", "cp", "cut", "date", "dirname", "env", "expr", "find", "git", "grep",
-    "head", "id", "kill", "ln", "ls", "mkdir", "mktemp", "mv", "ps", "readlink", "rm", "rmdir", "sed", "setsid", "sh",
+    "head", "id", "ln", "ls", "mkdir", "mktemp", "mv", "readlink", "rm", "rmdir", "sed", "setsid", "sh",
     "sleep", "sort", "stat", "stty", "tail", "tee", "touch", "tr", "true", "uname", "wc", "xargs",
 )  # fmt: skip
 """What tests may call, and scripts that tests run: it is everywhere."""
 
 TOOLS = (
-    "chattr", "dbus-daemon", "dbus-run-session", "fish", "gnome-keyring-daemon", "mount", "node", "npm",
-    "openssl", "redis-server", "strace", "tmux", "umount", "unshare", "valkey-server", "zsh",
+    "chattr", "dbus-daemon", "dbus-run-session", "fish", "gnome-keyring-daemon", "kill", "mount", "node", "npm",
+    "openssl", "ps", "redis-server", "strace", "tmux", "umount", "unshare", "valkey-server", "zsh",
 )  # fmt: skip
 """What some tests need; without it they say that they are skipped."""
 
@@ -84,6 +84,15 @@ class Port:
 
     def __exit__(self, *_error: object) -> None:
         self._socket.close()
+
+
+_ports: list[Port] = []
+
+
+def port() -> int:
+    """Return a free port, which nobody else gets as long as this process lives."""
+    _ports.append(Port())
+    return _ports[-1].number
 
 
 def variables(path: Iterable[str | Path], *, also: Iterable[str] = (), **more: float) -> dict[str, str]:

@@ -15,21 +15,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support import cc, systemd, tls, waiting
+from support import cc, systemd, tls, waiting, world
 
 KEY = "sk-test-0123456789abcdef"
 
 
-def free_port() -> int:
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        port: int = s.getsockname()[1]
-    return port
-
-
 @pytest.fixture
 def port() -> int:
-    return free_port()
+    return world.port()
 
 
 @pytest.fixture
@@ -155,9 +148,7 @@ def test_relay_that_ends_is_no_relay_that_is_not_there(relayed: Path, port: int)
 
 def test_port_that_is_taken(relayed: Path, port: int) -> None:
     """start tells why the relay ended, and exits with 1."""
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", port))
-        s.listen()
+    with socket.create_server(("127.0.0.1", port)):
         refused = cc.run(relayed, "relay", "start")
     assert refused.rc == 1
     assert "Address already in use" in refused.stderr
@@ -221,9 +212,7 @@ def test_run_starts_it(relayed: Path, tmp_path: Path) -> None:
 
 def test_config_switch_tells_why_it_does_not_start(relayed: Path, port: int) -> None:
     """The clients are switched, the reason is told, and exit 5 says that something is left to do."""
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", port))
-        s.listen()
+    with socket.create_server(("127.0.0.1", port)):
         done = cc.run(relayed, "config-switch", "relay", "-T", "codex")
     assert done.rc == 5
     assert "Codex uses profile 'relay'" in done.stdout
@@ -265,7 +254,7 @@ def test_new_upstream_is_asked_without_restart(relayed: Path, port: int) -> None
     assert f"The relay runs at http://127.0.0.1:{port}." in done.stdout
     assert "not started" not in done.stderr
     assert upstreams() == ["siliconflow", "glm"]
-    done = cc.run(relayed, "relay", "init", "--from-profiles", "glm", "--force", "--port", str(free_port()))
+    done = cc.run(relayed, "relay", "init", "--from-profiles", "glm", "--force", "--port", str(world.port()))
     assert upstreams() == ["glm"]
     for said in (done, cc.run(relayed, "relay", "reload"), cc.run(relayed, "relay", "status")):
         assert said.ok
@@ -305,7 +294,7 @@ def test_tls_with_a_name_is_no_other_address(relayed: Path, port: int, tmp_path:
 
 def test_other_address_than_the_profile_has(relayed: Path, port: int) -> None:
     """Whoever does what the hint says has clients that reach the relay."""
-    other = free_port()
+    other = world.port()
     file = relayed / ".config/ccsetup/relay.yaml"
     for command in ("start", "restart"):
         done = cc.run(relayed, "relay", command, "--port", str(other))

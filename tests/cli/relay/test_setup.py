@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import cc
+from support import cc, world
 from support.emulator import Emulator
 from support.terminal import Terminal
 
@@ -180,10 +180,7 @@ def test_reserved_profile_is_the_program_s(two: Path) -> None:
 
 def test_doctor_is_content_with_the_relay(two: Path) -> None:
     """The relay's own profile is no problem."""
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        port = s.getsockname()[1]
-    assert cc.main("relay", "init", "--from-profiles", "glm", "--port", str(port)).ok
+    assert cc.main("relay", "init", "--from-profiles", "glm", "--port", str(world.port())).ok
     assert cc.main("init", "-s", "-p", "glm", "-k", KEY + "glm", "-T", "all").ok
     before = cc.run(two, "doctor", "--json").json["result"]
     cc.run(two, "config-switch", "relay")
