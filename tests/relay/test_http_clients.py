@@ -934,9 +934,17 @@ def test_trust_checks_names() -> None:
 # What only lean promises.
 
 
-def test_idle_connections_are_closed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """After IDLE_SECONDS, without a request that would do it."""
+@pytest.mark.parametrize("slow", [False, True])
+def test_idle_connections_are_closed(monkeypatch: pytest.MonkeyPatch, slow: bool) -> None:
+    """After IDLE_SECONDS, without a request that would do it, however long connecting took."""
     monkeypatch.setattr(lean, "IDLE_SECONDS", 0.02)
+    real = lean.dial
+
+    async def dial(*args: Any) -> Any:
+        await asyncio.sleep(lean.IDLE_SECONDS if slow else 0)
+        return await real(*args)
+
+    monkeypatch.setattr(lean, "dial", dial)
 
     async def test(client: Lean) -> None:
         async with Server(answers(*[OK] * 20)) as server:

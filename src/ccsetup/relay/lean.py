@@ -418,13 +418,13 @@ class Lean:
         return answer
 
     async def _connect(self, route: _Route) -> _Connection:
-        if self._sweep is None:
-            self._sweep = asyncio.get_running_loop().call_later(IDLE_SECONDS / 4, self._clean)
         if self._writes is None:
             self._writes = Writes(asyncio.get_running_loop())
         writes = self._writes
         make = lambda: _Connection(route.idle, self._open, writes)  # noqa: E731
         _transport, connection = await dial(route.origin, make, self._trusted)
+        if self._sweep is None:  # not before: it ends when nothing is open
+            self._sweep = asyncio.get_running_loop().call_later(IDLE_SECONDS / 4, self._clean)
         return connection
 
     def _trusted(self) -> ssl.SSLContext:
