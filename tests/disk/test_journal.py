@@ -248,3 +248,24 @@ def test_sudo_leaves_the_state_to_its_owner(tmp_path: Path) -> None:
     os.chown(home, 12345, 12345)
     put(str(home / "state"), home / "file", b"x")
     assert {path.stat().st_uid for path in home.rglob("*")} == {12345}
+
+
+def test_undo_behind_twenty_writers(state: str, tmp_path: Path) -> None:
+    """An undo that waited while others pushed its record out of the journal still takes its change back."""
+    put(state, tmp_path / "file", b"old")
+    put(state, tmp_path / "file", b"new")
+    found = disk.undo(state)
+    for n in range(journal.MAX_RECORDS + 1):
+        put(state, tmp_path / "other", b"%d" % n)
+    assert found.record.id not in [record.id for record in disk.history(state)]
+    disk.transaction(lambda: disk.again(state, found).plan, state, now=1.0, undoes=found.record.id)
+    assert (tmp_path / "file").read_bytes() == b"old"
+
+
+def test_undo_waits_for_another_undo_of_the_same(state: str, tmp_path: Path) -> None:
+    """Of two undos of one change the second is refused, however early it looked."""
+    put(state, tmp_path / "file", b"new")
+    found = disk.undo(state)
+    disk.transaction(lambda: found.plan, state, now=1.0, undoes=found.record.id)
+    with pytest.raises(CcsetupError, match="undone already"):
+        disk.again(state, found)

@@ -233,3 +233,46 @@ def test_damaged_records_stop_nothing(home: Path, template: Path) -> None:
         reset(home, template, case)
         found += wrong(home, case, command)
     assert not found, f"{len(found)} of {len(chosen)}:\n" + "\n".join(found[:20])
+
+
+def halfway(home: Path) -> bytes:
+    """Make it look as if config-switch had been killed between two renames; return what its first file held before."""
+    before = (home / ".claude/settings.json").read_bytes()
+    assert cc.main("config-switch", "kimi").ok
+    record = max((home / JOURNAL).glob("*.json"))
+    record.rename(record.with_suffix(".pending"))
+    return before
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("list",),
+        ("list", "--json"),
+        ("undo", "--list"),
+        ("key", "list"),
+        ("config-switch", "glm"),
+        ("export",),
+        ("env", "glm"),
+        ("profile", "show", "glm"),
+    ],
+)
+def test_any_command_takes_a_killed_switch_back(home: Path, template: Path, command: tuple[str, ...]) -> None:
+    """The next command of any kind says that a switch was killed, and takes it back; the one after says nothing."""
+    before = halfway(home)
+    result = cc.main(*command)
+    assert result.rc == 0, result
+    said = " ".join(n["text"] for n in result.json["notes"]) if "--json" in command else result.stderr
+    assert "was killed halfway, and was taken back as a whole: config-switch kimi" in said, result
+    assert (home / ".claude/settings.json").read_bytes() == before
+    assert "killed" not in cc.main("list").stderr
+
+
+@pytest.mark.parametrize("command", [("config-switch", "glm", "--dry-run"), ("doctor",)])
+def test_what_only_looks_leaves_a_killed_switch(home: Path, template: Path, command: tuple[str, ...]) -> None:
+    """A dry run and doctor say that a switch was killed, and change nothing."""
+    halfway(home)
+    before = cc.files(home, records=True)
+    result = cc.main(*command)
+    assert "killed halfway: config-switch kimi" in result.stdout + result.stderr, result
+    assert cc.files(home, records=True) == before

@@ -102,7 +102,7 @@ def hard(pattern: re.Pattern[Any]) -> set[tuple[str, str, str]]:
     groups: dict[int, str] = {}
     for before, parts in _repeats(list(tree), "", groups):
         for part in parts:
-            for end in ("", "\0", "\n!"):
+            for end in ("", "\n!"):
                 found |= {(before, part, end), ("", part, end), ("", before + part, end)}
     return {(b, p, e) for b, p, e in found if p}
 
@@ -110,7 +110,7 @@ def hard(pattern: re.Pattern[Any]) -> set[tuple[str, str, str]]:
 def _repeats(items: list[Any], before: str, groups: dict[int, str]) -> Iterator[tuple[str, list[str]]]:
     for code, value in items:
         if code in (codes.MAX_REPEAT, codes.MIN_REPEAT, codes.POSSESSIVE_REPEAT):
-            low, high, body = value
+            _low, high, body = value
             if high >= MANY:
                 yield before, _some(list(body), groups)
             yield from _repeats(list(body), before, groups)
@@ -160,7 +160,7 @@ def _one(items: list[Any], groups: dict[int, str]) -> str:
     return out
 
 
-_TRIED = "aA0 \t\n\\\"'-_./:=,<>[]{}(@#;*!~\x7fé。"
+_TRIED = "aA_0 \t\n\\\"'-./:=,<>[]{}(@#;*!~\x7fé。"
 
 
 def _chars(code: Any, value: Any) -> list[str]:

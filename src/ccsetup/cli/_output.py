@@ -214,7 +214,7 @@ def _unified(change: FileChange, name: str) -> str:
             tofile=name if change.after is not None else os.devnull,
         )
     )
-    head = re.compile(r"@@ -(\d+)(.*) \+(\d+)(.*)")
+    head = re.compile(r"@@ -(\d+)([,\d]*) \+(\d+)(.*)")
     out = []
     for one in hunk:
         found = head.match(one)

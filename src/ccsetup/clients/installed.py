@@ -98,7 +98,7 @@ def _version_at(path: str, package: str, *, run: bool = True) -> Optional[Versio
 
 
 def _numbers(text: str) -> Optional[Version]:
-    found = re.search(r"(\d+)\.(\d+)\.(\d+)", text)
+    found = re.search(r"(?<!\d)(\d{1,9})\.(\d{1,9})\.(\d{1,9})", text)
     return (int(found[1]), int(found[2]), int(found[3])) if found else None
 
 

@@ -209,13 +209,13 @@ def _by_preset(preset: Preset, status: int, data: Any, text: str) -> Optional[Me
 
 _PATH = re.compile(
     r"unexpected endpoint|(?:unknown|invalid|no such|unsupported)(?: request)? (?:url|path|endpoint|route)"
-    r"|no route|route .*not found|cannot post|cannot (?:get|find) /"
+    r"|no route|route .{0,80}not found|cannot post|cannot (?:get|find) /"
     r"|(?:url|path|page|resource|endpoint|route).{0,40}not (?:be )?found"
-    r"|not found:? /|post /\S* not found|requested url|接口不存在|路径不存在"
+    r"|not found:? /|post /\S{0,300} not found|requested url|接口不存在|路径不存在"
 )
 _KEY = re.compile(
     r"(?:invalid|incorrect|wrong|malformed|unknown|expired|missing|bad|disabled|revoked"
-    r"|no)[ _-](?:\w+[ _-]){0,2}(?:api[ _-]?key|x-api-key)"
+    r"|no)[ _-](?:\w{1,20}[ _-]){0,2}(?:api[ _-]?key|x-api-key)"
     r"|api[ _-]?key.{0,40}(?:invalid|not valid|incorrect|expired|missing|required|not found|disabled|revoked)"
     r"|invalid_api_key|api_key_invalid|authentication[ _]?(?:fail|error|required)|unauthori[sz]ed|unauthenticated"
     r"|no auth credentials|invalid (?:access )?token\b|token (?:is )?(?:invalid|expired|incorrect)"
@@ -236,7 +236,7 @@ _MODEL = re.compile(
     r"|n[o']t exist|does not|unknown|invalid"
     r"|required|missing|empty|must|disabled|unsupported|decommissioned|deprecated|no longer|not have access)"
     r"|(?:unknown|invalid|unsupported|no such|missing|specify|provide|select|empty|not have access to"
-    r"|access to)(?: \w+){0,3} model\b"
+    r"|access to)(?: \w{1,40}){0,3} model\b"
     r"|not an? (?:valid|known|supported) model|model_not_found|modelnotfound|\bmodel: |model_name|modelcode"
     r"|no available channel|无可用渠道|模型"
 )
@@ -301,7 +301,7 @@ def _by_status(status: int) -> Meaning:
 
 def _html(status: int, text: str) -> Answer:
     title = _title(text)
-    words = (title + " " + re.sub(r"<[^>]*>", " ", text[:20000])).lower()
+    words = (title + " " + re.sub(r"<[^<>]*>", " ", text[:20000])).lower()
     if re.search(
         r"captive|wi-?fi|hotspot|log ?in to (?:the |this )?network|network (?:login|access|authentication)"
         r"|上网认证|网络认证",
@@ -318,8 +318,9 @@ def _html(status: int, text: str) -> Answer:
 
 
 def _title(text: str) -> str:
-    found = re.search(r"<title[^>]*>(.*?)</title", text[:20000], re.I | re.S)
-    return found.group(1).strip() if found else ""
+    begin = re.search(r"<title[^<>]{0,200}>", text[:20000], re.I)
+    end = re.compile(r"</title", re.I).search(text, begin.end(), 20000) if begin else None
+    return text[begin.end() : end.start()].strip() if begin and end else ""
 
 
 def _is_html(kind: str, text: str) -> bool:

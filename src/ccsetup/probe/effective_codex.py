@@ -283,7 +283,7 @@ def _fatal(paths: Paths, own: Optional[Layer], version: Callable[[], Version]) -
     if own is None:
         return []
     known: Version = codex.NEWEST
-    suspicious = '"chat"' in own.text or "'chat'" in own.text or re.search(r"(?m)^\s*profile\s*=", own.text)
+    suspicious = '"chat"' in own.text or "'chat'" in own.text or re.search(r"(?m)^[ \t]*profile[ \t]*=", own.text)
     if suspicious:
         known = version()  # asks the installed Codex only where the answer depends on it
     files = Files(paths, {own.path: own.data}, {own.path: own.text}, known)

@@ -186,7 +186,8 @@ _QUOTA = re.compile(
 _KEY = re.compile(
     r"(?:incorrect|invalid|wrong|missing|no) (?:x-)?api[ _-]?key"
     r"|api key (?:not valid|is invalid|provided is invalid|expired)"
-    r"|your api key: \S+ is invalid|authentication fail|no auth credentials|invalid (?:bearer |access |auth )?token"
+    r"|your api key: \S{1,300} is invalid|authentication fail|no auth credentials"
+    r"|invalid (?:bearer |access |auth )?token"
     r"|无效的令牌|令牌(?:无效|已过期)|身份验证失败"
 )
 _MODEL = re.compile(
@@ -204,7 +205,7 @@ _KEYLIKE = re.compile(
     r"(?i)(\bbearer\s+)\S{8,}|\b(?:sk|ak|pk|rk|tp|ms|gsk|xai|nvapi|hf|csk|fw|pplx)[-_][\w.*~-]{8,}|\bAIza[\w-]{20,}"
 )
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
-_TITLE = re.compile(r"<(?:title|h1)[^>]*>\s*([^<]{1,200}?)\s*<", re.IGNORECASE)
+_TITLE = re.compile(r"<(?:title|h1)[^<>]{0,200}>([^<]{1,300})<", re.IGNORECASE)
 
 
 def status_of(kind: ErrorKind) -> int:
@@ -406,7 +407,7 @@ def _word(value: Any) -> str:
 def _of_text(status: int, text: str, retry_after: str) -> WireError:
     if "<html" in text[:1000].lower() or "<!doctype" in text[:200].lower():
         title = _TITLE.search(text[:20000])
-        text = "The upstream answered with a web page" + (f": {title[1]}" if title else ".")
+        text = "The upstream answered with a web page" + (f": {title[1].strip()[:200]}" if title else ".")
     message = clean(text) or _nothing(status)
     kind = _kind(status, (), message)
     return WireError(kind, message, status if status >= 400 else _STATUS[kind], _one_line(retry_after))
