@@ -272,7 +272,7 @@ class Exchange:
             return self.ran_out(error)
         if isinstance(error, (Gone, Broken, Unanswered)):
             raise error
-        self.relay.log.where("answer not understood", error, id=self.id)
+        self.relay.log.misread(error, id=self.id)
         return "protocol"
 
     def _for(self, lane: Lane, choice: Choice, sanitized: bool) -> tuple[bytes, bytes]:

@@ -76,15 +76,11 @@ class Log:
             self.flush()
 
     def bug(self, error: BaseException, **fields: Any) -> None:
-        self.where("bug", error, **fields)
+        self.add("error", "bug", kind=type(error).__name__, where=_where(error), **fields)
 
-    def where(self, event: str, error: BaseException, **fields: Any) -> None:
-        """Note where *error* was raised, without any value."""
-        import traceback
-
-        frames = traceback.extract_tb(error.__traceback__)
-        where = [f"{frame.filename.rpartition('/')[2]}:{frame.lineno} {frame.name}" for frame in frames]
-        self.add("error", event, kind=type(error).__name__, where=where, **fields)
+    def misread(self, error: BaseException, **fields: Any) -> None:
+        """Note an answer of an upstream over which *error* was raised."""
+        self.add("error", "answer not understood", kind=type(error).__name__, where=_where(error), **fields)
 
     def unhandled(self, loop: asyncio.AbstractEventLoop, context: Mapping[str, Any]) -> None:  # noqa: ARG002
         """Note what nobody caught; for ``loop.set_exception_handler``, which else writes tracebacks to stderr."""
@@ -131,6 +127,14 @@ class Log:
                 self._out.flush()
             except (OSError, ValueError):
                 pass
+
+
+def _where(error: BaseException) -> list[str]:
+    """Return the places where *error* was raised, without any value."""
+    import traceback
+
+    frames = traceback.extract_tb(error.__traceback__)
+    return [f"{frame.filename.rpartition('/')[2]}:{frame.lineno} {frame.name}" for frame in frames]
 
 
 def _plain(value: Any) -> str:
