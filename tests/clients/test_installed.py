@@ -95,3 +95,26 @@ def test_a_broken_package_json(tmp_path: Path) -> None:
     path = tmp_path / "node_modules/@openai/codex/package.json"
     path.write_bytes(b"\xff\xfe\x00")
     assert installed.codex_version({"PATH": str(links)}) == (0, 150, 0)
+
+
+def test_every_codex_that_is_there(tmp_path: Path) -> None:
+    """Those on PATH, behind each other, and the one that an editor's extension brings; each version once."""
+    folders = []
+    for version in ("0.133.0", "0.171.0", "0.133.0"):
+        package = tmp_path / f"npm-{len(folders)}"
+        (package / "bin").mkdir(parents=True)
+        (package / "package.json").write_text(f'{{"name": "@openai/codex", "version": "{version}"}}')
+        program = package / "bin" / "codex"
+        program.write_text("#!/bin/sh\nexit 1\n")
+        program.chmod(0o755)
+        folders.append(str(package / "bin"))
+    home = tmp_path / "home"
+    own = home / ".vscode/extensions/openai.chatgpt-26.11.1-linux-x64/bin/linux-x86_64/codex"
+    own.parent.mkdir(parents=True)
+    own.write_text("#!/bin/sh\necho codex-cli 0.165.0\n")
+    own.chmod(0o755)
+    (home / ".vscode/extensions/other.codex-1.0.0/bin/x").mkdir(parents=True)
+    path = {"PATH": ":".join(folders)}
+    assert installed.codex_versions(path, str(home)) == ((0, 133, 0), (0, 171, 0), (0, 165, 0))
+    assert installed.codex_version(path, str(home)) == (0, 171, 0)
+    assert installed.codex_versions({"PATH": ""}, str(tmp_path)) == ()
