@@ -17,9 +17,10 @@ from ccsetup.errors import CcsetupError, UsageError
 from ccsetup.i18n import _
 from ccsetup.merge import Request, merge
 from ccsetup.model import CLIENT_NAMES, ClientName, Secret
+from ccsetup.naming import MARK, project_settings
 from ccsetup.plan import Note
 from ccsetup.profiles import Profile
-from ccsetup.world import World, consequence, project_settings
+from ccsetup.world import World, consequence
 
 if TYPE_CHECKING:
     from ccsetup.documents import relayrefs
@@ -606,7 +607,7 @@ def uninstall(world: World, *, keep_profiles: bool) -> list[Switched]:
 
     A client that we have no record of is left alone: what it uses is somebody else's.
     """
-    using = [c for c in CLIENT_NAMES if world.recorded("clients", c)]
+    using = [c for c in CLIENT_NAMES if world.recorded(*world.slot(c))]
     switched = official(world, using) if using else []
     for folder in world.projects():
         unset_project(world, folder)
@@ -646,12 +647,12 @@ def use_in_project(world: World, name: str, folder: str, *, repair: bool = False
                 there = lookup(below.get(world.paths.claude_settings), key)
                 if value is MISSING and there is not MISSING and there != "":
                     settings[key] = ""
-            wish = wish._replace(path=path, settings=settings)
+            wish = wish._replace(path=path, settings={**settings, **world.mark(folder)})
         else:
             settings = {k: v for k, v in wish.settings.items() if v is not MISSING}
             wish = wish._replace(settings=settings, free=frozenset(settings))
         documents.append(wish)
-    slot = ("projects", folder)
+    slot = world.project_slot(folder)
     owned = world.fulfil(Wishes(tuple(documents), wishes.files), slot, {path: "own"})
     world.record(slot, {"profile": name, "owned": owned})
     if lookup(below.get(world.paths.claude_json), ("primaryApiKey",)) is not MISSING:
@@ -669,12 +670,16 @@ def use_in_project(world: World, name: str, folder: str, *, repair: bool = False
 def unset_project(world: World, folder: str) -> None:
     """Take the provider out of the project's settings, whoever wrote it there."""
     path = project_settings(folder)
-    slot = ("projects", folder)
+    slot = world.project_slot(folder)
     module = CLIENTS["claude-code"]
     files = world.project_files(folder)
     own = {world.paths.claude_settings: world.owned(*slot).get(path, ())}
     wishes = module.official(files, own)
-    documents = tuple(w._replace(path=path) for w in wishes.documents if w.path == world.paths.claude_settings)
+    documents = tuple(
+        w._replace(path=path, settings={**w.settings, (MARK,): MISSING})
+        for w in wishes.documents
+        if w.path == world.paths.claude_settings
+    )
     recorded = world.recorded(*slot)
     world.fulfil(Wishes(documents, {}), slot, {path: "own"})
     if recorded and world.draft.exists(path) and not world.draft.data(path, "json"):

@@ -7,6 +7,7 @@ from typing import Mapping, NamedTuple
 
 from ccsetup.errors import UsageError
 from ccsetup.i18n import _
+from ccsetup.naming import Homes
 
 
 class Paths(NamedTuple):
@@ -24,6 +25,11 @@ class Paths(NamedTuple):
     codex_home: str
     cwd: str
     environ: Mapping[str, str]
+
+    @property
+    def homes(self) -> Homes:
+        """The folders that records are read for in this run."""
+        return Homes(self.home, self.state_dir, (self.config_dir, self.claude_dir, self.codex_home), self.cwd)
 
     @property
     def profiles(self) -> str:

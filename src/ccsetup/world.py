@@ -5,17 +5,18 @@ from __future__ import annotations
 import os
 from typing import Any, Callable, Container, Iterable, Mapping, NamedTuple, Optional, Union
 
-from ccsetup import profiles
+from ccsetup import profiles, record
 from ccsetup.clients import CLIENTS, codex
 from ccsetup.clients.base import Files, Use, Version, Wishes
 from ccsetup.documents import version
-from ccsetup.documents.edit import KeyPath, Set, Unset, lookup
+from ccsetup.documents.edit import MISSING, KeyPath, Set, lookup
 from ccsetup.draft import Draft
 from ccsetup.errors import CcsetupError, DocumentError, UsageError
 from ccsetup.i18n import _
 from ccsetup.model import CLIENT_NAMES, ClaudeEndpoint, ClientName, CodexEndpoint, Preset, Secret
+from ccsetup.naming import MARK, project_of, project_settings
 from ccsetup.paths import Paths
-from ccsetup.plan import Note, Owned, Wish, edits, owned_from_json, owned_to_json
+from ccsetup.plan import Note, Owned, Wish, edits, is_ours, owned_from_json, owned_to_json
 from ccsetup.profiles import Profile
 
 VERSION = 1
@@ -58,15 +59,15 @@ class World:
         self.notes: list[Note] = []
         self.set_aside = ""
         """What is in the place of our record and cannot be read; it gets another name before anything is written."""
-        self._check_state()
+        self._record = self._read_state()
         unknown: list[str] = []
         self.profiles = profiles.parse(draft.text(paths.profiles), paths.short(paths.profiles), unknown)
         self.notes += [Note("info", text) for text in unknown]
 
     # The record of what we own.
 
-    def _check_state(self) -> None:
-        """Begin a new record where ours cannot be read: it must never keep anybody from switching.
+    def _read_state(self) -> record.Found:
+        """Return the record of this home; a new one where it cannot be read: it must keep nobody from switching.
 
         Raises Newer where a newer ccsetup made it.
         """
@@ -76,12 +77,13 @@ class World:
             version.check(data.get("version"), VERSION, self.paths.short(path))
             if not data and self.draft.exists(path) and not self.draft.text(path).strip():
                 raise ValueError  # an empty file, which we never write
-            slots = [*data.get("clients", {}).values(), *data.get("projects", {}).values()]
-            slots += [c for p in data.get("saved", {}).values() for c in p.values()]
-            for slot in slots:
-                for items in slot.get("owned", {}).values():
-                    owned_from_json(items)
-            return
+            for body in (data, *data.get("homes", {}).values()):
+                slots = [*body.get("clients", {}).values(), *body.get("projects", {}).values()]
+                slots += [c for p in body.get("saved", {}).values() for c in p.values()]
+                for slot in slots:
+                    for items in slot.get("owned", {}).values():
+                        owned_from_json(items)
+            return record.read(data, self.paths.homes)
         except (DocumentError, AttributeError, TypeError, ValueError, KeyError):
             self.draft.replace(path, None)
         except version.Newer:
@@ -97,30 +99,29 @@ class World:
                 ),
             )
         )
+        return record.read({}, self.paths.homes)
 
     def _state(self, *path: str) -> Any:
-        return lookup(self.draft.data(self.paths.state, "json"), path)
+        return lookup(self._record.body, path)
 
     def slot(self, client: ClientName, saved: str = "") -> tuple[str, ...]:
-        """Return where the record of *client* is kept: for its active settings, or for those of the profile *saved*.
-
-        A client whose folder was moved (CLAUDE_CONFIG_DIR, CODEX_HOME) is one of its own.
-        """
-        folder, usual = {
-            "claude-code": (self.paths.claude_dir, os.path.join(self.paths.home, ".claude")),
-            "codex": (self.paths.codex_home, os.path.join(self.paths.home, ".codex")),
-        }[client]
-        place = client if os.path.normpath(folder) == usual else f"{client}@{os.path.normpath(folder)}"
+        """Return where the record of *client* is kept: for its active settings, or for those of the profile *saved*."""
+        place = record.place(self.paths, client)
         return ("saved", saved, place) if saved else ("clients", place)
 
-    def used_elsewhere(self, profile: str) -> list[str]:
-        """Return the folders other than today's whose client uses *profile*, by our record."""
+    def project_slot(self, folder: str) -> tuple[str, ...]:
+        """Return where the record of the project *folder* is kept."""
+        return ("projects", self.paths.homes.name(folder))
+
+    def used_elsewhere(self, profile: str = "") -> list[str]:
+        """Return the folders other than today's whose client uses *profile* ("": any), by our record."""
         clients = self._state("clients")
         here = {self.slot(c)[1] for c in CLIENT_NAMES}
+        usual: Mapping[str, str] = {"claude-code": "home:.claude", "codex": "home:.codex"}
         return [
-            place.partition("@")[2] or place
-            for place, record in (clients.items() if isinstance(clients, dict) else ())
-            if place not in here and isinstance(record, dict) and record.get("profile") == profile
+            self.paths.homes.path(place.partition("@")[2] or usual.get(place, place), None)
+            for place, slot in (clients.items() if isinstance(clients, dict) else ())
+            if place not in here and isinstance(slot, dict) and profile in ("", slot.get("profile"))
         ]
 
     def active(self, client: ClientName) -> str:
@@ -132,25 +133,82 @@ class World:
         return bool(self._state(*slot))
 
     def projects(self) -> list[str]:
-        """Return the folders whose project settings we wrote."""
+        """Return the folders whose project settings we wrote and may write; of others, a note says that they stay."""
         found = self._state("projects")
-        return list(found) if isinstance(found, dict) else []
+        names = list(found) if isinstance(found, dict) else []
+        folders = {name: self.paths.homes.path(name, None) for name in (*names, *self._record.left)}
+        for name, folder in folders.items():
+            note = Note(
+                "warning",
+                _("The project {folder} was set from another home: it stays as it is.").format(
+                    folder=self.paths.short(folder)
+                ),
+                _("Go into it, and run: ccsetup config-switch official --project"),
+            )
+            if (name not in names or not self._marked(folder)) and note not in self.notes:
+                self.notes.append(note)
+        return [folder for name, folder in folders.items() if name in names and self._marked(folder)]
+
+    def _marked(self, folder: str) -> bool:
+        """Tell whether the settings of the project *folder* are for this home to write: they are in it, or say so."""
+        path = project_settings(folder)
+        if self.paths.homes.writable(path) or not self.draft.exists(path):
+            return True
+        data = self.draft.data(path, "json")
+        owned = self.owned(*self.project_slot(folder)).get(path, ())
+        marks = [o.value for o in owned if o.path == (MARK,)]
+        if marks or MARK in data:
+            return data.get(MARK) in marks
+        # Earlier versions left no mark, but what they wrote tells.
+        return any(o.value is not MISSING and is_ours(lookup(data, o.path), o.value) for o in owned)
+
+    def mark(self, folder: str) -> dict[KeyPath, Any]:
+        """Return the settings by which this home knows the project *folder* again; one inside it needs none."""
+        if self.paths.homes.name(folder).startswith("home:"):
+            return {}
+        owned = self.owned(*self.project_slot(folder)).get(project_settings(folder), ())
+        kept = [o.value for o in owned if o.path == (MARK,) and self._marked_as(folder) == o.value]
+        return {(MARK,): kept[0] if kept else os.urandom(8).hex()}
+
+    def _marked_as(self, folder: str) -> Any:
+        return self.draft.data(project_settings(folder), "json").get(MARK)
 
     def in_project(self, folder: str) -> str:
         """Return the profile that we made Claude Code use in *folder*, or ""."""
-        name = self._state("projects", folder, "profile")
+        name = self._state(*self.project_slot(folder), "profile")
         return name if isinstance(name, str) else ""
 
     def owned(self, *slot: str) -> dict[str, tuple[Owned, ...]]:
+        """Return what we own by the record at *slot*, by file."""
         found = self._state(*slot, "owned")
-        return {f: owned_from_json(items) for f, items in found.items()} if isinstance(found, dict) else {}
+        homes = self.paths.homes
+        return (
+            {homes.path(f, None): owned_from_json(items) for f, items in found.items()}
+            if isinstance(found, dict)
+            else {}
+        )
 
     def record(self, slot: tuple[str, ...], body: Optional[dict[str, Any]]) -> None:
-        edit = Unset(slot, prune=len(slot) - 1) if body is None else Set(slot, body)
-        if body is None and not self._state(*slot) and self._state(*slot) != {}:
+        """Keep *body* at *slot*; None: forget what is there."""
+        if self._state(*slot) == (MISSING if body is None else body):
             return
+        at, was, _left, current = self._record
+        members = _with(was, slot, body)
+        self._record = self._record._replace(body=members, current=True)
+        out: list[Edit] = []
+        if len(members) == 1:  # nothing but whose it is
+            out += [Unset((*at, member), prune=len(at)) for member in ("home", *record.MEMBERS)]
+        elif not current or len(was) == 1:
+            out += [
+                Set((*at, member), members[member]) if member in members else Unset((*at, member))
+                for member in ("home", *record.MEMBERS)
+            ]
+        else:
+            out.append(Unset((*at, *slot), prune=len(slot) - 1) if body is None else Set((*at, *slot), body))
+        data = self.draft.data(self.paths.state, "json")
         before = self.draft.text(self.paths.state)
-        self.draft.edit(self.paths.state, "json", (edit,))
+        done = tuple(e for e in out if isinstance(e, Set) or lookup(data, e.path) is not MISSING)
+        self.draft.edit(self.paths.state, "json", done)
         if self.draft.text(self.paths.state) != before:
             self.draft.edit(self.paths.state, "json", (Set(("version",), VERSION),))
 
@@ -179,10 +237,12 @@ class World:
 
     def fulfil(self, wishes: Wishes, slot: tuple[str, ...], form: Mapping[str, str]) -> dict[str, Any]:
         """Apply *wishes*, take back what *slot* owned besides, and return what it owns now, as JSON."""
-        before = {p: self._alone(slot, p, owned) for p, owned in self.owned(*slot).items()}
+        homes = self.paths.homes
+        names = {homes.name(w.path): w.path for w in wishes.documents}  # what a variable names may be written otherwise
+        before = {names.get(homes.name(p), p): self._alone(slot, p, items) for p, items in self.owned(*slot).items()}
         by_path = {w.path: w for w in wishes.documents}
         for path in before:
-            if path not in by_path:
+            if path not in by_path and (homes.writable(path) or project_of(path)):
                 by_path[path] = Wish(path, "json" if path.endswith(".json") else "toml", {})
         owned: dict[str, Any] = {}
         for path, wish in by_path.items():
@@ -200,7 +260,7 @@ class World:
             if not wish.settings and done and form.get(path) == "own" and not self.draft.data(path, wish.format):
                 self.draft.replace(path, None)
             if now:
-                owned[path] = owned_to_json(now)
+                owned[homes.name(path)] = owned_to_json(now)
         for path, text in wishes.files.items():
             if text is None and not self.draft.exists(path):
                 continue
@@ -217,6 +277,7 @@ class World:
     def owns(self, client: ClientName, path: str, key: KeyPath) -> bool:
         """Tell whether *key* of the document *path* is ours, by the record of the active or of any saved profile."""
         saved = self._state("saved")
+        path = self.paths.homes.path(self.paths.homes.name(path), None)
         slots = [self.slot(client), *(self.slot(client, n) for n in (saved if isinstance(saved, dict) else ()))]
         return any(o.path == key for s in slots for o in self.owned(*s).get(path, ()))
 
@@ -378,6 +439,8 @@ def endpoint_of(world: World, profile: Profile, client: ClientName) -> Union[Cla
     return profiles.codex_endpoint(profile, preset)
 
 
-def project_settings(folder: str) -> str:
-
-    return os.path.join(folder, ".claude", "settings.local.json")
+def _with(members: dict[str, Any], slot: tuple[str, ...], body: Optional[dict[str, Any]]) -> dict[str, Any]:
+    """Return *members* with *body* at *slot*; None: without that, and without what is empty then."""
+    name, rest = slot[0], slot[1:]
+    below = (_with(members.get(name, {}), rest, body) or None) if rest else body
+    return {**{k: v for k, v in members.items() if k != name}, **({} if below is None else {name: below})}

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from support import disk_driver, waiting
-from support.disk_driver import NEW, OLD
+from support.disk_driver import NEW, OLD, here
 
 from ccsetup import disk
 from ccsetup.disk import lock, transact
@@ -102,10 +102,10 @@ def next_run(home: Path) -> None:
         now = disk.snapshot(change.path for change in plan.changes)
         return plan._replace(changes=tuple(change._replace(before=now[change.path]) for change in plan.changes))
 
-    disk.transaction(build, state, now=2.0)
+    disk.transaction(build, here(state), now=2.0)
     assert disk_driver.found(str(home)) == AFTER
     assert disk_driver.leftovers(str(home)) == []
-    assert disk.unfinished(state) == []
+    assert disk.unfinished(here(state)) == []
 
 
 def test_killed_at_any_call(strace: list[str], calls: list[tuple[str, int]], tmp_path: Path) -> None:
@@ -129,7 +129,7 @@ def test_killed_then_taken_back(strace: list[str], calls: list[tuple[str, int]],
         finished, recorded = (journal.exists() and any(journal.glob(name)) for name in ("*.json", "*.pending"))
         seen = []
         with pytest.raises(ChangedMeanwhile):
-            disk.transaction(lambda home=home, seen=seen: look(home, seen), str(home / "state"), now=2.0)  # type: ignore[misc]
+            disk.transaction(lambda home=home, seen=seen: look(home, seen), here(str(home / "state")), now=2.0)  # type: ignore[misc]
         assert seen == [AFTER if finished else BEFORE], call
         assert finished or not (home / "made").exists(), call
         assert disk_driver.leftovers(str(home)) == [], call
@@ -144,7 +144,7 @@ def test_killed_while_taking_back(strace: list[str], calls: list[tuple[str, int]
         home = tmp_path / name
         fault(strace, home, last_rename, "signal=KILL")
         assert disk_driver.found(str(home)) == AFTER
-        assert disk.unfinished(str(home / "state"))
+        assert disk.unfinished(here(str(home / "state")))
         return home
 
     home = killed("record")
@@ -159,7 +159,7 @@ def test_killed_while_taking_back(strace: list[str], calls: list[tuple[str, int]
             assert data in (OLD.get(file), NEW.get(file)), (name, number)
         seen: list[dict[str, bytes]] = []
         with pytest.raises(ChangedMeanwhile):
-            disk.transaction(lambda home=home, seen=seen: look(home, seen), str(home / "state"), now=2.0)  # type: ignore[misc]
+            disk.transaction(lambda home=home, seen=seen: look(home, seen), here(str(home / "state")), now=2.0)  # type: ignore[misc]
         assert seen == [BEFORE], (name, number)
         assert disk_driver.leftovers(str(home)) == []
 

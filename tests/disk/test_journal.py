@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.disk_driver import here
 
 from ccsetup import disk
 from ccsetup.disk import journal
@@ -25,7 +26,7 @@ def state(tmp_path: Path) -> str:
 
 def put(state: str, path: Path, after: bytes | None, *, now: float = 1.0) -> str:
     change = FileChange(str(path), disk.snapshot([str(path)])[str(path)], after)
-    return disk.commit(Plan(f"put {now}", (change,)), state, now=now)
+    return disk.commit(Plan(f"put {now}", (change,)), here(state), now=now)
 
 
 def records(state: str) -> list[str]:
@@ -40,15 +41,15 @@ def interrupted(state: str, path: Path, after: bytes | None) -> Path:
 
 
 def recover(state: str) -> None:
-    disk.transaction(lambda: Plan("look", ()), state, now=9.0)
+    disk.transaction(lambda: Plan("look", ()), here(state), now=9.0)
 
 
 def test_history(state: str, tmp_path: Path) -> None:
     """Every transaction is listed with its time, its command and the paths that it changed, oldest first."""
-    assert disk.history(state) == []
+    assert disk.history(here(state)) == []
     put(state, tmp_path / "a", b"1", now=5.0)
     put(state, tmp_path / "a", b"2", now=4.0)
-    assert disk.history(state) == [
+    assert disk.history(here(state)) == [
         disk.Record("1", 5.0, "put 5.0", (str(tmp_path / "a"),)),
         disk.Record("2", 4.0, "put 4.0", (str(tmp_path / "a"),)),
     ]
@@ -61,7 +62,7 @@ def test_any_bytes(tmp_path_factory: pytest.TempPathFactory, before: bytes, afte
     folder = tmp_path_factory.mktemp("any")
     (folder / "file").write_bytes(before)
     if put(str(folder / "state"), folder / "file", after):
-        (content,) = journal.contents(str(folder / "state"), "1")
+        (content,) = journal.contents(here(str(folder / "state")), "1")
         assert (content.change.before, content.change.after) == (before, after)
 
 
@@ -70,8 +71,8 @@ def test_odd_name(state: str, tmp_path: Path) -> None:
     for path in (Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff\n\x1b")), tmp_path / ("é" * 127)):
         put(state, path, b"x")
         put(state, path, b"y")
-        undo = disk.undo(state)
-        disk.transaction(lambda undo=undo: undo.plan, state, now=1.0, undoes=undo.record.id)  # type: ignore[misc]
+        undo = disk.undo(here(state))
+        disk.transaction(lambda undo=undo: undo.plan, here(state), now=1.0, undoes=undo.record.id)  # type: ignore[misc]
         assert path.read_bytes() == b"x"
 
 
@@ -80,7 +81,7 @@ def test_twenty_records(state: str, tmp_path: Path) -> None:
     for n in range(25):
         put(state, tmp_path / "file", b"%d" % n)
     assert records(state) == [f"{n:06d}.json" for n in range(6, 26)]
-    assert [record.id for record in disk.history(state)] == [str(n) for n in range(6, 26)]
+    assert [record.id for record in disk.history(here(state))] == [str(n) for n in range(6, 26)]
 
 
 def test_total_size(state: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -115,7 +116,7 @@ def test_unfinished_is_taken_back(state: str, tmp_path: Path) -> None:
     path.write_bytes(b"old")
     path.chmod(0o644)
     interrupted(state, path, b"new")
-    assert [record.command for record in disk.unfinished(state)] == ["put 1.0"]
+    assert [record.command for record in disk.unfinished(here(state))] == ["put 1.0"]
     recover(state)
     assert (path.read_bytes(), path.stat().st_mode & 0o777) == (b"old", 0o644)
     assert records(state) == []
@@ -182,11 +183,11 @@ def test_damaged_records(state: str, tmp_path: Path, how: str) -> None:
             }[how]
         )
     put(state, path, b"4")
-    assert [record.id for record in disk.history(state)] == ["1", "4"]
+    assert [record.id for record in disk.history(here(state))] == ["1", "4"]
     assert records(state) == ["000001.json", "000002.json", "000003.damaged", "000004.json"]
     with pytest.raises(CcsetupError, match="no change 2"):
-        disk.undo(state, "2")
-    undo = disk.undo(state)
+        disk.undo(here(state), "2")
+    undo = disk.undo(here(state))
     assert undo.plan.changes[0].after == b"3"
 
 
@@ -197,18 +198,18 @@ def test_records_of_a_newer_program(state: str, tmp_path: Path) -> None:
     put(state, path, b"2")
     newest = Path(state, "journal", "000002.json")
     newest.write_bytes(newest.read_bytes().replace(b'"version": 1', b'"version": 2'))
-    assert [bool(record.problem) for record in disk.history(state)] == [False, True]
+    assert [bool(record.problem) for record in disk.history(here(state))] == [False, True]
     for record in (None, "2"):
         with pytest.raises(CcsetupError, match="made by a newer ccsetup"):
-            disk.undo(state, record)
-    assert disk.undo(state, "1").record.id == "1"
+            disk.undo(here(state), record)
+    assert disk.undo(here(state), "1").record.id == "1"
     pending = newest.rename(newest.with_suffix(".pending"))
     before = pending.read_bytes()
     with pytest.raises(CcsetupError, match=r"000002\.pending was made by a newer ccsetup"):
         put(state, path, b"3")
     assert path.read_bytes() == b"2"
     assert pending.read_bytes() == before
-    assert disk.unfinished(state) == []
+    assert disk.unfinished(here(state)) == []
 
 
 def test_foreign_files_in_the_journal(state: str, tmp_path: Path) -> None:
@@ -217,14 +218,16 @@ def test_foreign_files_in_the_journal(state: str, tmp_path: Path) -> None:
     for name in ("notes.txt", "x.json", ".json", "000001.json~"):
         Path(state, "journal", name).write_text("mine")
     put(state, tmp_path / "file", b"2")
-    assert len(disk.history(state)) == 2
+    assert len(disk.history(here(state))) == 2
     assert Path(state, "journal", "x.json").read_text() == "mine"
 
 
 def test_no_key_in_a_listing(state: str, tmp_path: Path) -> None:
     """What a list can show holds none of the contents."""
     put(state, tmp_path / "file", b'{"key": "sk-SECRET"}')
-    assert "SECRET" not in repr(disk.history(state)) + repr(disk.undo(state)) + repr(journal.contents(state, "1"))
+    assert "SECRET" not in repr(disk.history(here(state))) + repr(disk.undo(here(state))) + repr(
+        journal.contents(here(state), "1")
+    )
     assert "SECRET" in json.dumps(json.loads(Path(state, "journal", "000001.json").read_text()))
 
 
@@ -254,18 +257,18 @@ def test_undo_behind_twenty_writers(state: str, tmp_path: Path) -> None:
     """An undo that waited while others pushed its record out of the journal still takes its change back."""
     put(state, tmp_path / "file", b"old")
     put(state, tmp_path / "file", b"new")
-    found = disk.undo(state)
+    found = disk.undo(here(state))
     for n in range(journal.MAX_RECORDS + 1):
         put(state, tmp_path / "other", b"%d" % n)
-    assert found.record.id not in [record.id for record in disk.history(state)]
-    disk.transaction(lambda: disk.again(state, found).plan, state, now=1.0, undoes=found.record.id)
+    assert found.record.id not in [record.id for record in disk.history(here(state))]
+    disk.transaction(lambda: disk.again(here(state), found).plan, here(state), now=1.0, undoes=found.record.id)
     assert (tmp_path / "file").read_bytes() == b"old"
 
 
 def test_undo_waits_for_another_undo_of_the_same(state: str, tmp_path: Path) -> None:
     """Of two undos of one change the second is refused, however early it looked."""
     put(state, tmp_path / "file", b"new")
-    found = disk.undo(state)
-    disk.transaction(lambda: found.plan, state, now=1.0, undoes=found.record.id)
+    found = disk.undo(here(state))
+    disk.transaction(lambda: found.plan, here(state), now=1.0, undoes=found.record.id)
     with pytest.raises(CcsetupError, match="undone already"):
-        disk.again(state, found)
+        disk.again(here(state), found)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from support import disk_driver
+from support.disk_driver import here
 
 from ccsetup import disk
 from ccsetup.disk import lock
@@ -29,7 +30,7 @@ def state(tmp_path: Path) -> str:
 def test_held_by_another(state: str, tmp_path: Path) -> None:
     """While another process is at work, the wait is bounded, and the message names that process."""
     with StateLock(state), pytest.raises(WriteError, match=f"process {os.getpid()}"):
-        disk.commit(Plan("x", (FileChange(str(tmp_path / "file"), None, b"x"),)), state, now=1.0, wait=0.05)
+        disk.commit(Plan("x", (FileChange(str(tmp_path / "file"), None, b"x"),)), here(state), now=1.0, wait=0.05)
     assert not (tmp_path / "file").exists()
 
 
@@ -56,7 +57,7 @@ def test_no_locks_here(state: str, tmp_path: Path, monkeypatch: pytest.MonkeyPat
         raise OSError(errno.ENOLCK, "No locks available")
 
     monkeypatch.setattr(fcntl, "flock", no_lock)
-    assert disk.commit(Plan("x", (FileChange(str(tmp_path / "file"), None, b"x"),)), state, now=1.0) == "1"
+    assert disk.commit(Plan("x", (FileChange(str(tmp_path / "file"), None, b"x"),)), here(state), now=1.0) == "1"
 
 
 def test_state_folder_cannot_be_made(tmp_path: Path) -> None:

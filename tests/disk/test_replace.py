@@ -14,6 +14,7 @@ from typing import Any, Optional
 
 import pytest
 from support import disk_driver
+from support.disk_driver import here
 
 from ccsetup import disk
 from ccsetup.disk import replace
@@ -39,7 +40,9 @@ def state(tmp_path: Path) -> str:
 
 def put(state: str, path: Path, after: Optional[bytes] = KEY, *, private: bool = True, lock: bool = False) -> str:
     before = disk.snapshot([str(path)])[str(path)]
-    return disk.commit(Plan("put", (FileChange(str(path), before, after, private, claude_lock=lock),)), state, now=1.0)
+    return disk.commit(
+        Plan("put", (FileChange(str(path), before, after, private, claude_lock=lock),)), here(state), now=1.0
+    )
 
 
 def mode(path: Path) -> int:
@@ -144,7 +147,7 @@ def test_link_loop(state: str, tmp_path: Path) -> None:
     (tmp_path / "one").symlink_to("two")
     (tmp_path / "two").symlink_to("one")
     with pytest.raises(CcsetupError, match=r"one.*loop"):
-        disk.commit(Plan("x", (FileChange(str(tmp_path / "one"), None, KEY),)), state, now=1.0)
+        disk.commit(Plan("x", (FileChange(str(tmp_path / "one"), None, KEY),)), here(state), now=1.0)
 
 
 def test_two_names_of_one_file(state: str, tmp_path: Path) -> None:
@@ -153,7 +156,7 @@ def test_two_names_of_one_file(state: str, tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to("file")
     changes = tuple(FileChange(str(tmp_path / name), b"old", name.encode()) for name in ("file", "link"))
     with pytest.raises(WriteError, match="the same file"):
-        disk.commit(Plan("x", changes), state, now=1.0)
+        disk.commit(Plan("x", changes), here(state), now=1.0)
     assert (tmp_path / "file").read_bytes() == b"old"
 
 
@@ -287,7 +290,7 @@ def test_immutable_file(state: str, tmp_path: Path) -> None:
         pytest.skip("this file system cannot make files immutable")
     try:
         with pytest.raises(WriteError, match=r"two.*not permit") as caught:
-            disk.commit(Plan("x", tuple(FileChange(str(path), b"old", b"new") for path in paths)), state, now=1.0)
+            disk.commit(Plan("x", tuple(FileChange(str(path), b"old", b"new") for path in paths)), here(state), now=1.0)
     finally:
         subprocess.run(["chattr", "-i", paths[1]], check=True)
     assert "immutable" in caught.value.hint
@@ -364,7 +367,9 @@ def test_changed_between_look_and_replacement(state: str, tmp_path: Path, monkey
             monkeypatch.setattr(Step, "swap", meddled)
             try:
                 with pytest.raises((ChangedMeanwhile, WriteError)):
-                    disk.commit(Plan("x", (FileChange(str(path), before, b"new", claude_lock=lock),)), state, now=1.0)
+                    disk.commit(
+                        Plan("x", (FileChange(str(path), before, b"new", claude_lock=lock),)), here(state), now=1.0
+                    )
             finally:
                 monkeypatch.setattr(Step, "swap", swap)
             assert (path.read_bytes() if path.exists() else None) == (None if theirs == "deleted" else b"THEIRS")
@@ -393,7 +398,7 @@ def test_no_hard_links_here(state: str, tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(Step, "settle", full)
     changes = (FileChange(str(one), b"2", b"3", private=False), FileChange(str(two), None, b"3"))
     with pytest.raises(WriteError, match="disk is full"):
-        disk.commit(Plan("x", changes), state, now=1.0)
+        disk.commit(Plan("x", changes), here(state), now=1.0)
     assert (one.read_bytes(), mode(one), two.exists()) == (b"2", 0o640, False)
     assert disk_driver.leftovers(str(tmp_path)) == []
 
@@ -406,6 +411,7 @@ def test_killed_before_theirs_was_given_back(state: str, tmp_path: Path, lock: b
     code = (
         f"import sys, os; sys.path[:0] = {sys.path!r}\n"
         "from ccsetup import disk; from ccsetup.disk.replace import Step; from ccsetup.plan import *\n"
+        "from support.disk_driver import here\n"
         f"swap, check, path = Step.swap, Step._check_displaced, {str(path)!r}\n"
         "def meddled(self):\n"
         "    stat = os.stat(path)\n"
@@ -413,11 +419,11 @@ def test_killed_before_theirs_was_given_back(state: str, tmp_path: Path, lock: b
         "    os.utime(path, ns=(stat.st_mtime_ns,) * 2)\n"
         "    swap(self)\n"
         "Step.swap, Step._check_displaced = meddled, lambda *_: os.kill(os.getpid(), 9)\n"
-        f"disk.commit(Plan('x', (FileChange(path, b'old', b'new', claude_lock={lock}),)), {state!r}, now=1.0)\n"
+        f"disk.commit(Plan('x', (FileChange(path, b'old', b'new', claude_lock={lock}),)), here({state!r}), now=1.0)\n"
     )
     assert subprocess.run([sys.executable, "-c", code]).returncode == -9
     assert path.read_bytes() == b"new"
-    disk.transaction(lambda: Plan("x", ()), state, now=1.0)
+    disk.transaction(lambda: Plan("x", ()), here(state), now=1.0)
     assert path.read_bytes() == b"HIS"
     assert disk_driver.leftovers(str(tmp_path)) == []
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Optional
 
 import pytest
+from support.disk_driver import here
 
 from ccsetup import disk
 from ccsetup.documents import jsondoc, tomldoc
@@ -30,16 +31,20 @@ class Session:
         kind = name.rpartition(".")[2]
         document = DOCUMENTS[kind]
         after = document.encode(document.apply(document.decode(before or b""), edits))
-        return disk.commit(Plan(command, (FileChange(path, before, after, True, kind, edits),)), self.state, now=1.0)
+        return disk.commit(
+            Plan(command, (FileChange(path, before, after, True, kind, edits),)), here(self.state), now=1.0
+        )
 
     def whole(self, name: str, after: Optional[bytes]) -> str:
         path = str(self.folder / name)
         change = FileChange(path, disk.snapshot([path])[path], after)
-        return disk.commit(Plan("whole", (change,)), self.state, now=1.0)
+        return disk.commit(Plan("whole", (change,)), here(self.state), now=1.0)
 
     def undo(self, record: Optional[str] = None) -> disk.UndoPlan:
-        undo = disk.undo(self.state, record)
-        disk.transaction(lambda: disk.undo(self.state, undo.record.id).plan, self.state, now=2.0, undoes=undo.record.id)
+        undo = disk.undo(here(self.state), record)
+        disk.transaction(
+            lambda: disk.undo(here(self.state), undo.record.id).plan, here(self.state), now=2.0, undoes=undo.record.id
+        )
         return undo
 
     def write(self, name: str, text: str) -> None:
@@ -82,7 +87,7 @@ def test_planning_changes_nothing(session: Session) -> None:
     session.write("s.json", '{"a": 1}')
     session.edit("s.json", Set(("a",), 2))
     before = sorted((str(path), path.stat().st_mtime_ns) for path in session.folder.rglob("*"))
-    undo = disk.undo(session.state)
+    undo = disk.undo(here(session.state))
     assert [(change.before, change.after) for change in undo.plan.changes] == [(b'{"a": 2}', b'{"a": 1}')]
     assert sorted((str(path), path.stat().st_mtime_ns) for path in session.folder.rglob("*")) == before
 
@@ -208,7 +213,7 @@ def test_notes_hold_no_value(session: Session) -> None:
     session.write("s.json", "{}")
     session.edit("s.json", Set(("env", "KEY"), "sk-OURS"))
     session.write("s.json", '{\n "env": {\n  "KEY": "sk-THEIRS"}}')
-    undo = disk.undo(session.state)
+    undo = disk.undo(here(session.state))
     assert [(note.key, note.line) for note in undo.notes] == [(("env", "KEY"), 3)]
     assert "sk-" not in repr(undo)
     assert undo.plan.changes == ()
@@ -263,7 +268,7 @@ def test_two_undos_go_back_two_steps(session: Session) -> None:
     assert session.read("s.json") == '{"A": 0}'
     with pytest.raises(CcsetupError, match="nothing to undo"):
         session.undo()
-    assert [(record.undoes, record.undone_by) for record in disk.history(session.state)] == [
+    assert [(record.undoes, record.undone_by) for record in disk.history(here(session.state))] == [
         ("", "4"),
         ("", "3"),
         ("2", ""),
@@ -278,7 +283,7 @@ def test_redo(session: Session) -> None:
     session.undo()
     session.undo("2")
     assert session.read("s.json") == '{"A": 1}'
-    assert disk.undo(session.state).record.id == "1"
+    assert disk.undo(here(session.state)).record.id == "1"
     session.undo()
     assert session.read("s.json") == '{"A": 0}'
 
@@ -310,7 +315,7 @@ def test_no_such_record(session: Session, record: str) -> None:
     """An id that is not in the history is refused with the command that lists it."""
     session.edit("s.json", Set(("A",), 1))
     with pytest.raises(CcsetupError, match="no change") as caught:
-        disk.undo(session.state, record)
+        disk.undo(here(session.state), record)
     assert caught.value.hint == "ccsetup undo --list"
 
 
@@ -347,6 +352,6 @@ def test_document_was_broken_before(session: Session) -> None:
     session.write("s.json", "{broken")
     path = str(session.folder / "s.json")
     change = FileChange(path, b"{broken", b'{"A": 1}', True, "json", (Set(("A",), 1),))
-    disk.commit(Plan("repair", (change,)), session.state, now=1.0)
+    disk.commit(Plan("repair", (change,)), here(session.state), now=1.0)
     session.undo()
     assert session.read("s.json") == "{broken"

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from support import disk_driver, waiting
+from support.disk_driver import here
 
 from ccsetup import disk
 from ccsetup.disk import transact
@@ -37,7 +38,7 @@ def test_all_files(state: str, tmp_path: Path) -> None:
     home = tmp_path / "x"
     home.mkdir()
     disk_driver.prepare(str(home))
-    assert disk.commit(disk_driver.plan_for(str(home)), state, now=1.0) == "1"
+    assert disk.commit(disk_driver.plan_for(str(home)), here(state), now=1.0) == "1"
     assert disk_driver.found(str(home)) == disk_driver.NEW
     assert disk_driver.leftovers(str(tmp_path)) == []
 
@@ -46,10 +47,10 @@ def test_nothing_to_change(state: str, tmp_path: Path) -> None:
     """A plan whose files are all as they should be writes nothing, not even a journal."""
     (tmp_path / "file").write_bytes(b"x")
     same = plan((tmp_path / "file", b"x", b"x"))
-    assert disk.commit(same, state, now=1.0) == ""
+    assert disk.commit(same, here(state), now=1.0) == ""
     assert not os.path.exists(state)
-    assert disk.transaction(lambda: same, state, now=1.0) == disk.Committed("", same)
-    assert disk.history(state) == []
+    assert disk.transaction(lambda: same, here(state), now=1.0) == disk.Committed("", same)
+    assert disk.history(here(state)) == []
 
 
 def test_changed_since_the_snapshot(state: str, tmp_path: Path) -> None:
@@ -58,15 +59,15 @@ def test_changed_since_the_snapshot(state: str, tmp_path: Path) -> None:
     one.write_bytes(b"1")
     two.write_bytes(b"theirs")
     with pytest.raises(ChangedMeanwhile, match="two"):
-        disk.commit(plan((one, b"1", b"new"), (two, b"2", b"new")), state, now=1.0)
+        disk.commit(plan((one, b"1", b"new"), (two, b"2", b"new")), here(state), now=1.0)
     with pytest.raises(ChangedMeanwhile):
-        disk.commit(plan((two, None, b"new")), state, now=1.0)
+        disk.commit(plan((two, None, b"new")), here(state), now=1.0)
     with pytest.raises(ChangedMeanwhile):
-        disk.commit(plan((tmp_path / "three", b"3", b"new")), state, now=1.0)
+        disk.commit(plan((tmp_path / "three", b"3", b"new")), here(state), now=1.0)
     assert (one.read_bytes(), two.read_bytes()) == (b"1", b"theirs")
     assert sorted(os.listdir(tmp_path)) == ["home", "one", "state", "two"]
-    assert disk.history(state) == []
-    assert disk.unfinished(state) == []
+    assert disk.history(here(state)) == []
+    assert disk.unfinished(here(state)) == []
 
 
 def test_planned_again(state: str, tmp_path: Path) -> None:
@@ -82,10 +83,10 @@ def test_planned_again(state: str, tmp_path: Path) -> None:
             path.write_bytes(before + b"a")
         return plan((path, before, before + b"!"))
 
-    done = disk.transaction(build, state, now=1.0)
+    done = disk.transaction(build, here(state), now=1.0)
     assert path.read_bytes() == b"aaaa!"
     assert done.plan.changes[0].before == b"aaaa"
-    assert [record.id for record in disk.history(state)] == [done.id]
+    assert [record.id for record in disk.history(here(state))] == [done.id]
 
 
 def test_given_up_in_the_end(state: str, tmp_path: Path) -> None:
@@ -99,7 +100,7 @@ def test_given_up_in_the_end(state: str, tmp_path: Path) -> None:
         return plan((path, b"?", b"new"))
 
     with pytest.raises(ChangedMeanwhile, match="keeps being changed"):
-        disk.transaction(build, state, now=1.0)
+        disk.transaction(build, here(state), now=1.0)
     assert len(calls) == transact.ATTEMPTS
 
 
@@ -110,8 +111,8 @@ def test_error_of_the_plan(state: str, tmp_path: Path) -> None:
         raise ValueError("mine")
 
     with pytest.raises(ValueError, match="mine"):
-        disk.transaction(build, state, now=1.0)
-    assert disk.commit(plan((tmp_path / "file", None, b"x")), state, now=1.0) == "1"
+        disk.transaction(build, here(state), now=1.0)
+    assert disk.commit(plan((tmp_path / "file", None, b"x")), here(state), now=1.0) == "1"
 
 
 def test_interrupt_in_the_middle(state: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -129,7 +130,7 @@ def test_interrupt_in_the_middle(state: str, tmp_path: Path, monkeypatch: pytest
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where tests run in the background
     try:
         with pytest.raises(KeyboardInterrupt):
-            disk.commit(plan((one, b"1", b"new"), (two, None, b"new")), state, now=1.0)
+            disk.commit(plan((one, b"1", b"new"), (two, None, b"new")), here(state), now=1.0)
         assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     finally:
         signal.signal(signal.SIGINT, before)
@@ -152,7 +153,7 @@ def test_interrupt_that_nothing_holds_back(state: str, tmp_path: Path, monkeypat
 
     monkeypatch.setattr(Step, "settle", broken)
     with pytest.raises(RuntimeError):
-        disk.commit(plan((one, b"1", b"new"), (two, None, b"new")), state, now=1.0)
+        disk.commit(plan((one, b"1", b"new"), (two, None, b"new")), here(state), now=1.0)
     assert one.read_bytes() == b"1"
     assert not two.parent.exists()
     assert disk_driver.leftovers(str(tmp_path)) == []
@@ -170,10 +171,10 @@ def test_way_back_is_blocked(state: str, tmp_path: Path, monkeypatch: pytest.Mon
         patch.setattr(Step, "settle", fail)
         patch.setattr(Step, "back", fail)
         with pytest.raises(WriteError, match="could not be put back") as caught:
-            disk.commit(plan((path, b"old", b"new")), state, now=1.0)
+            disk.commit(plan((path, b"old", b"new")), here(state), now=1.0)
     assert "next ccsetup command" in caught.value.hint
-    assert [record.paths for record in disk.unfinished(state)] == [(str(path),)]
-    assert disk.transaction(lambda: plan((path, path.read_bytes(), b"newer")), state, now=1.0).plan.changes[
+    assert [record.paths for record in disk.unfinished(here(state))] == [(str(path),)]
+    assert disk.transaction(lambda: plan((path, path.read_bytes(), b"newer")), here(state), now=1.0).plan.changes[
         0
     ].before == (b"old")
     assert disk_driver.leftovers(str(tmp_path)) == []
@@ -186,7 +187,7 @@ def test_thirty_processes(state: str, tmp_path: Path) -> None:
     assert [process.wait(waiting.LIMIT) for process in run] == [0] * 30
     assert sorted(json.loads(path.read_bytes())) == sorted(f"key{n}" for n in range(30))
     assert disk_driver.leftovers(str(tmp_path)) == []
-    assert len(disk.history(state)) == 20
+    assert len(disk.history(here(state))) == 20
 
 
 CLAUDE = """
@@ -248,7 +249,7 @@ def test_claude_code_overwrites_ours(state: str, tmp_path: Path) -> None:
     thread.join()
     assert json.loads(path.read_bytes()) == {"old": 2, "ours": 1}
     assert done.plan.changes[0].before == b'{"old": 2}'
-    assert len(disk.history(state)) == 1
+    assert len(disk.history(here(state))) == 1
 
 
 def test_claude_code_keeps_ours(state: str, tmp_path: Path) -> None:
@@ -267,7 +268,7 @@ def test_claude_code_keeps_ours(state: str, tmp_path: Path) -> None:
     disk_driver.add(state, str(path), "ours", lock=True)
     thread.join()
     assert json.loads(path.read_bytes()) == {"ours": 1, "theirs": 2}
-    assert len(disk.history(state)) == 1
+    assert len(disk.history(here(state))) == 1
 
 
 def test_ignored_signals_stay_ignored(state: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -281,7 +282,7 @@ def test_ignored_signals_stay_ignored(state: str, tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(Step, "swap", hang_up)
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        disk.commit(plan((tmp_path / "file", None, b"new")), state, now=1.0)
+        disk.commit(plan((tmp_path / "file", None, b"new")), here(state), now=1.0)
     finally:
         signal.signal(signal.SIGHUP, before)
     assert (tmp_path / "file").read_bytes() == b"new"

@@ -24,6 +24,7 @@ from ccsetup import disk
 from ccsetup.disk import transact
 from ccsetup.documents.edit import Set
 from ccsetup.errors import CcsetupError
+from ccsetup.naming import Homes
 from ccsetup.plan import FileChange, Plan
 
 # Loaded now, so that a fault hits the work and not an import.
@@ -75,6 +76,11 @@ def leftovers(*folders: str) -> list[str]:
     ]
 
 
+def here(state: str) -> Homes:
+    """Return a home that holds the state folder *state*, and everything beside it."""
+    return Homes(os.path.dirname(state), state)
+
+
 def add(state: str, path: str, name: str, *, lock: bool = False) -> disk.Committed:
     """Set one key of a JSON file to 1, whatever else happens to the file."""
 
@@ -87,7 +93,7 @@ def add(state: str, path: str, name: str, *, lock: bool = False) -> disk.Committ
             f"add {name}", (FileChange(path, before, after, format="json", edits=(Set((name,), 1),), claude_lock=lock),)
         )
 
-    return disk.transaction(build, state, now=1.0, wait=60)
+    return disk.transaction(build, here(state), now=1.0, wait=60)
 
 
 def main(command: str, first: str, *rest: str) -> None:
@@ -98,7 +104,7 @@ def main(command: str, first: str, *rest: str) -> None:
             os.stat("/marker-begin")  # tests count system calls from here
         except FileNotFoundError:
             pass
-        disk.commit(plan, os.path.join(first, "state"), now=1.0)
+        disk.commit(plan, here(os.path.join(first, "state")), now=1.0)
         try:
             os.stat("/marker-end")
         except FileNotFoundError:
@@ -107,7 +113,7 @@ def main(command: str, first: str, *rest: str) -> None:
         add(first, rest[0], rest[1], lock=rest[-1] == "lock")
     else:
         path, after = rest[0], rest[1].encode() if command == "put" else None
-        disk.commit(Plan(command, (FileChange(path, disk.snapshot([path])[path], after),)), first, now=1.0)
+        disk.commit(Plan(command, (FileChange(path, disk.snapshot([path])[path], after),)), here(first), now=1.0)
 
 
 if __name__ == "__main__":

@@ -117,7 +117,7 @@ class Context:
         if dry:
             build()
         else:
-            disk.transaction(build, self.paths.state_dir, now=time.time())
+            disk.transaction(build, self.paths.homes, now=time.time())
         self._note(kept["notes"])
         return kept["result"], kept["changes"]
 

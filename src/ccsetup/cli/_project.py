@@ -10,8 +10,9 @@ from ccsetup.cli._context import Context
 from ccsetup.errors import UsageError
 from ccsetup.i18n import _
 from ccsetup.model import ClientName
+from ccsetup.naming import project_settings
 from ccsetup.plan import Note
-from ccsetup.world import World, project_settings
+from ccsetup.world import World
 
 
 def check(context: Context) -> str:

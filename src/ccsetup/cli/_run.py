@@ -99,11 +99,11 @@ def _take_back(argv: Sequence[str]) -> None:
             return
         if "--dry-run" in argv or "--check" in argv:
             text = i18n._("A change was killed halfway: {commands}")
-            commands = ", ".join(record.command for record in disk.unfinished(here.state_dir))
+            commands = ", ".join(record.command for record in disk.unfinished(here.homes))
             hint = i18n._("The next command that may write takes it back.")
             notes.append(Note("warning", text.format(commands=commands), hint))
         else:
-            found = disk.recover(here.state_dir)
+            found = disk.recover(here.homes)
             if found.commands:
                 text = i18n._("A change was killed halfway, and was taken back as a whole: {commands}")
                 notes.append(Note("warning", text.format(commands=", ".join(found.commands))))

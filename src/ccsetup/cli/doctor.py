@@ -157,7 +157,7 @@ class Run:
             last["changes"] = self.plan()[1]
             return Plan("doctor --fix", last["changes"])
 
-        done = disk.transaction(build, self.context.paths.state_dir, now=time.time())
+        done = disk.transaction(build, self.context.paths.homes, now=time.time())
         for path in plan.protect:
             disk.protect(path)
         for folder in plan.folders:

@@ -33,10 +33,10 @@ def command(
     lang: Optional[str] = typer.Option(None, "--lang", metavar="LANG", help=_("Language of all texts: en or zh-CN.")),
 ) -> int:
     context = Context()
-    state = context.paths.state_dir
+    homes = context.paths.homes
     context.notes.extend(_damaged(context))
     if list_changes:
-        records = disk.history(state)
+        records = [r for r in disk.history(homes) if not r.home]
         rows: list[dict[str, Any]] = [
             {
                 "id": r.id,
@@ -72,7 +72,7 @@ def command(
         _output.print_notes(context.notes)
         return 0
     try:
-        found = disk.undo(state, change)
+        found = disk.undo(homes, change)
     except CcsetupError as e:
         raise CcsetupError(" ".join([e.message, *(note.text for note in context.notes)]), hint=e.hint) from None
     _refuse_newer(context, found.plan)
@@ -80,12 +80,14 @@ def command(
 
         def build() -> Plan:
             nonlocal found
-            found = disk.again(state, found)
+            found = disk.again(homes, found)
             _refuse_newer(context, found.plan)
             return found.plan
 
-        disk.transaction(build, state, now=time.time(), undoes=found.record.id)
+        disk.transaction(build, homes, now=time.time(), undoes=found.record.id)
     for note in found.notes:
+        if note.path == context.paths.state:
+            continue
         context.notes.append(Note("warning", note.text))
     changes = found.plan.changes
 
@@ -100,7 +102,7 @@ def command(
 
 def _damaged(context: Context) -> list[Note]:
     text = _("{file} cannot be read, so the change in it cannot be taken back.")
-    damaged = disk.damaged(context.paths.state_dir)
+    damaged = disk.damaged(context.paths.homes)
     return [Note("warning", text.format(file=context.paths.short(path))) for path in damaged]
 
 

@@ -1,7 +1,7 @@
 """The journal: one record per transaction with every file before and after.  It is the backup, and undo reads it.
 
 ``<state_dir>/journal/000007.json``; while the transaction runs, the record is called ``000007.pending``.  Records hold
-keys: they are 0600 in a folder that is 0700, and their contents are never shown.
+keys: they are 0600 in a folder that is 0700, and their contents are never shown.  They name files as ``naming`` says.
 """
 
 from __future__ import annotations
@@ -13,19 +13,21 @@ import sys
 from typing import Any, NamedTuple, Optional
 
 from ccsetup.disk.lock import UNKNOWN, lock_of, remove_lock
-from ccsetup.disk.read import read, reason
+from ccsetup.disk.read import read, reason, resolve
 from ccsetup.disk.replace import Step, make_folder, refused, set_aside, sync_folder, write_new
 from ccsetup.documents import version
 from ccsetup.documents.edit import KeyPath
 from ccsetup.errors import CcsetupError, WriteError
 from ccsetup.i18n import _
+from ccsetup.naming import MARK, Homes, Relation, is_name, origin_from_json, origin_to_json, project_of
 from ccsetup.plan import FileChange
 
 MAX_RECORDS = 20
 MAX_BYTES = 64 * 1024 * 1024
 """Older records go when all together exceed this; the newest one always stays."""
 
-_VERSION = 1
+_VERSION = 2
+"""Version 1 had absolute paths only, and no origin."""
 _LAST = 10**9 - 1
 """No record has this number or a higher one."""
 _END_OF_TIME = 253402300800.0
@@ -47,6 +49,8 @@ class Record(NamedTuple):
     """The id of the record that took this one back, or empty."""
     problem: str = ""
     """Why nothing but the id is known: a newer ccsetup made it."""
+    home: str = ""
+    """The other home that it was made in, where two share a state folder; empty: it is of this one."""
 
 
 class Content(NamedTuple):
@@ -56,6 +60,16 @@ class Content(NamedTuple):
     """Without its edits, of which only the key paths are kept."""
     keys: tuple[KeyPath, ...]
     """The key paths that were edited; empty for a file that was replaced as a whole."""
+
+
+class _File(NamedTuple):
+    """One file of a record, and what recovery needs of it."""
+
+    content: Content
+    name: str
+    temp: str
+    """Name of the temporary file, in the folder of the file itself."""
+    mode: int
 
 
 class Recovered(NamedTuple):
@@ -74,19 +88,19 @@ class _Stored(NamedTuple):
     pid: int
     made: list[str]
     locks: list[tuple[str, tuple[int, int]]]
-    steps: list[Step]
-    files: list[Content]
+    relation: Relation
+    files: list[_File]
 
 
 class _Damaged(Exception):
     """Something is in the place of a record that none of ours has ever been."""
 
 
-def history(state_dir: str) -> list[Record]:
+def history(homes: Homes) -> list[Record]:
     """Return the finished transactions, oldest first; records that cannot be read are left out (see ``damaged``)."""
     records: dict[str, Record] = {}
-    for number, suffix in _names(state_dir):
-        record = _listed(state_dir, number, suffix) if suffix == _DONE else None
+    for number, suffix in _names(homes.state_dir):
+        record = _listed(homes, number, suffix) if suffix == _DONE else None
         if record is not None:
             records[record.id] = record
     # Newest first: an undo that was itself undone does not count any more.
@@ -96,10 +110,10 @@ def history(state_dir: str) -> list[Record]:
     return list(records.values())
 
 
-def unfinished(state_dir: str) -> list[Record]:
-    """Return the transactions that were killed halfway; the next transaction takes them back."""
-    listed = [_listed(state_dir, number, suffix) for number, suffix in _names(state_dir) if suffix == _PENDING]
-    return [record for record in listed if record is not None and not record.problem]
+def unfinished(homes: Homes) -> list[Record]:
+    """Return the transactions of this home that were killed halfway; the next transaction takes them back."""
+    listed = [_listed(homes, number, suffix) for number, suffix in _names(homes.state_dir) if suffix == _PENDING]
+    return [record for record in listed if record is not None and not (record.problem or record.home)]
 
 
 def interrupted(state_dir: str) -> bool:
@@ -107,32 +121,71 @@ def interrupted(state_dir: str) -> bool:
     return any(suffix == _PENDING for _number, suffix in _names(state_dir))
 
 
-def damaged(state_dir: str) -> list[str]:
+def damaged(homes: Homes) -> list[str]:
     """Return the paths of records that cannot be read, also of those that were set aside."""
     out = []
-    for number, suffix in _names(state_dir):
+    for number, suffix in _names(homes.state_dir):
         if suffix == _DAMAGED:
-            out.append(_path(state_dir, number, suffix))
+            out.append(_path(homes.state_dir, number, suffix))
         elif suffix in (_DONE, _PENDING):
             try:
-                _load(state_dir, number, suffix)
+                _load(homes, number, suffix)
             except version.Newer:
                 continue
             except _Damaged:
-                out.append(_path(state_dir, number, suffix))
+                out.append(_path(homes.state_dir, number, suffix))
     return out
 
 
-def contents(state_dir: str, record_id: str) -> list[Content]:
-    """Return the files of a finished transaction.  Raises CcsetupError when there is no such (whole) record, or
-    a newer ccsetup made it."""
+def contents(homes: Homes, record_id: str) -> list[Content]:
+    """Return the files of a finished transaction.
+
+    Raises CcsetupError when there is no such (whole) record, a newer ccsetup made it, or one of its files
+    is not to be written in this run.
+    """
     number = int(record_id) if record_id.isascii() and record_id.isdigit() and len(record_id) < 10 else -1
-    found = _whole(state_dir, number, _DONE)
+    found = _whole(homes, number, _DONE)
     if found is None:
         raise CcsetupError(
             _("There is no change {id} in the history.").format(id=record_id), hint="ccsetup undo --list"
         )
-    return found.files
+    for file in found.files:
+        path = file.content.change.path
+        if not _ours(file, found.relation, homes):
+            raise CcsetupError(
+                _("Change {id} is about {path}, which does not belong to this home. No file was changed.").format(
+                    id=record_id, path=path
+                ),
+                hint=_("Go into that project, and run the command again there.")
+                if project_of(path)
+                else _("Set HOME, CLAUDE_CONFIG_DIR, CODEX_HOME and XDG_CONFIG_HOME as they were then."),
+            )
+    return [file.content for file in found.files]
+
+
+def _ours(file: _File, relation: Relation, homes: Homes) -> bool:
+    """Tell whether the file may be written: a project's only where it is as we left it, or carries the same mark."""
+    change = file.content.change
+    if relation == "other":
+        return False
+    if homes.writable(change.path):
+        return True
+    # A copied home has nothing to say about a project, unless that was copied along.
+    if not project_of(change.path) or (relation == "copy" and change.path == file.name):
+        return False
+    if not os.path.isdir(project_of(change.path)):
+        return True  # nothing is written into what is gone
+    found = read(change.path)
+    now = None if found is None else found.data
+    return now == change.after or _mark(now) in (_mark(change.after), _mark(change.before))
+
+
+def _mark(data: Optional[bytes]) -> Any:
+    try:
+        document = json.loads((data or b"").decode("utf-8-sig"))
+    except ValueError:
+        return None
+    return document.get(MARK) if isinstance(document, dict) else None
 
 
 class Entry:
@@ -192,7 +245,7 @@ class Entry:
 
 
 def begin(
-    state_dir: str,
+    homes: Homes,
     steps: list[Step],
     *,
     made: list[str],
@@ -201,6 +254,7 @@ def begin(
     undoes: str,
 ) -> Entry:
     """Write the record of the transaction that *steps* will be.  Raises WriteError; then nothing has changed."""
+    state_dir = homes.state_dir
     make_folder(_folder(state_dir))
     last = _LAST
     while last == _LAST:
@@ -216,14 +270,14 @@ def begin(
             "command": command,
             "undoes": undoes,
             "pid": os.getpid(),
-            "made": made,
+            "home": origin_to_json(homes.origin),
+            "made": [homes.name(folder) for folder in made],
             # They are taken after this is on the disk, so their identity is not known yet: they bear our mark.
-            "locks": [[lock_of(step.change.path), *UNKNOWN] for step in steps if step.change.claude_lock],
+            "locks": [[homes.name(lock_of(step.change.path)), *UNKNOWN] for step in steps if step.change.claude_lock],
             "files": [
                 {
-                    "path": step.change.path,
-                    "real": step.real,
-                    "temp": step.temp,
+                    "path": homes.name(step.change.path),
+                    "temp": os.path.basename(step.temp),
                     "mode": step.mode,
                     "private": step.change.private,
                     "format": step.change.format,
@@ -239,14 +293,16 @@ def begin(
     return entry
 
 
-def recover(state_dir: str, *, locked: bool) -> Recovered:
-    """Take every unfinished transaction back, and clear its temporary files away.
+def recover(homes: Homes, *, locked: bool) -> Recovered:
+    """Take every unfinished transaction of this home back, and clear its temporary files away.
 
+    What is not to be written in this run (a CLAUDE_CONFIG_DIR that is not set now) waits for one in which it is.
     A file that holds anything else than what the transaction wrote was changed since, and stays.
     *locked* False: there is no lock, so the process of an unfinished transaction may still be at work.
     Raises WriteError when a file cannot be put back, and Newer when a newer ccsetup was interrupted; the record then
     stays for another try.
     """
+    state_dir = homes.state_dir
     folder = _folder(state_dir)
     aside: list[str] = []
     if os.path.lexists(folder) and not os.path.isdir(folder):
@@ -261,34 +317,44 @@ def recover(state_dir: str, *, locked: bool) -> Recovered:
         if suffix != _PENDING:
             continue
         try:
-            found = _load(state_dir, number, suffix)
+            found = _load(homes, number, suffix)
         except _Damaged:  # it was verified once, so this is the disk's doing; not for us to throw away
             aside.append(set_aside(path, path[: -len(_PENDING)] + _DAMAGED))
             continue
-        if found is None or (not locked and _alive(found.pid)):
+        if found is None or found.relation == "other" or (not locked and _alive(found.pid)):
             continue
-        for step in found.steps:
-            _put_back(step, path)
-        clear(found.steps, found.made)
+        ours = [file for file in found.files if _ours(file, found.relation, homes)]
+        steps = [step for step in (_put_back(file, path) for file in ours) if step is not None]
+        # What is removed is what the files of the record needed, and nothing else.
+        places = [step.real for step in steps]
+        clear(steps, [folder for folder in found.made if any(p.startswith(folder + os.sep) for p in places)])
+        locks = {lock_of(file.content.change.path) for file in ours}
         for lock, identity in found.locks:
-            remove_lock(lock, identity, unmarked=True)
-        Entry(state_dir, number).drop()
-        commands.append(found.record.command)
+            if lock in locks:
+                remove_lock(lock, identity, unmarked=True)
+        if len(ours) == len(found.files) or found.relation == "copy":  # the rest is for the original to put right
+            Entry(state_dir, number).drop()
+            commands.append(found.record.command)
     return Recovered(tuple(commands), tuple(aside))
 
 
-def _put_back(step: Step, record: str) -> None:
+def _put_back(file: _File, record: str) -> Optional[Step]:
+    """Take the change of *file* back; None where its place is gone.  Raises WriteError."""
+    change = file.content.change
     try:
+        real = resolve(change.path)
+        step = Step(change, real, os.path.join(os.path.dirname(real), file.temp), file.mode)
         try:
             step.back()
         except CcsetupError:  # there is something else than a file now
             step.settle()
+        return step
     except OSError as error:
         if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG):
-            return  # the place itself is gone, so nothing of ours can be there
+            return None  # the place itself is gone, so nothing of ours can be there
         raise WriteError(
             _("{path} cannot be put back after an interrupted change: {reason}.").format(
-                path=step.change.path, reason=reason(error)
+                path=change.path, reason=reason(error)
             ),
             hint=_("The change is recorded in {record}.").format(record=record),
         ) from None
@@ -323,7 +389,7 @@ def prune(state_dir: str) -> None:
         try:
             size += os.stat(path).st_size
             if position and (position >= MAX_RECORDS or size > MAX_BYTES) and suffix in (_DONE, _DAMAGED):
-                _whole(state_dir, number, suffix)
+                _whole(Homes("", state_dir), number, suffix)
                 os.unlink(path)
         except (OSError, CcsetupError):
             pass
@@ -354,85 +420,90 @@ def _names(state_dir: str) -> list[tuple[int, str]]:
     )
 
 
-def _listed(state_dir: str, number: int, suffix: str) -> Optional[Record]:
+def _listed(homes: Homes, number: int, suffix: str) -> Optional[Record]:
     try:
-        found = _whole(state_dir, number, suffix)
+        found = _whole(homes, number, suffix)
     except version.Newer as newer:
         return Record(str(number), 0.0, "", (), problem=newer.message)
     return None if found is None else found.record
 
 
-def _whole(state_dir: str, number: int, suffix: str) -> Optional[_Stored]:
+def _whole(homes: Homes, number: int, suffix: str) -> Optional[_Stored]:
     """Return the record, or None when it is not there or damaged.  Raises Newer."""
     try:
-        return _load(state_dir, number, suffix)
+        return _load(homes, number, suffix)
     except _Damaged:
         return None
 
 
-def _load(state_dir: str, number: int, suffix: str) -> Optional[_Stored]:
+def _load(homes: Homes, number: int, suffix: str) -> Optional[_Stored]:
     """Return the record, or None when it is not there.  Raises _Damaged, or Newer when a newer ccsetup made it."""
     try:
-        found = read(_path(state_dir, number, suffix))
+        found = read(_path(homes.state_dir, number, suffix))
         if found is None:
             return None
         raw = json.loads(found.data)
-        version.check(raw["version"], _VERSION, _path(state_dir, number, suffix))
-        if raw["version"] != _VERSION or raw["id"] != str(number):
+        version.check(raw["version"], _VERSION, _path(homes.state_dir, number, suffix))
+        if raw["version"] not in (1, _VERSION) or raw["id"] != str(number):
             raise _Damaged
-        return _stored(raw)
+        return _stored(raw, homes)
     except version.Newer:
         raise
     except (CcsetupError, ValueError, TypeError, KeyError, AttributeError, RecursionError, MemoryError):
         raise _Damaged from None
 
 
-def _stored(raw: dict[str, Any]) -> _Stored:
+def _stored(raw: dict[str, Any], homes: Homes) -> _Stored:
     """Return *raw* as a record.  Raises _Damaged, and what wrong types raise by themselves."""
-    steps = [_step(item) for item in raw["files"]]
+    names = [_name(item["path"]) for item in raw["files"]]
+    origin = homes.former(names) if raw["version"] == 1 else origin_from_json(raw["home"])
+    if origin is None and raw["version"] != 1:
+        raise _Damaged
+    relation = homes.relation(origin)
+    files = [_file(item, homes.path(item["path"], origin)) for item in raw["files"]]
     record = Record(
         id=_is(str, raw["id"]),
         time=float(_is((int, float), raw["time"])),
         command=_is(str, raw["command"]),
-        paths=tuple(step.change.path for step in steps),
+        paths=tuple(file.content.change.path for file in files),
         undoes=_is(str, raw["undoes"]),
+        home=origin.home if origin and relation == "other" else "",
     )
-    keys = [[tuple(_is(str, name) for name in _is(list, key)) for key in _is(list, i["keys"])] for i in raw["files"]]
-    made = [_absolute(folder) for folder in _is(list, raw["made"])]
-    locks = [(_absolute(lock), (_is(int, device), _is(int, inode))) for lock, device, inode in _is(list, raw["locks"])]
-    # What recovery removes or puts somewhere is what the files of the record need, and nothing else.
-    places = [step.real for step in steps]
-    ours = {lock_of(step.change.path) for step in steps if step.change.claude_lock}
+    made = [homes.path(_name(folder), origin) for folder in _is(list, raw["made"])]
+    locks = [
+        (homes.path(_name(lock), origin), (_is(int, device), _is(int, inode)))
+        for lock, device, inode in _is(list, raw["locks"])
+    ]
+    ours = {lock_of(file.content.change.path) for file in files if file.content.change.claude_lock}
     if (
         not 0 <= record.time < _END_OF_TIME
         or not 0 < _is(int, raw["pid"]) < 2**31
-        or not all(key for paths in keys for key in paths)
-        or not all(any(place.startswith(folder + os.sep) for place in places) for folder in made)
         or not all(lock in ours for lock, _identity in locks)
     ):
         raise _Damaged
-    files = [Content(step.change, tuple(paths)) for step, paths in zip(steps, keys, strict=True)]
-    return _Stored(record, raw["pid"], made, locks, steps, files)
+    return _Stored(record, raw["pid"], made, locks, relation, files)
 
 
-def _step(item: dict[str, Any]) -> Step:
+def _file(item: dict[str, Any], path: str) -> _File:
     change = FileChange(
-        path=_absolute(item["path"]),
+        path=path,
         before=_bytes(item["before"]),
         after=_bytes(item["after"]),
         private=_is(bool, item["private"]),
         format=_is(str, item["format"]),
         claude_lock=_is(bool, item["claude_lock"]),
     )
-    real, temp = _absolute(item["real"]), _absolute(item["temp"])
+    keys = tuple(tuple(_is(str, name) for name in _is(list, key)) for key in _is(list, item["keys"]))
+    folder, temp = os.path.split(_is(str, item["temp"]))
     if (
         change.format not in ("", "json", "toml")
         or not -1 <= _is(int, item["mode"]) <= 0o777
-        or os.path.dirname(temp) != os.path.dirname(real)
-        or ".ccsetup-" not in os.path.basename(temp)
+        or folder != os.path.dirname(item.get("real", ""))  # version 1 had both
+        or ".ccsetup-" not in temp
+        or not all(keys)
     ):
         raise _Damaged
-    return Step(change, real, temp, item["mode"])
+    return _File(Content(change, keys), item["path"], temp, item["mode"])
 
 
 def _is(kind: Any, value: Any) -> Any:
@@ -442,11 +513,11 @@ def _is(kind: Any, value: Any) -> Any:
     return value
 
 
-def _absolute(path: Any) -> str:
-    os.fsencode(_is(str, path))  # raises ValueError for what can be no name
-    if not os.path.isabs(path) or "\0" in path:
+def _name(name: Any) -> str:
+    os.fsencode(_is(str, name))  # raises ValueError for what can be no name
+    if not is_name(name) or "\0" in name:
         raise _Damaged
-    return str(path)
+    return str(name)
 
 
 def _text(data: Optional[bytes]) -> Optional[str]:

@@ -5,6 +5,7 @@ An older file is never copied over newer settings.
 
 from __future__ import annotations
 
+import os
 from typing import Any, NamedTuple, Optional
 
 from ccsetup.disk.journal import Content, Record, contents, history
@@ -12,6 +13,7 @@ from ccsetup.disk.read import snapshot
 from ccsetup.documents.edit import MISSING, Edit, KeyPath, Set, Unset, lookup
 from ccsetup.errors import CcsetupError, DocumentError
 from ccsetup.i18n import _
+from ccsetup.naming import Homes, project_of
 from ccsetup.plan import FileChange, Plan
 
 
@@ -40,21 +42,22 @@ class UndoPlan(NamedTuple):
         return f"UndoPlan({self.record!r})"
 
 
-def undo(state_dir: str, record_id: Optional[str] = None) -> UndoPlan:
+def undo(homes: Homes, record_id: Optional[str] = None) -> UndoPlan:
     """Plan to take *record_id* back; None: the newest transaction that is neither undone nor itself an undo.
 
-    Undoing an undo does the change again.  Raises CcsetupError when there is no such record, or it is undone already.
+    Undoing an undo does the change again.  Raises CcsetupError when there is no such record, it is undone
+    already, or one of its files is not to be written in this run.
     """
-    record = _target(history(state_dir), record_id)
-    return _plan(record, tuple(contents(state_dir, record.id)))
+    record = _target(history(homes), record_id)
+    return _plan(record, tuple(contents(homes, record.id)))
 
 
-def again(state_dir: str, found: UndoPlan) -> UndoPlan:
+def again(homes: Homes, found: UndoPlan) -> UndoPlan:
     """Make *found* anew for the files as they are now; its record may be gone, pushed out by newer ones.
 
     Raises CcsetupError when it was undone meanwhile.
     """
-    _check_not_undone(next((r for r in history(state_dir) if r.id == found.record.id), found.record))
+    _check_not_undone(next((r for r in history(homes) if r.id == found.record.id), found.record))
     return _plan(found.record, found.files)
 
 
@@ -79,12 +82,19 @@ def _target(records: list[Record], record_id: Optional[str]) -> Record:
         for record in reversed(records):
             if record.problem:
                 raise CcsetupError(record.problem, hint=_("Install that version again, or move the file away."))
-            if not record.undone_by and not record.undoes:
+            if not (record.undone_by or record.undoes or record.home):
                 return record
         raise CcsetupError(_("There is nothing to undo."))
     wanted = record_id.lstrip("0")
     for record in records:
         if record.id == wanted:
+            if record.home:
+                raise CcsetupError(
+                    _("Change {id} was made in the home {home}, which is not this one.").format(
+                        id=record.id, home=record.home
+                    ),
+                    hint="ccsetup undo --list",
+                )
             _check_not_undone(record)
             return record
     raise CcsetupError(_("There is no change {id} in the history.").format(id=record_id), hint="ccsetup undo --list")
@@ -103,7 +113,8 @@ def _take_back(file: Content, now: Optional[bytes], notes: list[Note]) -> Option
     change = file.change
     if now == change.before:
         return None
-    if now == change.after:
+    gone = bool(project_of(change.path)) and not os.path.isdir(project_of(change.path))
+    if now == change.after and not gone:
         reverse = change._replace(before=now, after=change.before)
         if not file.keys or change.before is None or change.after is None:
             return reverse
@@ -113,7 +124,7 @@ def _take_back(file: Content, now: Optional[bytes], notes: list[Note]) -> Option
             return reverse
         return reverse._replace(edits=tuple(edits))
     path = change.path
-    if now is None:
+    if now is None or gone:
         notes.append(Note(path, (), 0, _("{path} was deleted since, and stays so.").format(path=path)))
         return None
     if not file.keys or change.after is None:

@@ -15,6 +15,7 @@ from ccsetup.disk.replace import Step, changed, make_folders, missing_folders, p
 from ccsetup.documents.edit import MISSING, Set, lookup
 from ccsetup.errors import CcsetupError, ChangedMeanwhile, WriteError
 from ccsetup.i18n import _
+from ccsetup.naming import Homes
 from ccsetup.plan import FileChange, Plan
 
 ATTEMPTS = 10
@@ -35,7 +36,7 @@ class Committed(NamedTuple):
 
 
 def transaction(
-    build: Callable[[], Plan], state_dir: str, *, now: float, undoes: str = "", wait: float = WAIT
+    build: Callable[[], Plan], homes: Homes, *, now: float, undoes: str = "", wait: float = WAIT
 ) -> Committed:
     """Call *build* and carry its plan out, both under the lock, so that no two runs lose each other's changes.
 
@@ -44,12 +45,12 @@ def transaction(
     record that the plan takes back; *wait* how many seconds to wait for another ccsetup.
     Raises WriteError; ChangedMeanwhile when ATTEMPTS were not enough; and what *build* raises.
     """
-    with StateLock(state_dir, wait) as lock:
-        _recover(state_dir, lock)
+    with StateLock(homes.state_dir, wait) as lock:
+        _recover(homes, lock)
         for attempt in range(1, ATTEMPTS + 1):
             plan = build()
             try:
-                return Committed(_carry_out(plan, state_dir, now, undoes), plan)
+                return Committed(_carry_out(plan, homes, now, undoes), plan)
             except ChangedMeanwhile:
                 if attempt == ATTEMPTS:
                     raise
@@ -57,7 +58,7 @@ def transaction(
     raise AssertionError("unreachable")
 
 
-def commit(plan: Plan, state_dir: str, *, now: float, undoes: str = "", wait: float = WAIT) -> str:
+def commit(plan: Plan, homes: Homes, *, now: float, undoes: str = "", wait: float = WAIT) -> str:
     """Carry *plan* out, and return the id of its record, or "" when there is nothing to change.
 
     Raises ChangedMeanwhile when a file is not as ``before`` says: make a new plan, or use ``transaction``.
@@ -65,21 +66,21 @@ def commit(plan: Plan, state_dir: str, *, now: float, undoes: str = "", wait: fl
     """
     if all(change.before == change.after for change in plan.changes):
         return ""
-    with StateLock(state_dir, wait) as lock:
-        _recover(state_dir, lock)
-        return _carry_out(plan, state_dir, now, undoes)
+    with StateLock(homes.state_dir, wait) as lock:
+        _recover(homes, lock)
+        return _carry_out(plan, homes, now, undoes)
 
 
-def recover(state_dir: str) -> Recovered:
+def recover(homes: Homes) -> Recovered:
     """Take back what a killed run left halfway, unless another run is at work: then it may be that one's.
 
     Raises WriteError when that cannot be done; the next transaction tries again.
     """
-    if not journal.interrupted(state_dir):
+    if not journal.interrupted(homes.state_dir):
         return Recovered()
     try:
-        with StateLock(state_dir, 0) as lock:
-            return _recover(state_dir, lock)
+        with StateLock(homes.state_dir, 0) as lock:
+            return _recover(homes, lock)
     except Busy:
         return Recovered()
 
@@ -134,15 +135,15 @@ class Shield:
         self._caught.append(number)
 
 
-def _recover(state_dir: str, lock: StateLock) -> Recovered:
+def _recover(homes: Homes, lock: StateLock) -> Recovered:
     try:
         with Shield():
-            return journal.recover(state_dir, locked=lock.held)
+            return journal.recover(homes, locked=lock.held)
     except OSError as error:
-        raise refused(error.filename or state_dir, error) from None
+        raise refused(error.filename or homes.state_dir, error) from None
 
 
-def _carry_out(plan: Plan, state_dir: str, now: float, undoes: str) -> str:
+def _carry_out(plan: Plan, homes: Homes, now: float, undoes: str) -> str:
     changes = [change for change in plan.changes if change.before != change.after]
     if not changes:
         return ""
@@ -153,17 +154,17 @@ def _carry_out(plan: Plan, state_dir: str, now: float, undoes: str) -> str:
             _check_distinct(steps)
             made = _missing(steps)
             shield.check()
-            entry = journal.begin(state_dir, steps, made=made, time=now, command=plan.command, undoes=undoes)
+            entry = journal.begin(homes, steps, made=made, time=now, command=plan.command, undoes=undoes)
             try:
                 for lock in locks:
                     lock.take(shield.hit)
                 shield.check()
                 _replace_all(steps, made, locks, shield)
-                _finish(entry, state_dir)
+                _finish(entry, homes.state_dir)
             except BaseException:
                 _roll_back(steps, made, entry)
                 raise
-            journal.prune(state_dir)
+            journal.prune(homes.state_dir)
         finally:
             for lock in locks:
                 lock.release()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Iterator
 
 from ccsetup import profiles, world
+from ccsetup import record as records
 from ccsetup.clients import CLIENTS
 from ccsetup.doctor import known
 from ccsetup.doctor.house import Edits, Finding, House
@@ -39,7 +40,7 @@ def record(house: House) -> Iterator[Finding]:
         version.check(recorded.get("version"), world.VERSION, house.paths.short(state))
     except version.Newer as e:
         yield Finding("problem", e.message, e.hint, state)
-    using = {c: lookup(recorded, ("clients", c, "profile")) for c in CLIENT_NAMES}
+    using = {c: records.active(recorded, house.paths, c) for c in CLIENT_NAMES}
     for name, profile in house.profiles.items():
         line = house.line(path, "toml", profiles.path(name))
         if profile.problem:
@@ -82,7 +83,7 @@ def record(house: House) -> Iterator[Finding]:
             )
             yield Finding("problem" if active and profile.key_storage != "inline" else "warning", text, fix, path, line)
     for client, chosen in using.items():
-        if isinstance(chosen, str) and chosen and chosen not in house.profiles:
+        if chosen and chosen not in house.profiles:
             text = _("{client} was set to profile '{name}', which is no longer saved.").format(
                 client=CLIENTS[client].TITLE, name=chosen
             )

@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 from typing import Iterator
 
+from ccsetup import record
 from ccsetup.clients import CLIENTS
 from ccsetup.doctor.house import Finding, House, Protect
 from ccsetup.documents import relayrefs
-from ccsetup.documents.edit import lookup
 from ccsetup.documents.relayrefs import Reference
 from ccsetup.errors import DocumentError
 from ccsetup.i18n import _
@@ -47,7 +47,7 @@ def config(house: House) -> Iterator[Finding]:
 
 def runs(house: House) -> Iterator[Finding]:
     state = house.data(house.paths.state, "json")
-    users = [c for c in CLIENT_NAMES if lookup(state, ("clients", c, "profile")) == RELAY]
+    users = [c for c in CLIENT_NAMES if record.active(state, house.paths, c) == RELAY]
     if not users or RELAY not in house.profiles or house.facts.relay.runs():
         return
     text = _("{clients} cannot work: the profile is 'relay', and the relay does not run.").format(
