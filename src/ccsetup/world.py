@@ -9,7 +9,7 @@ from ccsetup import profiles, record
 from ccsetup.clients import CLIENTS, codex
 from ccsetup.clients.base import Files, Use, Version, Wishes
 from ccsetup.documents import version
-from ccsetup.documents.edit import MISSING, KeyPath, Set, lookup
+from ccsetup.documents.edit import MISSING, Edit, KeyPath, Set, Unset, lookup
 from ccsetup.draft import Draft
 from ccsetup.errors import CcsetupError, DocumentError, UsageError
 from ccsetup.i18n import _
