@@ -197,7 +197,7 @@ def test_records_of_a_newer_program(state: str, tmp_path: Path) -> None:
     put(state, path, b"1")
     put(state, path, b"2")
     newest = Path(state, "journal", "000002.json")
-    newest.write_bytes(newest.read_bytes().replace(b'"version": 1', b'"version": 2'))
+    newest.write_bytes(newest.read_bytes().replace(b'"version": 2', b'"version": 3'))
     assert [bool(record.problem) for record in disk.history(here(state))] == [False, True]
     for record in (None, "2"):
         with pytest.raises(CcsetupError, match="made by a newer ccsetup"):
