@@ -5,10 +5,9 @@ Nothing here writes: the draft becomes a plan, and the caller commits or shows i
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Iterable, NamedTuple, Optional, Sequence
 
-from ccsetup import profiles
+from ccsetup import codex_profiles, profiles
 from ccsetup.clients import CLIENTS, codex
 from ccsetup.clients.base import Files, Use, Wishes
 from ccsetup.documents import dotenv
@@ -283,7 +282,7 @@ def _check_table(world: World, files: Files, use: Use) -> None:
 
 def _read_back(world: World, use: Use, *, active: bool) -> None:
     """Read what is to be written as this version of Codex reads it; CcsetupError, before anything is written."""
-    files = _codex_files(world, [use.profile.name])
+    files = codex_profiles.files_of(world, [use.profile.name])
     named = codex.is_saved(files, use.profile)
     if lookup(files.get(world.paths.codex_config), ("profiles", use.profile.name)) is not MISSING and not named:
         named = files.version >= codex.PROFILE_FILES  # a table of the user's own, which a note tells of
@@ -299,83 +298,6 @@ def _read_back(world: World, use: Use, *, active: bool) -> None:
         )
 
 
-def of_codex(world: World) -> list[Profile]:
-    """Return the profiles that Codex can use, each with the provider id that it has to itself."""
-    return [world.separated(p) for p in world.profiles.values() if "codex" in p.parts and not p.problem]
-
-
-def mixed(world: World) -> list[str]:
-    """Return the profiles for which Codex reads another's address or credential, as its files are.
-
-    Earlier versions let two profiles share a provider id or a variable, and people copy tables by hand.
-    """
-    mine = of_codex(world)
-    files = _codex_files(world, [p.name for p in mine])
-    out = []
-    for profile in mine:
-        if world.profiles[profile.name] != profile:
-            out.append(profile.name)
-            continue
-        if not codex.has_trace(files, profile) and codex.effective(files)[0] != codex.profile_id(profile):
-            continue
-        try:
-            # No key command is run for this: it may ask for a password.
-            use = None if profile.key_command else world.use(profile, "codex")
-        except CcsetupError:
-            continue
-        active = world.active("codex") == profile.name
-        if use and (codex.is_mixed(files, use, profile=True) or (active and codex.is_mixed(files, use, profile=False))):
-            out.append(profile.name)
-    return out
-
-
-def lost(world: World) -> list[str]:
-    """Return the saved profiles that the Codex which is there does not find with ``--profile``."""
-    mine = of_codex(world)
-    return codex.lost(_codex_files(world, [p.name for p in mine]), mine)
-
-
-def codex_notes(world: World) -> list[Note]:
-    """Return what is wrong with the profiles of Codex: not found by this version, or mixed, also by hand.
-
-    Of files that cannot be read nothing is told: other notes name them.
-    """
-    fix = _("Run: ccsetup doctor --fix")
-    out: list[Note] = []
-    try:
-        gone = lost(world)
-        if gone:
-            version = codex.dotted(world.version("codex"))
-            text = _("Codex {version} does not find with --profile: {names}.")
-            out.append(Note("warning", text.format(version=version, names=", ".join(gone)), fix))
-        out += [Note("warning", mixed_text(name), fix) for name in mixed(world)]
-        known = {p.name for p in of_codex(world)}
-        for name in _profile_files(world) if world.version("codex") >= codex.PROFILE_FILES else ():
-            files = _codex_files(world, [name])
-            found = codex.leaks(files.get(world.paths.codex_config), files.get(world.paths.codex_profile(name)))
-            out += [Note("warning", codex.leak_text(name, *leak), fix) for leak in found if name not in known]
-    except CcsetupError:
-        pass
-    return out
-
-
-def _profile_files(world: World) -> list[str]:
-    ending = ".config.toml"
-    try:
-        return sorted(n.removesuffix(ending) for n in os.listdir(world.paths.codex_home) if n.endswith(ending))
-    except OSError:
-        return []
-
-
-def mixed_text(name: str) -> str:
-    return _("Codex mixes profile '{name}' with another: one's key may go to the other's address.").format(name=name)
-
-
-def _codex_files(world: World, names: Iterable[str]) -> Files:
-    """Return config.toml, and the files of the profiles *names*, whichever version reads them."""
-    return world.files("codex", [(world.paths.codex_profile(n), "toml") for n in names])
-
-
 def bring_along(world: World) -> list[str]:
     """Bring every saved profile of Codex into the form of the version that is there; return those that changed.
 
@@ -384,9 +306,9 @@ def bring_along(world: World) -> list[str]:
     One that cannot be written is told of, and keeps nobody from switching.
     """
     done: list[str] = []
-    mine = of_codex(world)
-    files = _codex_files(world, [p.name for p in mine])
-    shared = mixed(world)
+    mine = codex_profiles.separated(world)
+    files = codex_profiles.files_of(world, [p.name for p in mine])
+    shared = codex_profiles.mixed(world)
     for profile in mine:
         old = world.profiles[profile.name]
         if old != profile:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple, Optional, Sequence
 
-from ccsetup import actions, declare, keys, merge, profiles
+from ccsetup import actions, declare, keys, masking, merge, profiles
 from ccsetup.actions import Switched
 from ccsetup.declare import OFFICIAL, Declared, Document, KeyRef
 from ccsetup.errors import CcsetupError, UsageError
@@ -132,7 +132,10 @@ def export(world: World, names: Sequence[str], *, with_keys: bool) -> Document:
 
 def _reference(world: World, profile: Profile, taken: dict[str, str], *, with_keys: bool) -> KeyRef:
     if profile.key_command:
-        return KeyRef("command", profile.key_command)
+        if with_keys or masking.hide(profile.key_command) == profile.key_command:
+            return KeyRef("command", profile.key_command)
+        text = _("The key command of profile '{name}' holds a key, so the key is to come from a variable.")
+        world.notes.append(Note("warning", text.format(name=profile.name)))
     if profile.key_storage == "env":
         return KeyRef("env", profile.key_env)
     preset = world.load_preset(profile.provider)

@@ -98,10 +98,11 @@ def test_a_write_that_fails_in_the_middle_leaves_all_old(home: Path, when: int) 
 
 def test_export_makes_the_same_machine(home: Path, tmp_path: Path) -> None:
     """What export writes holds no key, and on another home gives the same files of both clients."""
+    (tmp_path / "kimi.key").write_text(KIMI)
     for argv in (
         ("-p", "glm", "-k", GLM, "-T", "all"),
         ("-p", "glm", "-n", "glm-2", "-k", GLM + "2", "--no-activate", "--key-storage", "command", "-M", "glm-x"),
-        ("-p", "kimi", "-n", "k", "--region", "intl", "--api-key-command", f"echo {KIMI}", "--no-activate"),
+        ("-p", "kimi", "-n", "k", "--region", "intl", "--api-key-command", f"cat {tmp_path}/kimi.key", "--no-activate"),
         ("-p", "ollama", "-M", "qwen", "-T", "all", "--no-activate"),
         ("-p", "openrouter", "-n", "r", "-k", "sk-or-0123456789ab", "-T", "codex", "--key-storage", "dotenv"),
         ("-p", "custom", "-n", "c", "--codex-url", "https://x.example/v1", "-M", "m", "-T", "codex", "--key-storage",
@@ -110,8 +111,7 @@ def test_export_makes_the_same_machine(home: Path, tmp_path: Path) -> None:
         assert cc.main("init", "-s", *argv).ok
     exported = cc.main("export")
     assert exported.ok, exported
-    text = exported.stdout.replace(f"echo {KIMI}", "")
-    assert all(k not in text for k in (GLM, KIMI, "sk-or-0123456789ab"))
+    assert all(k not in exported.stdout for k in (GLM, KIMI, "sk-or-0123456789ab"))
     other = tmp_path / "other"
     other.mkdir()
     env = {"ZHIPU_API_KEY": GLM, "CCSETUP_GLM_2_API_KEY": GLM + "2", "OPENROUTER_API_KEY": "sk-or-0123456789ab"}
@@ -120,6 +120,21 @@ def test_export_makes_the_same_machine(home: Path, tmp_path: Path) -> None:
     here, there = cc.files(home), cc.files(other)
     assert {n: d.replace(str(other).encode(), str(home).encode()) for n, d in there.items()} == here
     assert apply(other, exported.stdout, "--check", env=env).rc == 0
+
+
+def test_a_key_in_a_key_command_is_not_exported(home: Path, tmp_path: Path) -> None:
+    """Without --with-keys the key is to come from a variable, which is said; with it the command stays as it is."""
+    command = f"echo {KIMI}"
+    assert cc.main("init", "-s", "-p", "kimi", "-n", "k", "--api-key-command", command, "--no-activate").ok
+    file = tmp_path / "team.yaml"
+    done = cc.main("export", "-o", str(file))
+    assert done.ok, done
+    assert KIMI not in file.read_text() + done.stdout + done.stderr
+    assert "The key command of profile 'k' holds a key" in done.stderr
+    other = tmp_path / "other"
+    other.mkdir()
+    assert apply(other, file.read_text(), env={"MOONSHOT_API_KEY": KIMI}).ok
+    assert command in cc.main("export", "--with-keys").stdout
 
 
 def test_export_with_keys(home: Path, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from typing import Any, Optional, Sequence
 
 import typer
 
-from ccsetup import actions, i18n, presets
+from ccsetup import codex_profiles, i18n, presets
 from ccsetup.cli import _output
 from ccsetup.cli._context import Context
 from ccsetup.clients import CLIENTS, clients_named
@@ -54,7 +54,7 @@ def show(name: str, context: Context, clients: Sequence[ClientName], *, presets_
         )
     result: dict[str, Any] = {"profiles": rows, "clients": state}
     if "codex" in wanted:
-        context.notes.extend(actions.codex_notes(world))
+        context.notes.extend(codex_profiles.notes(world))
     found: Any = []
     if presets_too:
         found, problems = presets.summaries(context.paths.user_presets)

@@ -8,7 +8,7 @@ from typing import Any, Iterator, Optional, Sequence
 
 import typer
 
-from ccsetup import actions, keys, presets, profiles
+from ccsetup import codex_profiles, keys, presets, profiles
 from ccsetup.cli import _output
 from ccsetup.cli._context import Context
 from ccsetup.clients import CLIENTS, clients_named
@@ -265,7 +265,7 @@ def _profile_targets(
 
 def _mixed(world: World) -> list[str]:
     try:
-        return actions.mixed(world)
+        return codex_profiles.mixed(world)
     except CcsetupError:
         return []  # a file that cannot be read, which is another finding
 
@@ -274,7 +274,7 @@ def _with_mixed(target: Target, mixed: Sequence[str]) -> Target:
     """Return *target* with a finding where Codex would not use it as it is saved."""
     if target.client != "codex" or target.profile not in mixed:
         return target
-    found = Finding("config", actions.mixed_text(target.profile), _("Run: ccsetup doctor --fix"))
+    found = Finding("config", codex_profiles.mixed_text(target.profile), _("Run: ccsetup doctor --fix"))
     return target._replace(findings=(*target.findings, found))
 
 
@@ -310,7 +310,7 @@ def _effective_targets(context: Context, world: World, clients: Sequence[ClientN
             yield from all_presets()
 
         if client == "codex":
-            context.notes.extend(actions.codex_notes(world))
+            context.notes.extend(codex_profiles.notes(world))
         if client == "claude-code":
             from ccsetup.probe import effective_claude
 
