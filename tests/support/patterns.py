@@ -73,6 +73,8 @@ def _calls(path: Path, tree: ast.AST, used: dict[str, set[str]]) -> Iterator[tup
 
 
 def _uses(path: Path, name: str, used: dict[str, set[str]]) -> set[str]:
+    if not name:
+        return {"match"}
     return used.get(f"{path}{name}" if name.startswith("_") else name, set()) or {"match"}
 
 

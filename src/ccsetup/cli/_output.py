@@ -214,7 +214,7 @@ def _unified(change: FileChange, name: str) -> str:
             tofile=name if change.after is not None else os.devnull,
         )
     )
-    head = re.compile(r"@@ -(\d+)([,\d]*) \+(\d+)(.*)")
+    head = re.compile(r"@@ -(\d{1,12})([,\d]{0,13}) \+(\d{1,12})(.*)")
     out = []
     for one in hunk:
         found = head.match(one)

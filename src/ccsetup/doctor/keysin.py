@@ -12,7 +12,7 @@ _NAMED = re.compile(
     re.I,
 )
 _NO_KEY = re.compile(
-    r"env_key|key_env|keyenv|key_storage|key_command|helper|max_\w{0,80}token|token\w{0,80}(?:limit|count|s)$", re.I
+    r"env_key|key_env|keyenv|key_storage|key_command|helper|max_\w{0,20}token|token\w{0,20}(?:limit|count|s)$", re.I
 )
 _BARE = re.compile(r"\b(?:sk|gsk|nvapi|xai|csk|tp|ms)-[A-Za-z0-9_.-]{12,}")
 _ORDINARY = re.compile(r"(?:true|false|null|none|\d{1,8}(?:\.\d+)?)$", re.I)

@@ -312,7 +312,8 @@ class _Source:
             return False
         statements = self.statements
         line = self.text[statements[header].start : statements[header].end]
-        if "#" in _HEADER_COMMENT.sub("", line):
+        begin = _HEADER_COMMENT.match(line)
+        if "#" in line[begin.end() if begin else 0 :]:
             return True
         position = statements[header].end
         for statement in statements[header + 1 : self.own_end(header)]:

@@ -522,7 +522,7 @@ def read_dotenv(text: str, environ: Mapping[str, str]) -> dict[str, str]:
         if raw[:1] == '"' and raw.find('"', 1) > 0:
             value = raw[1 : raw.find('"', 1)]
         else:
-            value = re.split(r"(?:^|[ \t]+)#", raw, maxsplit=1)[0].strip()
+            value = re.split(r"(?:^|(?<![ \t])[ \t]+)#", raw, maxsplit=1)[0].strip()
             if re.search(r"\s", value):
                 continue
         out[name] = re.sub(
