@@ -5,8 +5,21 @@ The file holds no key: a profile's key is in a file of its own beside it (mode 0
 
 from __future__ import annotations
 
+import os
 import re
-from typing import Any, Collection, Container, Iterable, Iterator, Literal, Mapping, NamedTuple, Optional, cast
+from typing import (
+    Any,
+    Callable,
+    Collection,
+    Container,
+    Iterable,
+    Iterator,
+    Literal,
+    Mapping,
+    NamedTuple,
+    Optional,
+    cast,
+)
 
 from ccsetup import keys, urls
 from ccsetup.documents import tomldoc, version
@@ -26,6 +39,7 @@ from ccsetup.model import (
     Tiers,
     Unsupported,
 )
+from ccsetup.paths import Paths
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}\Z")
 """Codex takes only such names for ``--profile`` (observed with 0.169.0)."""
@@ -488,3 +502,22 @@ def origin(url: str) -> str:
 
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc.lower()}"
+
+
+def key_file(paths: Paths, name: str, names: Iterable[str], exists: Callable[[str], bool]) -> str:
+    """Return the file that holds the key of profile *name* beside the profiles *names*.
+
+    Where a file system takes names that differ only in case for one file, nobody knows whose key is in it: each of
+    such profiles gets another file, and has to be given its key again.
+    """
+    own, apart = paths.key_file(name), paths.key_file_apart(name)
+    if exists(apart):
+        return apart
+    return apart if any(_one_file(own, paths.key_file(t)) for t in twins(name, names)) else own
+
+
+def _one_file(one: str, other: str) -> bool:
+    try:
+        return os.path.samefile(one, other)
+    except OSError:
+        return False

@@ -365,7 +365,7 @@ class World:
 
     def key_file(self, name: str) -> str:
         """Return the file that holds the key of the profile called *name*."""
-        return key_file(self.paths, name, self.profiles, self.draft.exists)
+        return profiles.key_file(self.paths, name, self.profiles, self.draft.exists)
 
     def find(self, name: str) -> Profile:
         """Return the profile called *name*; UsageError names those there are."""
@@ -403,25 +403,6 @@ def _apart(profile: Profile, ids: Container[str], variables: Container[str]) -> 
     if profile.key_storage == "dotenv" and profile.key_env in variables:
         profile = profile._replace(key_env=profiles.variable(profile.name, "", variables))
     return profile
-
-
-def key_file(paths: Paths, name: str, names: Iterable[str], exists: Callable[[str], bool]) -> str:
-    """Return the file that holds the key of profile *name* beside the profiles *names*.
-
-    Where a file system takes names that differ only in case for one file, nobody knows whose key is in it: each of
-    such profiles gets another file, and has to be given its key again.
-    """
-    own, apart = paths.key_file(name), paths.key_file_apart(name)
-    if exists(apart):
-        return apart
-    return apart if any(_one_file(own, paths.key_file(t)) for t in profiles.twins(name, names)) else own
-
-
-def _one_file(one: str, other: str) -> bool:
-    try:
-        return os.path.samefile(one, other)
-    except OSError:
-        return False
 
 
 def consequence(client: ClientName) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
-from support import cc, sick, zcf
+from support import cc, sick, world, zcf
 from support.clients import CLAUDE_VERSIONS, CODEX_VERSIONS, Result, codex_no_retries, run_claude, run_codex
 from support.provider import Provider
 from support.sick import CASES, CLAUDE_PATH, CODEX_PATH, CONFIG, KEY, MODEL, SETTINGS, Case
@@ -16,6 +17,12 @@ from support.sick import CASES, CLAUDE_PATH, CODEX_PATH, CONFIG, KEY, MODEL, SET
 pytestmark = pytest.mark.clients
 
 VERSION = ("--codex-version", CODEX_VERSIONS[0])
+
+
+@pytest.fixture(autouse=True)
+def _installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both clients are on PATH for ccsetup, which only asks their versions; the real ones are called by their paths."""
+    monkeypatch.setenv("PATH", f"{world.clients(tmp_path / 'clients')}{os.pathsep}{os.environ['PATH']}")
 
 
 def doctor(home: Path, *argv: str, env: dict[str, str] | None = None) -> cc.Result:

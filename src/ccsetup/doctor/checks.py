@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Callable, Iterable, Literal, NamedTuple, Optional
 
-from ccsetup.doctor import claude, codex, files, own, relay, surroundings
+from ccsetup.doctor import claude, codex, files, own, relay, saved, surroundings
 from ccsetup.doctor.house import Finding, House
 from ccsetup.i18n import _
 from ccsetup.model import ClientName
@@ -65,7 +65,7 @@ CHECKS: tuple[Check, ...] = (
     Check("codex-credentials", CX, _("Providers find their key"), codex.credentials, "config"),
     Check("codex-reserved-id", CX, _("No provider has a reserved id"), codex.reserved_ids, "config"),
     Check("codex-wire-api", CX, _("Providers speak Responses"), codex.wire_api, "config"),
-    Check("codex-saved", CX, _("Saved profiles are as Codex reads them"), codex.saved, "config"),
+    Check("codex-saved", CX, _("Saved profiles are as Codex reads them"), saved.check, "config"),
     Check("codex-legacy-profile", CX, _("No profiles of the old kind"), codex.legacy_profile, "config"),
     Check("codex-provider", CX, _("The selected provider exists"), codex.provider, "config"),
     Check("codex-fields", CX, _("Providers have name, address and model"), codex.fields, "config"),

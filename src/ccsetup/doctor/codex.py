@@ -6,11 +6,11 @@ import os
 import re
 from typing import Any, Collection, Iterator, Mapping, Optional
 
-from ccsetup import codex_profiles, keys, profiles, urls
+from ccsetup import keys, profiles, urls
 from ccsetup.clients import codex
 from ccsetup.clients.codex import CHAT_REMOVED, PROFILE_FILES
 from ccsetup.doctor import known
-from ccsetup.doctor.house import BringAlong, Edits, Finding, House, Whole, as_text
+from ccsetup.doctor.house import Edits, Finding, House, Whole, as_text
 from ccsetup.documents.edit import MISSING, Edit, KeyPath, Set, Unset, lookup
 from ccsetup.errors import CcsetupError
 from ccsetup.i18n import _
@@ -137,24 +137,7 @@ def wire_api(house: House) -> Iterator[Finding]:
         yield _at(house, "problem", key, text, fix, *edits)
 
 
-def saved(house: House) -> Iterator[Finding]:
-    """Our own profiles: those that this Codex does not find, and those that share a provider id or a variable."""
-    try:
-        world = house.world()
-        lost, mixed = codex_profiles.lost(world), codex_profiles.mixed(world)
-    except CcsetupError:
-        return  # a file that cannot be read, which is another check's
-    fix = _("Write the saved profiles again, each for itself.")
-    for name in mixed:
-        yield _at(house, "problem", (), codex_profiles.mixed_text(name), fix)._replace(repairs=(BringAlong(),))
-    for name in (n for n in lost if n not in mixed):
-        version = ".".join(map(str, house.version("codex")))
-        text = _("Codex {version} does not find profile '{name}' with --profile.").format(version=version, name=name)
-        yield _at(house, "warning", (), text, fix)._replace(repairs=(BringAlong(),))
-    yield from _mixed_by_hand(house, {p.name for p in codex_profiles.separated(world)})
-
-
-def _mixed_by_hand(house: House, known: Collection[str]) -> Iterator[Finding]:
+def mixed_by_hand(house: House, known: Collection[str]) -> Iterator[Finding]:
     """Profile files that nobody of ours wrote, whose provider has another address in config.toml.
 
     0.134 and later merge both tables, so that what config.toml alone says of the key goes to the file's address.

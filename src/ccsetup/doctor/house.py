@@ -5,17 +5,15 @@ from __future__ import annotations
 import os
 from typing import Any, Callable, Literal, Mapping, NamedTuple, Optional, Sequence, Union
 
+from ccsetup import profiles
 from ccsetup.clients import CLIENTS
 from ccsetup.clients.base import Version
 from ccsetup.documents import jsondoc, tomldoc
 from ccsetup.documents.edit import Edit, KeyPath
-from ccsetup.draft import Draft
 from ccsetup.errors import CcsetupError, DocumentError
-from ccsetup.i18n import _
 from ccsetup.model import ClientName, Preset, Secret
 from ccsetup.paths import Paths
 from ccsetup.profiles import Profile
-from ccsetup.world import Keys, World, key_file
 
 Form = Literal["json", "toml"]
 Level = Literal["problem", "warning"]
@@ -226,19 +224,13 @@ class House:
     def profiles(self) -> dict[str, Profile]:
         """The saved profiles; {} when their file cannot be read."""
         if self._profiles is None:
-            from ccsetup import profiles
-
             try:
                 self._profiles = profiles.parse(self.text(self.paths.profiles), self.paths.short(self.paths.profiles))
             except CcsetupError:
                 self._profiles = {}
         return self._profiles
 
-    def world(self) -> World:
-        """Return what the other commands see of these files."""
-        return world_of(self.facts, Draft(self._bytes, self.paths.short))
-
-    def _bytes(self, path: str) -> Optional[bytes]:
+    def bytes(self, path: str) -> Optional[bytes]:
         return self.text(path).encode("utf-8", "surrogatepass") if self.exists(path) else None
 
     def saved_key(self, profile: Profile) -> str:
@@ -249,7 +241,7 @@ class House:
 
     def key_file(self, name: str) -> str:
         """Return the file that holds the key of the profile called *name*."""
-        return key_file(self.paths, name, self.profiles, self.exists)
+        return profiles.key_file(self.paths, name, self.profiles, self.exists)
 
     # The files of the clients.
 
@@ -286,24 +278,6 @@ class House:
     def auth(self) -> dict[str, Any]:
         """Codex's auth.json."""
         return self.data(self.auth_path, "json")
-
-
-def world_of(facts: Facts, draft: Draft) -> World:
-    """Return a world on *draft*, with the versions, presets and keyring of *facts*; no key command is run."""
-
-    def preset(name: str) -> Preset:
-        found = next((p for p in facts.load_presets() if p.id == name), None)
-        if found is None:
-            raise CcsetupError(_("There is no provider '{name}'.").format(name=name))
-        return found
-
-    def refuse(_command: str) -> Secret:
-        raise CcsetupError(_("The key comes from a command, which is not run here."))
-
-    def version(client: ClientName) -> Version:
-        return facts.installed.get(client) or CLIENTS[client].NEWEST
-
-    return World(draft, facts.paths, preset, version, Keys(("ccsetup",), facts.keyring, refuse))
 
 
 def as_text(value: Any) -> str:

@@ -19,8 +19,8 @@ from ccsetup.doctor.house import (
     Recover,
     RemoveFolder,
     Whole,
-    world_of,
 )
+from ccsetup.doctor.saved import world_of
 from ccsetup.draft import Draft
 from ccsetup.errors import CcsetupError
 
