@@ -6,7 +6,7 @@ import pytest
 
 from ccsetup import profiles
 from ccsetup.documents import tomldoc
-from ccsetup.errors import CcsetupError, DocumentError, UsageError
+from ccsetup.errors import CcsetupError, DocumentError, UsageError, printable
 from ccsetup.model import ClaudeEndpoint, CodexEndpoint, Model, Preset, Region, Tiers, Unsupported
 from ccsetup.profiles import Part, Profile
 
@@ -238,5 +238,5 @@ def test_a_relay_in_front_of_a_chat_provider() -> None:
 
 def test_printable() -> None:
     """Text from a command line or a file is made harmless and short before it is shown."""
-    assert profiles.printable("a\x1b[31m\n") == "a\ufffd[31m\ufffd"
-    assert profiles.printable("x" * 100, 10) == "x" * 9 + "…"
+    assert printable("a\x1b[31m\n") == "a\ufffd[31m\ufffd"
+    assert printable("x" * 100, 10) == "x" * 9 + "…"

@@ -12,7 +12,7 @@ from ccsetup.clients import CLIENTS, codex
 from ccsetup.clients.base import Files, Use, Wishes
 from ccsetup.documents import dotenv
 from ccsetup.documents.edit import MISSING, Set, lookup
-from ccsetup.errors import CcsetupError, UsageError
+from ccsetup.errors import CcsetupError, UsageError, printable
 from ccsetup.i18n import _
 from ccsetup.merge import Request, merge
 from ccsetup.model import CLIENT_NAMES, ClientName, Secret
@@ -423,7 +423,7 @@ def relay_loses(world: World, name: str) -> None:
                 text.format(
                     file=world.paths.short(world.paths.relay_config),
                     line=place.line,
-                    upstream=profiles.printable(place.upstream),
+                    upstream=printable(place.upstream),
                     name=name,
                 ),
                 _("Give it another key there, or take it out; then: ccsetup relay check"),

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from typing import Any, Mapping, NamedTuple, Optional
 
-from ccsetup.errors import DocumentError, UsageError
+from ccsetup.errors import DocumentError, UsageError, printable
 from ccsetup.i18n import _
-from ccsetup.profiles import printable
 
 FIELDS: dict[str, type] = {
     "name": str,

@@ -11,7 +11,7 @@ from typing import Any, Mapping, NamedTuple, Optional
 from ccsetup import keys, profiles, urls
 from ccsetup.documents import yamldoc
 from ccsetup.documents.yamldoc import Node
-from ccsetup.errors import UsageError
+from ccsetup.errors import UsageError, printable
 from ccsetup.i18n import _
 from ccsetup.model import CLIENT_NAMES, KEY_STORAGES, ClientName, KeyStorage
 from ccsetup.profiles import Part, Profile
@@ -231,7 +231,7 @@ def _unknown(name: str, place: Place, what: str, word: str, known: tuple[str, ..
     yamldoc.fail(
         name,
         place,
-        _("unknown {what} '{word}'.").format(what=what, word=profiles.printable(word, 40)),
+        _("unknown {what} '{word}'.").format(what=what, word=printable(word, 40)),
         _("Did you mean '{field}'?").format(field=hint)
         if hint
         else _("Known: {fields}").format(fields=", ".join(known)),

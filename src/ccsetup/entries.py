@@ -7,7 +7,7 @@ from typing import NamedTuple, Optional
 from ccsetup import apiconfigs, keys, profiles
 from ccsetup.apiconfigs import Entry
 from ccsetup.clients import CLIENTS, clients_named
-from ccsetup.errors import Incomplete, UsageError
+from ccsetup.errors import Incomplete, UsageError, printable
 from ccsetup.i18n import _
 from ccsetup.merge import Request
 from ccsetup.model import CLIENT_NAMES, KEY_STORAGES, ClientName, Preset, Secret
@@ -120,7 +120,7 @@ def _checked(world: World, entry: Entry, common: Options) -> Request:
     if storage not in KEY_STORAGES:
         raise UsageError(
             _("Invalid key storage '{value}'. Valid ones: {valid}").format(
-                value=profiles.printable(storage), valid=", ".join(KEY_STORAGES)
+                value=printable(storage), valid=", ".join(KEY_STORAGES)
             )
         )
     profiles.check_own_name(name, world.profiles)
@@ -135,7 +135,7 @@ def _checked(world: World, entry: Entry, common: Options) -> Request:
     if entry.text("type") not in ("", "auth_token", "api_key"):
         raise UsageError(
             _("Invalid auth type '{type}'. Valid types: auth_token, api_key").format(
-                type=profiles.printable(entry.text("type"))
+                type=printable(entry.text("type"))
             )
         )
     kept = name in world.profiles and _has_key(world, name)

@@ -46,3 +46,9 @@ class ChangedMeanwhile(CcsetupError):
 
 class WriteError(CcsetupError):
     """The operating system refused a write; every file is as it was before."""
+
+
+def printable(text: str, limit: int = 80) -> str:
+    """Return *text* fit for a message: no control characters, not longer than *limit* characters."""
+    clean = "".join(c if c.isprintable() else "\ufffd" for c in text)
+    return clean if len(clean) <= limit else clean[: limit - 1] + "…"

@@ -24,7 +24,7 @@ from typing import (
 from ccsetup import keys, urls
 from ccsetup.documents import tomldoc, version
 from ccsetup.documents.edit import Edit, KeyPath, Set, Unset
-from ccsetup.errors import CcsetupError, DocumentError, Incomplete, UsageError
+from ccsetup.errors import CcsetupError, DocumentError, Incomplete, UsageError, printable
 from ccsetup.i18n import _
 from ccsetup.model import (
     CLIENT_NAMES,
@@ -241,12 +241,6 @@ def _unfit(profile: Profile) -> Optional[tuple[KeyPath, str]]:
             if not getattr(part, field).isprintable():
                 return (client, field), _("a control or invisible character is in it.")
     return None
-
-
-def printable(text: str, limit: int = 80) -> str:
-    """Return *text* fit for a message: no control characters, not longer than *limit* characters."""
-    clean = "".join(c if c.isprintable() else "\ufffd" for c in text)
-    return clean if len(clean) <= limit else clean[: limit - 1] + "…"
 
 
 _TEXT_FIELDS = tuple(f for f in Part._fields if f != "context_window")

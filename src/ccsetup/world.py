@@ -11,7 +11,7 @@ from ccsetup.clients.base import Files, Use, Version, Wishes
 from ccsetup.documents import version
 from ccsetup.documents.edit import MISSING, Edit, KeyPath, Set, Unset, lookup
 from ccsetup.draft import Draft
-from ccsetup.errors import CcsetupError, DocumentError, UsageError
+from ccsetup.errors import CcsetupError, DocumentError, UsageError, printable
 from ccsetup.i18n import _
 from ccsetup.model import CLIENT_NAMES, ClaudeEndpoint, ClientName, CodexEndpoint, Preset, Secret
 from ccsetup.naming import MARK, project_of, project_settings
@@ -379,7 +379,7 @@ class World:
         known = ", ".join(self.profiles)
         if not known:
             raise CcsetupError(
-                _("There is no profile '{name}': none is saved yet.").format(name=profiles.printable(name)),
+                _("There is no profile '{name}': none is saved yet.").format(name=printable(name)),
                 hint=_("Make one with: ccsetup init -p PROVIDER -k KEY"),
             )
         import difflib
@@ -387,7 +387,7 @@ class World:
         near = difflib.get_close_matches(name, self.profiles, 1)
         raise CcsetupError(
             _("There is no profile '{name}'. Saved profiles: {known}").format(
-                name=profiles.printable(name), known=known
+                name=printable(name), known=known
             ),
             hint=_("Did you mean: ccsetup config-switch {name}").format(name=near[0])
             if near

@@ -16,7 +16,7 @@ from ccsetup.cli._context import Context
 from ccsetup.clients import CLIENTS, clients_named
 from ccsetup.entries import Options
 from ccsetup.entries import requests as as_requests
-from ccsetup.errors import Incomplete, UsageError
+from ccsetup.errors import Incomplete, UsageError, printable
 from ccsetup.i18n import _
 from ccsetup.model import CLIENT_NAMES, KEY_STORAGES
 from ccsetup.plan import Note
@@ -148,7 +148,7 @@ def command(
     if key_storage is not None and key_storage not in KEY_STORAGES:
         raise UsageError(
             _("Invalid key storage '{value}'. Valid ones: {valid}").format(
-                value=profiles.printable(key_storage), valid=", ".join(KEY_STORAGES)
+                value=printable(key_storage), valid=", ".join(KEY_STORAGES)
             )
         )
     if api_configs is not None and api_configs_file is not None:

@@ -13,7 +13,7 @@ from ccsetup.cli import _output
 from ccsetup.cli._context import Context
 from ccsetup.clients import CLIENTS, clients_named
 from ccsetup.clients.base import Use
-from ccsetup.errors import CcsetupError, UsageError
+from ccsetup.errors import CcsetupError, UsageError, printable
 from ccsetup.i18n import _
 from ccsetup.model import CLIENT_NAMES, ClaudeEndpoint, ClientName, Preset, Secret
 from ccsetup.plan import Note
@@ -177,7 +177,7 @@ def _seconds(text: str) -> float:
         value = 0.0
     if not 1 <= value <= 86400:
         raise UsageError(
-            _("--watch: '{text}' is not a number of seconds such as 30.").format(text=profiles.printable(text, 20))
+            _("--watch: '{text}' is not a number of seconds such as 30.").format(text=printable(text, 20))
         )
     return value
 
@@ -201,7 +201,7 @@ def _preset_targets(
     if api_type not in (None, "auth_token", "api_key"):
         raise UsageError(
             _("Invalid auth type '{type}'. Valid types: auth_token, api_key").format(
-                type=profiles.printable(api_type or "")
+                type=printable(api_type or "")
             )
         )
     if secret is None and not preset.key_required and preset.default_key:

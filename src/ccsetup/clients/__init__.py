@@ -6,10 +6,9 @@ from typing import Any, Mapping
 
 from ccsetup.clients import claude, codex
 from ccsetup.clients.base import Client
-from ccsetup.errors import UsageError
+from ccsetup.errors import UsageError, printable
 from ccsetup.i18n import _
 from ccsetup.model import CLIENT_NAMES, ClientName
-from ccsetup.profiles import printable
 
 CLIENTS: Mapping[ClientName, Client] = {"claude-code": claude, "codex": codex}
 

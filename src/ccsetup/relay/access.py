@@ -16,10 +16,9 @@ from hashlib import sha256
 from typing import Any, Iterable, Mapping, NamedTuple, Optional
 
 from ccsetup.documents import version
-from ccsetup.errors import CcsetupError, UsageError
+from ccsetup.errors import CcsetupError, UsageError, printable
 from ccsetup.i18n import _
 from ccsetup.model import Secret
-from ccsetup.profiles import printable
 from ccsetup.relay.store import Spent
 from ccsetup.relay.wire.messages import WireError
 

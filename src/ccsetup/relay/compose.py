@@ -7,7 +7,7 @@ from typing import Iterable, Literal, Mapping, NamedTuple, Optional, Sequence, U
 from urllib.parse import urlsplit
 
 from ccsetup import profiles
-from ccsetup.errors import CcsetupError, Incomplete, UsageError
+from ccsetup.errors import CcsetupError, Incomplete, UsageError, printable
 from ccsetup.i18n import _
 from ccsetup.model import CLIENT_NAMES, ClaudeEndpoint, CodexEndpoint, Preset, Region, Tiers, Unsupported, WireFormat
 from ccsetup.profiles import Part, Profile
@@ -47,7 +47,7 @@ def from_profiles(
         profile = saved.get(name)
         if profile is None:
             raise UsageError(
-                _("There is no profile '{name}'.").format(name=profiles.printable(name)),
+                _("There is no profile '{name}'.").format(name=printable(name)),
                 hint=_("Saved: {names}").format(names=", ".join(n for n in saved if n != PROFILE))
                 if any(n != PROFILE for n in saved)
                 else _("Make one with: ccsetup init -p PROVIDER -k KEY --no-activate"),

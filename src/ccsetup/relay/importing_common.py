@@ -6,9 +6,8 @@ import itertools
 import re
 from typing import Any, Mapping, Optional
 
-from ccsetup import profiles
 from ccsetup.documents import jsondoc
-from ccsetup.errors import DocumentError
+from ccsetup.errors import DocumentError, printable
 from ccsetup.i18n import _
 from ccsetup.model import WireFormat
 from ccsetup.relay.config import KeyRef, Upstream
@@ -75,7 +74,7 @@ class Draft:
 
         *key* is the key itself, or ``$NAME`` of a variable.
         """
-        shown = profiles.printable(said, 40) or kind
+        shown = printable(said, 40) or kind
         url = base_url(url, wire)
         problem = url_problem(url, insecure=True)
         if problem:

@@ -6,10 +6,9 @@ import math
 import re
 from typing import Any, NamedTuple, NoReturn, Optional
 
-from ccsetup import profiles
 from ccsetup.documents import yamldoc
 from ccsetup.documents.yamldoc import Node
-from ccsetup.errors import CcsetupError
+from ccsetup.errors import CcsetupError, printable
 from ccsetup.i18n import _
 
 
@@ -97,7 +96,7 @@ class Reading(NamedTuple):
         yamldoc.fail(
             self.name,
             place,
-            _("unknown {what} '{word}'.").format(what=what, word=profiles.printable(word, 40)),
+            _("unknown {what} '{word}'.").format(what=what, word=printable(word, 40)),
             _("Did you mean '{field}'?").format(field=hint)
             if hint
             else _("Known: {fields}").format(fields=", ".join(k for k in known if k)),

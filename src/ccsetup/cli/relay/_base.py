@@ -9,9 +9,8 @@ import typer
 
 from ccsetup import disk
 from ccsetup.cli._context import Context
-from ccsetup.errors import CcsetupError, UsageError
+from ccsetup.errors import CcsetupError, UsageError, printable
 from ccsetup.i18n import _
-from ccsetup.profiles import printable
 from ccsetup.relay.access import Access
 from ccsetup.relay.config import Config
 from ccsetup.relay.control import Running

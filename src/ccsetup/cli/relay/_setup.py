@@ -9,11 +9,11 @@ from ccsetup import actions
 from ccsetup.actions import Switched
 from ccsetup.cli._context import Context
 from ccsetup.cli.relay import key as keys
-from ccsetup.errors import CcsetupError, Incomplete, UsageError
+from ccsetup.errors import CcsetupError, Incomplete, UsageError, printable
 from ccsetup.i18n import _
 from ccsetup.model import ClientName, Secret
 from ccsetup.plan import Note
-from ccsetup.profiles import RELAY, Part, Profile, printable
+from ccsetup.profiles import RELAY, Part, Profile
 from ccsetup.relay import access, compose, control
 from ccsetup.relay.config import Config, Listen
 from ccsetup.relay.places import Places

@@ -5,9 +5,8 @@ from __future__ import annotations
 import datetime
 import re
 
-from ccsetup.errors import UsageError
+from ccsetup.errors import UsageError, printable
 from ccsetup.i18n import _
-from ccsetup.profiles import printable
 
 _UNITS = {"h": 3600, "d": 86400, "w": 7 * 86400}
 

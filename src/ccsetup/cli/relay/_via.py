@@ -13,7 +13,7 @@ from ccsetup.cli.relay import _base, _setup, _up
 from ccsetup.clients import CLIENTS
 from ccsetup.entries import Options
 from ccsetup.entries import requests as as_requests
-from ccsetup.errors import Incomplete, UsageError
+from ccsetup.errors import Incomplete, UsageError, printable
 from ccsetup.i18n import _
 from ccsetup.merge import Request
 from ccsetup.model import CLIENT_NAMES, ClaudeEndpoint, ClientName, Region, Unsupported
@@ -182,7 +182,7 @@ def _check_model(context: Context, file: str, upstream: Upstream, asked: str) ->
         hint = _("Change its 'default_model' or 'map' there.")
     else:
         return
-    said = text.format(file=file, name=upstream.name, asked=profiles.printable(asked), served=upstream.model(asked))
+    said = text.format(file=file, name=upstream.name, asked=printable(asked), served=upstream.model(asked))
     context.notes.append(Note("warning", said, hint))
 
 
