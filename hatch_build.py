@@ -40,7 +40,8 @@ def compile_presets(root: str) -> list[str]:
     # The sources of this very tree, whatever else is installed.
     sys.path.insert(0, os.path.dirname(package))
     try:
-        from ccsetup import presets, presetspec
+        from ccsetup import presets
+        from ccsetup.presets import spec as presetspec
     finally:
         sys.path.pop(0)
     os.makedirs(target, exist_ok=True)

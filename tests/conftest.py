@@ -116,7 +116,7 @@ def _loopback_only(real: Callable[..., Any]) -> Callable[..., Any]:
 @pytest.fixture(scope="session", autouse=True)
 def one_machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """The world of all tests: links to the programs that tests name, no client, a usual port for relays alone."""
-    from ccsetup.relay import config
+    from ccsetup.relay.config import model as config
 
     programs = world.link(tmp_path_factory.mktemp("programs") / "bin", world.PROGRAMS, world.TOOLS)
     with world.Port() as port, pytest.MonkeyPatch.context() as patch:

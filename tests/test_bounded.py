@@ -100,7 +100,7 @@ def test_key_commands_are_never_cut_or_endless(monkeypatch: pytest.MonkeyPatch) 
 def test_client_files_are_read_as_a_whole(home: Path) -> None:
     """What ``ccsetup test`` makes of auth.json, .env and settings.json does not end at some megabyte."""
     from ccsetup import paths
-    from ccsetup.probe import effective_codex
+    from ccsetup.clients.codex import effective as effective_codex
 
     pad = "x" * (1 << 20)
     cc.put(
@@ -118,11 +118,11 @@ def test_client_files_are_read_as_a_whole(home: Path) -> None:
 READS_BY_ITSELF = {
     "bounded.py": "this is the one place",
     "disk/read.py": "follows a file that grows",
-    "relay/service.py": "the end of our own log",
+    "relay/running/service.py": "the end of our own log",
     "cli/relay/service.py": "the end of our own log",
     "i18n.py": "below everything; refuses what is longer",
-    "clients/codex.py": "a file of the wheel",
-    "relay/control.py": "/proc, and answers of our own relay",
+    "clients/codex/edits.py": "a file of the wheel",
+    "relay/running/control.py": "/proc, and answers of our own relay",
     "probe/http.py": "a connection: says that an answer was cut",
     "cli/wizard/prompts.py": "keys of the terminal",
     "disk/lock.py": "the number of a process",

@@ -22,10 +22,12 @@ from support import tools
 
 from ccsetup import presets
 from ccsetup.cli._app import ALIASES, COMMANDS, app
-from ccsetup.clients import claude, releases
-from ccsetup.relay import app as relay_app
-from ccsetup.relay import config as relay_config
-from ccsetup.relay import config_parse, runtime
+from ccsetup.clients import releases
+from ccsetup.clients.claude import edits as claude
+from ccsetup.relay.config import model as relay_config
+from ccsetup.relay.config import parse as config_parse
+from ccsetup.relay.serving import app as relay_app
+from ccsetup.relay.serving import runtime
 from ccsetup.relay.wire.messages import Dialect
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -13,14 +13,14 @@ APPLY = os.path.join(ROOT, "docs", "reference", "apply.schema.json")
 
 def schema_text() -> str:
     """Return the text of docs/reference/preset.schema.json."""
-    from ccsetup import presetspec
+    from ccsetup.presets import spec as presetspec
 
     return json.dumps(presetspec.json_schema(), indent=2, ensure_ascii=False) + "\n"
 
 
 def apply_text() -> str:
     """Return the text of docs/reference/apply.schema.json."""
-    from ccsetup import declare
+    from ccsetup.profiles import declare
 
     return json.dumps(declare.json_schema(), indent=2, ensure_ascii=False) + "\n"
 

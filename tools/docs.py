@@ -172,7 +172,7 @@ def _provider(preset: Any) -> str:
 
 def format_page() -> str:
     """Return docs/reference/preset-format.md."""
-    from ccsetup import presetspec
+    from ccsetup.presets import spec as presetspec
 
     out = [
         GENERATED,

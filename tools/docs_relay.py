@@ -24,7 +24,7 @@ def _code(*words: Any) -> str:
 
 def failures() -> str:
     """Return the built-in table of failures."""
-    from ccsetup.relay.rules import DEFAULT_RULES
+    from ccsetup.relay.config.rules import DEFAULT_RULES
 
     rows = []
     for number, rule in enumerate(DEFAULT_RULES, 1):
@@ -46,8 +46,8 @@ def failures() -> str:
 
 def losses() -> str:
     """Return every loss of a translation, by format."""
-    from ccsetup.relay import explain
-    from ccsetup.relay.runtime import FORMATS
+    from ccsetup.relay.reporting import explain
+    from ccsetup.relay.serving.runtime import FORMATS
 
     out = []
     for wire, title in TITLES.items():
@@ -70,8 +70,8 @@ def _directions(module: str) -> tuple[set[str], set[str]]:
 
 def metrics() -> str:
     """Return the names of the metrics, from what the relay itself writes."""
-    from ccsetup.relay.failover import UpstreamStatus
-    from ccsetup.relay.metrics import Metrics
+    from ccsetup.relay.reporting.metrics import Metrics
+    from ccsetup.relay.routing.failover import UpstreamStatus
     from ccsetup.relay.store import UsageRow
 
     found = Metrics()
@@ -123,8 +123,8 @@ def _log_calls(path: Path) -> Iterator[ast.Call]:
 
 def formats() -> str:
     """Return in which format an upstream is asked, by those it has."""
-    from ccsetup.relay.config import Upstream
-    from ccsetup.relay.failover import wire_for
+    from ccsetup.relay.config.model import Upstream
+    from ccsetup.relay.routing.failover import wire_for
 
     rows = []
     for asked, title in TITLES.items():

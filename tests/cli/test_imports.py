@@ -15,12 +15,12 @@ INTERFACE = {"rich", "questionary", "prompt_toolkit", "pygments"}
 NEVER = (
     NETWORK
     | INTERFACE
-    | {"yaml", "platformdirs", "keyring", "logging", "tempfile", "ccsetup.probe", "ccsetup.keychain"}
+    | {"yaml", "platformdirs", "keyring", "logging", "tempfile", "ccsetup.probe", "ccsetup.keys.keychain"}
     | {"ccsetup.relay", "ccsetup.cli.relay", "httptools", "uvloop", "orjson"}
 )
 TOML = {"tomlkit"}
-REQUESTS = {"ccsetup.entries", "ccsetup.apiconfigs"}
-LOOKS = NEVER | TOML | REQUESTS | {"ccsetup.actions", "ccsetup.merge"}
+REQUESTS = {"ccsetup.change.entries", "ccsetup.profiles.apiconfigs"}
+LOOKS = NEVER | TOML | REQUESTS | {"ccsetup.change.actions", "ccsetup.change.merge"}
 
 COMMANDS: list[tuple[tuple[str, ...], set[str]]] = [
     (("list",), LOOKS),
@@ -33,7 +33,7 @@ COMMANDS: list[tuple[tuple[str, ...], set[str]]] = [
     (("init", "-s", "-p", "glm", "-k", KEY, "-T", "all", "--json"), NEVER),
     (("init", "-s", "-p", "nonsense", "-k", KEY), NEVER | TOML),
     (("undo", "--list"), NEVER | TOML),
-    (("--help",), NEVER | TOML | {"ccsetup.cli.init", "ccsetup.disk", "ccsetup.actions"}),
+    (("--help",), NEVER | TOML | {"ccsetup.cli.init", "ccsetup.disk", "ccsetup.change.actions"}),
     (("init", "--help"), NEVER | TOML),
 ]
 

@@ -74,7 +74,7 @@ def test_no_output_holds_a_key(home: Path, capfd: pytest.CaptureFixture[str]) ->
 
 def test_a_bug_shows_no_key(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A crash prints no traceback; its log (0600) names places, and neither values nor keys."""
-    from ccsetup import actions
+    from ccsetup.change import actions
 
     def broken(*args: object, **named: object) -> None:
         raise RuntimeError(f"with {KEY}")
@@ -94,12 +94,12 @@ def test_a_bug_shows_no_key(home: Path, monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_values_do_not_print_their_keys() -> None:
     """repr, str and format of everything that carries a key hide it."""
-    from ccsetup.apiconfigs import parse
+    from ccsetup.change.merge import Request
     from ccsetup.documents.edit import Set
-    from ccsetup.merge import Request
     from ccsetup.model import Secret
     from ccsetup.plan import FileChange, Owned, Plan, digest
     from ccsetup.profiles import Part
+    from ccsetup.profiles.apiconfigs import parse
 
     secret = Secret(KEY)
     change = FileChange("/x", KEY.encode(), KEY.encode(), edits=(Set(("a",), KEY),))

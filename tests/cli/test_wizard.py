@@ -16,6 +16,8 @@ from support.emulator import Emulator
 from support.provider import Provider
 from support.terminal import Terminal, machine_with_clients
 
+from ccsetup.clients import releases
+
 KEY = "test-key-0123456789abcdefWXYZ"
 ENTER, UP, DOWN, CTRL_C, CTRL_D = "\r", "\x1b[A", "\x1b[B", "\x03", "\x04"
 PLAIN = {"TERM": "dumb"}
@@ -607,7 +609,8 @@ def test_chinese(home: Path, machine: dict[str, str]) -> None:
 def test_the_menu_and_the_language(home: Path, machine: dict[str, str]) -> None:
     """Bare ccsetup offers what one can do next; the language chosen there is remembered, and --lang still wins."""
     with Terminal(home, env=machine) as terminal:
-        terminal.sees("Claude Code 2.1.329", "Codex 0.169.0", "What next?", "Set a provider up")
+        terminal.sees(f"Claude Code {releases.CLAUDE_CODE[0]}", f"Codex {releases.CODEX[0]}")
+        terminal.sees("What next?", "Set a provider up")
         terminal.press("l" + ENTER)
         terminal.answer("Language", DOWN + ENTER)
         terminal.sees("接下来", "配置供应商")

@@ -10,8 +10,10 @@ from typing import Any, NamedTuple
 import pytest
 
 from ccsetup import paths, presets, profiles
-from ccsetup.clients import CLIENTS, claude, codex
+from ccsetup.clients import CLIENTS
 from ccsetup.clients.base import Files, Use, Version
+from ccsetup.clients.claude import edits as claude
+from ccsetup.clients.codex import edits as codex
 from ccsetup.documents.edit import MISSING, KeyPath
 from ccsetup.errors import CcsetupError, UsageError
 from ccsetup.model import CLIENT_NAMES, ClientName, Preset, Secret, Unsupported

@@ -245,10 +245,10 @@ def test_git(home: Path, work: Path) -> None:
 def test_managed(home: Path, tmp_path: Path) -> None:
     """What an administrator sets is named with its file, for both clients."""
     from ccsetup import disk, paths
+    from ccsetup.change.draft import Draft
+    from ccsetup.clients.house import Relay
     from ccsetup.doctor import look, repair
     from ccsetup.doctor.checks import examine
-    from ccsetup.doctor.house import Relay
-    from ccsetup.draft import Draft
 
     etc = tmp_path / "etc"
     cc.put(etc, {

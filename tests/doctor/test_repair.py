@@ -11,10 +11,10 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from ccsetup import paths, presets
+from ccsetup.change.draft import Draft
+from ccsetup.clients.house import Facts, Relay
 from ccsetup.doctor import repair
 from ccsetup.doctor.checks import examine
-from ccsetup.doctor.house import Facts, Relay
-from ccsetup.draft import Draft
 
 HOME = "/nowhere/home"
 PRESETS = [presets.load(name) for name in presets.ids()]

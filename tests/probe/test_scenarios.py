@@ -400,9 +400,9 @@ def net() -> Iterator[Internet]:
 def preset_target(net: Internet, home: Path, preset: str, client: str, key: str, region: str = "") -> Judgement:
     """Test a preset (its first region, or *region*) with a key, in this process."""
     from ccsetup import presets
+    from ccsetup.clients import saved
     from ccsetup.clients.base import Use
     from ccsetup.model import Secret
-    from ccsetup.probe import saved
     from ccsetup.profiles import Part, Profile, claude_endpoint, codex_endpoint
 
     found = presets.load(preset)

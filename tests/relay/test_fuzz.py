@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from support import drill, fuzz
 
-from ccsetup.relay.answers import LONGEST_WAIT, seconds_of
-from ccsetup.relay.exchange import Exchange
-from ccsetup.relay.inbound import Gone
+from ccsetup.relay.http.base import UpstreamError
+from ccsetup.relay.http.server import Gone
 from ccsetup.relay.log import Log
-from ccsetup.relay.upstream import UpstreamError
+from ccsetup.relay.serving.answers import LONGEST_WAIT, seconds_of
+from ccsetup.relay.serving.exchange import Exchange
 
 
 @pytest.fixture(scope="module")

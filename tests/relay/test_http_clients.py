@@ -19,11 +19,11 @@ from hypothesis import strategies as st
 from support import tls, waiting
 from support.forward import Proxy, Refuse
 
-from ccsetup.relay import lean
-from ccsetup.relay.aiohttp_client import Aiohttp
-from ccsetup.relay.dial import trust
-from ccsetup.relay.lean import Lean
-from ccsetup.relay.upstream import Origin, UpstreamError
+from ccsetup.relay.http import client as lean
+from ccsetup.relay.http.aiohttp_client import Aiohttp
+from ccsetup.relay.http.base import Origin, UpstreamError
+from ccsetup.relay.http.client import Lean
+from ccsetup.relay.http.dial import trust
 
 Client = Union[Lean, Aiohttp]
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"

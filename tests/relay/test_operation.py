@@ -22,13 +22,13 @@ from support.loopback import Request, Response
 from support.relay import Relay, upstream
 
 from ccsetup.model import Secret
-from ccsetup.relay import access
-from ccsetup.relay import config as configuring
-from ccsetup.relay import secrets as reading
-from ccsetup.relay.activating import Activations
-from ccsetup.relay.lean import Lean
+from ccsetup.relay.config import access
+from ccsetup.relay.config import model as configuring
+from ccsetup.relay.config import secrets as reading
+from ccsetup.relay.http.client import Lean
 from ccsetup.relay.log import Log
-from ccsetup.relay.runtime import Runtime, build
+from ccsetup.relay.running.activating import Activations
+from ccsetup.relay.serving.runtime import Runtime, build
 from ccsetup.relay.store import UsageRow
 
 FAST = {"attempts": 4, "same": 0, "backoff": 0, "jitter": 0}

@@ -20,7 +20,7 @@ from support.drill import PATHS, WIRES, Upstream, asking, understood
 from support.loopback import Request, Response
 from support.relay import KEY, Relay, upstream
 
-from ccsetup.relay import inbound
+from ccsetup.relay.http import server as inbound
 
 SECRETS = {name: f"sk-{name}-secret-0123456789abcdef" for name in ("first", "second", "third", "strict")}
 FAST = {"attempts": 4, "same": 0, "backoff": 0, "jitter": 0}

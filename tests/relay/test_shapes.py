@@ -21,9 +21,9 @@ from support.relay import Relay, upstream
 from support.scripted import WIRES, Said, Scripted
 
 from ccsetup.model import WireFormat
-from ccsetup.relay import dialects as dialects_module
-from ccsetup.relay import explain
-from ccsetup.relay.config import Upstream
+from ccsetup.relay.config import dialects as dialects_module
+from ccsetup.relay.config.model import Upstream
+from ccsetup.relay.reporting import explain
 from ccsetup.relay.wire.messages import Dialect
 
 DATA = Path(__file__).parents[1] / "data/relay"

@@ -15,8 +15,8 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, ClassVar
 
-from ccsetup.relay import control
-from ccsetup.relay.places import Places
+from ccsetup.relay.config.places import Places
+from ccsetup.relay.running import control
 
 
 class Handler(BaseHTTPRequestHandler):

@@ -220,7 +220,7 @@ def check(number: int) -> str:
 @functools.cache
 def asked(kind: str) -> Any:
     """Return what a writer of an answer to the request of *kind* has to know."""
-    from ccsetup.relay.runtime import FORMATS
+    from ccsetup.relay.serving.runtime import FORMATS
     from ccsetup.relay.wire.messages import Asked
     from ccsetup.relay.wire.tools import ToolNames
 
@@ -251,8 +251,8 @@ def _in_order(events: list[Any]) -> None:
 
 
 def _whole(kind: str, body: bytes) -> str:
-    from ccsetup.relay import answers
-    from ccsetup.relay.runtime import FORMATS
+    from ccsetup.relay.serving import answers
+    from ccsetup.relay.serving.runtime import FORMATS
     from ccsetup.relay.wire.messages import Failed
     from ccsetup.relay.wire.tap import usage_of
 
@@ -281,7 +281,7 @@ def _is_error(client: str, value: Any) -> bool:
 
 
 def _stream(rng: random.Random, kind: str, body: bytes) -> str:
-    from ccsetup.relay.runtime import FORMATS
+    from ccsetup.relay.serving.runtime import FORMATS
     from ccsetup.relay.wire.messages import Failed
     from ccsetup.relay.wire.sse import Decoder
     from ccsetup.relay.wire.tap import Tap
@@ -308,9 +308,9 @@ def _stream(rng: random.Random, kind: str, body: bytes) -> str:
 
 
 def _request(rng: random.Random, kind: str, body: bytes) -> str:
-    from ccsetup.relay.peek import drop_cache_control
-    from ccsetup.relay.request import Request
-    from ccsetup.relay.runtime import FORMATS
+    from ccsetup.relay.serving.peek import drop_cache_control
+    from ccsetup.relay.serving.request import Request
+    from ccsetup.relay.serving.runtime import FORMATS
     from ccsetup.relay.wire import adjust, reasoning
     from ccsetup.relay.wire.messages import BadRequest, Dialect
 

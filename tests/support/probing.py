@@ -154,7 +154,9 @@ def run_test(
 def judge(home: Path, client: str, emulator: Emulator, *, level: str = "normal", timeout: float = 10) -> Judgement:
     """Test, in this process, what *client* would use in an empty folder."""
     from ccsetup import paths
-    from ccsetup.probe import effective_claude, effective_codex, run
+    from ccsetup.clients.claude import effective as effective_claude
+    from ccsetup.clients.codex import effective as effective_codex
+    from ccsetup.probe import run
     from ccsetup.probe.verdict import EXIT
 
     environ = cc.environment(home, emulator.env)

@@ -81,7 +81,7 @@ class Relay:
     def add_key(self, name: str = "local", key: str = KEY, **limits: Any) -> None:
         """Make *key* one that the relay takes."""
         from ccsetup.model import Secret
-        from ccsetup.relay import access
+        from ccsetup.relay.config import access
 
         path = self.home / ".config/ccsetup/relay-keys.json"
         known = access.parse(path.read_bytes(), "keys") if path.exists() else access.Access()

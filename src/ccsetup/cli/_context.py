@@ -8,16 +8,16 @@ import time
 from typing import Any, Callable, Optional, Sequence
 
 from ccsetup import disk, keys, paths, presets
+from ccsetup.change.draft import Draft
+from ccsetup.change.world import Keys, World
 from ccsetup.cli import _output
 from ccsetup.clients import CLIENTS
 from ccsetup.clients.base import Version
-from ccsetup.draft import Draft
 from ccsetup.errors import UsageError
 from ccsetup.i18n import _
 from ccsetup.model import ClientName, Preset, Secret
 from ccsetup.paths import Paths
 from ccsetup.plan import FileChange, Note, Plan
-from ccsetup.world import Keys, World
 
 
 def parse_version(text: str) -> Version:
@@ -40,7 +40,7 @@ def program() -> tuple[str, ...]:
 
 def lookup(name: str) -> Optional[Secret]:
     """Return the keyring's key of profile *name*."""
-    from ccsetup import keychain
+    from ccsetup.keys import keychain
 
     return keychain.get(name)
 
@@ -124,7 +124,7 @@ class Context:
     def _keychain(self, world: World) -> None:
         """Bring the keyring up to date, before the files that point at it."""
         if world.keychain:
-            from ccsetup import keychain
+            from ccsetup.keys import keychain
 
             for name, key in world.keychain.items():
                 if key is None:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 from typing import Sequence
 
-from ccsetup import actions, git
+from ccsetup import git
+from ccsetup.change import actions
+from ccsetup.change.world import World
 from ccsetup.cli._context import Context
 from ccsetup.errors import UsageError
 from ccsetup.i18n import _
 from ccsetup.model import ClientName
 from ccsetup.naming import project_settings
 from ccsetup.plan import Note
-from ccsetup.world import World
 
 
 def check(context: Context) -> str:

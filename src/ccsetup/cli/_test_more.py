@@ -89,7 +89,7 @@ def real_clients(
 ) -> list[Report]:
     """Return *reports* with the layer ``client`` added."""
     from ccsetup.cli import test
-    from ccsetup.probe import real
+    from ccsetup.clients import real
 
     out = []
     for target, report in zip(targets, reports, strict=True):

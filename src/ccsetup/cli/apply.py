@@ -33,7 +33,8 @@ def command(
     as_json: bool = typer.Option(False, "--json", help=_("Print one JSON object.")),
     lang: Optional[str] = typer.Option(None, "--lang", metavar="LANG", help=_("Language of all texts: en or zh-CN.")),
 ) -> int:
-    from ccsetup import declare, provision
+    from ccsetup.change import provision
+    from ccsetup.profiles import declare
 
     context = Context(codex_version=codex_version or "")
     try:

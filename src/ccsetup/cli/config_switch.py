@@ -7,8 +7,9 @@ from typing import Optional
 
 import typer
 
-from ccsetup import actions
-from ccsetup.actions import Switched
+from ccsetup.change import actions
+from ccsetup.change.actions import Switched
+from ccsetup.change.world import World
 from ccsetup.cli import _output, list_
 from ccsetup.cli._context import Context
 from ccsetup.clients import CLIENTS, clients_named
@@ -16,7 +17,6 @@ from ccsetup.errors import UsageError
 from ccsetup.i18n import _
 from ccsetup.model import ClientName
 from ccsetup.profiles import RELAY
-from ccsetup.world import World
 
 HELP = _(
     "Make Claude Code and Codex use the saved profile NAME. 'official' takes the provider away, so that the "

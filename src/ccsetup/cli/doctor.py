@@ -11,13 +11,13 @@ from typing import Any, Optional, Sequence
 import typer
 
 from ccsetup import disk
+from ccsetup.change.draft import Draft
 from ccsetup.cli import _output
 from ccsetup.cli._context import Context, lookup, parse_version
 from ccsetup.clients import CLIENTS
+from ccsetup.clients.house import Facts, Finding, Relay
 from ccsetup.doctor import keysin, look, repair
 from ccsetup.doctor.checks import Outcome, examine
-from ccsetup.doctor.house import Facts, Finding, Relay
-from ccsetup.draft import Draft
 from ccsetup.errors import CcsetupError, ChangedMeanwhile, DocumentError, UsageError
 from ccsetup.i18n import _
 from ccsetup.model import CLIENT_NAMES
@@ -91,7 +91,7 @@ class Run:
         if not os.path.exists(self.context.paths.relay_run):
             return False
         from ccsetup.cli.relay import _base
-        from ccsetup.relay import control
+        from ccsetup.relay.running import control
 
         return control.alive(_base.here(self.context)) is not None
 

@@ -7,8 +7,10 @@ from typing import Any, Optional
 
 import typer
 
-from ccsetup import actions, presets
-from ccsetup.actions import Switched
+from ccsetup import presets
+from ccsetup.change import actions
+from ccsetup.change.actions import Switched
+from ccsetup.change.world import World
 from ccsetup.cli import _output
 from ccsetup.cli._context import Context
 from ccsetup.clients import CLIENTS
@@ -16,7 +18,6 @@ from ccsetup.errors import CcsetupError, UsageError
 from ccsetup.i18n import _
 from ccsetup.model import Secret
 from ccsetup.plan import Note
-from ccsetup.world import World
 
 HELP = _(
     "Save what the clients use now, and what other setup tools have stored, as profiles. First it shows what it found; "

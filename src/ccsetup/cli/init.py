@@ -8,19 +8,21 @@ from typing import Any, Optional
 
 import typer
 
-from ccsetup import actions, apiconfigs, bounded, keys, merge, profiles
-from ccsetup.actions import Switched
-from ccsetup.apiconfigs import Entry
+from ccsetup import bounded, keys, profiles
+from ccsetup.change import actions, merge
+from ccsetup.change.actions import Switched
+from ccsetup.change.entries import Options
+from ccsetup.change.entries import requests as as_requests
+from ccsetup.change.world import World
 from ccsetup.cli import _output
 from ccsetup.cli._context import Context
 from ccsetup.clients import CLIENTS, clients_named
-from ccsetup.entries import Options
-from ccsetup.entries import requests as as_requests
 from ccsetup.errors import Incomplete, UsageError, printable
 from ccsetup.i18n import _
 from ccsetup.model import CLIENT_NAMES, KEY_STORAGES
 from ccsetup.plan import Note
-from ccsetup.world import World
+from ccsetup.profiles import apiconfigs
+from ccsetup.profiles.apiconfigs import Entry
 
 HELP = _(
     "Save a provider as a profile and make Claude Code (or Codex, with -T codex) use it.\n\n"
@@ -309,7 +311,7 @@ def _asks(context: Context, entries: list[Entry], common: Options, *, via_relay:
 
 def _keyring_or_file(context: Context) -> str:
     """Return ``keyring``, or where there is none ``command``, and say so."""
-    from ccsetup import keychain
+    from ccsetup.keys import keychain
 
     problem = keychain.problem()
     if not problem:

@@ -8,18 +8,19 @@ from typing import Any, Optional
 
 import typer
 
-from ccsetup import actions, keys, presets
-from ccsetup.actions import Switched
+from ccsetup import keys, presets
+from ccsetup.change import actions
+from ccsetup.change.actions import Switched
+from ccsetup.change.merge import Request
+from ccsetup.change.world import World
 from ccsetup.cli import _options, _output, _parser
 from ccsetup.cli._context import Context
 from ccsetup.clients import CLIENTS
 from ccsetup.errors import CcsetupError, UsageError
 from ccsetup.i18n import _
-from ccsetup.merge import Request
 from ccsetup.model import CLIENT_NAMES, Secret
 from ccsetup.plan import Note
 from ccsetup.profiles import Profile
-from ccsetup.world import World
 
 HELP = _("Show, read, change and remove the keys of saved profiles.")
 

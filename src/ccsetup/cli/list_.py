@@ -6,7 +6,9 @@ from typing import Any, Optional, Sequence
 
 import typer
 
-from ccsetup import codex_profiles, i18n, presets
+from ccsetup import i18n, presets
+from ccsetup.change import codex_profiles
+from ccsetup.change.world import World
 from ccsetup.cli import _output
 from ccsetup.cli._context import Context
 from ccsetup.clients import CLIENTS, clients_named
@@ -14,7 +16,6 @@ from ccsetup.errors import CcsetupError
 from ccsetup.i18n import _
 from ccsetup.model import CLIENT_NAMES, ClientName
 from ccsetup.plan import Note
-from ccsetup.world import World
 
 HELP = _("Show the saved profiles, which one each client uses, and the providers that can be set up.")
 

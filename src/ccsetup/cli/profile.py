@@ -7,8 +7,9 @@ from typing import Any, Callable, Optional
 
 import typer
 
-from ccsetup import actions
-from ccsetup.actions import Switched
+from ccsetup.change import actions
+from ccsetup.change.actions import Switched
+from ccsetup.change.world import World, endpoint_of
 from ccsetup.cli import _options, _output, _parser
 from ccsetup.cli._context import Context
 from ccsetup.clients import CLIENTS
@@ -16,7 +17,6 @@ from ccsetup.errors import CcsetupError, UsageError
 from ccsetup.i18n import _
 from ccsetup.model import CLIENT_NAMES
 from ccsetup.plan import Note
-from ccsetup.world import World, endpoint_of
 
 HELP = _("Show, copy, rename and remove saved profiles.")
 

@@ -8,7 +8,7 @@ from typing import Optional
 
 import typer
 
-from ccsetup import once
+from ccsetup.change import once
 from ccsetup.cli import _output
 from ccsetup.cli._context import Context
 from ccsetup.cli.config_switch import complete

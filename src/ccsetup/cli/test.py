@@ -8,7 +8,9 @@ from typing import Any, Iterator, Optional, Sequence
 
 import typer
 
-from ccsetup import codex_profiles, keys, presets, profiles
+from ccsetup import keys, presets, profiles
+from ccsetup.change import codex_profiles
+from ccsetup.change.world import World
 from ccsetup.cli import _output
 from ccsetup.cli._context import Context
 from ccsetup.clients import CLIENTS, clients_named
@@ -20,7 +22,6 @@ from ccsetup.plan import Note
 from ccsetup.probe.target import Finding, Target
 from ccsetup.probe.verdict import EXIT, Report, Step, worst
 from ccsetup.profiles import Part, Profile
-from ccsetup.world import World
 
 HELP = _(
     "Test whether an endpoint and a key work, and say what to do when they do not.\n\n"
@@ -195,7 +196,7 @@ def _preset_targets(
     api_type: Optional[str],
     model: Optional[str],
 ) -> list[Target]:
-    from ccsetup.probe import saved
+    from ccsetup.clients import saved
 
     preset = context.preset(provider)
     if api_type not in (None, "auth_token", "api_key"):
@@ -238,7 +239,7 @@ def _region_of_key(secret: Secret, preset: Preset) -> str:
 def _profile_targets(
     context: Context, world: World, names: Sequence[str], clients: Sequence[ClientName]
 ) -> list[Target]:
-    from ccsetup.probe import saved
+    from ccsetup.clients import saved
 
     out = []
     if not names:
@@ -312,11 +313,11 @@ def _effective_targets(context: Context, world: World, clients: Sequence[ClientN
         if client == "codex":
             context.notes.extend(codex_profiles.notes(world))
         if client == "claude-code":
-            from ccsetup.probe import effective_claude
+            from ccsetup.clients.claude import effective as effective_claude
 
             found = effective_claude.target(context.paths, known)
         else:
-            from ccsetup.probe import effective_codex
+            from ccsetup.clients.codex import effective as effective_codex
 
             found = effective_codex.target(context.paths, lambda: context.version("codex"), known)
         if found is None:

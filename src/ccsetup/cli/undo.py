@@ -7,7 +7,8 @@ from typing import Any, Optional
 
 import typer
 
-from ccsetup import disk, profiles, world
+from ccsetup import disk, profiles
+from ccsetup.change import world
 from ccsetup.cli import _output
 from ccsetup.cli._context import Context
 from ccsetup.documents import version

@@ -8,14 +8,14 @@ from typing import Any, Optional
 
 import typer
 
-from ccsetup import actions
-from ccsetup.actions import Switched
+from ccsetup.change import actions
+from ccsetup.change.actions import Switched
+from ccsetup.change.world import World
 from ccsetup.cli import _output
 from ccsetup.cli._context import Context
 from ccsetup.clients import CLIENTS
 from ccsetup.errors import UsageError
 from ccsetup.i18n import _
-from ccsetup.world import World
 
 HELP = _(
     "Take out of the clients' files what ccsetup wrote there, and remove the saved profiles and keys. The clients use "

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Mapping
 
-from ccsetup.clients import claude, codex
 from ccsetup.clients.base import Client
+from ccsetup.clients.claude import edits as claude
+from ccsetup.clients.codex import edits as codex
 from ccsetup.errors import UsageError, printable
 from ccsetup.i18n import _
 from ccsetup.model import CLIENT_NAMES, ClientName

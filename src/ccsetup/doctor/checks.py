@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Callable, Iterable, Literal, NamedTuple, Optional
 
-from ccsetup.doctor import claude, codex, files, own, relay, saved, surroundings
-from ccsetup.doctor.house import Finding, House
+from ccsetup.clients.claude import problems as claude
+from ccsetup.clients.codex import problems as codex
+from ccsetup.clients.house import Finding, House
+from ccsetup.doctor import files, own, relay, saved, surroundings
 from ccsetup.i18n import _
 from ccsetup.model import ClientName
 from ccsetup.profiles import RELAY

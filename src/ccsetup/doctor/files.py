@@ -6,8 +6,8 @@ import os
 import sys
 from typing import Iterator
 
+from ccsetup.clients.house import Finding, House, Protect, Recover, RemoveFolder, Whole
 from ccsetup.doctor import keysin, relay
-from ccsetup.doctor.house import Finding, House, Protect, Recover, RemoveFolder, Whole
 from ccsetup.i18n import _
 
 

@@ -10,8 +10,8 @@ from typing import Callable, Mapping, Optional, Sequence
 from ccsetup import disk, git, presets
 from ccsetup.clients import installed
 from ccsetup.clients.base import Version
-from ccsetup.clients.codex import TUI_SERVER
-from ccsetup.doctor.house import Daemon, Facts, Relay
+from ccsetup.clients.codex.edits import TUI_SERVER
+from ccsetup.clients.house import Daemon, Facts, Relay
 from ccsetup.errors import CcsetupError
 from ccsetup.i18n import _
 from ccsetup.model import ClientName, Preset, Secret

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Iterator
 
-from ccsetup import profiles, world
-from ccsetup import record as records
+from ccsetup import profiles
+from ccsetup.change import record as records
+from ccsetup.change import world
 from ccsetup.clients import CLIENTS
-from ccsetup.doctor import known
-from ccsetup.doctor.house import Edits, Finding, House
+from ccsetup.clients import recognise as known
+from ccsetup.clients.house import Edits, Finding, House
 from ccsetup.documents import version
 from ccsetup.documents.edit import Edit, Set, lookup
 from ccsetup.errors import CcsetupError, DocumentError

@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 from typing import Iterator
 
-from ccsetup import record
+from ccsetup.change import record
 from ccsetup.clients import CLIENTS
-from ccsetup.doctor.house import Finding, House, Protect
+from ccsetup.clients.house import Finding, House, Protect
 from ccsetup.documents import relayrefs
 from ccsetup.documents.relayrefs import Reference
 from ccsetup.errors import DocumentError

@@ -7,21 +7,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from ccsetup import actions
+from ccsetup.change import actions
+from ccsetup.change.draft import Draft
+from ccsetup.clients.house import BringAlong, Edits, Facts, Finding, House, Protect, Recover, RemoveFolder, Whole
 from ccsetup.doctor.checks import CHECKS, Check, examine
-from ccsetup.doctor.house import (
-    BringAlong,
-    Edits,
-    Facts,
-    Finding,
-    House,
-    Protect,
-    Recover,
-    RemoveFolder,
-    Whole,
-)
 from ccsetup.doctor.saved import world_of
-from ccsetup.draft import Draft
 from ccsetup.errors import CcsetupError
 
 ROUNDS = 200

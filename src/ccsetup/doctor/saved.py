@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import Iterator
 
-from ccsetup import codex_profiles
+from ccsetup.change import codex_profiles
+from ccsetup.change.draft import Draft
+from ccsetup.change.world import Keys, World
 from ccsetup.clients import CLIENTS
 from ccsetup.clients.base import Version
-from ccsetup.doctor import codex
-from ccsetup.doctor.house import BringAlong, Facts, Finding, House, Level
-from ccsetup.draft import Draft
+from ccsetup.clients.codex import problems as codex
+from ccsetup.clients.house import BringAlong, Facts, Finding, House, Level
 from ccsetup.errors import CcsetupError
 from ccsetup.i18n import _
 from ccsetup.model import ClientName, Preset, Secret
-from ccsetup.world import Keys, World
 
 
 def check(house: House) -> Iterator[Finding]:

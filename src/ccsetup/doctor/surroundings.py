@@ -6,10 +6,11 @@ import os
 from typing import Any, Iterator, Mapping
 
 from ccsetup.clients import CLIENTS
-from ccsetup.clients.claude import BASE_URL, CREDENTIALS, MODELS, OTHER_BACKENDS, env
-from ccsetup.clients.codex import TUI_SERVER
-from ccsetup.doctor import claude, codex
-from ccsetup.doctor.house import Edits, Finding, Form, House, Whole, as_text
+from ccsetup.clients.claude import problems as claude
+from ccsetup.clients.claude.edits import BASE_URL, CREDENTIALS, MODELS, OTHER_BACKENDS, env
+from ccsetup.clients.codex import problems as codex
+from ccsetup.clients.codex.edits import TUI_SERVER
+from ccsetup.clients.house import Edits, Finding, Form, House, Whole, as_text
 from ccsetup.documents import dotenv, jsondoc
 from ccsetup.documents.edit import Set, lookup
 from ccsetup.errors import DocumentError
@@ -78,7 +79,7 @@ def codex_shell(house: House) -> Iterator[Finding]:
         text = _("CODEX_API_KEY of this shell is sent to provider '{name}'.").format(name=codex.selected(house))
         yield Finding("warning", text, _("Run: unset {name}").format(name="CODEX_API_KEY"))
     variable = as_text(table.get("env_key"))
-    from ccsetup.probe.effective_codex import read_dotenv
+    from ccsetup.clients.codex.effective import read_dotenv
 
     own = read_dotenv(house.text(house.paths.codex_dotenv), house.environ).get(variable) if variable else None
     if own is not None and house.environ.get(variable) not in (None, "", own):

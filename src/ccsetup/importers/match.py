@@ -6,10 +6,10 @@ import re
 from typing import Iterable, Mapping, NamedTuple, Optional, Sequence
 
 from ccsetup import keys, profiles, urls
+from ccsetup.change.merge import Request
 from ccsetup.errors import CcsetupError
 from ccsetup.i18n import _
 from ccsetup.importers.found import Found
-from ccsetup.merge import Request
 from ccsetup.model import ClaudeEndpoint, ClientName, CodexEndpoint, Preset, Region, Secret, Unsupported
 from ccsetup.profiles import Part, Profile
 

@@ -17,7 +17,7 @@ from support.emulator import Emulator
 from support.terminal import Terminal
 
 from ccsetup.cli.relay import _setup
-from ccsetup.relay.config import Listen
+from ccsetup.relay.config.model import Listen
 
 KEY = "sk-test-0123456789abcdef"
 CONFIG = ".config/ccsetup/relay.yaml"

@@ -9,9 +9,9 @@ import pytest
 from support.provider import Call, Provider, Response, json_response
 
 from ccsetup import presets
+from ccsetup.change.entries import Options
 from ccsetup.cli.wizard import models
 from ccsetup.cli.wizard.answers import Answers
-from ccsetup.entries import Options
 from ccsetup.errors import CcsetupError
 from ccsetup.model import Model, Secret
 

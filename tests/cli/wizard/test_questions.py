@@ -8,18 +8,19 @@ from typing import Any, Optional
 import pytest
 from support import cc, other_tools
 
-from ccsetup import actions, entries, presets
-from ccsetup.apiconfigs import Entry
+from ccsetup import presets
+from ccsetup.change import actions, entries
+from ccsetup.change.entries import Options
+from ccsetup.change.world import World
 from ccsetup.cli._context import Context
 from ccsetup.cli.relay import _via
 from ccsetup.cli.wizard import command_line, look
 from ccsetup.cli.wizard.answers import TYPE, Answers, Ask, Choose, Facts, Settled
 from ccsetup.cli.wizard.ask_model import LIVE
 from ccsetup.cli.wizard.questions import next_step
-from ccsetup.entries import Options
 from ccsetup.errors import CcsetupError
 from ccsetup.model import CLIENT_NAMES, ClientName, Model, Secret
-from ccsetup.world import World
+from ccsetup.profiles.apiconfigs import Entry
 
 KEY = "test-key-0123456789abcdefWXYZ"
 BOTH: list[ClientName] = ["claude-code", "codex"]

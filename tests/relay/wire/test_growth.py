@@ -12,9 +12,9 @@ import pytest
 from support.drill import WIRES
 from support.fuzz import asked
 
-from ccsetup.relay.peek import drop_cache_control
-from ccsetup.relay.request import Request
-from ccsetup.relay.runtime import FORMATS
+from ccsetup.relay.serving.peek import drop_cache_control
+from ccsetup.relay.serving.request import Request
+from ccsetup.relay.serving.runtime import FORMATS
 from ccsetup.relay.wire import adjust, reasoning
 from ccsetup.relay.wire.messages import BadRequest, Dialect
 from ccsetup.relay.wire.sse import Decoder

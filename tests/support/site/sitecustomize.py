@@ -15,7 +15,7 @@ from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 from typing import Any, Optional
 
-RELAY = "ccsetup.relay.config"
+RELAY = "ccsetup.relay.config.model"
 """The module that knows the usual port."""
 
 

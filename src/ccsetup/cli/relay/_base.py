@@ -11,11 +11,11 @@ from ccsetup import disk
 from ccsetup.cli._context import Context
 from ccsetup.errors import CcsetupError, UsageError, printable
 from ccsetup.i18n import _
-from ccsetup.relay.access import Access
-from ccsetup.relay.config import Config
-from ccsetup.relay.control import Running
+from ccsetup.relay.config.access import Access
+from ccsetup.relay.config.model import Config
+from ccsetup.relay.config.places import Places, places
 from ccsetup.relay.log import LEVELS, Level
-from ccsetup.relay.places import Places, places
+from ccsetup.relay.running.control import Running
 
 CONFIG = typer.Option(
     None, "--config", metavar="FILE", help=_("Another configuration than ~/.config/ccsetup/relay.yaml.")
@@ -53,7 +53,7 @@ def load(context: Context, at: Places, command: str = "ccsetup relay check") -> 
 
     *command* is to be run when that is corrected.
     """
-    from ccsetup.relay import config
+    from ccsetup.relay.config import model as config
 
     data = read(at.config)
     if data is None:
@@ -95,7 +95,7 @@ def level_of(text: str) -> Level:
 
 def load_keys(context: Context, at: Places) -> Access:
     """Return the keys of the relay's clients."""
-    from ccsetup.relay import access
+    from ccsetup.relay.config import access
 
     data = read(at.keys)
     return Access(()) if data is None else access.parse(data, context.paths.short(at.keys))

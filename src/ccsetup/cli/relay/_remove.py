@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 
+from ccsetup.change.world import World
 from ccsetup.cli._context import Context
 from ccsetup.cli.relay import _base
 from ccsetup.i18n import _
 from ccsetup.plan import Note
-from ccsetup.relay import control, service
-from ccsetup.world import World
+from ccsetup.relay.running import control, service
 
 
 def files(context: Context, world: World) -> None:

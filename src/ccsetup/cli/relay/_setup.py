@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from typing import Any, Iterable, Mapping, Optional
 
-from ccsetup import actions
-from ccsetup.actions import Switched
+from ccsetup.change import actions
+from ccsetup.change.actions import Switched
+from ccsetup.change.world import World
 from ccsetup.cli._context import Context
 from ccsetup.cli.relay import key as keys
 from ccsetup.errors import CcsetupError, Incomplete, UsageError, printable
@@ -14,11 +15,11 @@ from ccsetup.i18n import _
 from ccsetup.model import ClientName, Secret
 from ccsetup.plan import Note
 from ccsetup.profiles import RELAY, Part, Profile
-from ccsetup.relay import access, compose, control
-from ccsetup.relay.config import Config, Listen
-from ccsetup.relay.places import Places
-from ccsetup.relay.places import url as url_of
-from ccsetup.world import World
+from ccsetup.relay.config import access, compose
+from ccsetup.relay.config.model import Config, Listen
+from ccsetup.relay.config.places import Places
+from ccsetup.relay.config.places import url as url_of
+from ccsetup.relay.running import control
 
 LOCAL = "local"
 """The key of the clients on this machine."""

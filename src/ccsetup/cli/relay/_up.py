@@ -10,10 +10,10 @@ from ccsetup.cli.relay import _base
 from ccsetup.errors import CcsetupError
 from ccsetup.i18n import _
 from ccsetup.plan import Note
-from ccsetup.relay import control, service
-from ccsetup.relay.config import Config
-from ccsetup.relay.control import Running
-from ccsetup.relay.places import Places
+from ccsetup.relay.config.model import Config
+from ccsetup.relay.config.places import Places
+from ccsetup.relay.running import control, service
+from ccsetup.relay.running.control import Running
 
 
 class Up(NamedTuple):

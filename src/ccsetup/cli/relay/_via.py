@@ -4,26 +4,29 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple, Optional, Sequence
 
-from ccsetup import actions, profiles
-from ccsetup.actions import Switched
-from ccsetup.apiconfigs import Entry
+from ccsetup import profiles
+from ccsetup.change import actions
+from ccsetup.change.actions import Switched
+from ccsetup.change.entries import Options
+from ccsetup.change.entries import requests as as_requests
+from ccsetup.change.merge import Request
+from ccsetup.change.world import World
 from ccsetup.cli import _output
 from ccsetup.cli._context import Context
 from ccsetup.cli.relay import _base, _setup, _up
 from ccsetup.clients import CLIENTS
-from ccsetup.entries import Options
-from ccsetup.entries import requests as as_requests
 from ccsetup.errors import Incomplete, UsageError, printable
 from ccsetup.i18n import _
-from ccsetup.merge import Request
 from ccsetup.model import CLIENT_NAMES, ClaudeEndpoint, ClientName, Region, Unsupported
 from ccsetup.plan import Note
 from ccsetup.profiles import Part, Profile
-from ccsetup.relay import compose, config_parse, control, insert, rules
-from ccsetup.relay import config as configuring
-from ccsetup.relay.config import Config, KeyRef, Upstream
-from ccsetup.relay.places import Places
-from ccsetup.world import World
+from ccsetup.profiles.apiconfigs import Entry
+from ccsetup.relay.config import compose, insert, rules
+from ccsetup.relay.config import model as configuring
+from ccsetup.relay.config import parse as config_parse
+from ccsetup.relay.config.model import Config, KeyRef, Upstream
+from ccsetup.relay.config.places import Places
+from ccsetup.relay.running import control
 
 
 class Wanted(NamedTuple):

@@ -16,9 +16,10 @@ from ccsetup.model import Secret, WireFormat
 from ccsetup.plan import Note
 from ccsetup.probe.target import Credential, Finding, Target, TierModel
 from ccsetup.probe.verdict import EXIT, Report, Step, worst
-from ccsetup.relay import config as configuring
-from ccsetup.relay import failover, secrets
-from ccsetup.relay.config import Config, Upstream
+from ccsetup.relay.config import model as configuring
+from ccsetup.relay.config import secrets
+from ccsetup.relay.config.model import Config, Upstream
+from ccsetup.relay.routing import failover
 
 EPILOG = _("Exit codes: 1 the configuration cannot be used; else as ccsetup test, by the worst of the upstreams.")
 

@@ -17,7 +17,8 @@ from ccsetup.errors import UsageError
 from ccsetup.i18n import _
 from ccsetup.model import Secret
 from ccsetup.plan import Note
-from ccsetup.relay import drain, secrets
+from ccsetup.relay.config import secrets
+from ccsetup.relay.reporting import drain
 
 EPILOG = _("It ends with Ctrl-C or SIGTERM; what it was writing is committed first.")
 

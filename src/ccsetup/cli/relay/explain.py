@@ -17,8 +17,8 @@ from ccsetup.cli.relay import _base
 from ccsetup.errors import UsageError
 from ccsetup.i18n import _
 from ccsetup.model import WireFormat
-from ccsetup.relay import failover
-from ccsetup.relay.config import Upstream
+from ccsetup.relay.config.model import Upstream
+from ccsetup.relay.routing import failover
 from ccsetup.relay.wire.messages import BadRequest, Dialect
 
 EPILOG = _("Example: ccsetup relay explain request.json --upstream siliconflow")
@@ -53,7 +53,7 @@ def command(
     as_json: bool = _options.JSON,
     lang: Optional[str] = _options.LANG,
 ) -> int:
-    from ccsetup.relay import explain
+    from ccsetup.relay.reporting import explain
 
     context = Context()
     body, value, path = _body(file)

@@ -10,6 +10,7 @@ from typing import Any, Mapping, Optional, Sequence
 import typer
 
 from ccsetup import bounded
+from ccsetup.change.world import World
 from ccsetup.cli import _options, _output
 from ccsetup.cli._context import Context
 from ccsetup.cli.relay import _base, _setup, _up
@@ -18,9 +19,8 @@ from ccsetup.i18n import _
 from ccsetup.model import Secret
 from ccsetup.plan import Note
 from ccsetup.profiles import RELAY
-from ccsetup.relay import config as configuring
-from ccsetup.relay.config import Config, Listen, Upstream
-from ccsetup.world import World
+from ccsetup.relay.config import model as configuring
+from ccsetup.relay.config.model import Config, Listen, Upstream
 
 EPILOG = _("Example: ccsetup relay import ~/codex_cc_switch/json_data/all_configs.json")
 
@@ -46,7 +46,7 @@ def command(
     as_json: bool = _options.JSON,
     lang: Optional[str] = _options.LANG,
 ) -> int:
-    from ccsetup.relay import importing
+    from ccsetup.relay.config import importing
 
     context = Context()
     at = _base.here(context)

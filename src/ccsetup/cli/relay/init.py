@@ -6,6 +6,7 @@ from typing import Any, Optional
 
 import typer
 
+from ccsetup.change.world import World
 from ccsetup.cli import _options, _output
 from ccsetup.cli._context import Context
 from ccsetup.cli.relay import _base, _setup, _up
@@ -13,11 +14,10 @@ from ccsetup.errors import CcsetupError, DocumentError, UsageError
 from ccsetup.i18n import _
 from ccsetup.plan import Note
 from ccsetup.profiles import RELAY
-from ccsetup.relay import compose
-from ccsetup.relay import config as configuring
-from ccsetup.relay.config import Config
-from ccsetup.relay.places import Places
-from ccsetup.world import World
+from ccsetup.relay.config import compose
+from ccsetup.relay.config import model as configuring
+from ccsetup.relay.config.model import Config
+from ccsetup.relay.config.places import Places
 
 
 def command(

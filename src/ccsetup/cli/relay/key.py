@@ -9,15 +9,15 @@ from typing import Any, Optional
 
 import typer
 
+from ccsetup.change.world import World
 from ccsetup.cli import _options, _output, _parser
 from ccsetup.cli._context import Context
 from ccsetup.cli.relay import _base, _times, _up
 from ccsetup.errors import UsageError
 from ccsetup.i18n import _
-from ccsetup.relay import access
-from ccsetup.relay.access import Access, Budget, ClientKey
-from ccsetup.relay.places import Places
-from ccsetup.world import World
+from ccsetup.relay.config import access
+from ccsetup.relay.config.access import Access, Budget, ClientKey
+from ccsetup.relay.config.places import Places
 
 app = typer.Typer(
     cls=_parser.Group,

@@ -12,7 +12,7 @@ from ccsetup.cli._context import Context
 from ccsetup.cli.relay import _base
 from ccsetup.errors import CcsetupError, DocumentError
 from ccsetup.i18n import _
-from ccsetup.relay import control
+from ccsetup.relay.running import control
 
 
 def command(
@@ -36,7 +36,7 @@ def command(
             _("The relay runs already at {url} (process {pid}).").format(url=other.url, pid=other.pid),
             hint=_("Stop it with: ccsetup relay stop"),
         )
-    from ccsetup.relay import server
+    from ccsetup.relay.running import server
 
     terminal = sys.stderr.isatty()
 

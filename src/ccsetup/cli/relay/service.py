@@ -16,10 +16,10 @@ from ccsetup.errors import CcsetupError, UsageError
 from ccsetup.i18n import _, ngettext
 from ccsetup.plan import Note
 from ccsetup.profiles import RELAY
-from ccsetup.relay import control, service
-from ccsetup.relay.control import Running
-from ccsetup.relay.places import Places
-from ccsetup.relay.places import url as url_of
+from ccsetup.relay.config.places import Places
+from ccsetup.relay.config.places import url as url_of
+from ccsetup.relay.running import control, service
+from ccsetup.relay.running.control import Running
 
 _HOST = typer.Option(None, "--host", metavar="ADDRESS", help=_("Listen here instead of where relay.yaml says."))
 _PORT = typer.Option(None, "--port", metavar="N", min=1, max=65535, help=_("The same for the port."))
@@ -190,7 +190,7 @@ def restart(
     at = _base.here(context, config)
     _base.need_extra()
     _base.load(context, at, "ccsetup relay restart")
-    from ccsetup.relay import server
+    from ccsetup.relay.running import server
 
     server.load(server.Settings(context.paths, at, host or "", port))  # what cannot start again is not stopped
     _end(context, at, now=now, quiet=as_json)

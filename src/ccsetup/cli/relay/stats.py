@@ -13,8 +13,8 @@ from ccsetup.cli._context import Context
 from ccsetup.cli.relay import _base, _times
 from ccsetup.errors import UsageError
 from ccsetup.i18n import _, ngettext
-from ccsetup.relay import stats
-from ccsetup.relay.stats import GROUPS, By, Row
+from ccsetup.relay.reporting import stats
+from ccsetup.relay.reporting.stats import GROUPS, By, Row
 
 EPILOG = _(
     "Days are those of UTC. First p50 is the median time to the first event, total p95 what 95 of 100 whole answers "

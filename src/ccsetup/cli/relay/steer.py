@@ -11,8 +11,8 @@ from ccsetup.cli._context import Context
 from ccsetup.cli.relay import _base, _up
 from ccsetup.errors import CcsetupError, UsageError
 from ccsetup.i18n import _
-from ccsetup.relay import control
-from ccsetup.relay.control import Running
+from ccsetup.relay.running import control
+from ccsetup.relay.running.control import Running
 
 
 def running_one(context: Context) -> Running:

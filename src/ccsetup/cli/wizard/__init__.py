@@ -9,19 +9,20 @@ from __future__ import annotations
 import shlex
 from typing import Any, Iterator, Mapping, Optional, Sequence
 
-from ccsetup import actions, presets
-from ccsetup.apiconfigs import Entry
+from ccsetup import presets
+from ccsetup.change import actions
+from ccsetup.change.entries import Options, requests
+from ccsetup.change.world import World
 from ccsetup.cli import _output
 from ccsetup.cli._context import Context
 from ccsetup.cli.wizard import look, prompts, questions
 from ccsetup.cli.wizard.answers import Answers, Ask, Choose, Facts, Settled, clients_of
 from ccsetup.cli.wizard.prompts import GoBack, Option, Prompter, can_ask, complain, say
-from ccsetup.entries import Options, requests
 from ccsetup.errors import CcsetupError, UsageError
 from ccsetup.i18n import _, ngettext
 from ccsetup.model import CLIENT_NAMES, Model, Preset, Region, Secret
 from ccsetup.plan import FileChange, Note
-from ccsetup.world import World
+from ccsetup.profiles.apiconfigs import Entry
 
 MOST = 40
 """A new file with more lines is shown by its beginning; a model catalogue has hundreds."""
@@ -90,7 +91,7 @@ def _facts(context: Context, seen: look.Seen) -> Facts:
             return False
 
     def keyring() -> bool:
-        from ccsetup import keychain
+        from ccsetup.keys import keychain
 
         return not keychain.problem()
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import Any, Callable, Mapping, NamedTuple, Optional, Sequence, Union
 
+from ccsetup.change.entries import Options
 from ccsetup.cli.wizard.look import Seen
 from ccsetup.cli.wizard.prompts import Option
 from ccsetup.clients import clients_named
-from ccsetup.entries import Options
 from ccsetup.i18n import _
 from ccsetup.model import ClaudeEndpoint, ClientName, CodexEndpoint, KeyFamily, Model, Preset, Region, Unsupported
 from ccsetup.profiles import Profile

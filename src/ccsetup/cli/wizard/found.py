@@ -12,12 +12,12 @@ from typing import Any, Iterable, Iterator, Mapping, NamedTuple, Optional, Seque
 from urllib.parse import urlsplit
 
 from ccsetup import bounded, keys
+from ccsetup.change.world import World
 from ccsetup.documents.edit import lookup
 from ccsetup.errors import CcsetupError
 from ccsetup.i18n import _
 from ccsetup.model import ClaudeEndpoint, CodexEndpoint, Preset, Secret
 from ccsetup.paths import Paths
-from ccsetup.world import World
 
 MAX_BYTES = 1 << 20
 

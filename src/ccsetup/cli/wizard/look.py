@@ -6,18 +6,19 @@ import os
 from typing import Mapping, NamedTuple, Optional, Sequence
 
 from ccsetup import __version__, i18n, presets
+from ccsetup.change.world import World
 from ccsetup.cli import _output, list_
 from ccsetup.cli._context import Context
 from ccsetup.cli.wizard import found as find
 from ccsetup.cli.wizard.found import Found
 from ccsetup.cli.wizard.prompts import cut, sentences, wrap
-from ccsetup.clients import CLIENTS, codex, installed
+from ccsetup.clients import CLIENTS, installed
 from ccsetup.clients.base import Version
+from ccsetup.clients.codex import edits as codex
 from ccsetup.errors import CcsetupError
 from ccsetup.i18n import _
 from ccsetup.model import CLIENT_NAMES, ClientName, PresetSummary
 from ccsetup.plan import Note
-from ccsetup.world import World
 
 LINES = 12
 """At most so many, so that the first question is on the same screen."""

@@ -6,6 +6,7 @@ import os
 from typing import Any, Sequence
 
 from ccsetup import disk, i18n
+from ccsetup.change.world import World
 from ccsetup.cli import list_
 from ccsetup.cli._context import Context
 from ccsetup.cli.wizard import has_command, look, prompts, run_command
@@ -15,7 +16,6 @@ from ccsetup.documents.edit import Set
 from ccsetup.i18n import _
 from ccsetup.model import CLIENT_NAMES, ClientName
 from ccsetup.profiles import RELAY
-from ccsetup.world import World
 
 LANGUAGES = {"en": "English", "zh_CN": "简体中文"}
 
@@ -65,7 +65,7 @@ def _relay(context: Context, seen: look.Seen) -> list[Option]:
     """Offer what there is to do with the relay, where there is one, or several providers to put behind one."""
     if os.path.exists(context.paths.relay_run):
         from ccsetup.cli.relay import _base
-        from ccsetup.relay import control
+        from ccsetup.relay.running import control
 
         if control.alive(_base.here(context)) is not None:
             return [Option("relay status", _("See how the relay is"), "ccsetup relay status")]

@@ -1,0 +1,1 @@
+"""What a command changes: from requests and saved profiles to a draft of every file."""

@@ -1,0 +1,611 @@
+"""What ``init`` and ``config-switch`` do, from values to a draft.
+
+Nothing here writes: the draft becomes a plan, and the caller commits or shows it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Iterable, NamedTuple, Optional, Sequence
+
+from ccsetup import profiles
+from ccsetup.change import codex_profiles
+from ccsetup.change.merge import Request, merge
+from ccsetup.change.world import World, consequence
+from ccsetup.clients import CLIENTS
+from ccsetup.clients.base import Files, Use, Wishes
+from ccsetup.clients.codex import edits as codex
+from ccsetup.documents import dotenv
+from ccsetup.documents.edit import MISSING, Set, lookup
+from ccsetup.errors import CcsetupError, UsageError, printable
+from ccsetup.i18n import _
+from ccsetup.model import CLIENT_NAMES, ClientName, Secret
+from ccsetup.naming import MARK, project_settings
+from ccsetup.plan import Note
+from ccsetup.profiles import Profile
+
+if TYPE_CHECKING:
+    from ccsetup.documents import relayrefs
+
+
+class Switched(NamedTuple):
+    """A client, and the profile it uses after the command ("" = its own account)."""
+
+    client: ClientName
+    profile: str
+
+
+def check_strict(world: World, path: str, *, repair: bool) -> None:
+    """Refuse settings.json with a comment or a trailing comma, or remove these with *repair*.
+
+    Claude Code ignores such a file as a whole, silently with ``-p`` before 2.1.329.
+    """
+    from ccsetup.documents import jsondoc
+
+    world.draft.consequence.setdefault(path, consequence("claude-code"))
+    text = world.draft.text(path)
+    if not text.strip("\ufeff \t\r\n"):
+        return
+    problem = jsondoc.strict_problem(text)
+    if problem is None:
+        return
+    world.draft.data(path, "json")  # what cannot be read at all is another error
+    if not repair:
+        raise CcsetupError(
+            _("{file}:{line}:{column}: {problem}. Claude Code ignores the whole file because of it.").format(
+                file=world.paths.short(path),
+                line=problem.line,
+                column=problem.column,
+                problem=problem.message.rstrip(".。"),
+            ),
+            hint=_(
+                "Run the same command with --repair to take comments and trailing commas out (undo brings them back)."
+            ),
+        )
+    world.draft.replace(path, jsondoc.strict(text))
+    world.notes.append(
+        Note("info", _("{file}: comments and trailing commas were taken out.").format(file=world.paths.short(path)))
+    )
+
+
+def repair_codex(world: World) -> None:
+    """Correct what keeps Codex from starting, where one correction is plainly right, and tell of each."""
+    path = world.paths.codex_config
+    for edit, text in codex.repairs(world.files("codex")):
+        world.draft.edit(path, "toml", (edit,))
+        world.notes.append(Note("info", f"{world.paths.short(path)}: {text}"))
+
+
+def init(world: World, requests: Sequence[Request], *, repair: bool = False) -> list[Switched]:
+    """Save the requested profiles, and make the clients use those that are to be active.
+
+    A profile that a client uses already is written there again, so that a new key reaches every file.
+    """
+    switched: list[Switched] = []
+    for request in requests:
+        switched += put(world, merge(world, request), request.key, request.activate, repair=repair)
+    bring_along(world)
+    return switched
+
+
+def put(
+    world: World,
+    profile: Profile,
+    key: Optional[Secret],
+    activate: Iterable[ClientName],
+    *,
+    repair: bool = False,
+) -> list[Switched]:
+    """Save *profile* as it is, with *key* (None: it keeps the one it has), and write it where it is used.
+
+    Raises UsageError for what cannot be saved, or belongs to another profile.  Returns the clients that use it: those
+    of *activate*, and those that used it before.
+    """
+    switched: list[Switched] = []
+    wanted = frozenset(activate)
+    profile = _alone(world, profile)
+    _save_key(world, profile, key)
+    old = world.profiles.get(profile.name)
+    if old != profile:
+        world.draft.edit(world.paths.profiles, "toml", profiles.save(profile, old))
+        text = world.draft.text(world.paths.profiles)
+        bare = not text.startswith("#") and "version" not in world.draft.data(world.paths.profiles, "toml")
+        if bare and not world.profiles:
+            world.draft.replace(world.paths.profiles, profiles.HEADER + text)
+        world.profiles[profile.name] = profile
+    for folder in world.used_elsewhere(profile.name):
+        world.notes.append(
+            Note(
+                "warning",
+                _("Profile '{name}' is also used in {folder}, which was left as it is.").format(
+                    name=profile.name, folder=world.paths.short(folder)
+                ),
+                _("Run the command again with CLAUDE_CONFIG_DIR or CODEX_HOME set to it."),
+            )
+        )
+    for client in CLIENT_NAMES:
+        if client not in profile.parts:
+            if old and client in old.parts:
+                _forget_saved(world, old.name, client)
+            continue
+        active = client in wanted or world.active(client) == profile.name
+        _apply(world, profile, client, activate=active, repair=repair)
+        if active:
+            switched.append(Switched(client, profile.name))
+    return switched
+
+
+def _alone(world: World, profile: Profile) -> Profile:
+    """Return *profile* as it is to be saved, sharing nothing with another; UsageError where it asks for that."""
+    old = world.profiles.get(profile.name)
+    if old is None and profile.name != profiles.RELAY:
+        profiles.check_name(profile.name, world.profiles)
+    profiles.check(profile)
+    if old is not None:
+        alone = world.separated(profile)  # earlier versions let two share an id or a variable
+        if profile.key_env == old.key_env:
+            profile = profile._replace(key_env=alone.key_env)
+        if "codex" in profile.parts and profile.parts["codex"] == old.parts.get("codex"):
+            profile = profile._replace(parts=alone.parts)
+    others = [world.separated(p) for n, p in world.profiles.items() if n not in (profile.name, world.leaving)]
+    if "codex" in profile.parts:
+        ids = {codex.profile_id(p): p.name for p in others if "codex" in p.parts}
+        part, id_ = profile.parts["codex"], codex.profile_id(profile)
+        if id_ in ids and part.provider_id:
+            raise UsageError(
+                _(
+                    "Provider id '{id}' is that of profile '{other}': Codex would mix the addresses and keys of both."
+                ).format(id=id_, other=ids[id_]),
+                hint=_("Give another one with --provider-id, for example {id}.").format(
+                    id=codex.free_id(profile.name, ids)
+                ),
+            )
+        if id_ in ids:
+            part = part._replace(provider_id=codex.free_id(profile.name, ids))
+            profile = profile._replace(parts={**profile.parts, "codex": part})
+    for other in others:
+        if other.key_env == profile.key_env != "" and "dotenv" in (profile.key_storage, other.key_storage):
+            raise UsageError(
+                _("The variable {name} is that of profile '{other}', and Codex's .env holds one key in it.").format(
+                    name=profile.key_env, other=other.name
+                ),
+                hint=_("Give another one with --key-env-name, for example {name}.").format(
+                    name=profiles.variable(profile.name, "", {p.key_env for p in others})
+                ),
+            )
+    return profile
+
+
+def _wants_key(profile: Profile) -> bool:
+    """Tell whether we keep the key of *profile*, rather than a variable or a command of the user's."""
+    return profile.key_storage != "env" and not profile.key_command
+
+
+def _save_key(world: World, profile: Profile, key: Optional[Secret]) -> None:
+    path = world.key_file(profile.name)
+    old = world.profiles.get(profile.name)
+    if profile.key_storage == "keyring":
+        if key is None and old is not None and old.key_storage != "keyring":
+            key = world.key(old)
+        if key is not None:
+            if world.keys.lookup(profile.name) != key:
+                world.keychain[profile.name] = key
+        else:
+            world.key(profile)
+    elif key is None and old is not None and old.key_storage == "keyring" and _wants_key(profile):
+        key = world.key(old)  # the keyring keeps its copy, so that undo finds it again
+    others = [world.separated(p) for n, p in world.profiles.items() if n not in (profile.name, world.leaving)]
+    variables = {p.key_env for p in (*others, profile) if p.key_storage == "dotenv"}
+    if old is not None and old.key_storage == "dotenv" and not old.problem and old.key_env not in variables:
+        left = dotenv.remove(world.draft.text(world.paths.codex_dotenv), old.key_env)
+        world.draft.replace(world.paths.codex_dotenv, left or None)
+    if profile.key_storage in ("env", "keyring") or profile.key_command:
+        if world.draft.exists(path):
+            world.draft.replace(path, None)
+        return
+    if key is not None:
+        world.draft.replace(path, key.reveal())
+    else:
+        world.key(profile)
+
+
+def _apply(world: World, profile: Profile, client: ClientName, *, activate: bool, repair: bool) -> None:
+    module = CLIENTS[client]
+    use = world.use(profile, client)
+    if use.profile.key_storage == "dotenv" and use.key is not None:
+        text = world.draft.text(world.paths.codex_dotenv)
+        world.draft.replace(world.paths.codex_dotenv, dotenv.set_value(text, use.profile.key_env, use.key.reveal()))
+    if client == "claude-code" and activate:
+        check_strict(world, world.paths.claude_settings, repair=repair)
+    if client == "codex" and activate and repair:
+        repair_codex(world)
+    saved_paths = module.saved_paths(world.paths, profile.name, module.NEWEST)
+    files = world.files(client, saved_paths)
+    if client == "codex":
+        _check_table(world, files, use)
+        if activate:
+            _keep_additions(world, files, profile.name)
+    saved = module.saved(files, use)
+    if saved.documents or saved.files:
+        owned = world.fulfil(saved, world.slot(client, profile.name), _own_files(world, profile.name, client))
+        world.record(world.slot(client, profile.name), {"owned": owned})
+    if activate:
+        files = world.files(client, saved_paths)
+        owned = world.fulfil(module.use(files, use), world.slot(client), {})
+        world.record(world.slot(client), {"profile": profile.name, "owned": owned})
+        if profile.key_storage == "env":
+            world.notes.append(
+                Note(
+                    "info" if world.paths.environ.get(profile.key_env) else "warning",
+                    _("The key is read from the variable {name}, which has to be set where the client starts.").format(
+                        name=profile.key_env
+                    ),
+                    _("Run: export {name}=KEY").format(name=profile.key_env),
+                )
+            )
+        world.notes.extend(module.notes(world.files(client), use))
+    if client == "codex":
+        _read_back(world, use, active=activate)
+
+
+def _own_files(world: World, name: str, client: ClientName) -> dict[str, str]:
+    """Return the files of profile *name* that go when they are empty, of whichever version of the client."""
+    module = CLIENTS[client]
+    return {p: "own" for p, _f in module.saved_paths(world.paths, name, module.NEWEST)}
+
+
+def _keep_additions(world: World, files: Files, but: str) -> None:
+    """Copy what the user added to the active provider's table to its profile's file, before another takes its place."""
+    selected, table = codex.effective(files)
+    for profile in world.profiles.values():
+        if profile.name == but or "codex" not in profile.parts or profile.problem:
+            continue
+        path, key = world.paths.codex_profile(profile.name), ("model_providers", selected)
+        if codex.profile_id(world.separated(profile)) == selected and world.draft.exists(path):
+            there = lookup(world.draft.data(path, "toml"), key)
+            if isinstance(there, dict) and isinstance(table, dict) and there.get("base_url") == table.get("base_url"):
+                news = {k: v for k, v in codex.additions(table).items() if there.get(k) != v}
+                world.draft.edit(path, "toml", tuple(Set((*key, k), v) for k, v in news.items()))
+
+
+def _check_table(world: World, files: Files, use: Use) -> None:
+    """Refuse to take over a provider's table that somebody wrote for another host: what is in it would be lost."""
+    path, key = world.paths.codex_config, ("model_providers", codex.provider_id(use))
+    if not codex.is_elsewhere(lookup(files.get(path), key), use) or world.owns("codex", path, key):
+        return
+    if not use.profile.parts["codex"].provider_id:
+        return  # an id that only we give: the record of it was lost
+    raise UsageError(
+        _("{file}: provider '{id}' is there already, for another address.").format(
+            file=world.paths.short(path), id=key[1]
+        ),
+        hint=_("Give another id with --provider-id, or take the table out."),
+    )
+
+
+def _read_back(world: World, use: Use, *, active: bool) -> None:
+    """Read what is to be written as this version of Codex reads it; CcsetupError, before anything is written."""
+    files = codex_profiles.files_of(world, [use.profile.name])
+    named = codex.is_saved(files, use.profile)
+    if lookup(files.get(world.paths.codex_config), ("profiles", use.profile.name)) is not MISSING and not named:
+        named = files.version >= codex.PROFILE_FILES  # a table of the user's own, which a note tells of
+    selected = codex.effective(files) if active else (codex.provider_id(use), {})
+    if not named or selected[0] != codex.provider_id(use) or not isinstance(selected[1], dict):
+        raise CcsetupError(
+            _("Codex {version} would not find the provider of profile '{name}'. Nothing was changed.").format(
+                version=codex.dotted(files.version), name=use.profile.name
+            ),
+            hint=_("Look for a table of that name in {file}, and run: ccsetup doctor").format(
+                file=world.paths.short(world.paths.codex_config)
+            ),
+        )
+
+
+def bring_along(world: World) -> list[str]:
+    """Bring every saved profile of Codex into the form of the version that is there; return those that changed.
+
+    Where two versions are there that share no form, it is that of the newest.
+
+    One that cannot be written is told of, and keeps nobody from switching.
+    """
+    done: list[str] = []
+    mine = codex_profiles.separated(world)
+    files = codex_profiles.files_of(world, [p.name for p in mine])
+    shared = codex_profiles.mixed(world)
+    for profile in mine:
+        old = world.profiles[profile.name]
+        if old != profile:
+            world.draft.edit(world.paths.profiles, "toml", profiles.save(profile, old))
+            world.profiles[profile.name] = profile
+        recorded = world.recorded(*world.slot("codex", profile.name))
+        good = codex.is_saved(files, profile) and profile.name not in shared
+        if good or not (recorded or codex.has_trace(files, old)):
+            continue
+        ids = (codex.profile_id(profile), codex.profile_id(old))
+        selected = world.active("codex") == profile.name and codex.effective(files)[0] in ids
+        notes = list(world.notes)
+        try:
+            _apply(world, profile, "codex", activate=selected, repair=False)
+        except CcsetupError as e:
+            world.notes[:] = notes
+            text = _("Profile '{name}' was not written for Codex {version}: {problem}")
+            version = codex.dotted(files.version)
+            world.notes.append(
+                Note("warning", text.format(name=profile.name, version=version, problem=e.message), e.hint)
+            )
+            continue
+        world.notes[:] = notes
+        done.append(profile.name)
+    if files.oldest < codex.PROFILE_FILES <= files.version and mine:
+        text = _("Codex {old} is installed beside {new}: it uses the active profile, and finds none with --profile.")
+        text = text.format(old=codex.dotted(files.oldest), new=codex.dotted(files.version))
+        world.notes.append(Note("warning", text))
+    if done:
+        text = _("Written again as Codex {version} reads them: {names}.")
+        world.notes.append(Note("info", text.format(version=codex.dotted(files.version), names=", ".join(done))))
+    return done
+
+
+def _forget_saved(world: World, name: str, client: ClientName) -> None:
+    module = CLIENTS[client]
+    paths = module.saved_paths(world.paths, name, world.version(client))
+    whole: dict[str, Optional[str]] = {p: None for p, f in paths if not f}
+    world.fulfil(Wishes((), whole), world.slot(client, name), _own_files(world, name, client))
+    world.record(world.slot(client, name), None)
+
+
+def switch(world: World, name: str, clients: Sequence[ClientName], *, repair: bool = False) -> list[Switched]:
+    """Make *clients* use the saved profile *name*; an empty list means every client that it has settings for."""
+    profile = world.find(name)
+    wanted = clients or [c for c in CLIENT_NAMES if c in profile.parts] or CLIENT_NAMES
+    for client in wanted:
+        _apply(world, profile, client, activate=True, repair=repair)
+    bring_along(world)
+    return [Switched(c, name) for c in wanted]
+
+
+def official(world: World, clients: Sequence[ClientName], *, repair: bool = False) -> list[Switched]:
+    """Take every provider away from *clients* (empty: from both); their own logins are not touched."""
+    wanted = clients or CLIENT_NAMES
+    for client in wanted:
+        if client == "claude-code":
+            check_strict(world, world.paths.claude_settings, repair=repair)
+        module = CLIENTS[client]
+        files = world.files(client)
+        if client == "codex":
+            _keep_additions(world, files, "")
+        world.fulfil(module.official(files, world.owned(*world.slot(client))), world.slot(client), {})
+        world.record(world.slot(client), None)
+        world.notes.extend(module.notes(world.files(client), None))
+    return [Switched(c, "") for c in wanted]
+
+
+def remove_key(world: World, name: str) -> list[Switched]:
+    """Take the key of profile *name* out of every file; clients that use the profile go back to their own account."""
+    profile = world.profiles[name] if name in world.profiles else world.find(name)
+    using = [c for c in CLIENT_NAMES if world.active(c) == name]
+    switched = official(world, using) if using else []
+    _forget_key(world, profile)
+    return switched
+
+
+def remove(world: World, name: str) -> list[Switched]:
+    """Remove profile *name* with its key; clients that use it go back to their own account."""
+    switched = remove_key(world, name)
+    world.draft.edit(world.paths.profiles, "toml", (profiles.remove(name),))
+    del world.profiles[name]
+    return switched
+
+
+def _forget_key(world: World, profile: Profile) -> None:
+    """Take away the files of *profile* that hold its key, and what the clients keep for choosing it."""
+    name = profile.name
+    for client in profile.parts:
+        _forget_saved(world, name, client)
+    if profile.key_storage == "keyring":
+        world.keychain[name] = None
+    others = (p for p in world.profiles.values() if p.name != name and p.key_storage == "dotenv")
+    profile = world.separated(profile)
+    if profile.key_storage == "dotenv" and not profile.problem and all(p.key_env != profile.key_env for p in others):
+        text = world.draft.text(world.paths.codex_dotenv)
+        world.draft.replace(world.paths.codex_dotenv, dotenv.remove(text, profile.key_env) or None)
+    path, plain = world.key_file(name), world.paths.key_file(name)
+    twins = profiles.twins(name, world.profiles)
+    for file in {path, plain} if all(world.key_file(t) == world.paths.key_file_apart(t) for t in twins) else {path}:
+        if world.draft.exists(file):
+            world.draft.replace(file, None)
+
+
+def relay_loses(world: World, name: str) -> None:
+    """Note where ``relay.yaml`` uses the key of profile *name*, which goes."""
+    for place in _in_relay(world, name):
+        text = _("{file}:{line}: upstream '{upstream}' of the relay has its key from profile '{name}', which is gone.")
+        world.notes.append(
+            Note(
+                "warning",
+                text.format(
+                    file=world.paths.short(world.paths.relay_config),
+                    line=place.line,
+                    upstream=printable(place.upstream),
+                    name=name,
+                ),
+                _("Give it another key there, or take it out; then: ccsetup relay check"),
+            )
+        )
+
+
+def _rename_in_relay(world: World, name: str, new: str) -> None:
+    """Have ``relay.yaml`` take its keys from *new*, or note what to change there."""
+    from ccsetup.documents import relayrefs
+
+    path = world.paths.relay_config
+    places = _in_relay(world, name)
+    if not places:
+        return
+    file = world.paths.short(path)
+    text = relayrefs.renamed(world.draft.text(path), file, name, new)
+    if text is not None:
+        world.draft.replace(path, text)
+        world.notes.append(
+            Note("info", _("{file}: the relay takes its key from profile '{new}' now.").format(file=file, new=new))
+        )
+        return
+    for place in places:
+        said = _("{file}:{line}: the relay takes a key from profile '{name}', which is called '{new}' now.")
+        world.notes.append(
+            Note(
+                "warning",
+                said.format(file=file, line=place.line, name=name, new=new),
+                _("Write {new} there.").format(new=new),
+            )
+        )
+
+
+def _in_relay(world: World, name: str) -> list[relayrefs.Reference]:
+    """Return where ``relay.yaml`` refers to profile *name*; of a file that cannot be read nothing is known."""
+    from ccsetup.documents import relayrefs
+
+    path = world.paths.relay_config
+    if not world.draft.exists(path):
+        return []
+    try:
+        found = relayrefs.read(world.draft.text(path), world.paths.short(path))
+    except CcsetupError as e:
+        text = _("Whether the relay uses profile '{name}' cannot be told: {problem}")
+        world.notes.append(Note("warning", text.format(name=name, problem=e.message), e.hint))
+        return []
+    return [r for r in found if r.kind == "profile" and r.value == name]
+
+
+def copy(world: World, name: str, new: str) -> None:
+    """Save profile *name* once more as *new*, with the same key; no client is switched."""
+    old = world.find(name)
+    _check_free(world, new)
+    made = old._replace(name=new)
+    if "codex" in old.parts:
+        made = made._replace(parts={**old.parts, "codex": old.parts["codex"]._replace(provider_id="")})
+    if old.key_storage == "dotenv":
+        taken = {p.key_env for p in world.profiles.values()}
+        made = made._replace(key_env=profiles.variable(new, "", taken))
+    put(world, made, _own_key(world, old), ())
+
+
+def rename(world: World, name: str, new: str) -> list[Switched]:
+    """Call profile *name* from now on *new*; clients that use it go on using it.
+
+    Codex files its history by the provider's id, so the profile keeps the id that it had.
+    """
+    old = world.find(name)
+    if name == profiles.RELAY:
+        raise UsageError(
+            _("The profile 'relay' keeps its name: the program finds it by that."),
+            hint=_("Save it once more with: ccsetup profile copy relay {new}").format(new=new),
+        )
+    _check_free(world, new)
+    parts = dict(old.parts)
+    if "codex" in parts and not parts["codex"].provider_id:
+        parts["codex"] = parts["codex"]._replace(provider_id="ccsetup-" + name)
+    using = [c for c in CLIENT_NAMES if world.active(c) == name]
+    key = _own_key(world, old)
+    world.leaving = name
+    switched = put(world, old._replace(name=new, parts=parts), key, using)
+    remove(world, name)
+    _rename_in_relay(world, name, new)
+    return switched
+
+
+def _own_key(world: World, profile: Profile) -> Optional[Secret]:
+    return None if profile.key_storage == "env" or profile.key_command else world.key(profile)
+
+
+def _check_free(world: World, name: str) -> None:
+    profiles.check_name(name, world.profiles)
+    if name in world.profiles:
+        raise UsageError(
+            _("There is a profile '{name}' already.").format(name=name),
+            hint=_("Choose another name, or remove it with: ccsetup profile rm {name}").format(name=name),
+        )
+
+
+def uninstall(world: World, *, keep_profiles: bool) -> list[Switched]:
+    """Take what we wrote out of the clients' files; without *keep_profiles*, our profiles and keys too.
+
+    A client that we have no record of is left alone: what it uses is somebody else's.
+    """
+    using = [c for c in CLIENT_NAMES if world.recorded(*world.slot(c))]
+    switched = official(world, using) if using else []
+    for folder in world.projects():
+        unset_project(world, folder)
+    for profile in list(world.profiles.values()):
+        if keep_profiles:
+            for client in profile.parts:
+                _forget_saved(world, profile.name, client)
+        else:
+            remove(world, profile.name)
+    if not keep_profiles and world.draft.exists(world.paths.profiles):
+        world.draft.replace(world.paths.profiles, None)
+    if world.draft.exists(world.paths.state) and not world.draft.data(world.paths.state, "json").keys() - {"version"}:
+        world.draft.replace(world.paths.state, None)
+    return switched
+
+
+# Projects: Claude Code reads .claude/settings.local.json of the folder that it starts in.
+
+
+def use_in_project(world: World, name: str, folder: str, *, repair: bool = False) -> None:
+    """Make Claude Code use profile *name* in *folder*; nothing that applies elsewhere is changed but its onboarding.
+
+    The user's settings.json lies below this file, variable by variable, so that what it may set and the profile
+    does not want is blanked here (observed with 2.1.329: an empty variable counts as none).
+    """
+    profile = world.find(name)
+    path = project_settings(folder)
+    use = world.use(profile, "claude-code")
+    check_strict(world, path, repair=repair)
+    files, below = world.project_files(folder), world.files("claude-code")
+    wishes = CLIENTS["claude-code"].use(files, use)
+    documents = []
+    for wish in wishes.documents:
+        if wish.path == world.paths.claude_settings:
+            settings = dict(wish.settings)
+            for key, value in settings.items():
+                there = lookup(below.get(world.paths.claude_settings), key)
+                if value is MISSING and there is not MISSING and there != "":
+                    settings[key] = ""
+            wish = wish._replace(path=path, settings={**settings, **world.mark(folder)})
+        else:
+            settings = {k: v for k, v in wish.settings.items() if v is not MISSING}
+            wish = wish._replace(settings=settings, free=frozenset(settings))
+        documents.append(wish)
+    slot = world.project_slot(folder)
+    owned = world.fulfil(Wishes(tuple(documents), wishes.files), slot, {path: "own"})
+    world.record(slot, {"profile": name, "owned": owned})
+    if lookup(below.get(world.paths.claude_json), ("primaryApiKey",)) is not MISSING:
+        world.notes.append(
+            Note(
+                "warning",
+                _("A key from a login at Anthropic's console is in {file}: Claude Code sends it along.").format(
+                    file=world.paths.short(world.paths.claude_json)
+                ),
+                _("Log out with: claude auth logout"),
+            )
+        )
+
+
+def unset_project(world: World, folder: str) -> None:
+    """Take the provider out of the project's settings, whoever wrote it there."""
+    path = project_settings(folder)
+    slot = world.project_slot(folder)
+    module = CLIENTS["claude-code"]
+    files = world.project_files(folder)
+    own = {world.paths.claude_settings: world.owned(*slot).get(path, ())}
+    wishes = module.official(files, own)
+    documents = tuple(
+        w._replace(path=path, settings={**w.settings, (MARK,): MISSING})
+        for w in wishes.documents
+        if w.path == world.paths.claude_settings
+    )
+    recorded = world.recorded(*slot)
+    world.fulfil(Wishes(documents, {}), slot, {path: "own"})
+    if recorded and world.draft.exists(path) and not world.draft.data(path, "json"):
+        world.draft.replace(path, None)
+    world.record(slot, None)

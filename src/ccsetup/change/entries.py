@@ -1,0 +1,230 @@
+"""From what a user asks, on a command line or in a file, to requests; all are checked before the first is used."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Optional
+
+from ccsetup import keys, profiles
+from ccsetup.change.merge import Request
+from ccsetup.change.world import World
+from ccsetup.clients import CLIENTS, clients_named
+from ccsetup.errors import Incomplete, UsageError, printable
+from ccsetup.i18n import _
+from ccsetup.model import CLIENT_NAMES, KEY_STORAGES, ClientName, Preset, Secret
+from ccsetup.plan import Note
+from ccsetup.profiles import Part, apiconfigs
+from ccsetup.profiles.apiconfigs import Entry
+
+
+class Options(NamedTuple):
+    """What one command line says for all entries."""
+
+    secret: Optional[Secret]
+    clients: list[ClientName]
+    storage: str
+    storage_env: str
+    key_command: str
+    activate: bool
+
+
+def requests(world: World, entries: list[Entry], common: Options) -> list[Request]:
+    """Return what *entries* ask for, with those marked that are to be active; UsageError names the entry."""
+    out: list[Request] = []
+    defaults: dict[ClientName, str] = {}
+    per_client: dict[ClientName, list[str]] = {c: [] for c in CLIENT_NAMES}
+    seen: set[str] = set()
+    for entry in entries:
+        request = _request(world, entry, common)
+        if request.name in seen:
+            raise UsageError(_("{place}: Duplicate config name: {name}").format(place=entry.place, name=request.name))
+        seen.add(request.name)
+        for client in request.parts or ():
+            per_client[client].append(request.name)
+            if entry.fields.get("default"):
+                if client in defaults:
+                    raise UsageError(
+                        _("{place}: '{one}' and '{other}' are both the default for {client}.").format(
+                            place=entry.place, one=defaults[client], other=request.name, client=CLIENTS[client].TITLE
+                        )
+                    )
+                defaults[client] = request.name
+        out.append(request)
+    if not common.activate:
+        return [r._replace(activate=frozenset()) for r in out]
+    for client, names in per_client.items():
+        if len(names) == 1:
+            defaults.setdefault(client, names[0])
+        elif len(names) > 1 and client not in defaults:
+            world.notes.append(
+                Note(
+                    "info",
+                    _("No entry is the default for {client}: it was not switched.").format(
+                        client=CLIENTS[client].TITLE
+                    ),
+                    _("Choose one with: ccsetup config-switch {name} -T {client}").format(name=names[0], client=client),
+                )
+            )
+    return [r._replace(activate=frozenset(c for c in r.parts if defaults.get(c) == r.name)) for r in out]
+
+
+def _request(world: World, entry: Entry, common: Options) -> Request:
+    where = entry.place + ": " if entry.place else ""
+    try:
+        return _checked(world, entry, common)
+    except UsageError as e:
+        if not where or e.message.startswith(where):
+            raise
+        raise UsageError(where + e.message, hint=e.hint) from None
+
+
+def _checked(world: World, entry: Entry, common: Options) -> Request:
+    provider, name = entry.text("provider"), entry.text("name")
+    if not provider and (entry.text("type") or entry.text("url") or entry.text("claudeUrl") or entry.text("codexUrl")):
+        saved = world.profiles.get(name)
+        if saved is None:
+            provider = "custom"
+    key = common.secret
+    sources = [f for f in ("key", "keyEnv", "keyFile") if entry.fields.get(f)]
+    if len(sources) > 1:
+        raise UsageError(
+            _("'{one}' and '{other}' both name a key: give one of them.").format(one=sources[0], other=sources[1])
+        )
+    if sources == ["key"]:
+        key = keys.clean(entry.text("key"), "key")
+    elif sources == ["keyEnv"]:
+        key = keys.from_variable(entry.text("keyEnv"), "keyEnv", world.paths.environ)
+    elif sources == ["keyFile"]:
+        key = keys.from_file(entry.text("keyFile"), "keyFile")
+    if not provider:
+        if not name:
+            raise Incomplete(
+                _("Nothing says which provider to set up: -p PROVIDER and -k KEY are missing."),
+                hint=_("For example: ccsetup init -p glm -k KEY (providers: ccsetup list)"),
+            )
+        existing = world.find(name)
+        preset = world.load_preset(existing.provider)
+        region = entry.text("region") or existing.region
+        clients = common.clients
+        if not clients and any(f in entry.fields for f in apiconfigs.PART_FIELDS):
+            clients = ["claude-code"] if "claude-code" in existing.parts else list(existing.parts)
+        storage = common.storage or existing.key_storage
+    else:
+        preset = world.load_preset(provider)
+        region = entry.text("region")
+        name = name or preset.id
+        clients = common.clients or ["claude-code"]
+        old = world.profiles.get(name)
+        storage = common.storage or entry.text("keyStorage") or (old.key_storage if old else "inline")
+    if entry.fields.get("codeType"):
+        clients = clients_named(entry.fields["codeType"])
+    if storage not in KEY_STORAGES:
+        raise UsageError(
+            _("Invalid key storage '{value}'. Valid ones: {valid}").format(
+                value=printable(storage), valid=", ".join(KEY_STORAGES)
+            )
+        )
+    profiles.check_own_name(name, world.profiles)
+    variable = common.storage_env or entry.text("keyVariable")
+    if variable:
+        keys.check_variable(variable, "--key-env-name" if common.storage_env else "keyVariable")
+    key_command = common.key_command or entry.text("keyCommand")
+    if (key_command and not (common.storage or entry.text("keyStorage")) and storage not in ("inline", "command")) or (
+        key_command and name not in world.profiles and not (common.storage or entry.text("keyStorage"))
+    ):
+        storage = "command"
+    if entry.text("type") not in ("", "auth_token", "api_key"):
+        raise UsageError(
+            _("Invalid auth type '{type}'. Valid types: auth_token, api_key").format(
+                type=printable(entry.text("type"))
+            )
+        )
+    kept = name in world.profiles and _has_key(world, name)
+    if kept and world.profiles[name].provider != preset.id:
+        kept = not preset.default_key or preset.key_required  # the other provider's key; ``actions`` refuses it
+    if key is None and storage != "env" and not key_command and not kept:
+        key = Secret(preset.default_key) if preset.default_key and not preset.key_required else None
+    if key is None and storage != "env" and not key_command and not kept:
+        raise Incomplete(
+            _('Config "{name}" requires API key').format(name=name)
+            if entry.place
+            else _("The key is missing: give it with -k KEY, --api-key-file, --api-key-env or CCSETUP_API_KEY."),
+            hint=_("-k - reads it from standard input, so that no other user of this machine can see it."),
+        )
+    if key is not None:
+        region = _region_for_key(world, preset, region, key)
+    parts = {c: _part(entry, c) for c in clients}
+    return Request(name, provider, region, parts, key, storage, variable, frozenset(clients), key_command)
+
+
+def _has_key(world: World, name: str) -> bool:
+    saved = world.profiles[name]
+    if saved.key_storage == "keyring" or saved.key_command:
+        return True
+    return saved.key_storage != "env" and bool(world.draft.text(world.key_file(name)).strip())
+
+
+def _region_for_key(world: World, preset: Preset, region: str, key: Secret) -> str:
+    """Return the region, chosen by the key's family where the user chose none; tell what does not fit."""
+    found = keys.family(key, preset)
+    if found is None:
+        return region
+    if found.provider and found.provider != preset.id:
+        world.notes.append(
+            Note(
+                "warning",
+                _("This looks like a key of {family}, not of {provider}.").format(
+                    family=found.name, provider=preset.name
+                ),
+                _("If so, use: -p {provider}").format(provider=found.provider),
+            )
+        )
+    elif found.region and not region and found.region != preset.regions[0].id:
+        world.notes.append(
+            Note(
+                "info",
+                _("The key is one of {family}: region {region} was chosen.").format(
+                    family=found.name, region=found.region
+                ),
+            )
+        )
+        return found.region
+    elif found.region and region and region.split("-")[0] != found.region.split("-")[0]:
+        world.notes.append(
+            Note(
+                "warning",
+                _("The key is one of {family}, which works in region {region} only.").format(
+                    family=found.name, region=found.region
+                ),
+                _("If the provider refuses it, use: --region {region}").format(region=found.region),
+            )
+        )
+    return region
+
+
+def _part(entry: Entry, client: ClientName) -> Part:
+    specific = entry.text("claudeUrl" if client == "claude-code" else "codexUrl")
+    url = specific or entry.text("url")
+    if url:
+        profiles.check_url(
+            url, "--claude-url" if specific and client == "claude-code" else "--codex-url" if specific else "-u"
+        )
+        url = profiles.claude_url(url) if client == "claude-code" else profiles.codex_url(url)
+    context = entry.fields.get("contextWindow", 0)
+    if client == "codex":
+        return Part(
+            url=url,
+            primary_model=entry.text("primaryModel"),
+            context_window=context,
+            provider_id=entry.text("providerId"),
+        )
+    return Part(
+        url=url,
+        auth=entry.text("type"),
+        primary_model=entry.text("primaryModel"),
+        haiku_model=entry.text("defaultHaikuModel") or entry.text("fastModel"),
+        sonnet_model=entry.text("defaultSonnetModel"),
+        opus_model=entry.text("defaultOpusModel"),
+        fable_model=entry.text("defaultFableModel"),
+        subagent_model=entry.text("subagentModel"),
+        context_window=context,
+    )

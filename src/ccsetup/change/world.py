@@ -1,0 +1,429 @@
+"""What a command has to know around its draft: profiles, keys, the clients' documents, and what we own in them."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, Callable, Container, Iterable, Mapping, NamedTuple, Optional, Union
+
+from ccsetup import profiles
+from ccsetup.change import record
+from ccsetup.change.draft import Draft
+from ccsetup.clients import CLIENTS
+from ccsetup.clients.base import Files, Use, Version, Wishes
+from ccsetup.clients.codex import edits as codex
+from ccsetup.documents import version
+from ccsetup.documents.edit import MISSING, Edit, KeyPath, Set, Unset, lookup
+from ccsetup.errors import CcsetupError, DocumentError, UsageError, printable
+from ccsetup.i18n import _
+from ccsetup.model import CLIENT_NAMES, ClaudeEndpoint, ClientName, CodexEndpoint, Preset, Secret
+from ccsetup.naming import MARK, project_of, project_settings
+from ccsetup.paths import Paths
+from ccsetup.plan import Note, Owned, Wish, edits, is_ours, owned_from_json, owned_to_json
+from ccsetup.profiles import Profile
+
+VERSION = 1
+"""Of ``state.json``; one that names none is of version 1."""
+
+
+class Keys(NamedTuple):
+    """How keys are reached that lie outside our files; each has a real and a test form."""
+
+    program: tuple[str, ...]
+    """This program, for clients that ask it for a key."""
+    lookup: Callable[[str], Optional[Secret]]
+    """The keyring's key of a profile."""
+    run: Callable[[str], Secret]
+    """What a key command prints."""
+
+
+class World:
+    """A draft with everything that a command has to know around it."""
+
+    def __init__(
+        self,
+        draft: Draft,
+        paths: Paths,
+        load_preset: Callable[[str], Preset],
+        versions: Callable[[ClientName], Version],
+        keys: Keys,
+        beside: Callable[[ClientName], tuple[Version, ...]] = lambda _client: (),
+    ) -> None:
+        self.draft = draft
+        self.paths = paths
+        self.load_preset = load_preset
+        self.version = versions
+        self.beside = beside
+        self.keys = keys
+        self.keychain: dict[str, Optional[Secret]] = {}
+        """Keys that the keyring is to hold after this, by profile; None: it is to forget the key."""
+        self.leaving = ""
+        """A profile that goes with this, and leaves what it had to another."""
+        self.notes: list[Note] = []
+        self.set_aside = ""
+        """What is in the place of our record and cannot be read; it gets another name before anything is written."""
+        self._record = self._read_state()
+        unknown: list[str] = []
+        self.profiles = profiles.parse(draft.text(paths.profiles), paths.short(paths.profiles), unknown)
+        self.notes += [Note("info", text) for text in unknown]
+
+    # The record of what we own.
+
+    def _read_state(self) -> record.Found:
+        """Return the record of this home; a new one where it cannot be read: it must keep nobody from switching.
+
+        Raises Newer where a newer ccsetup made it.
+        """
+        path = self.paths.state
+        try:
+            data = self.draft.data(path, "json")
+            version.check(data.get("version"), VERSION, self.paths.short(path))
+            if not data and self.draft.exists(path) and not self.draft.text(path).strip():
+                raise ValueError  # an empty file, which we never write
+            for body in (data, *data.get("homes", {}).values()):
+                slots = [*body.get("clients", {}).values(), *body.get("projects", {}).values()]
+                slots += [c for p in body.get("saved", {}).values() for c in p.values()]
+                for slot in slots:
+                    for items in slot.get("owned", {}).values():
+                        owned_from_json(items)
+            return record.read(data, self.paths.homes)
+        except (DocumentError, AttributeError, TypeError, ValueError, KeyError):
+            self.draft.replace(path, None)
+        except version.Newer:
+            raise
+        except CcsetupError:  # a folder, say
+            self.set_aside = path
+            self.draft.forget(path)
+        self.notes.append(
+            Note(
+                "warning",
+                _("{file} is damaged: what was set before may stay in the settings of the clients.").format(
+                    file=self.paths.short(self.paths.state)
+                ),
+            )
+        )
+        return record.read({}, self.paths.homes)
+
+    def _state(self, *path: str) -> Any:
+        return lookup(self._record.body, path)
+
+    def slot(self, client: ClientName, saved: str = "") -> tuple[str, ...]:
+        """Return where the record of *client* is kept: for its active settings, or for those of the profile *saved*."""
+        place = record.place(self.paths, client)
+        return ("saved", saved, place) if saved else ("clients", place)
+
+    def project_slot(self, folder: str) -> tuple[str, ...]:
+        """Return where the record of the project *folder* is kept."""
+        return ("projects", self.paths.homes.name(folder))
+
+    def used_elsewhere(self, profile: str = "") -> list[str]:
+        """Return the folders other than today's whose client uses *profile* ("": any), by our record."""
+        clients = self._state("clients")
+        here = {self.slot(c)[1] for c in CLIENT_NAMES}
+        usual: Mapping[str, str] = {"claude-code": "home:.claude", "codex": "home:.codex"}
+        return [
+            self.paths.homes.path(place.partition("@")[2] or usual.get(place, place), None)
+            for place, slot in (clients.items() if isinstance(clients, dict) else ())
+            if place not in here and isinstance(slot, dict) and profile in ("", slot.get("profile"))
+        ]
+
+    def active(self, client: ClientName) -> str:
+        """Return the profile that we made *client* use last, or ""."""
+        name = self._state(*self.slot(client), "profile")
+        return name if isinstance(name, str) else ""
+
+    def recorded(self, *slot: str) -> bool:
+        return bool(self._state(*slot))
+
+    def projects(self) -> list[str]:
+        """Return the folders whose project settings we wrote and may write; of others, a note says that they stay."""
+        found = self._state("projects")
+        names = list(found) if isinstance(found, dict) else []
+        folders = {name: self.paths.homes.path(name, None) for name in (*names, *self._record.left)}
+        for name, folder in folders.items():
+            note = Note(
+                "warning",
+                _("The project {folder} was set from another home: it stays as it is.").format(
+                    folder=self.paths.short(folder)
+                ),
+                _("Go into it, and run: ccsetup config-switch official --project"),
+            )
+            if (name not in names or not self._marked(folder)) and note not in self.notes:
+                self.notes.append(note)
+        return [folder for name, folder in folders.items() if name in names and self._marked(folder)]
+
+    def _marked(self, folder: str) -> bool:
+        """Tell whether the settings of the project *folder* are for this home to write: they are in it, or say so."""
+        path = project_settings(folder)
+        if self.paths.homes.writable(path) or not self.draft.exists(path):
+            return True
+        data = self.draft.data(path, "json")
+        owned = self.owned(*self.project_slot(folder)).get(path, ())
+        marks = [o.value for o in owned if o.path == (MARK,)]
+        if marks or MARK in data:
+            return data.get(MARK) in marks
+        # Earlier versions left no mark, but what they wrote tells.
+        return any(o.value is not MISSING and is_ours(lookup(data, o.path), o.value) for o in owned)
+
+    def mark(self, folder: str) -> dict[KeyPath, Any]:
+        """Return the settings by which this home knows the project *folder* again; one inside it needs none."""
+        if self.paths.homes.name(folder).startswith("home:"):
+            return {}
+        owned = self.owned(*self.project_slot(folder)).get(project_settings(folder), ())
+        kept = [o.value for o in owned if o.path == (MARK,) and self._marked_as(folder) == o.value]
+        return {(MARK,): kept[0] if kept else os.urandom(8).hex()}
+
+    def _marked_as(self, folder: str) -> Any:
+        return self.draft.data(project_settings(folder), "json").get(MARK)
+
+    def in_project(self, folder: str) -> str:
+        """Return the profile that we made Claude Code use in *folder*, or ""."""
+        name = self._state(*self.project_slot(folder), "profile")
+        return name if isinstance(name, str) else ""
+
+    def owned(self, *slot: str) -> dict[str, tuple[Owned, ...]]:
+        """Return what we own by the record at *slot*, by file."""
+        found = self._state(*slot, "owned")
+        homes = self.paths.homes
+        return (
+            {homes.path(f, None): owned_from_json(items) for f, items in found.items()}
+            if isinstance(found, dict)
+            else {}
+        )
+
+    def record(self, slot: tuple[str, ...], body: Optional[dict[str, Any]]) -> None:
+        """Keep *body* at *slot*; None: forget what is there."""
+        if self._state(*slot) == (MISSING if body is None else body):
+            return
+        at, was, _left, current = self._record
+        members = _with(was, slot, body)
+        self._record = self._record._replace(body=members, current=True)
+        out: list[Edit] = []
+        if len(members) == 1:  # nothing but whose it is
+            out += [Unset((*at, member), prune=len(at)) for member in ("home", *record.MEMBERS)]
+        elif not current or len(was) == 1:
+            out += [
+                Set((*at, member), members[member]) if member in members else Unset((*at, member))
+                for member in ("home", *record.MEMBERS)
+            ]
+        else:
+            out.append(Unset((*at, *slot), prune=len(slot) - 1) if body is None else Set((*at, *slot), body))
+        data = self.draft.data(self.paths.state, "json")
+        before = self.draft.text(self.paths.state)
+        done = tuple(e for e in out if isinstance(e, Set) or lookup(data, e.path) is not MISSING)
+        self.draft.edit(self.paths.state, "json", done)
+        if self.draft.text(self.paths.state) != before:
+            self.draft.edit(self.paths.state, "json", (Set(("version",), VERSION),))
+
+    # Documents.
+
+    def files(self, client: ClientName, extra: Iterable[tuple[str, str]] = ()) -> Files:
+        wanted = [*CLIENTS[client].documents(self.paths), *((p, f) for p, f in extra if f)]
+        for path, _form in wanted:
+            self.draft.consequence.setdefault(path, consequence(client))
+        return Files(
+            self.paths,
+            {p: self.draft.data(p, f) for p, f in wanted},
+            {p: self.draft.text(p) for p, _f in wanted},
+            self.version(client),
+            self.beside(client),
+        )
+
+    def project_files(self, folder: str) -> Files:
+        """Return Claude Code's documents with the project's settings in the place of the user's."""
+        path = project_settings(folder)
+        self.draft.consequence.setdefault(path, consequence("claude-code"))
+        files = self.files("claude-code")
+        own = self.paths.claude_settings
+        data = {**files.data, own: self.draft.data(path, "json")}
+        return files._replace(data=data, text={**files.text, own: self.draft.text(path)})
+
+    def fulfil(self, wishes: Wishes, slot: tuple[str, ...], form: Mapping[str, str]) -> dict[str, Any]:
+        """Apply *wishes*, take back what *slot* owned besides, and return what it owns now, as JSON."""
+        homes = self.paths.homes
+        names = {homes.name(w.path): w.path for w in wishes.documents}  # what a variable names may be written otherwise
+        before = {names.get(homes.name(p), p): self._alone(slot, p, items) for p, items in self.owned(*slot).items()}
+        by_path = {w.path: w for w in wishes.documents}
+        for path in before:
+            if path not in by_path and (homes.writable(path) or project_of(path)):
+                by_path[path] = Wish(path, "json" if path.endswith(".json") else "toml", {})
+        owned: dict[str, Any] = {}
+        for path, wish in by_path.items():
+            done, now, changed = edits(self.draft.data(path, wish.format), wish, before.get(path, ()))
+            for c in changed:
+                self.notes.append(
+                    Note(
+                        "warning",
+                        _("{file}: {key} was changed by hand since; it stays as it is.").format(
+                            file=self.paths.short(c.file), key=".".join(c.path)
+                        ),
+                    )
+                )
+            self.draft.edit(path, wish.format, done, claude_lock=wish.claude_lock)
+            if not wish.settings and done and form.get(path) == "own" and not self.draft.data(path, wish.format):
+                self.draft.replace(path, None)
+            if now:
+                owned[homes.name(path)] = owned_to_json(now)
+        for path, text in wishes.files.items():
+            if text is None and not self.draft.exists(path):
+                continue
+            self.draft.replace(path, text)
+        return owned
+
+    def _alone(self, slot: tuple[str, ...], path: str, owned: tuple[Owned, ...]) -> tuple[Owned, ...]:
+        """Return those of *owned* that no other record of the same client has too: what is left is not taken away."""
+        saved = self._state("saved")
+        slots = [("clients", slot[-1]), *(("saved", n, slot[-1]) for n in (saved if isinstance(saved, dict) else ()))]
+        theirs = {o.path for s in slots if s != slot for o in self.owned(*s).get(path, ())}
+        return tuple(o for o in owned if not any(o.path[:n] in theirs for n in range(len(o.path), 0, -1)))
+
+    def owns(self, client: ClientName, path: str, key: KeyPath) -> bool:
+        """Tell whether *key* of the document *path* is ours, by the record of the active or of any saved profile."""
+        saved = self._state("saved")
+        path = self.paths.homes.path(self.paths.homes.name(path), None)
+        slots = [self.slot(client), *(self.slot(client, n) for n in (saved if isinstance(saved, dict) else ()))]
+        return any(o.path == key for s in slots for o in self.owned(*s).get(path, ()))
+
+    # Profiles.
+
+    def use(self, profile: Profile, client: ClientName) -> Use:
+        """Return *profile* as *client* is to use it; errors say what is missing."""
+        profile = self.separated(profiles.usable(profile))
+        preset = self.load_preset(profile.provider)
+        if not profile.parts:
+            raise UsageError(
+                _("Profile '{name}' is used through the relay only.").format(name=profile.name),
+                hint=_("Use it with: ccsetup config-switch relay; test it with: ccsetup relay check"),
+            )
+        if client not in profile.parts:
+            raise UsageError(
+                _("Profile '{name}' has no settings for {client}.").format(
+                    name=profile.name, client=CLIENTS[client].TITLE
+                ),
+                hint=_("Add them with: ccsetup init -n {name} -p {provider} -T {client} -k KEY").format(
+                    name=profile.name, provider=profile.provider, client=client
+                ),
+            )
+        endpoint = (
+            profiles.claude_endpoint(profile, preset)
+            if client == "claude-code"
+            else profiles.codex_endpoint(profile, preset)
+        )
+        if profile.key_command:
+            reader: tuple[str, ...] = ("/bin/sh", "-c", profile.key_command)
+        elif profile.key_storage == "keyring":
+            reader = (*self.keys.program, "key", "get", profile.name)
+        else:
+            reader = ("cat", self.key_file(profile.name))
+        key = self.key(profile) if profile.key_storage in ("inline", "dotenv") else None
+        if profile.key_storage == "command" and not profile.key_command:
+            self.key(profile)  # a client that is told to read a file should find it
+        return Use(profile, preset, endpoint, key, reader)
+
+    def key(self, profile: Profile) -> Optional[Secret]:
+        """Return the key of *profile*, wherever it is; None when that is a variable which is not set here."""
+        profiles.usable(profile)
+        if profile.key_storage == "env":
+            text = self.paths.environ.get(profile.key_env, "").strip()
+            return Secret(text) if text else None
+        if profile.key_command:
+            return self.keys.run(profile.key_command)
+        if profile.key_storage == "keyring":
+            found = self.keychain[profile.name] if profile.name in self.keychain else self.keys.lookup(profile.name)
+            if found is None:
+                raise CcsetupError(
+                    _("The keyring holds no key of profile '{name}'.").format(name=profile.name),
+                    hint=_("Give it again with: ccsetup key set {name}").format(name=profile.name),
+                )
+            return found
+        text = self.draft.text(self.key_file(profile.name)).strip()
+        if not text:
+            raise CcsetupError(
+                _("The key of profile '{name}' is not where it was saved: {file}").format(
+                    name=profile.name, file=self.paths.short(self.key_file(profile.name))
+                ),
+                hint=_("Give it again with: ccsetup key set {name}").format(name=profile.name),
+            )
+        return Secret(text)
+
+    def separated(self, profile: Profile) -> Profile:
+        """Return *profile* with a provider id and a variable in Codex's .env that no profile before it in the file has.
+
+        Codex merges tables of one id key by key, and reads one value of a variable: one profile's key would go to
+        another's address.  New profiles are refused what is taken; earlier versions let two share it.
+        """
+        ids: set[str] = set()
+        variables: set[str] = set()
+        for name, other in self.profiles.items():
+            if name == profile.name:
+                break
+            if name == self.leaving:
+                continue
+            before = _apart(other, ids, variables)
+            if "codex" in before.parts:
+                ids.add(codex.profile_id(before))
+            if before.key_storage == "dotenv":
+                variables.add(before.key_env)
+        return _apart(profile, ids, variables)
+
+    def key_file(self, name: str) -> str:
+        """Return the file that holds the key of the profile called *name*."""
+        return profiles.key_file(self.paths, name, self.profiles, self.draft.exists)
+
+    def find(self, name: str) -> Profile:
+        """Return the profile called *name*; UsageError names those there are."""
+        if name in self.profiles:
+            return self.separated(profiles.usable(self.profiles[name]))
+        if name == profiles.RELAY:
+            raise CcsetupError(
+                _("The relay is not set up yet, so there is no profile for it."),
+                hint=_("Set it up with: ccsetup relay init"),
+            )
+        known = ", ".join(self.profiles)
+        if not known:
+            raise CcsetupError(
+                _("There is no profile '{name}': none is saved yet.").format(name=printable(name)),
+                hint=_("Make one with: ccsetup init -p PROVIDER -k KEY"),
+            )
+        import difflib
+
+        near = difflib.get_close_matches(name, self.profiles, 1)
+        raise CcsetupError(
+            _("There is no profile '{name}'. Saved profiles: {known}").format(
+                name=printable(name), known=known
+            ),
+            hint=_("Did you mean: ccsetup config-switch {name}").format(name=near[0])
+            if near
+            else _("See them with: ccsetup config-switch --list"),
+        )
+
+
+def _apart(profile: Profile, ids: Container[str], variables: Container[str]) -> Profile:
+    """Return *profile*, with an own id and variable in the place of one that is taken."""
+    if "codex" in profile.parts and codex.profile_id(profile) in ids:
+        part = profile.parts["codex"]._replace(provider_id=codex.free_id(profile.name, ids))
+        profile = profile._replace(parts={**profile.parts, "codex": part})
+    if profile.key_storage == "dotenv" and profile.key_env in variables:
+        profile = profile._replace(key_env=profiles.variable(profile.name, "", variables))
+    return profile
+
+
+def consequence(client: ClientName) -> str:
+    """Return what *client* does with a document that cannot be parsed (observed)."""
+    if client == "claude-code":
+        return _("Claude Code ignores the whole file as it is. Nothing was changed.")
+    return _("Codex does not start with the file as it is. Nothing was changed.")
+
+
+def endpoint_of(world: World, profile: Profile, client: ClientName) -> Union[ClaudeEndpoint, CodexEndpoint]:
+    """Return what *client* is to use by *profile*; errors say what is missing."""
+    preset = world.load_preset(profile.provider)
+    if client == "claude-code":
+        return profiles.claude_endpoint(profile, preset)
+    return profiles.codex_endpoint(profile, preset)
+
+
+def _with(members: dict[str, Any], slot: tuple[str, ...], body: Optional[dict[str, Any]]) -> dict[str, Any]:
+    """Return *members* with *body* at *slot*; None: without that, and without what is empty then."""
+    name, rest = slot[0], slot[1:]
+    below = (_with(members.get(name, {}), rest, body) or None) if rest else body
+    return {**{k: v for k, v in members.items() if k != name}, **({} if below is None else {name: below})}

@@ -1,0 +1,1 @@
+"""Codex CLI: everything that is known of it."""

@@ -1,0 +1,627 @@
+"""Codex CLI: ``config.toml``, its profile files and a model catalogue in CODEX_HOME.
+
+Every statement about the client was observed with releases 0.63 to 0.169.0 against a server on loopback.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from typing import Any, Container, Iterable, Mapping, Optional, cast
+
+from ccsetup.clients import releases
+from ccsetup.clients.base import Current, Files, Use, Version, Wishes, version
+from ccsetup.documents.edit import MISSING, Edit, KeyPath, Set, Unset, lookup
+from ccsetup.errors import CcsetupError, UsageError
+from ccsetup.i18n import _
+from ccsetup.model import ClientName, CodexEndpoint
+from ccsetup.paths import Paths
+from ccsetup.plan import Note, Owned, Wish
+from ccsetup.profiles import Profile, origin
+
+NAME: ClientName = "codex"
+TITLE = "Codex"
+NEWEST = version(releases.CODEX[0])
+
+CHAT_REMOVED: Version = (0, 95, 0)
+CATALOG: Version = (0, 105, 0)
+AUTH_COMMAND: Version = (0, 118, 0)
+PROFILE_FILES: Version = (0, 134, 0)
+AGENTS_TABLE: Version = (0, 145, 0)
+TUI_SERVER: Version = (0, 157, 0)
+MAX_EFFORT: Version = (0, 160, 0)
+"""0.133.0 does not start with an effort ``max`` in a catalogue; 0.160.0 does.  Between them: not tried."""
+
+RESERVED_IDS = frozenset(("openai", "ollama", "lmstudio", "amazon-bedrock", "gcp", "ollama-chat", "oss"))
+"""Ids that Codex keeps for itself; a table of that name stops it (0.116 and later)."""
+
+PROVIDER_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}\Z")
+
+
+def documents(paths: Paths) -> tuple[tuple[str, str], ...]:
+    return ((paths.codex_config, "toml"),)
+
+
+def provider_id(use: Use) -> str:
+    """Return the id below ``model_providers``: one per profile, because Codex files its history by it."""
+    return profile_id(use.profile)
+
+
+def profile_id(profile: Profile) -> str:
+    """Return the id of a profile that has settings for Codex, as it is saved."""
+    return profile.parts["codex"].provider_id or "ccsetup-" + profile.name
+
+
+def free_id(profile: str, taken: Container[str]) -> str:
+    """Return an id for *profile* that is not among *taken*."""
+    own = "ccsetup-" + profile
+    return next(i for i in (own, *(f"{own}-{n}" for n in range(2, 9999))) if i not in taken)
+
+
+def check_provider_id(name: str) -> None:
+    """Raise UsageError when Codex would refuse *name* as a provider id."""
+    if name in RESERVED_IDS or not PROVIDER_ID.match(name):
+        raise UsageError(
+            _("'{name}' cannot be a provider id in Codex: it is reserved or has other characters.").format(name=name),
+            hint=_("Give another one with --provider-id, for example ccsetup-{name}.").format(
+                name=re.sub(r"[^A-Za-z0-9_-]", "-", name) or "x"
+            ),
+        )
+
+
+def catalog_name(profile: str) -> str:
+    return f"ccsetup-{profile}.models.json"
+
+
+def use(files: Files, use: Use) -> Wishes:
+    """Select the provider at the top of config.toml: Codex 0.134 and later has no other default."""
+    data = files.get(files.paths.codex_config)
+    want = _selection(files, use, data, explicit=False)
+    table = ("model_providers", provider_id(use))
+    provider = _provider(files, use)
+    if files.version < PROFILE_FILES:
+        # ``saved`` keeps the table in config.toml for as long as the profile exists.
+        return Wishes(
+            (
+                Wish(
+                    files.paths.codex_config,
+                    "toml",
+                    want,
+                    forced=frozenset((("model_provider",),)),
+                    keep_before=_keep_before(data, want, table),
+                ),
+            ),
+            {},
+        )
+    added = _added(files, use, files.paths.codex_config)
+    for key, value in {**_riders(data, use), **added, **provider}.items():
+        want[(*table, key)] = value
+    return Wishes(
+        (
+            Wish(
+                files.paths.codex_config,
+                "toml",
+                want,
+                tables=(table,),
+                free=frozenset((*table, k) for k in added),
+                forced=frozenset((("model_provider",), *((*table, k) for k in CREDENTIAL_KEYS))),
+                keep_before=_keep_before(data, want, table),
+            ),
+        ),
+        {},
+    )
+
+
+CREDENTIAL_KEYS = ("experimental_bearer_token", "env_key", "env_key_instructions", "auth")
+RIDERS = ("http_headers", "env_http_headers", "query_params", "requires_openai_auth")
+"""What a user may add to a provider's table that is sent along: it was meant for the address beside it."""
+
+
+def _riders(data: Any, use: Use) -> dict[str, Any]:
+    """Return what has to go from the provider's table in *data*: what was added for another host than the profile's."""
+    table = lookup(data, ("model_providers", provider_id(use)))
+    return dict.fromkeys(RIDERS, MISSING) if is_elsewhere(table, use) else {"requires_openai_auth": MISSING}
+
+
+def _added(files: Files, use: Use, path: str) -> dict[str, Any]:
+    """Return what the user added to the provider's table in the other of its two files, for the one at *path*.
+
+    What stands in config.toml goes first: that is the table of the active profile, which people edit.
+    """
+    config, key = files.paths.codex_config, ("model_providers", provider_id(use))
+    other = lookup(files.get(files.paths.codex_profile(use.profile.name) if path == config else config), key)
+    if not isinstance(other, dict) or is_elsewhere(other, use):
+        return {}
+    return additions(other) if path != config or lookup(files.get(path), key) is MISSING else {}
+
+
+def additions(table: Any) -> dict[str, Any]:
+    """Return what a user added to a provider's *table* that is ours."""
+    ours = ("name", "base_url", "wire_api", "requires_openai_auth", *CREDENTIAL_KEYS)
+    return {k: v for k, v in table.items() if k not in ours}
+
+
+def is_elsewhere(table: Any, use: Use) -> bool:
+    """Tell whether the provider's *table* leads to another host than the profile."""
+    url = table.get("base_url") if isinstance(table, dict) else None
+    return isinstance(url, str) and origin(url) != origin(cast(CodexEndpoint, use.endpoint).base_url)
+
+
+def _provider(files: Files, use: Use) -> dict[str, Any]:
+    """Return the table ``[model_providers.<id>]``.
+
+    ``name`` must not be empty and never "OpenAI" or "Azure" (these switch on OpenAI-only compaction);
+    without ``base_url`` the key would go to api.openai.com.
+    """
+    endpoint = cast(CodexEndpoint, use.endpoint)
+    check_provider_id(provider_id(use))
+    if endpoint.wire == "chat" and files.version >= CHAT_REMOVED:
+        raise CcsetupError(
+            _(
+                "{provider} offers Codex only Chat Completions, and Codex {since} and later speak only Responses."
+            ).format(provider=use.preset.name, since=dotted(CHAT_REMOVED))
+            + (" " + endpoint.reason if endpoint.reason else ""),
+            hint=_(
+                "Have the relay translate for it: ccsetup init -p {provider} -k KEY -T codex --via-relay; or use the "
+                "provider with Claude Code (-T claude-code) if it is listed for it."
+            ).format(provider=use.preset.id),
+        )
+    table: dict[str, Any] = {
+        "name": f"{use.preset.name} (ccsetup)",
+        "base_url": endpoint.base_url,
+        "wire_api": endpoint.wire,
+        "experimental_bearer_token": MISSING,
+        "env_key": MISSING,
+        "env_key_instructions": MISSING,
+        "auth": MISSING,
+    }
+    storage = use.profile.key_storage
+    if storage == "inline":
+        assert use.key is not None
+        table["experimental_bearer_token"] = use.key
+    elif storage in ("command", "keyring"):
+        if files.oldest < AUTH_COMMAND:
+            raise UsageError(
+                _("Codex {version} cannot read a key from a command; {since} and later can.").format(
+                    version=dotted(files.oldest), since=dotted(AUTH_COMMAND)
+                ),
+                hint=_("Use --key-storage inline or env, or update Codex."),
+            )
+        # Codex runs it in the workspace folder, so paths in it have to be absolute.
+        table["auth"] = {"command": use.reader[0], "args": list(use.reader[1:])}
+    else:
+        table["env_key"] = use.profile.key_env
+        table["env_key_instructions"] = (
+            _("Export {name} with the key of {provider}.").format(name=use.profile.key_env, provider=use.preset.name)
+            if storage == "env"
+            else _("The key belongs into {file} as {name}.").format(
+                file=files.paths.short(files.paths.codex_dotenv), name=use.profile.key_env
+            )
+        )
+    return table
+
+
+def _selection(files: Files, use: Use, data: Any, *, explicit: bool) -> dict[KeyPath, Any]:
+    """Return the top-level keys that select the provider.
+
+    With *explicit* every key that another profile may have set is given a value of its own: a profile file
+    lies over config.toml and cannot take a key away.
+    """
+    endpoint = cast(CodexEndpoint, use.endpoint)
+    want: dict[KeyPath, Any] = {
+        ("model",): endpoint.model,
+        ("model_provider",): provider_id(use),
+    }
+    if endpoint.catalog and files.version >= CATALOG:
+        want[("model_catalog_json",)] = catalog_name(use.profile.name)
+    if endpoint.context_window and files.oldest < CATALOG:
+        want[("model_context_window",)] = endpoint.context_window
+    if not endpoint.catalog and not explicit:
+        want[("model_catalog_json",)] = MISSING  # another provider's catalogue would hide the bundled models
+    if endpoint.web_search:
+        want[("web_search",)] = endpoint.web_search
+    elif explicit:
+        want[("web_search",)] = "cached"
+    agents = ("agents", "enabled") if files.oldest >= AGENTS_TABLE else ("features", "multi_agent")
+    if not endpoint.extra_tools:
+        want[agents] = False
+    elif explicit and files.version >= PROFILE_FILES:
+        want[agents] = True
+    if not endpoint.extra_tools and files.version >= TUI_SERVER and not explicit:
+        # The terminal interface adds a namespace tool under this name unless it is switched off like this.
+        want[("mcp_servers", "codex_tui", "command")] = "true"
+        want[("mcp_servers", "codex_tui", "enabled")] = False
+    effort = lookup(data, ("model_reasoning_effort",))
+    known = efforts(endpoint, files.oldest)
+    if known and effort not in known:
+        # The provider would answer 400.  Wanted also where it is gone already: else the next run would put it back.
+        want[("model_reasoning_effort",)] = MISSING
+    if explicit and endpoint.default_effort in known:
+        want[("model_reasoning_effort",)] = endpoint.default_effort
+    return want
+
+
+def is_official(data: Any) -> bool:
+    provider = lookup(data, ("model_provider",))
+    return provider is MISSING or provider == "openai"
+
+
+def _keep_before(data: Any, want: Mapping[KeyPath, Any], table: KeyPath) -> frozenset[KeyPath]:
+    """Return the keys whose former values come back later: the user's own state, never another provider's."""
+    keep = {p for p in want if p[: len(table)] != table}
+    if not is_official(data):
+        keep -= {("model",), ("model_provider",), ("model_catalog_json",), ("model_context_window",)}
+    return frozenset(keep)
+
+
+def official(files: Files, owned: Mapping[str, tuple[Owned, ...]]) -> Wishes:
+    """Select no provider: Codex uses its own login (auth.json, which is not touched)."""
+    data = files.get(files.paths.codex_config)
+    mine = {o.path for o in owned.get(files.paths.codex_config, ())}
+    want: dict[KeyPath, Any] = {}
+    if not is_official(data) and ("model_provider",) not in mine:
+        want = {("model_provider",): MISSING, ("model",): MISSING}
+    return Wishes((Wish(files.paths.codex_config, "toml", want, forced=frozenset((("model_provider",),))),), {})
+
+
+def saved_paths(paths: Paths, profile: str, version: Version) -> tuple[tuple[str, str], ...]:
+    own = os.path.join(paths.codex_home, catalog_name(profile))
+    if version >= PROFILE_FILES:
+        return ((paths.codex_profile(profile), "toml"), (own, ""))
+    return ((own, ""),)
+
+
+def saved(files: Files, use: Use) -> Wishes:
+    """Write what ``codex --profile NAME`` needs, whichever profile is active, and the model catalogue.
+
+    0.134 and later lay ``NAME.config.toml`` over config.toml; before that the profile is a table in it.
+    """
+    endpoint = cast(CodexEndpoint, use.endpoint)
+    profile = use.profile.name
+    whole: dict[str, Optional[str]] = {}
+    catalog = os.path.join(files.paths.codex_home, catalog_name(profile))
+    whole[catalog] = catalog_text(use, files.oldest) if endpoint.catalog and files.version >= CATALOG else None
+    provider = ("model_providers", provider_id(use))
+    want = _selection(files, use, {}, explicit=True)
+    tables: tuple[KeyPath, ...]
+    if files.version >= PROFILE_FILES:
+        path, tables = files.paths.codex_profile(profile), (provider,)
+    else:
+        path, tables = files.paths.codex_config, (("profiles", profile), provider)
+        want = {("profiles", profile, *p): v for p, v in want.items() if p in _OLD_PROFILE_KEYS}
+    added = _added(files, use, path)
+    for key, value in {**_riders(files.get(path), use), **added, **_provider(files, use)}.items():
+        want[(*provider, key)] = value
+    return Wishes(
+        (
+            Wish(
+                path,
+                "toml",
+                want,
+                tables=tables,
+                free=frozenset((*provider, k) for k in added),
+                forced=frozenset((("model_provider",), *((*provider, k) for k in CREDENTIAL_KEYS))),
+            ),
+        ),
+        whole,
+    )
+
+
+_OLD_PROFILE_KEYS = frozenset(
+    (
+        ("model",),
+        ("model_provider",),
+        ("model_reasoning_effort",),
+        ("model_catalog_json",),
+        ("web_search",),
+        ("features", "multi_agent"),
+    )
+)
+"""What ``[profiles.NAME]`` takes (observed with 0.133.0, where the last two leave out what the provider refuses)."""
+
+
+def effective(files: Files, profile: str = "") -> tuple[str, Any]:
+    """Return the provider that Codex uses, for *profile* with ``--profile``, and its table as it reads it.
+
+    MISSING for a table that is not there, or a profile that it does not find.  0.134 and later lay the profile's file
+    over config.toml, tables key by key, and stop where config.toml has a table of the profile's name.
+    """
+    data = files.get(files.paths.codex_config)
+    named = MISSING
+    if profile and files.version >= PROFILE_FILES:
+        over = files.get(files.paths.codex_profile(profile))
+        if not over or lookup(data, ("profiles", profile)) is not MISSING:
+            return "", MISSING
+        data = _merged(data, over)
+    elif profile:
+        table = lookup(data, ("profiles", profile))
+        if not isinstance(table, dict):
+            return "", MISSING
+        named = table.get("model_provider", MISSING)
+    name = lookup(data, ("model_provider",)) if named is MISSING else named
+    return (name, lookup(data, ("model_providers", name))) if isinstance(name, str) else ("", MISSING)
+
+
+def _merged(below: Any, over: Any) -> Any:
+    if not isinstance(below, dict) or not isinstance(over, dict):
+        return over
+    return {**below, **{k: _merged(below.get(k), v) for k, v in over.items()}}
+
+
+def is_saved(files: Files, profile: Profile) -> bool:
+    """Tell whether ``codex --profile`` finds *profile* with its provider, in the form that this version reads."""
+    name, table = effective(files, profile.name)
+    return name == profile_id(profile) and isinstance(table, dict)
+
+
+def has_trace(files: Files, profile: Profile) -> bool:
+    """Tell whether *profile* was saved for Codex here, in the form of whichever version."""
+    places = ((files.paths.codex_config, ("profiles", profile.name)), (files.paths.codex_profile(profile.name), ()))
+    return any(lookup(files.get(f), (*p, "model_provider")) == profile_id(profile) for f, p in places)
+
+
+def lost(files: Files, profiles: Iterable[Profile]) -> list[str]:
+    """Return the names of those *profiles* that were saved for another version and this one does not find."""
+    return [p.name for p in profiles if has_trace(files, p) and not is_saved(files, p)]
+
+
+def is_mixed(files: Files, use: Use, *, profile: bool) -> bool:
+    """Tell whether Codex reads another address or another kind of credential than the profile's.
+
+    Then it sends the key of one profile to the address of another.  With *profile* as ``codex --profile`` reads it.
+    """
+    name, table = effective(files, use.profile.name if profile else "")
+    if name != provider_id(use) or not isinstance(table, dict):
+        return False
+    wanted = _provider(files, use)
+    if table.get("base_url") != wanted["base_url"]:
+        return True
+    kinds = ("experimental_bearer_token", "env_key", "auth")
+    if (
+        any((k in table) != (wanted[k] is not MISSING) for k in kinds)
+        or table.get("env_key", MISSING) != wanted["env_key"]
+    ):
+        return True
+    below = lookup(files.get(files.paths.codex_config), ("model_providers", name))
+    return profile and is_elsewhere(below, use) and any(k in below for k in RIDERS)
+
+
+def leaks(config: Any, over: Any) -> list[tuple[str, list[str]]]:
+    """Return the providers of which a profile file *over* inherits a credential for another address, and its keys.
+
+    0.134 and later merge the tables of config.toml and of the file key by key.  At the same host that is meant so,
+    unless the file has a credential of its own, which the inherited one beats.
+    """
+    out = []
+    tables = lookup(over, ("model_providers",))
+    for id_, table in tables.items() if isinstance(tables, dict) else ():
+        below = lookup(config, ("model_providers", id_))
+        if not isinstance(table, dict) or not isinstance(below, dict):
+            continue
+        url, other = table.get("base_url"), below.get("base_url")
+        if not isinstance(url, str) or not isinstance(other, str) or url.rstrip("/") == other.rstrip("/"):
+            continue
+        kinds = ("env_key", "experimental_bearer_token", "auth")
+        left = [k for k in (*kinds, *RIDERS) if not _covers(table.get(k), below.get(k))]
+        if "env_key" in table and "experimental_bearer_token" in left:
+            left.remove("experimental_bearer_token")  # env_key beats it
+        if origin(url) == origin(other) and not any(table.get(k) for k in kinds):
+            continue
+        if left:
+            out.append((id_, left))
+    return out
+
+
+def leak_text(profile: str, id_: str, keys: list[str]) -> str:
+    return _("'codex --profile {name}' sends {keys} of provider '{id}' in config.toml to another address.").format(
+        name=profile, keys=", ".join(keys), id=id_
+    )
+
+
+def _covers(over: Any, below: Any) -> bool:
+    """Tell whether nothing of *below* is left where *over* lies on it."""
+    if isinstance(below, dict) and isinstance(over, dict):
+        return all(k in over for k in below)
+    return not below or over is not None
+
+
+def efforts(endpoint: CodexEndpoint, version: Version) -> tuple[str, ...]:
+    """Return the reasoning efforts that the provider takes and Codex *version* knows."""
+    return tuple(e for e in endpoint.efforts if e != "max" or version >= MAX_EFFORT)
+
+
+def catalog_text(use: Use, version: Version) -> str:
+    """Return a model catalogue (JSON) for the profile's model and the preset's other models.
+
+    Without it Codex knows no window above 272 000 tokens for a model that is not OpenAI's.  The entry
+    has every field that a release from 0.105 to 0.169.0 demands, and loads in all of them.
+    """
+    endpoint = cast(CodexEndpoint, use.endpoint)
+    models = {endpoint.model: (endpoint.context_window, True)}
+    for m in use.preset.models:
+        models.setdefault(m.id, (m.context, False))
+    entries = []
+    levels = efforts(endpoint, version)
+    default = endpoint.default_effort if endpoint.default_effort in levels else (levels[-1] if levels else None)
+    for i, (slug, (context, _own)) in enumerate(models.items()):
+        known = use.preset.model(slug)
+        entries.append(
+            {
+                "slug": slug,
+                "display_name": slug,
+                "description": use.preset.name,
+                "default_reasoning_level": default,
+                "supported_reasoning_levels": [{"effort": e, "description": e} for e in levels],
+                "shell_type": "unified_exec",
+                "visibility": "list",
+                "supported_in_api": True,
+                "priority": i + 1,
+                "base_instructions": base_instructions(),
+                "upgrade": None,
+                "supports_reasoning_summaries": bool(levels),
+                "support_verbosity": False,
+                "default_verbosity": None,
+                "apply_patch_tool_type": None,
+                "truncation_policy": {"mode": "bytes", "limit": 10000},
+                "supports_parallel_tool_calls": True,
+                "context_window": context,
+                "auto_compact_token_limit": None,
+                "experimental_supported_tools": [],
+                "input_modalities": ["text", "image"] if known and known.vision else ["text"],
+            }
+        )
+    return json.dumps({"models": entries}, ensure_ascii=False, indent=2) + "\n"
+
+
+def base_instructions() -> str:
+    """Return what a catalogue entry tells a model about its work: our own text, the same for every release.
+
+    An entry without instructions does not load.  The catalogue offers no tool for patches (not every provider
+    takes one of free text), so the text has the format of ``apply_patch``, which every release runs as a command.
+    """
+    path = os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(__file__))), "data", "codex_instructions.md")
+    with open(path, encoding="utf-8") as f:
+        return f.read()
+
+
+def current(files: Files) -> Current:
+    data = files.get(files.paths.codex_config)
+    name = lookup(data, ("model_provider",))
+    model = lookup(data, ("model",))
+    if is_official(data) or not isinstance(name, str):
+        return Current("", model if isinstance(model, str) else "", "")
+    table = lookup(data, ("model_providers", name))
+    table = table if isinstance(table, dict) else {}
+    credential = next((k for k in ("env_key", "experimental_bearer_token", "auth") if table.get(k)), "")
+    if credential == "env_key" and isinstance(table["env_key"], str):
+        credential = table["env_key"]
+    url = table.get("base_url", "")
+    return Current(url if isinstance(url, str) else "", model if isinstance(model, str) else "", credential)
+
+
+def matches(files: Files, use: Use) -> bool:
+    endpoint = cast(CodexEndpoint, use.endpoint)
+    data = files.get(files.paths.codex_config)
+    name = provider_id(use)
+    if lookup(data, ("model_provider",)) != name:
+        return False
+    table = lookup(data, ("model_providers", name))
+    if not isinstance(table, dict) or table.get("base_url") != endpoint.base_url:
+        return False
+    if use.profile.key_storage == "inline":
+        return use.key is not None and table.get("experimental_bearer_token") == use.key.reveal()
+    if use.profile.key_storage in ("command", "keyring"):
+        return isinstance(table.get("auth"), dict)
+    return bool(table.get("env_key") == use.profile.key_env)
+
+
+def dotted(version: Version) -> str:
+    return ".".join(map(str, version))
+
+
+def repairs(files: Files) -> tuple[tuple[Edit, str], ...]:
+    """Return the edits that let this Codex start again, each with what it does.
+
+    Only where one edit is plainly right; a table with a reserved id needs a decision, and stays a note.
+    """
+    out: list[tuple[Edit, str]] = []
+    data = files.get(files.paths.codex_config)
+    providers = lookup(data, ("model_providers",))
+    for name, table in providers.items() if isinstance(providers, dict) else ():
+        if not isinstance(table, dict):
+            continue
+        here = ("model_providers", name)
+        if table.get("wire_api") == "chat" and files.version >= CHAT_REMOVED:
+            text = _('wire_api of provider \'{name}\' was changed from "chat" to "responses".').format(name=name)
+            out.append((Set((*here, "wire_api"), "responses"), text))
+        if not table.get("name") and name not in RESERVED_IDS:
+            out.append((Set((*here, "name"), name), _("provider '{name}' was given a name.").format(name=name)))
+    if lookup(data, ("profile",)) is not MISSING and files.version >= PROFILE_FILES:
+        out.append((Unset(("profile",)), _("the line 'profile' was taken out.")))
+    return tuple(out)
+
+
+def notes(files: Files, use: Optional[Use]) -> tuple[Note, ...]:
+    """Tell what stops today's Codex from starting, and what wins over these settings."""
+    out: list[Note] = []
+    path = files.paths.codex_config
+    data = files.get(path)
+    text = files.text.get(path, "")
+
+    def at(key: KeyPath) -> str:
+        from ccsetup.documents import tomldoc
+
+        return f"{files.paths.short(path)}:{tomldoc.locate(text, key)}"
+
+    def blocked(where: KeyPath, text: str, hint: str) -> None:
+        out.append(Note("blocked", f"{at(where)}: {text}", hint))
+
+    providers = lookup(data, ("model_providers",))
+    for name, table in providers.items() if isinstance(providers, dict) else ():
+        here = ("model_providers", name)
+        if not isinstance(table, dict):
+            continue
+        wire = table.get("wire_api")
+        if wire == "chat" and files.version >= CHAT_REMOVED:
+            blocked(
+                (*here, "wire_api"),
+                _("wire_api = \"chat\" in provider '{name}' stops every codex command.").format(name=name),
+                _('Change it to wire_api = "responses", or remove the provider.'),
+            )
+        if not table.get("name") and name not in RESERVED_IDS:
+            blocked(
+                here,
+                _("provider '{name}' has no name, which stops every codex command.").format(name=name),
+                _('Add a line name = "{name}" to its table, or remove the table.').format(name=name),
+            )
+        if name in ("openai", "ollama", "lmstudio") and files.version >= (0, 116, 0):
+            blocked(
+                here,
+                _("'{name}' is a reserved provider id, which stops every codex command.").format(name=name),
+                _("Rename the table, for example to {name}-custom.").format(name=name),
+            )
+        if "temp_env_key" in table and not any(table.get(k) for k in ("env_key", "experimental_bearer_token", "auth")):
+            out.append(
+                Note(
+                    "warning",
+                    at((*here, "temp_env_key"))
+                    + ": "
+                    + _("Codex ignores temp_env_key, so provider '{name}' is used without a key.").format(name=name),
+                    _("Change it to env_key, or set the provider up with ccsetup init."),
+                )
+            )
+    if lookup(data, ("profile",)) is not MISSING and files.version >= PROFILE_FILES:
+        blocked(
+            ("profile",),
+            _("a top-level 'profile' stops every codex command since 0.134.0."),
+            _("Remove the line; ccsetup config-switch selects the profile instead."),
+        )
+    if (
+        use is not None
+        and files.version >= PROFILE_FILES
+        and lookup(data, ("profiles", use.profile.name)) is not MISSING
+    ):
+        out.append(
+            Note(
+                "warning",
+                at(("profiles", use.profile.name))
+                + ": "
+                + _("this table keeps 'codex --profile {name}' from starting.").format(name=use.profile.name),
+                _("Remove the table; {file} replaces it.").format(
+                    file=files.paths.short(files.paths.codex_profile(use.profile.name))
+                ),
+            )
+        )
+    for name in ("/etc/codex/managed_config.toml",):
+        if use is not None and os.path.isfile(name):
+            out.append(Note("warning", _("{file} is set by the administrator and wins.").format(file=name)))
+    if use is not None and use.profile.key_storage != "inline" and files.version >= TUI_SERVER:
+        out.append(
+            Note(
+                "info",
+                _("A Codex that runs in the background keeps the old key."),
+                _("Run: codex app-server daemon restart"),
+            )
+        )
+    return tuple(out)

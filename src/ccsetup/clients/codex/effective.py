@@ -1,0 +1,537 @@
+"""What Codex would really use: config.toml and the layers around it, .env, auth.json, and the shell.
+
+Weakest first: /etc/codex/config.toml, $CODEX_HOME/config.toml, the project's .codex/config.toml (where it is trusted,
+and only some keys), /etc/codex/managed_config.toml; tables merge key by key (observed with Codex 0.169.0).  Reads files
+and may run the provider's ``auth.command``; writes nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from typing import Any, Callable, Iterable, Mapping, NamedTuple, Optional
+
+from ccsetup import bounded, keys
+from ccsetup.clients.base import Files, Version
+from ccsetup.clients.codex import edits as codex
+from ccsetup.clients.saved import recognise
+from ccsetup.documents import encoding, tomldoc
+from ccsetup.documents.edit import MISSING, KeyPath, lookup
+from ccsetup.errors import DocumentError
+from ccsetup.i18n import _
+from ccsetup.model import Preset, Secret
+from ccsetup.paths import Paths
+from ccsetup.probe.target import Credential, Finding, Setting, Target, TierModel
+from ccsetup.probe.verdict import clean
+
+_PROJECT_KEYS = ("model", "model_reasoning_effort", "web_search", "model_context_window", "model_catalog_json")
+"""What a project's file may set; ``model_provider`` and the tables of providers are not among them."""
+
+
+class Layer(NamedTuple):
+    path: str
+    shown: str
+    text: str
+    data: Mapping[str, Any]
+
+    def where(self, path: KeyPath) -> str:
+        line = tomldoc.locate(self.text, path)
+        return f"{self.shown}:{line}" if line else self.shown
+
+
+def target(
+    paths: Paths,
+    version: Callable[[], Version],
+    presets: Callable[[], Iterable[Preset]],
+    *,
+    profile: str = "",
+    etc: str = "/etc",
+) -> Optional[Target]:
+    """Return what Codex would use in the current folder, or None when it would use its own account."""
+    findings: list[Finding] = []
+    layers = _layers(paths, etc, findings)
+    if findings:
+        return _made(paths, layers, findings, "", {}, (), presets, profile, "")
+    own = next((layer for layer in layers if layer.path == paths.codex_config), None)
+    findings += _fatal(paths, own, version)
+    for layer in layers:
+        findings += _wrong_types(layer)
+    name, _place = _value(layers, ("model_provider",))
+    if not isinstance(name, str) or not name or name == "openai":
+        return _made(paths, layers, findings, "", {}, (), presets, profile, "") if findings else None
+    table, origin = _table(layers, name)
+    if not table:
+        if name in codex.RESERVED_IDS:
+            return None
+        findings.append(
+            Finding(
+                "config",
+                _("{source}: model_provider is '{name}', and there is no table [model_providers.{name}].").format(
+                    source=_where(layers, ("model_provider",)), name=clean(name, limit=64)
+                ),
+                _("Set the provider up with: ccsetup init -T codex -p PROVIDER -k KEY"),
+            )
+        )
+        return _made(paths, layers, findings, "", {}, (), presets, profile, name)
+    url = table.get("base_url")
+    if not isinstance(url, str) or not url:
+        findings.append(
+            Finding(
+                "config",
+                _("{source}: provider '{name}' has no base_url: Codex would send the key to api.openai.com.").format(
+                    source=origin(()), name=clean(name, limit=64)
+                ),
+                _('Add a line base_url = "https://..." to its table.'),
+            )
+        )
+        url = ""
+    display = str(table.get("name", ""))
+    special = display.lower() == "openai" or "azure" in display.lower()
+    if special and "api.openai.com" not in url and "azure.com" not in url:
+        findings.append(
+            Finding(
+                "degraded",
+                _("{source}: the name '{name}' makes Codex use OpenAI's own compaction, which fails elsewhere.").format(
+                    source=origin(("name",)), name=clean(display, limit=40)
+                ),
+                _("Give the provider another name."),
+            )
+        )
+    model, _source = _value(layers, ("model",))
+    if not isinstance(model, str) or not model:
+        findings.append(
+            Finding(
+                "config",
+                _("No model is set: Codex asks the provider for its own built-in one."),
+                _('Add a line model = "..." at the top of {file}.').format(file=paths.short(paths.codex_config)),
+            )
+        )
+        model = ""
+    catalog, _source = _value(layers, ("model_catalog_json",))
+    if isinstance(catalog, str) and catalog:
+        full = os.path.join(paths.codex_home, os.path.expanduser(catalog))
+        if not os.path.isfile(full):
+            findings.append(
+                Finding(
+                    "config",
+                    _("{source}: model_catalog_json names a file that is not there; Codex does not start.").format(
+                        source=_where(layers, ("model_catalog_json",))
+                    ),
+                    _("Make the file with: ccsetup init -T codex, or remove the line."),
+                )
+            )
+    environ = _environ(paths)
+    credentials: tuple[Credential, ...] = ()
+    if not any(f.verdict == "config" for f in findings):
+        credentials = _credentials(paths, table, origin, environ, findings)
+    return _made(paths, layers, findings, url, table, credentials, presets, profile, name, model, environ)
+
+
+def _made(
+    paths: Paths,
+    layers: list[Layer],
+    findings: list[Finding],
+    url: str,
+    table: Mapping[str, Any],
+    credentials: tuple[Credential, ...],
+    presets: Callable[[], Iterable[Preset]],
+    profile: str,
+    name: str,
+    model: str = "",
+    environ: Optional[Mapping[str, str]] = None,
+) -> Target:
+    environ = environ if environ is not None else paths.environ
+    preset, region = recognise(url, "codex", presets()) if url else (None, None)
+    headers = {str(k): str(v) for k, v in _dict(table.get("http_headers")).items()}
+    for header, variable in _dict(table.get("env_http_headers")).items():
+        value = environ.get(str(variable), "")
+        if value.strip():
+            headers[str(header)] = value
+    settings = []
+    for path in (("model_provider",), ("model",), *(("model_providers", name, k) for k in sorted(table))):
+        value, places = _value(layers, path)
+        if value is MISSING or not places:
+            continue
+        key = path[-1]
+        plain = key in ("model_provider", "model", "name", "base_url", "wire_api", "env_key", "env_key_instructions")
+        shown = clean(str(value)) if plain or isinstance(value, (bool, int)) else "***"
+        settings.append(Setting(".".join(path), shown, places[0], tuple(places[1:])))
+    search, _source = _value(layers, ("web_search",))
+    agents, _source = _value(layers, ("agents", "enabled"))
+    multi, _source = _value(layers, ("features", "multi_agent"))
+    return Target(
+        label=profile or (preset.id if preset else "") or name or "codex",
+        client="codex",
+        kind="effective",
+        wire="responses",
+        base_url=url,
+        credentials=credentials,
+        models=(TierModel("model", model),) if model else (),
+        environ=environ,
+        settings=tuple(settings),
+        findings=tuple(findings),
+        headers=headers,
+        query={str(k): str(v) for k, v in _dict(table.get("query_params")).items()},
+        preset=preset,
+        region=region,
+        profile=profile,
+        extra={
+            "web_search": search if isinstance(search, str) else None,
+            "extra_tools": agents is not False and multi is not False,
+        },
+    )
+
+
+# Layers.
+
+
+def _layers(paths: Paths, etc: str, findings: list[Finding]) -> list[Layer]:
+    """Return the layers that exist, strongest first; a broken one is a finding."""
+    project = os.path.join(paths.cwd, ".codex", "config.toml")
+    if os.path.realpath(project) == os.path.realpath(paths.codex_config):
+        project = ""  # in the home folder
+    files = [
+        os.path.join(etc, "codex", "managed_config.toml"),
+        *([project] if project else []),
+        paths.codex_config,
+        os.path.join(etc, "codex", "config.toml"),
+    ]
+    out: list[Layer] = []
+    for path in files:
+        if not os.path.isfile(path):
+            continue
+        shown = paths.short(path)
+        try:
+            text = encoding.decode(bounded.found(path))
+            data = tomldoc.parse(text)
+        except OSError as e:
+            findings.append(Finding("config", _("{file} cannot be read: {why}.").format(file=shown, why=e.strerror)))
+            continue
+        except bounded.TooLarge as e:
+            findings.append(Finding("config", e.message))
+            continue
+        except DocumentError as e:
+            if path == project:
+                continue  # fatal only where the folder is trusted; then Codex itself says so
+            place = f"{shown}:{e.line}" if e.line else shown
+            findings.append(
+                Finding(
+                    "config",
+                    _("{place}: {why}. Codex does not start with the file as it is.").format(
+                        place=place, why=clean(e.message, limit=160).rstrip(".。")
+                    ),
+                    _("Correct the line."),
+                )
+            )
+            continue
+        out.append(Layer(path, shown, text, data))
+    if any(layer.path == project for layer in out) and not _trusted(paths, out):
+        out = [layer for layer in out if layer.path != project]
+    return [
+        layer._replace(data={k: v for k, v in layer.data.items() if k in _PROJECT_KEYS})
+        if layer.path == project
+        else layer
+        for layer in out
+    ]
+
+
+def _trusted(paths: Paths, layers: list[Layer]) -> bool:
+    return any(
+        lookup(layer.data, ("projects", paths.cwd, "trust_level")) == "trusted"
+        for layer in layers
+        if layer.path == paths.codex_config
+    )
+
+
+def _value(layers: list[Layer], path: KeyPath) -> tuple[Any, list[str]]:
+    """Return the value at *path* from the strongest layer that has it, and the places of all that do."""
+    found: Any = MISSING
+    places = []
+    for layer in layers:
+        value = lookup(layer.data, path)
+        if value is not MISSING:
+            if found is MISSING:
+                found = value
+            places.append(layer.where(path))
+    return found, places
+
+
+def _where(layers: list[Layer], path: KeyPath) -> str:
+    return next(iter(_value(layers, path)[1]), "-")
+
+
+def _table(layers: list[Layer], name: str) -> tuple[dict[str, Any], Callable[[KeyPath], str]]:
+    """Return the merged table of a provider, and a function that tells where one of its keys stands."""
+    here = ("model_providers", name)
+    merged: dict[str, Any] = {}
+    for layer in reversed(layers):
+        part = lookup(layer.data, here)
+        if isinstance(part, dict):
+            for key, value in part.items():
+                old = merged.get(key)
+                merged[key] = {**old, **value} if isinstance(old, dict) and isinstance(value, dict) else value
+
+    def origin(path: KeyPath) -> str:
+        return _where(layers, (*here, *path))
+
+    return merged, origin
+
+
+def _fatal(paths: Paths, own: Optional[Layer], version: Callable[[], Version]) -> list[Finding]:
+    """Return what stops every codex command, whichever provider is active."""
+    if own is None:
+        return []
+    known: Version = codex.NEWEST
+    suspicious = '"chat"' in own.text or "'chat'" in own.text or re.search(r"(?m)^[ \t]*profile[ \t]*=", own.text)
+    if suspicious:
+        known = version()  # asks the installed Codex only where the answer depends on it
+    files = Files(paths, {own.path: own.data}, {own.path: own.text}, known)
+    return [Finding("config", n.text, n.hint) for n in codex.notes(files, None) if n.level == "blocked"]
+
+
+_TYPES: Mapping[str, type] = {
+    "model": str,
+    "model_provider": str,
+    "model_reasoning_effort": str,
+    "model_reasoning_summary": str,
+    "model_verbosity": str,
+    "model_context_window": int,
+    "model_auto_compact_token_limit": int,
+    "model_catalog_json": str,
+    "web_search": str,
+    "model_providers": dict,
+}
+_PROVIDER_TYPES: Mapping[str, type] = {
+    "name": str,
+    "base_url": str,
+    "wire_api": str,
+    "env_key": str,
+    "env_key_instructions": str,
+    "experimental_bearer_token": str,
+    "auth": dict,
+    "query_params": dict,
+    "http_headers": dict,
+    "env_http_headers": dict,
+    "request_max_retries": int,
+    "stream_max_retries": int,
+    "stream_idle_timeout_ms": int,
+    "requires_openai_auth": bool,
+    "supports_websockets": bool,
+}
+
+
+def _wrong_types(layer: Layer) -> list[Finding]:
+    """Return the known keys of another type: one of them, even in an unused provider, stops every codex command."""
+    out = []
+    tables: list[tuple[KeyPath, Mapping[str, Any], Mapping[str, type]]] = [((), layer.data, _TYPES)]
+    for name, table in _dict(layer.data.get("model_providers")).items():
+        if isinstance(table, dict):
+            tables.append((("model_providers", name), table, _PROVIDER_TYPES))
+    for path, table, types in tables:
+        for key, kind in types.items():
+            value = table.get(key)
+            if key in table and (not isinstance(value, kind) or (kind is int and isinstance(value, bool))):
+                out.append(
+                    Finding(
+                        "config",
+                        _("{place}: {key} has the wrong type; Codex does not start.").format(
+                            place=layer.where((*path, key)), key=key
+                        ),
+                        _("Write text in quotes, and numbers without quotes."),
+                    )
+                )
+        wire = table.get("wire_api") if path else None
+        if isinstance(wire, str) and wire not in ("responses", "chat"):
+            out.append(
+                Finding(
+                    "config",
+                    _('{place}: wire_api has to be "responses"; Codex does not start.').format(
+                        place=layer.where((*path, "wire_api"))
+                    ),
+                    _('Write wire_api = "responses".'),
+                )
+            )
+    return out
+
+
+# Credentials.
+
+
+def _credentials(
+    paths: Paths,
+    table: Mapping[str, Any],
+    origin: Callable[[KeyPath], str],
+    environ: Mapping[str, str],
+    findings: list[Finding],
+) -> tuple[Credential, ...]:
+    def stop(key: str, text: str, hint: str = "") -> tuple[Credential, ...]:
+        findings.append(Finding("config", f"{origin((key,))}: {text}", hint))
+        return ()
+
+    name = table.get("env_key")
+    token = table.get("experimental_bearer_token")
+    auth = table.get("auth")
+    openai = table.get("requires_openai_auth") is True
+    if auth is not None:
+        for other in ("env_key", "experimental_bearer_token", "requires_openai_auth"):
+            if table.get(other):
+                return stop(
+                    "auth",
+                    _("'auth' cannot be combined with {other}; Codex does not start.").format(other=other),
+                    _("Remove one of the two."),
+                )
+        return _command(paths, auth, origin, environ, findings)
+    if isinstance(name, str) and name:
+        value = environ.get(name, "")
+        dotenv = _in_dotenv(paths, name)
+        place = f"{paths.short(paths.codex_dotenv)}: {name}" if dotenv else f"shell: {name}"
+        if keys.in_place_of_name(name, environ):
+            text = _("env_key is a key, where the name of a variable belongs: Codex stops with an error.")
+            return stop("env_key", text, _("Move it to where it belongs with: ccsetup doctor --fix"))
+        if not value.strip():
+            return stop(
+                "env_key",
+                _('the variable {name} is not set, so Codex says "Missing environment variable".').format(name=name),
+                _("Run: export {name}=KEY, or write it into {file}.").format(
+                    name=name, file=paths.short(paths.codex_dotenv)
+                ),
+            )
+        if any(c in value for c in "\r\n\0") or not value.isprintable():
+            return stop(
+                "env_key",
+                _("the variable {name} holds a line break or a control character: Codex sends no key at all.").format(
+                    name=name
+                ),
+                _("Set it again, without the line break."),
+            )
+        return (Credential("authorization", "Bearer", Secret(value), place),)
+    if isinstance(token, str) and token:
+        return (Credential("authorization", "Bearer", Secret(token), origin(("experimental_bearer_token",))),)
+    if openai:
+        found = _auth_json(paths)
+        if found:
+            return (Credential("authorization", "Bearer", Secret(found), paths.short(_auth_path(paths))),)
+        return stop(
+            "requires_openai_auth",
+            _("requires_openai_auth is on, and {file} holds no key: Codex asks for a login.").format(
+                file=paths.short(_auth_path(paths))
+            ),
+            _("Set the provider up with: ccsetup init -T codex -p PROVIDER -k KEY"),
+        )
+    headers = {str(k).lower(): str(v) for k, v in _dict(table.get("http_headers")).items()}
+    for header in ("authorization", "api-key", "x-api-key"):
+        if headers.get(header):
+            scheme, _space, value = headers[header].partition(" ")
+            if header == "authorization" and value:
+                return (Credential(header, scheme, Secret(value), origin(("http_headers",))),)
+            return (Credential(header, "", Secret(headers[header]), origin(("http_headers",))),)
+    for header, variable in _dict(table.get("env_http_headers")).items():
+        if str(header).lower() in ("authorization", "api-key", "x-api-key") and environ.get(str(variable)):
+            return (Credential(str(header).lower(), "", Secret(environ[str(variable)]), f"shell: {variable}"),)
+    findings.append(Finding("ok", _("No key is set for this provider: Codex sends none.")))
+    return ()
+
+
+def _command(
+    paths: Paths, auth: Any, origin: Callable[[KeyPath], str], environ: Mapping[str, str], findings: list[Finding]
+) -> tuple[Credential, ...]:
+    from ccsetup.probe import command
+
+    program = auth.get("command") if isinstance(auth, dict) else None
+    if not isinstance(program, str) or not program:
+        findings.append(Finding("config", f"{origin(('auth',))}: " + _("auth.command is empty; Codex does not start.")))
+        return ()
+    args = [str(a) for a in auth.get("args", ())] if isinstance(auth.get("args", []), list) else []
+    limit = auth.get("timeout_ms")
+    seconds = min(limit / 1000, 30.0) if isinstance(limit, (int, float)) and limit > 0 else 5.0
+    folder = auth.get("cwd") if isinstance(auth.get("cwd"), str) else paths.cwd
+    done = command.run([program, *args], cwd=folder, environ=environ, seconds=seconds)
+    text = done.output.strip()
+    if done.problem or not text or "\n" in text:
+        why = done.problem or (_("it printed nothing") if not text else _("it printed more than one line"))
+        findings.append(
+            Finding(
+                "config",
+                _("{source}: auth.command gives no key: {why}. Codex would send none.").format(
+                    source=origin(("auth",)), why=why
+                ),
+                _("Run the command in a shell and look; it has to print the key alone."),
+            )
+        )
+        return ()
+    return (Credential("authorization", "Bearer", Secret(text), origin(("auth",))),)
+
+
+def _auth_path(paths: Paths) -> str:
+    return os.path.join(paths.codex_home, "auth.json")
+
+
+def _auth_json(paths: Paths) -> str:
+    """Return the key in auth.json, or CODEX_API_KEY, which beats it with ``codex exec``."""
+    if paths.environ.get("CODEX_API_KEY"):
+        return paths.environ["CODEX_API_KEY"]
+    try:
+        data = json.loads(bounded.found(_auth_path(paths)).decode("utf-8"))
+    except (OSError, ValueError, RecursionError, bounded.TooLarge):
+        return ""
+    key = data.get("OPENAI_API_KEY") if isinstance(data, dict) else None
+    return key if isinstance(key, str) else ""
+
+
+# The .env file.
+
+
+def _environ(paths: Paths) -> dict[str, str]:
+    """Return the shell's variables with those of CODEX_HOME/.env over them."""
+    return {**paths.environ, **_dotenv(paths)}
+
+
+def _dotenv(paths: Paths) -> dict[str, str]:
+    try:
+        return read_dotenv(bounded.found(paths.codex_dotenv).decode("utf-8"), paths.environ)
+    except (OSError, UnicodeError, bounded.TooLarge):
+        return {}
+
+
+def _in_dotenv(paths: Paths, name: str) -> bool:
+    return name in _dotenv(paths)
+
+
+_LINE = re.compile(r"[ \t]*(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_.]*)[ \t]*=[ \t]*(.*)")
+
+
+def read_dotenv(text: str, environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables that Codex takes from its .env file (observed with 0.169.0).
+
+    A byte order mark loses the first line, names that begin with a digit or with CODEX_ are dropped, single quotes are
+    literal, anything else is expanded, an unquoted value ends at " #" and may hold no space, the last line wins.
+    """
+    lines = text.split("\n")
+    if text.startswith("\ufeff"):
+        lines = lines[1:]
+    out: dict[str, str] = {}
+    for line in lines:
+        found = _LINE.match(line.rstrip("\r"))
+        if not found or found[1].upper().startswith("CODEX_"):
+            continue
+        name, raw = found[1], found[2].strip()
+        if raw[:1] == "'" and raw.find("'", 1) > 0:
+            out[name] = raw[1 : raw.find("'", 1)]
+            continue
+        if raw[:1] == '"' and raw.find('"', 1) > 0:
+            value = raw[1 : raw.find('"', 1)]
+        else:
+            value = re.split(r"(?:^|(?<![ \t])[ \t]+)#", raw, maxsplit=1)[0].strip()
+            if re.search(r"\s", value):
+                continue
+        out[name] = re.sub(
+            r"\$(?:\{([A-Za-z_][A-Za-z0-9_]*)\}|([A-Za-z_][A-Za-z0-9_]*))",
+            lambda m: out.get(m[1] or m[2], environ.get(m[1] or m[2], "")),
+            value,
+        )
+    return out
+
+
+def _dict(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}

@@ -1,0 +1,604 @@
+"""Checks of Codex's config.toml.  Every consequence was observed with releases 0.63 to 0.169.0."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import Any, Collection, Iterator, Mapping, Optional
+
+from ccsetup import keys, profiles, urls
+from ccsetup.clients import recognise as known
+from ccsetup.clients.codex import edits as codex
+from ccsetup.clients.codex.edits import CHAT_REMOVED, PROFILE_FILES
+from ccsetup.clients.house import Edits, Finding, House, Whole, as_text
+from ccsetup.documents.edit import MISSING, Edit, KeyPath, Set, Unset, lookup
+from ccsetup.errors import CcsetupError
+from ccsetup.i18n import _
+
+RESERVED = ("openai", "ollama", "lmstudio")
+BUILT_IN = (*RESERVED, "oss", "amazon-bedrock", "gcp", "ollama-chat")
+RESERVED_FATAL = (0, 116, 0)
+
+
+def _at(house: House, level: Any, key: KeyPath, text: str, fix: str, *edits: Edit) -> Finding:
+    path = house.paths.codex_config
+    repairs = (Edits(path, "toml", edits),) if edits else ()
+    return Finding(level, text, fix, path, house.line(path, "toml", key), repairs)
+
+
+def selected(house: House) -> str:
+    """Return the provider that Codex uses, "" for its own."""
+    return as_text(house.codex.get("model_provider"))
+
+
+def used_by_profiles(house: House, name: str) -> bool:
+    """Tell whether a profile of Codex's selects the provider *name*."""
+    tables = house.codex.get("profiles")
+    if isinstance(tables, dict) and any(
+        isinstance(t, dict) and t.get("model_provider") == name for t in tables.values()
+    ):
+        return True
+    return any(
+        house.data(p, "toml").get("model_provider") == name for p in house.names(house.paths.codex_home, ".config.toml")
+    )
+
+
+def active(house: House, name: str) -> bool:
+    return name == selected(house) or used_by_profiles(house, name)
+
+
+def syntax(house: House) -> Iterator[Finding]:
+    path = house.paths.codex_config
+    if path in house.unreadable:
+        yield Finding("problem", house.unreadable[path], _("Save the file as UTF-8."), path)
+        return
+    broken = house.broken(path, "toml")
+    if broken is not None:
+        yield Finding(
+            "problem",
+            _("{what}; no codex command starts.").format(what=broken.message.rstrip(".。")),
+            _("Correct this line by hand; nothing tells for sure what was meant."),
+            path,
+            broken.line,
+        )
+
+
+_TYPES: Mapping[str, type] = {
+    "model": str,
+    "model_provider": str,
+    "model_context_window": int,
+    "model_auto_compact_token_limit": int,
+    "model_reasoning_effort": str,
+    "model_catalog_json": str,
+    "model_instructions_file": str,
+    "web_search": str,
+    "model_providers": dict,
+    "mcp_servers": dict,
+    "features": dict,
+}
+
+
+def types(house: House) -> Iterator[Finding]:
+    tables: list[tuple[KeyPath, Mapping[str, Any]]] = [((), house.codex)]
+    profiles_ = house.codex.get("profiles")
+    for name, table in profiles_.items() if isinstance(profiles_, dict) else ():
+        if isinstance(table, dict):
+            tables.append((("profiles", name), table))
+    for here, table in tables:
+        for name, kind in _TYPES.items():
+            found = table.get(name, MISSING)
+            if found is MISSING or (isinstance(found, kind) and not (kind is int and isinstance(found, bool))):
+                continue
+            key = (*here, name)
+            good: Any = MISSING
+            if kind is int and isinstance(found, str) and re.fullmatch(r"\d{1,9}", found):
+                good = int(found)
+            text = _("'{key}' has the wrong type, which stops every codex command.").format(key=".".join(key))
+            fix = _("Take it out.") if good is MISSING else _("Correct its type.")
+            yield _at(house, "problem", key, text, fix, Unset(key) if good is MISSING else Set(key, good))
+
+
+def wire_api(house: House) -> Iterator[Finding]:
+    if house.version("codex") < CHAT_REMOVED:
+        return
+    for name, table in house.providers.items():
+        wire = table.get("wire_api", MISSING)
+        if wire is MISSING or wire == "responses":
+            continue
+        here = ("model_providers", name)
+        key = (*here, "wire_api")
+        text = _("wire_api = \"{wire}\" in provider '{name}' stops every codex command.").format(
+            wire=as_text(wire)[:40], name=name
+        )
+        place = known.place(house, as_text(table.get("base_url")), "codex")
+        endpoint = known.codex_endpoint(place)
+        edits: list[Edit] = [Set(key, "responses")]
+        if place is not None and endpoint is None and wire == "chat":
+            if active(house, name):
+                fix = _("{provider} speaks only chat: use another one, ccsetup config-switch official -T codex.")
+                yield _at(house, "problem", key, text, fix.format(provider=place.preset.name))
+            else:
+                fix = _("Take the table out: {provider} speaks only chat, and nothing uses it.")
+                yield _at(house, "problem", key, text, fix.format(provider=place.preset.name), Unset(here))
+            continue
+        if endpoint is None or place is None:
+            yield _at(
+                house, "problem", key, text, _('Change it to "responses"; ccsetup test tells if it works.'), *edits
+            )
+            continue
+        if endpoint.base_url != as_text(table.get("base_url")).rstrip("/"):
+            edits.append(Set((*here, "base_url"), endpoint.base_url))
+        if name == selected(house):
+            model = as_text(house.codex.get("model"))
+            better = known.successor(place.preset, model)[0] or (model or endpoint.model)
+            if better and better != model:
+                edits.append(Set(("model",), better))
+        fix = _('Change it to "responses" at {url}.').format(url=endpoint.base_url)
+        yield _at(house, "problem", key, text, fix, *edits)
+
+
+def mixed_by_hand(house: House, known: Collection[str]) -> Iterator[Finding]:
+    """Profile files that nobody of ours wrote, whose provider has another address in config.toml.
+
+    0.134 and later merge both tables, so that what config.toml alone says of the key goes to the file's address.
+    """
+    if house.version("codex") < PROFILE_FILES:
+        return
+    ending = ".config.toml"
+    for path in house.names(house.paths.codex_home, ending):
+        name = os.path.basename(path).removesuffix(ending)
+        over = house.data(path, "toml")
+        for id_, left in codex.leaks(house.codex, over) if name not in known else ():
+            table = over["model_providers"][id_]
+            new = next(
+                n for n in (f"{id_}-{name}", *(f"{id_}-{name}-{i}" for i in range(2, 99))) if n not in house.providers
+            )
+            edits: list[Edit] = [Unset(("model_providers", id_))]
+            edits += [Set(("model_providers", new, *p), v) for p, v in _leaves(table)]
+            if over.get("model_provider", house.codex.get("model_provider")) == id_:
+                edits.append(Set(("model_provider",), new))
+            yield Finding(
+                "problem",
+                codex.leak_text(name, id_, left),
+                _("Rename it to '{name}'.").format(name=new),
+                path,
+                house.line(path, "toml", ("model_providers", id_)),
+                (Edits(path, "toml", tuple(edits)),),
+            )
+
+
+def legacy_profile(house: House) -> Iterator[Finding]:
+    if house.version("codex") < PROFILE_FILES:
+        return
+    tables = house.codex.get("profiles")
+    tables = tables if isinstance(tables, dict) else {}
+    chosen = house.codex.get("profile", MISSING)
+    if chosen is not MISSING:
+        table = tables.get(chosen) if isinstance(chosen, str) else None
+        edits: list[Edit] = [Unset(("profile",))]
+        moved = None
+        fix = _("Take the line out.")
+        if isinstance(table, dict):
+            edits += [Set(p, v) for p, v in _leaves(table)]
+            moved = _moved(house, str(chosen), table)
+            fix = _("Copy what profile '{name}' says to the top of the file.").format(name=chosen)
+        if moved is not None:
+            fix = _("Copy '{name}' to the top; move it to {file}.").format(
+                name=chosen, file=house.paths.short(house.paths.codex_profile(str(chosen)))
+            )
+        text = _("A top-level 'profile' stops every codex command since 0.134.")
+        finding = _at(house, "problem", ("profile",), text, fix, *edits)
+        yield finding._replace(repairs=(*finding.repairs, *(moved or ())))
+    for name, table in tables.items():
+        moved = _moved(house, name, table) if isinstance(table, dict) else None
+        if name == chosen and moved is not None:
+            continue
+        key = ("profiles", name)
+        text = _("[profiles.{name}] is ignored since 0.134: 'codex -p {name}' stops.").format(name=name)
+        fix = _("Move it by hand to a file with a plain name, such as ~/.codex/work.config.toml.")
+        if moved is not None:
+            fix = _("Move it to {file}.").format(file=house.paths.short(house.paths.codex_profile(name)))
+        yield _at(house, "warning", key, text, fix)._replace(repairs=moved or ())
+
+
+def _moved(house: House, name: str, table: Mapping[str, Any]) -> Optional[tuple[Edits, ...]]:
+    """Return what makes ``NAME.config.toml`` of the table, or None where Codex could not read that."""
+    path = house.paths.codex_profile(name)
+    if not re.fullmatch(r"[A-Za-z0-9_-]+", name) or house.broken(path, "toml") or path in house.unreadable:
+        return None
+    there = house.data(path, "toml")
+    new = tuple(Set(p, v) for p, v in _leaves(table) if lookup(there, p) is MISSING)
+    own = Edits(house.paths.codex_config, "toml", (Unset(("profiles", name), 1),))
+    return (Edits(path, "toml", new), own) if new else (own,)
+
+
+def _leaves(table: Mapping[str, Any], path: KeyPath = ()) -> Iterator[tuple[KeyPath, Any]]:
+    for name, value in table.items():
+        if isinstance(value, dict):
+            yield from _leaves(value, (*path, name))
+        else:
+            yield (*path, name), value
+
+
+def temp_env_key(house: House) -> Iterator[Finding]:
+    for name, table in house.providers.items():
+        variable = as_text(table.get("temp_env_key"))
+        if "temp_env_key" not in table:
+            continue
+        here = ("model_providers", name)
+        key = (*here, "temp_env_key")
+        gone = Unset(key)
+        if any(table.get(k) for k in ("env_key", "experimental_bearer_token", "auth")):
+            text = _("Codex ignores temp_env_key in provider '{name}'.").format(name=name)
+            yield _at(house, "warning", key, text, _("Take it out."), gone)
+            continue
+        text = _("Codex ignores temp_env_key: provider '{name}' is used without a key.").format(name=name)
+        if variable in environment(house):
+            yield _at(house, "problem", key, text, _("Call it env_key."), Set((*here, "env_key"), variable), gone)
+            continue
+        found, where = stored_key(house, name, variable)
+        if found:
+            fix = _("Write the key from {place} in its place.").format(place=where)
+            yield _at(house, "problem", key, text, fix, Set((*here, "experimental_bearer_token"), found), gone)
+        else:
+            yield _at(house, "problem", key, text, _("No key is found here: ccsetup init -T codex -p PROVIDER -k KEY"))
+
+
+def stored_key(house: House, name: str, variable: str = "") -> tuple[str, str]:
+    """Return the key that somebody saved for provider *name* where Codex does not look, and the place."""
+    where = house.paths.short(house.auth_path)
+    for key in (name, variable):
+        found = house.auth.get(key) if key else None
+        if isinstance(found, str) and found.strip():
+            return found.strip(), where
+    url = profiles.codex_url(as_text(lookup(house.codex, ("model_providers", name, "base_url"))))
+    for profile in house.profiles.values():
+        if "codex" in profile.parts and house.saved_key(profile) and url and _profile_url(house, profile) == url:
+            return house.saved_key(profile), _("profile '{name}'").format(name=profile.name)
+    # Never OPENAI_API_KEY: it may be a real key of OpenAI's, which is not for a third party.
+    return "", ""
+
+
+def _profile_url(house: House, profile: profiles.Profile) -> str:
+    preset = next((p for p in house.presets if p.id == profile.provider), None)
+    try:
+        return profiles.codex_endpoint(profile, preset).base_url if preset else ""
+    except CcsetupError:
+        return ""
+
+
+def environment(house: House) -> Mapping[str, str]:
+    """Return the variables that Codex has: the shell's, with those of its .env over them."""
+    from ccsetup.clients.codex.effective import read_dotenv
+
+    return {**house.environ, **read_dotenv(house.text(house.paths.codex_dotenv), house.environ)}
+
+
+def reserved_ids(house: House) -> Iterator[Finding]:
+    if house.version("codex") < RESERVED_FATAL:
+        return
+    for name, table in house.providers.items():
+        if name not in RESERVED:
+            continue
+        new = next(n for n in (f"{name}-{tail}" for tail in ("custom", *range(2, 99))) if n not in house.providers)
+        here = ("model_providers", name)
+        edits: list[Edit] = [Unset(here), *(Set(("model_providers", new, *p), v) for p, v in _leaves(table))]
+        if selected(house) == name:
+            edits.append(Set(("model_provider",), new))
+        profiles_ = house.codex.get("profiles")
+        for profile, content in profiles_.items() if isinstance(profiles_, dict) else ():
+            if isinstance(content, dict) and content.get("model_provider") == name:
+                edits.append(Set(("profiles", profile, "model_provider"), new))
+        text = _("'{name}' is a reserved provider id, which stops every codex command.").format(name=name)
+        finding = _at(house, "problem", here, text, _("Rename it to '{name}'.").format(name=new), *edits)
+        others = tuple(
+            Edits(p, "toml", (Set(("model_provider",), new),))
+            for p in house.names(house.paths.codex_home, ".config.toml")
+            if house.data(p, "toml").get("model_provider") == name
+        )
+        yield finding._replace(repairs=(*finding.repairs, *others))
+
+
+def fields(house: House) -> Iterator[Finding]:
+    for name, table in house.providers.items():
+        if name in BUILT_IN:
+            continue
+        here = ("model_providers", name)
+        title = as_text(table.get("name"))
+        if not title:
+            text = _("Provider '{name}' has no name, which stops every codex command.").format(name=name)
+            yield _at(
+                house, "problem", here, text, _("Name it '{name}'.").format(name=name), Set((*here, "name"), name)
+            )
+        elif title == "OpenAI" or title.lower() == "azure":
+            text = _("The name '{title}' of provider '{name}' switches on OpenAI's own compaction.").format(
+                title=title, name=name
+            )
+            url = as_text(table.get("base_url"))
+            if "api.openai.com" not in url and ".azure." not in url:
+                new = f"{title} ({name})"
+                fix = _("Name it '{name}'.").format(name=new)
+                yield _at(house, "warning", (*here, "name"), text, fix, Set((*here, "name"), new))
+        if not as_text(table.get("base_url")):
+            preset = next((p for p in house.presets if p.id in (name, name.removeprefix("ccsetup-"))), None)
+            endpoint = known.codex_endpoint(known.Place(preset, preset.regions[0], None)) if preset else None
+            text = _("Provider '{name}' has no base_url: its key is sent to api.openai.com.").format(name=name)
+            level = "problem" if active(house, name) else "warning"
+            if endpoint is not None and endpoint.base_url:
+                fix = _("Set it to {url}.").format(url=endpoint.base_url)
+                yield _at(house, level, here, text, fix, Set((*here, "base_url"), endpoint.base_url))
+            else:
+                yield _at(house, level, here, text, _('Add a line base_url = "https://…" to its table.'))
+    name = selected(house)
+    table = house.providers.get(name, {})
+    if table and not as_text(house.codex.get("model")) and "model" not in _mistyped(house):
+        place = known.place(house, as_text(table.get("base_url")), "codex")
+        endpoint = known.codex_endpoint(place)
+        model = as_text(table.get("model")) or (endpoint.model if endpoint else "")
+        text = _("No model is set: Codex asks provider '{name}' for a model of OpenAI's.").format(name=name)
+        if model:
+            fix = _('Set model = "{model}".').format(model=model)
+            yield _at(house, "problem", ("model_provider",), text, fix, Set(("model",), model))
+        else:
+            yield _at(house, "problem", ("model_provider",), text, _('Add a line model = "…" at the top.'))
+
+
+def _mistyped(house: House) -> set[str]:
+    return {n for n, kind in _TYPES.items() if n in house.codex and not isinstance(house.codex[n], kind)}
+
+
+def base_url(house: House) -> Iterator[Finding]:
+    for name, table in house.providers.items():
+        url = as_text(table.get("base_url")).strip()
+        better = profiles.codex_url(url)
+        if url and re.search(r"/(responses|chat/completions)/*$", url):
+            key = ("model_providers", name, "base_url")
+            text = _("The address of provider '{name}' names an endpoint: Codex adds /responses itself.").format(
+                name=name
+            )
+            level = "problem" if active(house, name) else "warning"
+            yield _at(house, level, key, text, _("Change it to {url}.").format(url=better), Set(key, better))
+            continue
+        place = known.place(house, url, "codex")
+        if place is None or table.get("wire_api") not in (None, "responses") or not active(house, name):
+            continue
+        regions = (known.Place(place.preset, r, None) for r in place.preset.regions)
+        if not any(known.codex_endpoint(r) for r in regions):
+            text = _("{provider} has no endpoint that Codex can speak to.").format(provider=place.preset.name)
+            fix = _("Use another provider: ccsetup init -T codex -p PROVIDER -k KEY")
+            yield _at(house, "problem", ("model_providers", name, "base_url"), text, fix)
+
+
+def provider(house: House) -> Iterator[Finding]:
+    name = selected(house)
+    if not name or name in house.providers or name in BUILT_IN:
+        return
+    for file in ("config.toml", "managed_config.toml"):  # the administrator's may define it
+        more = house.data(os.path.join(house.facts.etc, "codex", file), "toml").get("model_providers")
+        if isinstance(more, dict) and name in more:
+            return
+    key = ("model_provider",)
+    text = _("There is no provider '{name}' in the file: Codex does not start.").format(name=name)
+    near = [n for n in house.providers if n.lower() == name.lower()]
+    if near:
+        yield _at(house, "problem", key, text, _("Change it to '{name}'.").format(name=near[0]), Set(key, near[0]))
+        return
+    saved = next((p for p in house.profiles if name == "ccsetup-" + p), "")
+    fix = (
+        _("Run: ccsetup config-switch {name} -T codex").format(name=saved)
+        if saved
+        else _("Run: ccsetup init -T codex -p PROVIDER -k KEY, or: ccsetup config-switch official -T codex")
+    )
+    yield _at(house, "problem", key, text, fix)
+
+
+CREDENTIALS = ("env_key", "experimental_bearer_token", "requires_openai_auth")
+
+
+def _misplaced(house: House, name: str, table: Mapping[str, Any], level: Any) -> Optional[Finding]:
+    """Return the finding of a key in the address, or where the name of a variable belongs."""
+    here = ("model_providers", name)
+    bearer = (*here, "experimental_bearer_token")
+    url, inside = urls.without_keys(as_text(table.get("base_url")))
+    variable = as_text(table.get("env_key"))
+    key = keys.in_place_of_name(variable, environment(house))
+    token = as_text(table.get("experimental_bearer_token"))
+    if inside:
+        at = (*here, "base_url")
+        text = _("The address of provider '{name}' holds a key.").format(name=name)
+        headers = {str(h).lower() for n in ("http_headers", "env_http_headers") for h in table.get(n) or ()}
+        others = any(table.get(k) for k in ("auth", "requires_openai_auth")) or headers & {"authorization", "x-api-key"}
+        if len(inside) > 1 or others or (variable and key is None) or (token and token != inside[0]):
+            fix = _("Take it out by hand: the provider has another key, too.")
+            return _at(house, level, at, text, fix)
+        fix = _("Move it to experimental_bearer_token.")
+        return _at(house, level, at, text, fix, Set(at, url), Set(bearer, inside[0]))
+    if key is None:
+        return None
+    at = (*here, "env_key")
+    text = _("env_key of provider '{name}' is a key, where a variable's name belongs: Codex stops with an error.")
+    text = text.format(name=name)
+    if token:
+        return _at(house, level, at, text, _("Take env_key out; the key beside it is used then."), Unset(at))
+    return _at(house, level, at, text, _("Move it to experimental_bearer_token."), Set(bearer, variable), Unset(at))
+
+
+def credentials(house: House) -> Iterator[Finding]:
+    for name, table in house.providers.items():
+        here = ("model_providers", name)
+        level = "problem" if active(house, name) else "warning"
+        misplaced = _misplaced(house, name, table, level)
+        if misplaced is not None and table.get("auth") is None:
+            yield misplaced
+            continue
+        if table.get("auth") is not None:
+            others = [k for k in CREDENTIALS if table.get(k)]
+            if others:
+                yield _at(
+                    house,
+                    "problem",
+                    (*here, others[0]),
+                    _("'auth' cannot stand beside {others}: no codex command starts.").format(others=", ".join(others)),
+                    _("Take {others} out.").format(others=", ".join(others)),
+                    *(Unset((*here, k)) for k in others),
+                )
+            continue
+        variable, token = as_text(table.get("env_key")), as_text(table.get("experimental_bearer_token"))
+        if variable and not environment(house).get(variable, "").strip():
+            key = (*here, "env_key")
+            text = _("The variable {variable} of provider '{name}' is not set: Codex stops with an error.").format(
+                variable=variable, name=name
+            )
+            if token:
+                yield _at(house, level, key, text, _("Take env_key out; the key beside it is used then."), Unset(key))
+                continue
+            found, where = stored_key(house, name, variable)
+            if found:
+                fix = _("Write the key from {place} in its place.").format(place=where)
+                edits = (Set((*here, "experimental_bearer_token"), found), Unset(key))
+                yield _at(house, level, key, text, fix, *edits)
+            else:
+                fix = _("Run: export {name}=KEY, or write it into {file}.").format(
+                    name=variable, file=house.paths.short(house.paths.codex_dotenv)
+                )
+                yield _at(house, level, key, text, fix)
+        elif table.get("requires_openai_auth") is True and not variable and not token:
+            yield from _openai_auth(house, name, level)
+
+
+def _openai_auth(house: House, name: str, level: Any) -> Iterator[Finding]:
+    here = ("model_providers", name)
+    key = (*here, "requires_openai_auth")
+    if as_text(house.auth.get("OPENAI_API_KEY")).strip() or house.environ.get("CODEX_API_KEY"):
+        return
+    if "api.openai.com" in as_text(lookup(house.codex, (*here, "base_url"))):
+        return
+    if house.auth.get("tokens"):
+        text = _("requires_openai_auth sends your ChatGPT login to provider '{name}'.").format(name=name)
+    else:
+        text = _("requires_openai_auth of provider '{name}' finds no key in auth.json: Codex asks for a login.").format(
+            name=name
+        )
+    found, where = stored_key(house, name)
+    if found:
+        fix = _("Write the key from {place} in its place.").format(place=where)
+        yield _at(house, level, key, text, fix, Set((*here, "experimental_bearer_token"), found), Unset(key))
+    else:
+        yield _at(house, level, key, text, _("Run: ccsetup init -T codex -p PROVIDER -k KEY"))
+
+
+AUTH_KEYS = frozenset(("OPENAI_API_KEY", "auth_mode", "tokens", "last_refresh", "agent_identity"))
+
+
+def auth_json(house: House) -> Iterator[Finding]:
+    path = house.auth_path
+    if not house.exists(path):
+        return
+    broken = house.broken(path, "json")
+    if broken is not None:
+        fix = _("Remove the file and log in again with: codex login")
+        yield Finding("warning", _("Codex cannot read its login."), fix, path, broken.line)
+        return
+    unread = [k for k in house.auth if k not in AUTH_KEYS]
+    kept = {k: v for k, v in house.auth.items() if k not in unread}
+    empty = not any(v for k, v in kept.items() if k not in ("auth_mode", "last_refresh"))
+    elsewhere = house.text(house.paths.codex_config) + house.text(house.paths.codex_dotenv)
+    values = [as_text(house.auth[k]) for k in unread]
+    safe = all(not v or v in elsewhere or v == kept.get("OPENAI_API_KEY") for v in values)
+    if unread:
+        text = _("Codex reads none of these here: {names}.").format(names=", ".join(unread)[:60])
+        if empty:
+            text = _("Codex takes this file for a ChatGPT login; it does not read {names}.").format(
+                names=", ".join(unread)[:60]
+            )
+        if not safe:
+            fix = _("Set the provider up with ccsetup init -T codex, then remove them: the keys are only here.")
+            yield Finding("warning", text, fix, path, house.line(path, "json", (unread[0],)))
+            return
+        repair = Whole(path, None) if empty else Edits(path, "json", tuple(Unset((k,)) for k in unread))
+        fix = _("Remove the file.") if empty else _("Take them out.")
+        yield Finding("warning", text, fix, path, house.line(path, "json", (unread[0],)), (repair,))
+    elif empty:
+        text = _("Codex takes this file, which holds no login, for a ChatGPT login.")
+        yield Finding("warning", text, _("Remove the file."), path, 1, (Whole(path, None),))
+
+
+def pointers(house: House) -> Iterator[Finding]:
+    for name in ("model_catalog_json", "model_instructions_file"):
+        found = as_text(house.codex.get(name))
+        if not found:
+            continue
+        target = os.path.join(house.paths.codex_home, _expanded(house, found))
+        if not house.exists(target) and target not in house.unreadable:
+            text = _("{key} names a file that is not there: no codex command starts.").format(key=name)
+            yield _at(house, "problem", (name,), text, _("Take the line out."), Unset((name,)))
+
+
+def _expanded(house: House, path: str) -> str:
+    return os.path.join(house.paths.home, path[2:]) if path.startswith("~/") else path
+
+
+IGNORED = (
+    "model_max_output_tokens",
+    "max_output_tokens",
+    "temperature",
+    "model_temperature",
+    "disable_response_storage",
+    "network_access",
+    "windows_wsl_setup_acknowledged",
+    "preferred_auth_method",
+    "model_supports_reasoning_summaries",
+    "experimental_instructions_file",
+    "model_family",
+    "model_params",
+    "http",
+    "default_profile",
+)
+"""Top-level keys of older releases, or of none, that 0.169.0 ignores with a warning."""
+IGNORED_IN_PROVIDER = ("model", "key", "api_key", "temperature", "models", "max_tokens")
+IGNORED_SINCE = (0, 156, 0)
+
+
+def ignored(house: House) -> Iterator[Finding]:
+    if house.version("codex") < IGNORED_SINCE:
+        return
+    keys: list[KeyPath] = [(n,) for n in IGNORED if n in house.codex]
+    for name, table in house.providers.items():
+        keys += [("model_providers", name, n) for n in IGNORED_IN_PROVIDER if n in table]
+    if keys:
+        shown = ", ".join(k[-1] for k in keys)
+        text = _("Codex warns at every start that it ignores: {names}").format(names=shown)
+        yield _at(house, "warning", keys[0], text, _("Take them out."), *(Unset(k) for k in keys))
+
+
+def legacy(house: House) -> Iterator[Finding]:
+    for name, table in house.providers.items():
+        url = as_text(table.get("base_url"))
+        place = known.place(house, url, "codex")
+        if place is None:
+            continue
+        endpoint = known.codex_endpoint(place)
+        # A provider that is to change from chat is moved by that repair.
+        if place.legacy is not None and endpoint is not None and table.get("wire_api") in (None, "responses"):
+            yield _at(
+                house,
+                "warning" if place.legacy.still_works else "problem",
+                ("model_providers", name, "base_url"),
+                _("This is not {provider}'s address today: {reason}.").format(
+                    provider=place.preset.name, reason=place.legacy.reason.rstrip(".。")
+                ),
+                _("Change it to {url}.").format(url=endpoint.base_url),
+                Set(("model_providers", name, "base_url"), endpoint.base_url),
+            )
+        model = as_text(house.codex.get("model"))
+        better, reason = known.successor(place.preset, model)
+        if name == selected(house) and better:
+            text = _("{provider} has newer models than {models} ({reason}).").format(
+                provider=place.preset.name, models=model, reason=reason.split(";")[0]
+            )
+            fix = _("Change to {models}.").format(models=better)
+            yield _at(house, "warning", ("model",), text, fix, Set(("model",), better))
+
+
+def selected_url(house: House) -> Optional[str]:
+    return as_text(lookup(house.codex, ("model_providers", selected(house), "base_url"))) or None

@@ -1,0 +1,1 @@
+"""relay.yaml and what belongs to it: read, checked, written, made of other files."""

@@ -1,0 +1,291 @@
+"""A configuration of the relay made of saved profiles, and the saved profile that points at the relay.  Pure."""
+
+from __future__ import annotations
+
+import re
+from typing import Iterable, Literal, Mapping, NamedTuple, Optional, Sequence, Union
+from urllib.parse import urlsplit
+
+from ccsetup import profiles
+from ccsetup.errors import CcsetupError, Incomplete, UsageError, printable
+from ccsetup.i18n import _
+from ccsetup.model import CLIENT_NAMES, ClaudeEndpoint, CodexEndpoint, Preset, Region, Tiers, Unsupported, WireFormat
+from ccsetup.profiles import Part, Profile
+from ccsetup.relay.config import dialects, rules
+from ccsetup.relay.config.model import Config, KeyRef, Listen, PresetLoader, Upstream, loopback
+from ccsetup.relay.config.parse import base_url, default_auth, preset_endpoints, preset_prices
+
+PROFILE = "relay"
+"""The saved profile that points at the relay."""
+
+_TIERS = ("haiku", "sonnet", "opus", "fable")
+
+
+class Models(NamedTuple):
+    """Which models clients of an upstream are to use."""
+
+    tiers: Tiers
+    codex: str
+    context: Optional[int]
+    """Of Claude Code's main model, in tokens, where it is known."""
+    codex_context: Optional[int]
+    native: bool = False
+    """It has Anthropic's own models, by their own names."""
+
+
+def from_profiles(
+    names: Sequence[str], saved: Mapping[str, Profile], load_preset: PresetLoader, listen: Optional[Listen] = None
+) -> Config:
+    """Return a configuration that asks the profiles *names* in this order: the first is primary, the others backups.
+
+    UsageError for a name that is not saved or comes twice, and for a profile that leads to the relay itself.
+    """
+    listen = listen or Listen()
+    upstreams: list[Upstream] = []
+    first: Optional[Models] = None
+    for name in names:
+        profile = saved.get(name)
+        if profile is None:
+            raise UsageError(
+                _("There is no profile '{name}'.").format(name=printable(name)),
+                hint=_("Saved: {names}").format(names=", ".join(n for n in saved if n != PROFILE))
+                if any(n != PROFILE for n in saved)
+                else _("Make one with: ccsetup init -p PROVIDER -k KEY --no-activate"),
+            )
+        if any(u.name == name for u in upstreams):
+            raise UsageError(_("Profile '{name}' is named twice.").format(name=name))
+        preset = load_preset(profile.provider)
+        models = models_of(profile, preset)
+        first = first or models
+        upstreams.append(_upstream(profile, preset, models, first, listen, backup=bool(upstreams)))
+    if not upstreams:
+        raise UsageError(_("Name at least one profile."))
+    return Config(tuple(upstreams), listen=listen, rules=rules.DEFAULT_RULES)
+
+
+def complete(upstream: Upstream, preset: Optional[Preset]) -> Upstream:
+    """Return *upstream* with what its preset and its addresses tell."""
+    return upstream._replace(
+        dialect={w: dialects.dialect(preset, upstream.region, w, url) for w, url in upstream.endpoints.items()},
+        prices=preset_prices(preset) if preset is not None else {},
+    )
+
+
+def _upstream(
+    profile: Profile, preset: Preset, models: Models, first: Models, listen: Listen, *, backup: bool
+) -> Upstream:
+    region = profiles.region_of(profile, preset)
+    endpoints = _endpoints(profile, region)
+    if profile.name == PROFILE or any(_leads_to(url, listen) for url in endpoints.values()):
+        raise UsageError(
+            _("Profile '{name}' leads to the relay itself.").format(name=profile.name),
+            hint=_("Name the profiles that the relay is to ask."),
+        )
+    if not endpoints:
+        raise Incomplete(
+            _("Profile '{name}' has no address.").format(name=profile.name), hint=_("Give it one with ccsetup init.")
+        )
+    upstream = Upstream(
+        profile.name,
+        endpoints,
+        (KeyRef("profile", profile.name),),
+        group="backup" if backup else "primary",
+        preset=preset.id,
+        region=profile.region,
+        auth=_auth(profile, region, endpoints),
+        default_model=models.tiers.primary,
+    )
+    return complete(upstream._replace(map=_map(upstream, preset, models, first)), preset)
+
+
+def _auth(profile: Profile, region: Region, endpoints: Mapping[WireFormat, str]) -> Literal["bearer", "x-api-key"]:
+    chosen = profile.parts.get("claude-code", Part()).auth
+    if chosen:
+        return "x-api-key" if chosen == "api_key" else "bearer"
+    return default_auth(region, endpoints)
+
+
+def _endpoints(profile: Profile, region: Region) -> Mapping[WireFormat, str]:
+    """Return the profile's addresses, and the preset's for formats that the profile leaves open.
+
+    Not those when the profile's own are on another host: its key is that host's.
+    """
+    known = preset_endpoints(region)
+    own: dict[WireFormat, str] = {}
+    claude, codex = (profile.parts.get(client, Part()) for client in CLIENT_NAMES)
+    if claude.url:
+        own["anthropic"] = base_url(claude.url, "anthropic")
+    if codex.url:
+        # The same rule as ``profiles.codex_endpoint``: on another host stands a relay, which speaks Responses.
+        wire: WireFormat = "chat" if _chat_there(codex.url, region.codex) else "responses"
+        own[wire] = base_url(codex.url, wire)
+    hosts = {profiles.origin(url) for url in known.values()}
+    if any(profiles.origin(url) not in hosts for url in own.values()):
+        if claude.url and codex.url:
+            return own
+        named: set[WireFormat] = set()
+        if "claude-code" in profile.parts and not claude.url:
+            named.add("anthropic")
+        if "codex" in profile.parts and not codex.url:
+            named.update(("responses", "chat"))
+        return {**{wire: url for wire, url in known.items() if wire in named}, **own}
+    return {**known, **own}
+
+
+def _chat_there(url: str, endpoint: Union[CodexEndpoint, Unsupported]) -> bool:
+    if not isinstance(endpoint, CodexEndpoint) or endpoint.wire != "chat":
+        return False
+    return profiles.origin(url) == profiles.origin(endpoint.base_url)
+
+
+def _leads_to(url: str, listen: Listen) -> bool:
+    parts = urlsplit(url)
+    same = parts.hostname == listen.host.strip("[]") or (
+        loopback(parts.hostname or "") and (loopback(listen.host) or listen.host in ("0.0.0.0", "::"))  # noqa: S104
+    )
+    return same and parts.port == listen.port
+
+
+def models_of(profile: Profile, preset: Preset) -> Models:
+    """Return the models of *profile*; where it is for one client alone, the preset's for the other."""
+    both = profile._replace(parts={client: profile.parts.get(client, Part()) for client in CLIENT_NAMES})
+    region = profiles.region_of(profile, preset)
+    problem: Optional[CcsetupError] = None
+    tiers, native = None, False
+    try:
+        endpoint = profiles.claude_endpoint(both, preset)
+        tiers = endpoint.models
+        if tiers is None:
+            tiers, native = _claude_tiers(preset), True
+    except CcsetupError as error:
+        problem = error
+    codex = ""
+    try:
+        codex = profiles.codex_endpoint(both, preset).model
+    except CcsetupError as error:
+        problem = problem or error
+    if tiers is None:
+        if not codex:
+            raise problem or Incomplete(_("Profile '{name}' names no model.").format(name=profile.name))
+        tiers = Tiers(codex, codex, codex, codex, codex, codex)
+    codex = codex or tiers.primary
+    parts = [both.parts[client].context_window for client in CLIENT_NAMES]
+    return Models(
+        tiers,
+        codex,
+        parts[0] or _context(tiers.primary, preset, region),
+        parts[1] or _context(codex, preset, region),
+        native,
+    )
+
+
+def _claude_tiers(preset: Preset) -> Optional[Tiers]:
+    """Return Anthropic's own models as *preset* lists them."""
+    found = {t: next((m.id for m in preset.models if "claude" in m.id and t in m.id), "") for t in _TIERS}
+    primary = found["sonnet"] or next((name for name in found.values() if name), "")
+    if not primary:
+        return None
+    haiku, sonnet, opus, fable = (found[t] or primary for t in _TIERS)
+    return Tiers(primary, haiku, sonnet, opus, fable, primary)
+
+
+def _context(model: str, preset: Preset, region: Region) -> Optional[int]:
+    claude, codex = region.claude, region.codex
+    if (
+        isinstance(claude, ClaudeEndpoint)
+        and claude.models
+        and claude.models.primary == model
+        and claude.context_window
+    ):
+        return claude.context_window
+    if isinstance(codex, CodexEndpoint) and codex.model == model and codex.context_window:
+        return codex.context_window
+    known = preset.model(model)
+    return known.context if known is not None else None
+
+
+def _map(upstream: Upstream, preset: Preset, own: Models, first: Models) -> tuple[tuple[str, str], ...]:
+    """Return the upstream's map: what clients of the first profile ask for, and the usual names of both clients."""
+    globs: list[tuple[str, str]] = []
+    if own.native:
+        globs.append(("claude-*", "*"))
+    else:
+        globs += [(f"claude-*{tier}*", getattr(own.tiers, tier)) for tier in _TIERS]
+    if re.match(r"gpt-\d", own.codex):  # OpenAI's own, not gpt-oss
+        globs += [("gpt-*", "*"), ("codex-*", "*")]
+    else:
+        globs += [("gpt-*", own.codex), ("codex-*", own.codex)]
+    globs = [(pattern, name) for pattern, name in globs if name != upstream.default_model]
+    exact = {name: name for name in (*own.tiers, own.codex, *(m.id for m in preset.models))}
+    for asked, name in (*zip(first.tiers, own.tiers, strict=True), (first.codex, own.codex)):
+        exact.setdefault(asked, name)
+    usual = upstream._replace(map=tuple(globs))
+    return (*((asked, name) for asked, name in exact.items() if usual.model(asked) != name), *globs)
+
+
+def relay_profile(config: Config, saved: Mapping[str, Profile], load_preset: PresetLoader, url: str) -> Profile:
+    """Return the profile for clients of the relay at *url* (``http://127.0.0.1:5101``).
+
+    They ask for the models of the first upstream, which every other one's map knows; their context window is the
+    smallest that is known of any upstream, because a conversation may go to each of them.
+    """
+    order = sorted((u for u in config.upstreams if u.enabled), key=lambda u: (u.group == "backup", u.priority))
+    if not order:
+        raise UsageError(_("Every upstream is switched off."))
+    known = [_models(upstream, saved, load_preset) for upstream in order]
+    first = known[0]
+    tiers = first.tiers._asdict()
+    own = {f"{tier}_model": model for tier, model in tiers.items() if tier == "primary" or model != tiers["primary"]}
+    claude = Part(url=url, auth="auth_token", context_window=_smallest(m.context for m in known), **own)
+    codex = Part(
+        url=url.rstrip("/") + "/v1",
+        primary_model=first.codex,
+        context_window=_smallest(m.codex_context for m in known),
+        tools="all",
+        web_search=_web_search(order[0], load_preset),
+    )
+    return Profile(PROFILE, "custom", "", "inline", "", {"claude-code": claude, "codex": codex})
+
+
+def _web_search(first: Upstream, load_preset: PresetLoader) -> Literal["disabled", "cached", "live"]:
+    """Return what Codex is to do about its search on the web, which only the provider itself can carry out.
+
+    The relay passes it on to *first* where that speaks Responses, and leaves it out of what it translates.
+    """
+    if "responses" not in first.endpoints or not first.preset:
+        return "disabled"
+    region = load_preset(first.preset).region(first.region)
+    endpoint = region.codex if region is not None else None
+    if not isinstance(endpoint, CodexEndpoint) or endpoint.wire != "responses":
+        return "disabled"
+    if profiles.origin(endpoint.base_url) != profiles.origin(first.endpoints["responses"]):
+        return "disabled"
+    return endpoint.web_search or "cached"  # Codex's own default
+
+
+def _smallest(contexts: Iterable[Optional[int]]) -> int:
+    return min((c for c in contexts if c), default=0)
+
+
+def _models(upstream: Upstream, saved: Mapping[str, Profile], load_preset: PresetLoader) -> Models:
+    """Return the models of an upstream: of the profile or the preset that it was made of, else its default model."""
+    ref = next((key.value for key in upstream.keys if key.kind == "profile" and key.value in saved), "")
+    model = upstream.default_model
+    problem: Optional[CcsetupError] = None
+    if ref or upstream.preset:
+        parts = {client: Part() for client in CLIENT_NAMES}
+        profile = saved[ref] if ref else Profile(upstream.name, upstream.preset, upstream.region, "inline", "", parts)
+        try:
+            preset = load_preset(profile.provider)
+            found = models_of(profile, preset)
+        except CcsetupError as error:
+            problem = error
+        else:
+            if not model or model == found.tiers.primary:
+                return found
+    if not model:
+        raise problem or Incomplete(
+            _("Upstream '{name}' names no model.").format(name=upstream.name),
+            hint=_("Give it a 'default_model'."),
+        )
+    return Models(Tiers(model, model, model, model, model, model), model, None, None)

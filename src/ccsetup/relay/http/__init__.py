@@ -1,0 +1,1 @@
+"""The relay's own HTTP: server, client, and how connections are made."""

@@ -1,0 +1,81 @@
+"""What a recorded request becomes on its way to an upstream, and what of it is lost.  Pure."""
+
+from __future__ import annotations
+
+import re
+from types import ModuleType
+from typing import Any, Mapping, NamedTuple, Union
+
+from ccsetup.model import WireFormat
+from ccsetup.relay.config.model import Upstream
+from ccsetup.relay.wire import adjust, anthropic, chat, codec, reasoning, responses
+from ccsetup.relay.wire.messages import BadRequest, Conversation, Dialect
+from ccsetup.relay.wire.tools import ToolNames
+
+_FORMATS: Mapping[WireFormat, ModuleType] = {"anthropic": anthropic, "responses": responses, "chat": chat}
+
+
+class Explanation(NamedTuple):
+    wire_in: WireFormat
+    wire_out: WireFormat
+    asked: str
+    """The model that the client named."""
+    model: str
+    """The upstream's name of it."""
+    body: bytes
+    """The request as the upstream gets it; the client's own bytes where nothing had to change."""
+    losses: tuple[tuple[str, str], ...]
+    """Path in the client's request and what happens to it, in words."""
+
+
+def explain(wire_in: WireFormat, body: bytes, upstream: Upstream, wire_out: WireFormat) -> Explanation:
+    """Return what *upstream* gets in *wire_out* for a client's request in *wire_in*.
+
+    BadRequest when *body* is no request of *wire_in*, or cannot be written.
+    """
+    dialect = upstream.dialect.get(wire_out, Dialect())
+    if wire_in == wire_out:
+        return _passed(wire_in, body, upstream, dialect)
+    reader, writer = _FORMATS[wire_in], _FORMATS[wire_out]
+    conversation = reader.read_request(body)
+    model = upstream.model(conversation.model)
+    own = reasoning.for_upstream(conversation, upstream.name).for_model(model)
+    out, lost = writer.write_request(own, dialect, ToolNames.of(conversation))
+    sentences = [(loss.path, reader.LOSSES[loss.code]) for loss in conversation.losses]
+    sentences += [(_named(loss.path, conversation), writer.LOSSES[loss.code]) for loss in lost]
+    return Explanation(wire_in, wire_out, conversation.model, model, out, tuple(sentences))
+
+
+def _named(path: str, conversation: Conversation) -> str:
+    """Name a tool: by their number the client could not find those of a group."""
+    found = re.match(r"tools\[(\d+)\]", path)
+    if found is None:
+        return path
+    tool = conversation.tools[int(found[1])]
+    return f"tools[{tool.namespace + '.' if tool.namespace else ''}{tool.name}]{path[found.end() :]}"
+
+
+def _passed(wire: WireFormat, body: bytes, upstream: Upstream, dialect: Dialect) -> Explanation:
+    try:
+        given = codec.loads(body)
+    except (ValueError, RecursionError):
+        raise BadRequest("The request is not JSON.") from None
+    if not isinstance(given, dict) or not isinstance(given.get("model"), str):
+        raise BadRequest("The request names no model.", "model")
+    value: Union[dict[str, Any], Mapping[str, Any]] = adjust.without_reasoning(wire, given, ours_only=True)
+    if wire == "anthropic" and not dialect.system_between:
+        value = adjust.system_in_front(value)
+    asked = given["model"]
+    model = upstream.model(asked)
+    if model != asked:
+        value = {**value, "model": model}
+    try:
+        out = body if value is given else codec.dumps(value)
+    except (TypeError, ValueError, RecursionError):
+        raise BadRequest("The request is nested too deep.") from None
+    return Explanation(wire, wire, asked, model, out, ())
+
+
+def losses() -> list[tuple[WireFormat, str, str]]:
+    """Return (format, code, sentence) for everything that a translation may lose, as the manual shows it."""
+    return [(wire, code, sentence) for wire, module in _FORMATS.items() for code, sentence in module.LOSSES.items()]

@@ -1,0 +1,731 @@
+"""Which upstream and key is asked next, and which ones rest.  Pure: time and chance are arguments.
+
+    pool = Pool(config, random=Random())
+    turn = pool.turn(Ask(...), now)          # one request of a client
+    while (choice := turn.next(now)) is not None:
+        ... send ...
+        turn.succeeded(now)                  # the answer has begun
+        decision = turn.failed(failure, now) # or not: wait decision.wait, then next()
+    turn.finished(now)                       # always, at the very end: frees the upstream's place
+
+An upstream that is switched off, out of its window, not allowed to the client, or that does not serve the model is
+never asked.  One that rests is not asked either, not even when all rest: the client gets 503 and is told when to come
+back (``Pool.wait``).  When a rest is over, one request at a time may try; if it fails the rest doubles.  Rests of the
+only upstream that is switched on are noted but keep no request away: its own error says more than ours.
+
+Inside a group and priority the strategy chooses.  A conversation stays with its upstream and key while both can be
+used, but goes back from a backup as soon as a primary can be used.  A success makes up for one earlier failure, so
+that rests come from upstreams that mostly fail, not from those that are asked most.
+
+Times are Unix times and do not go backwards.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from random import Random
+from typing import Callable, Collection, Iterable, Literal, Mapping, NamedTuple, Optional
+
+from ccsetup.model import WireFormat
+from ccsetup.relay.config import rules
+from ccsetup.relay.config.model import Config, KeyRef, Rule, Upstream
+from ccsetup.relay.routing.windows import next_open, open_at
+from ccsetup.relay.store import Rest
+
+FailureKind = Literal["status", "connect", "tls", "first_byte", "idle", "cut", "protocol"]
+
+MAX_CONVERSATIONS = 20_000
+"""Conversations whose upstream is remembered."""
+
+_MAX_MODELS = 1000
+"""Names of models whose mapping is remembered, for each upstream."""
+
+_BUSY_SECONDS = 1.0
+"""When to come back to upstreams that are only busy."""
+
+
+class Ask(NamedTuple):
+    wire: WireFormat
+    """The client's."""
+    model: str
+    conversation: str = ""
+    """What stays the same through a conversation; "" when it cannot be told."""
+    allowed: Optional[frozenset[str]] = None
+    """Names of the upstreams that the client's key may use; None: all."""
+
+
+class Choice(NamedTuple):
+    """URL, key and model belong together: they are chosen as one."""
+
+    upstream: Upstream
+    key: int
+    """Index into ``upstream.keys``; 0 where it has none."""
+    wire: WireFormat
+    """The upstream's: the client's own where it has an endpoint for it."""
+    model: str
+    """The upstream's name of the model."""
+    moved: bool = False
+    """An earlier answer of this conversation came from another upstream or by another key: its reasoning is foreign
+    here."""
+
+
+class Failure(NamedTuple):
+    kind: FailureKind
+    status: int = 0
+    body: str = ""
+    """The beginning of it, at most 4 kB."""
+    retry_after: Optional[float] = None
+    """Seconds."""
+
+
+class Decision(NamedTuple):
+    again: bool
+    """False: this failure is the client's answer, even if other upstreams are left."""
+    wait: float = 0
+    """Seconds before the next attempt."""
+
+
+class UpstreamStatus(NamedTuple):
+    name: str
+    group: str
+    available: bool
+    why: str
+    """Why it is not available: "disabled", "window", "resting", "probing", "keys", "busy"; "" when it is."""
+    until: Optional[float]
+    """Unix time at which it can be used again, where that is known."""
+    keys: tuple[Optional[float], ...]
+    """For each key until when it rests; None when it does not."""
+    running: int
+    failures: int
+    """That count toward the threshold now."""
+    reason: str
+    """Of the rest."""
+
+
+_WIRES: Mapping[WireFormat, tuple[WireFormat, ...]] = {
+    # Chat carries plain thinking both ways; Responses of third parties mostly has it encrypted or not at all.
+    "anthropic": ("anthropic", "chat", "responses"),
+    "responses": ("responses", "chat", "anthropic"),
+    # Responses knows every role, tool and format of Chat; Messages knows neither developer nor JSON schemas.
+    "chat": ("chat", "responses", "anthropic"),
+}
+
+
+def wire_for(upstream: Upstream, asked: WireFormat) -> WireFormat:
+    """Return the upstream's format for a request in *asked*: the same, or the one that loses least."""
+    if asked == "anthropic" and asked not in upstream.endpoints and "responses" in upstream.endpoints:
+        own = upstream.dialect.get("responses")
+        if own is not None and own.official:  # OpenAI keeps its reasoning from one turn to the next only there
+            return "responses"
+    return next(wire for wire in _WIRES[asked] if wire in upstream.endpoints)
+
+
+class _Key:
+    """What is known of one key, by what it refers to: it stays when keys are written in another order."""
+
+    __slots__ = ("probe", "rest", "used")
+
+    def __init__(self) -> None:
+        self.rest: Optional[_Rest] = None
+        self.probe: Optional[Turn] = None
+        self.used = 0
+
+
+class _Rest(NamedTuple):
+    until: float
+    step: int
+    reason: str
+
+
+class _State:
+    """What is known of one upstream, by its name: it outlives configurations."""
+
+    __slots__ = ("credit", "failures", "keys", "picked", "probe", "rest", "running")
+
+    def __init__(self) -> None:
+        self.running = 0
+        self.failures: deque[float] = deque()
+        self.rest: Optional[_Rest] = None
+        self.probe: Optional[Turn] = None
+        self.picked = 0
+        """When it was last chosen, as a count of choices."""
+        self.credit = 0
+        """For smooth weighted round robin."""
+        self.keys: dict[KeyRef, _Key] = {}
+
+
+class _Entry:
+    """One upstream of the present configuration, with what is computed once."""
+
+    __slots__ = ("alone", "keys", "level", "models", "name", "state", "upstream", "window", "wires")
+
+    def __init__(self, upstream: Upstream, state: _State, missing: Collection[int], alone: bool) -> None:
+        self.upstream = upstream
+        self.alone = alone
+        self.name = upstream.name
+        self.state = state
+        self.level = (0 if upstream.group == "primary" else 1, upstream.priority)
+        refs = upstream.keys or (KeyRef("", ""),)
+        for ref in refs:
+            state.keys.setdefault(ref, _Key())
+        for gone in set(state.keys).difference(refs):
+            del state.keys[gone]
+        self.keys = tuple((n, ref, state.keys[ref]) for n, ref in enumerate(refs) if n not in missing)
+        self.wires = {asked: wire_for(upstream, asked) for asked in _WIRES}
+        self.window = (-1, False)
+        self.models: dict[str, Optional[str]] = {}
+
+    def open(self, now: float) -> bool:
+        if not self.upstream.windows:
+            return True
+        minute = int(now // 60)  # windows begin and end, and clocks change, at whole minutes
+        if self.window[0] != minute:
+            self.window = (minute, open_at(self.upstream.windows, self.upstream.zone, now))
+        return self.window[1]
+
+    def model(self, asked: str) -> Optional[str]:
+        """Return the upstream's name for *asked*, None when it does not serve it."""
+        try:
+            return self.models[asked]
+        except KeyError:
+            if len(self.models) >= _MAX_MODELS:
+                self.models.clear()
+            found = self.upstream.model(asked) if self.upstream.serves(asked) else None
+            self.models[asked] = found
+            return found
+
+    def unfit(self, ask: Ask) -> str:
+        """Return why *ask* can never go there as things are configured, or ""."""
+        if ask.allowed is not None and self.name not in ask.allowed:
+            return "not allowed"
+        if self.upstream.accepts and ask.wire not in self.upstream.accepts:
+            return "format"
+        return "model" if self.model(ask.model) is None else ""
+
+    def usable(self, now: float) -> str:
+        """Return "" when a new attempt may go there, else the word for why not (as in ``UpstreamStatus``)."""
+        state, upstream = self.state, self.upstream
+        if not upstream.enabled:
+            return "disabled"
+        if not self.open(now):
+            return "window"
+        if state.rest is not None and not self.alone:
+            if state.rest.until > now:
+                return "resting"
+            if state.probe is not None:
+                return "probing"
+        if upstream.concurrency and state.running >= upstream.concurrency:
+            return "busy"
+        if self.alone and self.keys:
+            return ""
+        for _n, _ref, key in self.keys:
+            if _key_usable(key, now):
+                return ""
+        return "keys"
+
+
+def _key_usable(key: _Key, now: float) -> bool:
+    return key.rest is None or (key.rest.until <= now and key.probe is None)
+
+
+class _Conversation(NamedTuple):
+    upstream: str
+    key: KeyRef
+    last: float
+    mixed: bool
+    """Answers came from more than one upstream or key."""
+
+
+def _ignore_rest(rest: Rest) -> None:
+    """Without a store nobody wants to know."""
+
+
+def _ignore_unrest(upstream: str, key: int) -> None:
+    """Without a store nobody wants to know."""
+
+
+class Pool:
+    """All upstreams, for all requests.
+
+    *missing* names keys, by upstream and index, that could not be read: they are never chosen.
+    ``on_rest`` and ``on_unrest`` (upstream, key; -1 is the upstream itself) tell a store.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        random: Optional[Random] = None,
+        *,
+        missing: Mapping[str, Collection[int]] = {},
+        on_rest: Callable[[Rest], None] = _ignore_rest,
+        on_unrest: Callable[[str, int], None] = _ignore_unrest,
+    ) -> None:
+        self.on_rest = on_rest
+        self.on_unrest = on_unrest
+        self.random = random or Random()  # noqa: S311  spreads retries, guards nothing
+        self.conversations: OrderedDict[str, _Conversation] = OrderedDict()
+        self.picks = 0
+        self._states: dict[str, _State] = {}
+        self.replace(config, missing=missing)
+
+    def replace(self, config: Config, *, missing: Mapping[str, Collection[int]] = {}) -> None:
+        """Take a new configuration over.  What is known of upstreams that keep their names stays; attempts that run
+        go on, and those that begin later, also of requests that run, follow the new one."""
+        self.config = config
+        names = {u.name for u in config.upstreams}
+        states = {name: state for name, state in self._states.items() if name in names}
+        for name in names.difference(states):
+            states[name] = _State()
+        self._states = states
+        alone = sum(u.enabled for u in config.upstreams) == 1
+        entries = [_Entry(u, states[u.name], missing.get(u.name, ()), alone) for u in config.upstreams]
+        self.entries = sorted(entries, key=lambda e: e.level)
+        self.by_name = {e.name: e for e in entries}
+        self._several: dict[str, bool] = {}
+
+    def turn(self, ask: Ask, now: float) -> Turn:
+        return Turn(self, ask, now)
+
+    def several(self, model: str) -> bool:
+        """Tell whether requests for *model* may go more than one way, so that their conversation matters."""
+        found = self._several.get(model)
+        if found is None:
+            if len(self._several) >= _MAX_MODELS:
+                self._several.clear()
+            ways = sum(len(e.keys) for e in self.entries if e.upstream.enabled and e.model(model) is not None)
+            found = self._several[model] = ways > 1
+        return found
+
+    # For people and for the store.
+
+    def candidates(self, ask: Ask, now: float) -> list[tuple[Upstream, str]]:
+        """Return every upstream in order with the word for why *ask* cannot go there, "" when it can.
+
+        Besides the words of ``UpstreamStatus``: "not allowed", "format", "model".
+        """
+        return [(entry.upstream, entry.unfit(ask) or entry.usable(now)) for entry in self.entries]
+
+    def wait(self, ask: Ask, now: float) -> Optional[float]:
+        """Return in how many seconds an upstream for *ask* may be usable, None when waiting will not help."""
+        found = []
+        for entry in self.entries:
+            if entry.unfit(ask):
+                continue
+            at = self._available(entry, now)
+            if at is not None:
+                found.append(at - now)
+        return min(found, default=None)
+
+    def _available(self, entry: _Entry, now: float) -> Optional[float]:
+        """Return when *entry* may be usable, as far as it can be told; None: never by itself."""
+        if not entry.upstream.enabled or not entry.keys:
+            return None
+        at = now
+        state = entry.state
+        if state.rest is not None:
+            at = max(at, state.rest.until)
+        keys = [key.rest.until if key.rest is not None else now for _n, _ref, key in entry.keys]
+        at = max(at, min(keys))
+        opens = next_open(entry.upstream.windows, entry.upstream.zone, at)
+        if opens is None:
+            return None
+        if opens <= now and entry.usable(now):
+            return now + _BUSY_SECONDS
+        return opens
+
+    def status(self, now: float) -> list[UpstreamStatus]:
+        out = []
+        for entry in self.entries:
+            state, why = entry.state, entry.usable(now)
+            known = {n: key.rest for n, _ref, key in entry.keys}
+            rests = [known.get(n) for n in range(len(entry.upstream.keys))]
+            until = self._available(entry, now) if why in ("window", "resting", "keys") else None
+            self._forget(state, now)
+            reason = state.rest.reason if state.rest is not None else ""
+            if why == "keys":
+                reason = next((r.reason for r in rests if r is not None and r.until > now), "")
+            out.append(
+                UpstreamStatus(
+                    name=entry.name,
+                    group=entry.upstream.group,
+                    available=not why,
+                    why=why,
+                    until=until,
+                    keys=tuple(r.until if r is not None and r.until > now else None for r in rests),
+                    running=state.running,
+                    failures=len(state.failures),
+                    reason=reason,
+                )
+            )
+        return out
+
+    def rests(self, now: float) -> list[Rest]:
+        """Return the rests that are not over."""
+        out = []
+        for entry in self.entries:
+            for n, rest in ((-1, entry.state.rest), *((n, key.rest) for n, _ref, key in entry.keys)):
+                if rest is not None and rest.until > now:
+                    out.append(Rest(entry.name, n, rest.until, rest.step, rest.reason))
+        return out
+
+    def restore(self, rests: Iterable[Rest]) -> None:
+        """Take over rests from an earlier run or another relay; those that last longer here stay."""
+        for one in rests:
+            entry = self.by_name.get(one.upstream)
+            if entry is None:
+                continue
+            holders = [entry.state] if one.key < 0 else [key for n, _ref, key in entry.keys if n == one.key]
+            for holder in holders:
+                if holder.rest is None or holder.rest.until < one.until:
+                    holder.rest = _Rest(one.until, one.step, one.reason)
+
+    def unrest(self, upstream: str, key: int) -> None:
+        """Forget a rest that another relay ended; ``on_unrest`` does not hear of it."""
+        entry = self.by_name.get(upstream)
+        if entry is None:
+            return
+        if key < 0:
+            entry.state.rest = None
+        for n, _ref, one in entry.keys:
+            if n == key:
+                one.rest = None
+
+    def reset(self, upstream: str = "") -> None:
+        """End the rests of *upstream* and of its keys, of all upstreams when it is empty, and forget failures."""
+        for entry in self.entries:
+            if upstream and entry.name != upstream:
+                continue
+            entry.state.failures.clear()
+            self._recover(entry)
+            for n, _ref, key in entry.keys:
+                if key.rest is not None:
+                    key.rest = None
+                    self.on_unrest(entry.name, n)
+
+    # For turns.
+
+    def pick(self, ask: Ask, now: float, tried: Collection[str]) -> Optional[_Entry]:
+        """Return the upstream for a first attempt, or for one after those *tried* have failed."""
+        sticky = self._sticky(ask, now) if not tried and ask.conversation else None
+        if sticky is None and self.config.strategy == "failover":
+            for entry in self.entries:
+                if entry.name not in tried and not entry.unfit(ask) and not entry.usable(now):
+                    return entry
+            return None
+        best: list[_Entry] = []
+        for entry in self.entries:
+            if best and entry.level != best[0].level:
+                if sticky is None or entry.level[0] != best[0].level[0]:
+                    break
+                if entry is not sticky:
+                    continue
+            if entry.name in tried or entry.unfit(ask) or entry.usable(now):
+                continue
+            if entry is sticky:
+                return entry
+            best.append(entry)
+        return self._strategy(best) if len(best) > 1 else best[0] if best else None
+
+    def others(self, ask: Ask, now: float, tried: Collection[str]) -> bool:
+        """Tell whether an upstream that is not in *tried* could be asked now."""
+        return any(entry.name not in tried and not entry.unfit(ask) and not entry.usable(now) for entry in self.entries)
+
+    def current(self, entry: _Entry) -> Optional[_Entry]:
+        """Return *entry* as the present configuration has it, None when its upstream is gone."""
+        found = self.by_name.get(entry.name)
+        return found if found is not None and found.state is entry.state else None
+
+    def _sticky(self, ask: Ask, now: float) -> Optional[_Entry]:
+        known = self.conversations.get(ask.conversation) if self.config.sticky else None
+        if known is None or known.last + self.config.sticky < now:
+            return None
+        return self.by_name.get(known.upstream)
+
+    def _strategy(self, level: list[_Entry]) -> _Entry:
+        strategy = self.config.strategy
+        if strategy == "round_robin":
+            return min(level, key=lambda e: e.state.picked)
+        if strategy == "least_busy":
+            return min(level, key=lambda e: (e.state.running / e.upstream.weight, e.state.picked))
+        if strategy == "weighted":
+            total = 0
+            for entry in level:
+                entry.state.credit += entry.upstream.weight
+                total += entry.upstream.weight
+            best = max(level, key=lambda e: e.state.credit)
+            best.state.credit -= total
+            return best
+        return level[0]
+
+    def pick_key(self, entry: _Entry, ask: Ask, now: float, tried: Collection[tuple[str, KeyRef]]) -> Optional[int]:
+        """Return the position in ``entry.keys``: the conversation's, else the least used for a new conversation and
+        the first where conversations cannot be told apart, so that a provider's cache is found again."""
+        keys = entry.keys
+        if len(keys) == 1 and not tried:
+            return 0 if entry.alone or _key_usable(keys[0][2], now) else None
+        left = [n for n, (_i, ref, _key) in enumerate(keys) if (entry.name, ref) not in tried]
+        usable = [n for n in left if _key_usable(keys[n][2], now)]
+        if not usable:
+            if not left or not entry.alone:
+                return None
+            return min(left, key=lambda n: rest.until if (rest := keys[n][2].rest) is not None else now)
+        if not ask.conversation:
+            return usable[0]
+        known = self.conversations.get(ask.conversation)
+        if known is not None and known.upstream == entry.name:
+            for n in usable:
+                if keys[n][1] == known.key:
+                    return n
+        return min(usable, key=lambda n: keys[n][2].used)
+
+    def moved(self, ask: Ask, name: str, key: KeyRef) -> bool:
+        known = self.conversations.get(ask.conversation) if ask.conversation else None
+        return known is not None and (known.mixed or known.upstream != name or known.key != key)
+
+    def remember(self, ask: Ask, name: str, key: KeyRef, now: float) -> None:
+        """Note that *ask*'s conversation got an answer of this upstream by this key."""
+        if not ask.conversation:
+            return
+        mixed = self.moved(ask, name, key)
+        self.conversations[ask.conversation] = _Conversation(name, key, now, mixed)
+        self.conversations.move_to_end(ask.conversation)
+        if len(self.conversations) > MAX_CONVERSATIONS:
+            self.conversations.popitem(last=False)
+
+    def alive(self, entry: _Entry) -> None:
+        """The upstream answered: one earlier failure is made up for, and its rest is over for good."""
+        self.make_up(entry)
+        self.begun(entry)
+
+    def make_up(self, entry: _Entry) -> None:
+        if entry.state.failures:
+            entry.state.failures.popleft()
+
+    def begun(self, entry: _Entry) -> None:
+        """An answer has begun: the upstream's rest is over.  Earlier failures are made up for when it is complete."""
+        state = entry.state
+        if state.rest is not None:
+            state.failures.clear()
+            self._recover(entry)
+
+    def _recover(self, entry: _Entry) -> None:
+        if entry.state.rest is not None:
+            entry.state.rest = None
+            self.on_unrest(entry.name, -1)
+
+    def count(self, entry: _Entry, now: float, reason: str, retry_after: Optional[float]) -> None:
+        """Count a failure of the upstream.  It rests at the threshold, when it failed after a rest, and when it asks
+        for more time than a request waits."""
+        state = entry.state
+        self._forget(state, now)
+        state.failures.append(now)
+        probed = state.rest is not None and state.rest.until <= now
+        if retry_after is not None and retry_after > self.config.retry.backoff_max:
+            self.rest_upstream(entry, now, reason, min(retry_after, self.config.cooldown.maximum), None)
+        elif probed or len(state.failures) >= self.config.cooldown.failures:
+            self.rest_upstream(entry, now, reason, 0, retry_after)
+
+    def _forget(self, state: _State, now: float) -> None:
+        while state.failures and state.failures[0] <= now - self.config.cooldown.window:
+            state.failures.popleft()
+
+    def rest_upstream(
+        self, entry: _Entry, now: float, reason: str, seconds: float, retry_after: Optional[float]
+    ) -> None:
+        entry.state.failures.clear()
+        rest = self._rest(entry.state.rest, now, reason, seconds, retry_after)
+        if rest is not None:
+            entry.state.rest = rest
+            self.on_rest(Rest(entry.name, -1, *rest))
+
+    def rest_key(
+        self, entry: _Entry, ref: KeyRef, now: float, reason: str, seconds: float, retry_after: Optional[float]
+    ) -> None:
+        for n, own, key in entry.keys:
+            if own == ref:
+                rest = self._rest(key.rest, now, reason, seconds, retry_after)
+                if rest is not None:
+                    key.rest = rest
+                    self.on_rest(Rest(entry.name, n, *rest))
+
+    def key_good(self, entry: _Entry, ref: KeyRef) -> None:
+        state = entry.state.keys.get(ref)
+        if state is None or state.rest is None:
+            return
+        for n, own, key in entry.keys:
+            if own == ref:
+                key.rest = None
+                self.on_unrest(entry.name, n)
+
+    def _rest(
+        self, old: Optional[_Rest], now: float, reason: str, seconds: float, retry_after: Optional[float]
+    ) -> Optional[_Rest]:
+        """Return the new rest, None when the *old* one lasts at least as long."""
+        cooldown = self.config.cooldown
+        again = old is not None and old.until <= now
+        step = 0 if old is None else old.step + 1 if again else old.step
+        base = seconds or cooldown.seconds
+        length = min(base * 2.0 ** min(step, 40), max(base, cooldown.maximum))
+        if retry_after is not None:
+            length = max(length, min(retry_after, cooldown.maximum))
+        if old is not None and old.until >= now + length:
+            return None
+        return _Rest(now + length, step, reason)
+
+
+_NO_KEY = KeyRef("", "")
+
+
+class Turn:
+    """One request of a client, from its first attempt to the end of the answer."""
+
+    __slots__ = (
+        "_deadline",
+        "_entry",
+        "_key",
+        "_pool",
+        "_same",
+        "_stay",
+        "_succeeded",
+        "_tried",
+        "_tried_keys",
+        "ask",
+        "attempts",
+    )
+
+    def __init__(self, pool: Pool, ask: Ask, now: float) -> None:
+        self._pool = pool
+        self.ask = ask
+        self.attempts = 0
+        self._deadline = now + pool.config.retry.seconds
+        self._entry: Optional[_Entry] = None
+        """Of the attempt that runs."""
+        self._key = _NO_KEY
+        self._succeeded = False
+        self._stay = ""
+        """The upstream that the next attempt goes to: for ``retry`` and ``next_key``."""
+        self._same = 0
+        self._tried: frozenset[str] = frozenset()
+        self._tried_keys: frozenset[tuple[str, KeyRef]] = frozenset()
+
+    def next(self, now: float) -> Optional[Choice]:
+        """Return where the next attempt goes; None when nothing is left, or the budget is used up."""
+        pool = self._pool
+        self._leave()
+        if self._succeeded or self.attempts >= pool.config.retry.attempts or now > self._deadline:
+            return None
+        while True:
+            entry = (self._staying(now) if self._stay else None) or pool.pick(self.ask, now, self._tried)
+            if entry is None:
+                return None
+            position = pool.pick_key(entry, self.ask, now, self._tried_keys)
+            if position is not None:
+                return self._take(entry, position)
+            self._tried |= {entry.name}
+
+    def _staying(self, now: float) -> Optional[_Entry]:
+        name, self._stay = self._stay, ""
+        entry = self._pool.by_name.get(name)
+        if entry is None or entry.usable(now) or entry.unfit(self.ask):
+            self._tried |= {name}
+            return None
+        return entry
+
+    def _take(self, entry: _Entry, position: int) -> Choice:
+        pool, ask, state = self._pool, self.ask, entry.state
+        index, ref, key = entry.keys[position]
+        model = entry.model(ask.model)
+        assert model is not None
+        pool.picks += 1
+        state.picked = key.used = pool.picks
+        state.running += 1
+        if state.rest is not None:
+            state.probe = self
+        if key.rest is not None:
+            key.probe = self
+        self.attempts += 1
+        self._entry, self._key = entry, ref
+        return Choice(entry.upstream, index, entry.wires[ask.wire], model, pool.moved(ask, entry.name, ref))
+
+    def succeeded(self, now: float) -> None:
+        """The answer has begun: from here on it is this upstream's."""
+        assert self._entry is not None
+        self._succeeded = True
+        pool, entry = self._pool, self._pool.current(self._entry)
+        if entry is not None:
+            pool.begun(entry)
+            pool.key_good(entry, self._key)
+        pool.remember(self.ask, self._entry.name, self._key, now)
+
+    def failed(self, failure: Failure, now: float) -> Decision:
+        """Note what became of the attempt, also when it failed after its answer had begun (then never ``again``)."""
+        assert self._entry is not None
+        pool, retry, name = self._pool, self._pool.config.retry, self._entry.name
+        rule = rules.first(pool.config.rules, failure.kind, failure.status, failure.body)
+        entry = pool.current(self._entry)
+        if entry is not None:
+            self._note(entry, rule, failure, now)
+        self._leave()
+        if self._succeeded or rule.action == "stop" or self.attempts >= retry.attempts or now > self._deadline:
+            return Decision(False)
+        if rule.action == "retry" and self._same < retry.same and entry is not None and not entry.usable(now):
+            wait = self._wait(failure, name, now)
+            if wait is not None:
+                self._same += 1
+                self._stay = name
+                return Decision(True, wait)
+        self._same = 0
+        if rule.action == "next_key":
+            self._tried_keys |= {(name, self._key)}
+            self._stay = name
+        else:
+            self._tried |= {name}
+        return Decision(True)
+
+    def _note(self, entry: _Entry, rule: Rule, failure: Failure, now: float) -> None:
+        """Count the failure where it belongs."""
+        pool = self._pool
+        reason = str(failure.status) if failure.kind == "status" else failure.kind
+        if rule.cool == "key":
+            pool.rest_key(entry, self._key, now, reason, rule.seconds, failure.retry_after)
+        elif rule.cool == "upstream":
+            pool.rest_upstream(entry, now, reason, rule.seconds, failure.retry_after)
+        if rule.counts and rule.cool != "upstream":
+            pool.count(entry, now, reason, failure.retry_after)
+        elif failure.kind == "status" and not rule.cool:
+            pool.alive(entry)  # it is there, and understood enough to refuse
+
+    def _wait(self, failure: Failure, name: str, now: float) -> Optional[float]:
+        """Return how long to wait before the same upstream is asked again, None when that would be too long."""
+        retry = self._pool.config.retry
+        wait = min(retry.backoff * 2.0 ** min(self._same, 40), retry.backoff_max)
+        wait *= 1 - retry.jitter * self._pool.random.random()
+        if failure.retry_after is not None and failure.retry_after > wait:
+            if self._pool.others(self.ask, now, {*self._tried, name}):
+                return None
+            wait = failure.retry_after
+        return wait if wait <= retry.backoff_max and now + wait <= self._deadline else None
+
+    def finished(self, now: float) -> None:
+        """Free the upstream's place.  May be called again, and without any attempt."""
+        pool, entry = self._pool, self._entry
+        if self._succeeded and entry is not None:
+            present = pool.current(entry)
+            if present is not None:
+                pool.make_up(present)
+            known = pool.conversations.get(self.ask.conversation) if self.ask.conversation else None
+            if known is not None and known.upstream == entry.name and known.last < now:
+                pool.conversations[self.ask.conversation] = known._replace(last=now)
+        self._leave()
+
+    def _leave(self) -> None:
+        entry, self._entry = self._entry, None
+        if entry is None:
+            return
+        state = entry.state
+        state.running -= 1
+        if state.probe is self:
+            state.probe = None
+        key = state.keys.get(self._key)
+        if key is not None and key.probe is self:
+            key.probe = None

@@ -1,0 +1,1 @@
+"""The relay as a process: started, told what to do, and ended."""

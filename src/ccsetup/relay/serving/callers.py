@@ -1,0 +1,99 @@
+"""Who sends a request, as its headers tell, and which of them go on to upstreams."""
+
+from __future__ import annotations
+
+import time
+from typing import Optional
+from urllib.parse import urlsplit
+
+from ccsetup.relay.config import access as accessing
+from ccsetup.relay.config.access import Access
+from ccsetup.relay.http.server import Headers
+from ccsetup.relay.serving.runtime import Lane, Runtime, forwarded
+from ccsetup.relay.store import Spent
+from ccsetup.relay.wire.messages import WireError
+
+
+class Caller:
+    """The headers of a request, understood once: the next request of a connection mostly has the same ones."""
+
+    __slots__ = (
+        "_lines",
+        "access",
+        "allowed",
+        "budgeted",
+        "client",
+        "headers",
+        "name",
+        "refusal",
+        "runtime",
+        "stranger",
+    )
+
+    def __init__(self, headers: Headers, runtime: Runtime, access: Access, hosts: Optional[frozenset[str]]) -> None:
+        """*hosts*: names that a Host header may carry; None: any."""
+        self.headers = headers
+        self.runtime = runtime
+        self.access = access
+        self.stranger = _guard(headers, hosts)
+        """Why nobody with such headers gets anything here."""
+        presented = b""
+        for name, value in headers:
+            if name == b"authorization" and value[:7].lower() == b"bearer ":
+                presented = value[7:].strip()
+            elif name == b"x-api-key" and not presented:
+                presented = value.strip()
+        client = self.client = access.find(presented) if presented else None
+        self.refusal = self.stranger
+        """Why nothing but the state of the service is for this caller."""
+        if self.refusal is None and client is None and not runtime.config.listen.keyless:
+            said = "The key is not one of this relay's." if presented else "The relay needs a key."
+            self.refusal = WireError("authentication", said + " Make one with: ccsetup relay key add NAME", 401)
+        self.name = "" if client is None else client.name
+        self.allowed = client.upstreams if client is not None and client.upstreams else None
+        """Names of upstreams; None: all."""
+        self.budgeted = client is not None and not client.free
+        self._lines: dict[tuple[str, str, int], tuple[tuple[bytes, bytes], ...]] = {}
+
+    def late(self) -> Optional[WireError]:
+        """Return the refusal of a key that has expired."""
+        client = self.client
+        if client is None or client.expires is None:
+            return None
+        now = time.time()
+        return accessing.refusal(client, Spent(), now) if now >= client.expires else None
+
+    def lines(self, lane: Lane, key: int, *, same: bool) -> tuple[tuple[bytes, bytes], ...]:
+        """Return the headers of a request to *lane* with its key of that index, which there must be."""
+        place = (lane.upstream.name, lane.wire, key)
+        found = self._lines.get(place)
+        if found is None:
+            own = lane.heads[key]
+            assert own is not None
+            found = self._lines[place] = tuple(forwarded(self.headers, lane, own, same=same))
+        return found
+
+
+def _guard(headers: Headers, hosts: Optional[frozenset[str]]) -> Optional[WireError]:
+    """Refuse what a web page made a browser send: a foreign Host (DNS rebinding) or Origin."""
+    for name, value in headers:
+        if name == b"host":
+            if not _names(value, hosts):
+                return WireError("permission", "The Host header names another server than this relay.", 403)
+        elif name == b"origin" and not _names(value.partition(b"://")[2], hosts):
+            return WireError("permission", "The relay takes no requests from web pages.", 403)
+        elif name == b"content-encoding" and value.strip().lower() not in (b"", b"identity"):
+            said = "The relay takes requests only as they are, without a Content-Encoding."
+            return WireError("invalid_request", said, 415)
+    return None
+
+
+def _names(value: bytes, hosts: Optional[frozenset[str]]) -> bool:
+    if hosts is None:
+        return True
+    text = value.decode("latin-1").lower()
+    try:
+        host = urlsplit("//" + text).hostname or ""
+    except ValueError:
+        return False
+    return host in hosts

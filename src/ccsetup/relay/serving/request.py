@@ -1,0 +1,126 @@
+"""A request of a client, as each upstream is to get it: its own bytes where both speak one format, else translated."""
+
+from __future__ import annotations
+
+from typing import Any, Mapping, Optional
+
+from ccsetup.model import WireFormat
+from ccsetup.relay.routing.failover import Choice
+from ccsetup.relay.serving import peek as peeking
+from ccsetup.relay.serving.runtime import FORMATS, Lane
+from ccsetup.relay.wire import adjust, codec, reasoning, tokens
+from ccsetup.relay.wire.messages import Asked, BadRequest, Conversation
+from ccsetup.relay.wire.tools import ToolNames, taken_ids
+
+_BYTES_PER_TOKEN = 4
+_MARK = reasoning.PREFIX.encode()
+
+
+class Request:
+    """The body of a request, kept until no further upstream can be asked.
+
+    BadRequest when it is no JSON object or names no model.
+    """
+
+    __slots__ = ("_conversation", "_names", "_span", "_tokens", "_value", "body", "model", "stream", "wire")
+
+    def __init__(self, wire: WireFormat, body: bytes) -> None:
+        peek = peeking.peek(wire, body)
+        self.wire: WireFormat = wire
+        self.body = body
+        self.model = peek.model
+        self.stream = peek.stream
+        self._span = peek.span
+        self._value: Optional[Mapping[str, Any]] = peek.parsed
+        self._conversation: Optional[Conversation] = None
+        self._names: Optional[ToolNames] = None
+        self._tokens: Optional[int] = None
+
+    def value(self) -> Mapping[str, Any]:
+        """Return the whole request; it is shared, so nobody changes it."""
+        if self._value is None:
+            self._value = peeking.peek(self.wire, self.body).parsed
+        return self._value
+
+    def thread(self) -> str:
+        """Return what stays the same through a conversation, "" when it cannot be told."""
+        return peeking.conversation(self.wire, self.value())
+
+    def lighten(self) -> None:
+        """Let go of what can be made again from the body: it is several times larger, and upstreams think for long."""
+        self._value = self._conversation = None
+
+    def settle(self) -> None:
+        """No upstream is asked any more: the body stays only while its tokens may have to be estimated."""
+        self.lighten()
+        if self._tokens is not None:
+            self.body = b""
+
+    def target(self, lane: Lane, query: bytes) -> bytes:
+        """Return path and query for *lane*.
+
+        Of the client's *query* only Claude Code's ``beta=true`` goes on, and only in its own format; others may hold
+        a key.
+        """
+        if query and lane.wire == self.wire and b"beta=true" in query.split(b"&"):
+            return lane.target + b"?beta=true"
+        return lane.target
+
+    def same(self, lane: Lane, choice: Choice, *, sanitized: bool, marks: int) -> bytes:
+        """Return the body for a lane of the client's own format: its bytes, or as few changes as the rules ask for.
+
+        *sanitized*: without the reasoning of earlier turns.  *marks*: how many cache_control marks may stay; 0: all.
+        """
+        body = self.body
+        value: Optional[Mapping[str, Any]] = None
+        if sanitized:
+            value = adjust.without_reasoning(self.wire, self.value())
+        elif _MARK in body:
+            value = adjust.without_reasoning(self.wire, self.value(), ours_only=True)
+        if self.wire == "anthropic":
+            if not lane.dialect.system_between and b'"system"' in body:
+                value = adjust.system_in_front(value if value is not None else self.value())
+            if marks and body.count(b'"cache_control"') > marks:
+                value = peeking.drop_cache_control(value if value is not None else self.value(), marks)
+        if value is not None and value is not self.value():
+            return codec.dumps({**value, "model": choice.model})
+        if choice.model != self.model:
+            return peeking.replace_model(body, choice.model, self._span)
+        return body
+
+    def conversation(self) -> Conversation:
+        """Return the neutral form; BadRequest when the request is not of its format."""
+        if self._conversation is None:
+            self._conversation = FORMATS[self.wire].read_request(self.value())
+        return self._conversation
+
+    def translated(self, lane: Lane, choice: Choice, *, sanitized: bool) -> bytes:
+        """Return the body for a lane of another format; BadRequest as above."""
+        conversation = self.conversation()
+        # What was refused once is left out altogether, whoever made it.
+        name = "" if sanitized else choice.upstream.name
+        own = reasoning.for_upstream(conversation, name, moved=sanitized or choice.moved)
+        out: bytes
+        out, _losses = FORMATS[lane.wire].write_request(own.for_model(choice.model), lane.dialect, self.names())
+        return out
+
+    def names(self) -> ToolNames:
+        if self._names is None:
+            self._names = ToolNames.of(self.conversation())
+        return self._names
+
+    def asked(self, choice: Choice, request_id: str, created: int) -> Asked:
+        """Return what the writer of the answer has to know."""
+        conversation = self.conversation()
+        taken = taken_ids(conversation)
+        upstream = choice.upstream.name
+        return Asked(conversation.outline(), self.names(), request_id, created, upstream, self.tokens, taken)
+
+    def tokens(self) -> int:
+        """Return an estimate of the request's tokens; by its size alone when it is not of its format."""
+        if self._tokens is None:
+            try:
+                self._tokens = tokens.estimate(self.conversation())
+            except BadRequest:
+                self._tokens = len(self.body) // _BYTES_PER_TOKEN
+        return self._tokens

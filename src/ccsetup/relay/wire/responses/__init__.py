@@ -1,0 +1,65 @@
+"""OpenAI Responses, read and written: the names of a wire format's module (``wire``)."""
+
+from __future__ import annotations
+
+from typing import Mapping
+
+from ccsetup.relay.wire import codec, errors
+from ccsetup.relay.wire.messages import ErrorKind, WireError
+from ccsetup.relay.wire.responses import request_in as responses_request
+from ccsetup.relay.wire.responses import request_out as responses_body
+from ccsetup.relay.wire.responses.answer_in import Reader, read_answer
+from ccsetup.relay.wire.responses.answer_out import PING, Writer, write_answer
+from ccsetup.relay.wire.responses.request_in import read_request
+from ccsetup.relay.wire.responses.request_out import write_request
+
+__all__ = [
+    "LOSSES",
+    "PING",
+    "Reader",
+    "Writer",
+    "read_answer",
+    "read_error",
+    "read_request",
+    "write_answer",
+    "write_error",
+    "write_request",
+]
+
+LOSSES: Mapping[str, str] = {**responses_request.LOSSES, **responses_body.LOSSES}
+"""Code to sentence: everything of a request that is not carried, from or to this format."""
+
+_TYPES: Mapping[ErrorKind, tuple[str, str]] = {
+    "invalid_request": ("invalid_request_error", ""),
+    "authentication": ("invalid_request_error", "invalid_api_key"),
+    "permission": ("invalid_request_error", "permission_denied"),
+    "quota": ("insufficient_quota", "insufficient_quota"),
+    "not_found": ("invalid_request_error", "model_not_found"),
+    "too_large": ("invalid_request_error", "request_too_large"),
+    "context": ("invalid_request_error", "context_length_exceeded"),
+    "rate_limit": ("rate_limit_error", "rate_limit_exceeded"),
+    "overloaded": ("server_error", "server_is_overloaded"),
+    "server": ("server_error", "server_error"),
+    "timeout": ("server_error", "timeout"),
+    "cut": ("server_error", "stream_cut"),
+}
+
+
+def read_error(status: int, body: bytes, retry_after: str = "") -> WireError:
+    """Return what an upstream's error answer means.  Never raises."""
+    return errors.extract(status, body, retry_after)
+
+
+def write_error(error: WireError) -> tuple[int, bytes]:
+    """Return the status and the body that tell *error* in OpenAI's shape.
+
+    The provider's own code stays, but where clients act on OpenAI's: ``context_length_exceeded``.  That one is a 400,
+    for Codex sends the request again after most other statuses.
+    """
+    type, code = _TYPES[error.kind]
+    if error.code and error.kind != "context":
+        code = error.code
+    value = {"message": error.message, "type": type, "param": error.param or None, "code": code or None}
+    known = error.status if 400 <= error.status < 600 else errors.status_of(error.kind)
+    status = 400 if error.kind == "context" else known
+    return status, codec.dumps({"error": value})

@@ -1,0 +1,107 @@
+"""Keys in the system's keyring, with the real Secret Service of gnome-keyring in a D-Bus session of the test's own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from support import waiting
+
+ROOT = Path(__file__).resolve().parents[2]
+KEY, NEW = "sk-in-the-keyring-0123", "sk-another-one-in-it-4567"
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the keyring service of the test is a Linux one")
+
+
+def session(home: Path, script: str) -> subprocess.CompletedProcess[str]:
+    """Run *script* with an unlocked keyring of its own; ``cc`` in it is this program."""
+    if not shutil.which("dbus-run-session") or not shutil.which("gnome-keyring-daemon"):
+        pytest.skip("gnome-keyring or dbus-run-session is not installed")
+    runtime = home / "run"
+    runtime.mkdir(mode=0o700)
+    lines = [
+        "echo -n password | gnome-keyring-daemon --unlock --components=secrets >/dev/null 2>&1",
+        # The service is on the bus a moment after the daemon has started.
+        "while sleep 0.2; do",
+        f'  {sys.executable} -c \'import keyring; keyring.get_password("ccsetup", "x")\' 2>/dev/null && break',
+        "done",
+        f'cc() {{ {sys.executable} -m ccsetup "$@"; }}',
+        "set -e",
+        script,
+    ]
+    return subprocess.run(
+        ["dbus-run-session", "--", "bash", "-c", "\n".join(lines)],
+        env={
+            "HOME": str(home),
+            "PATH": os.environ["PATH"],
+            "LANG": "C.UTF-8",
+            "XDG_RUNTIME_DIR": str(runtime),
+            "PYTHONPATH": str(ROOT / "src"),
+        },
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=waiting.LIMIT,
+        check=False,
+    )
+
+
+def files_with(home: Path, text: str) -> list[str]:
+    return [str(p.relative_to(home)) for p in home.rglob("*") if p.is_file() and text.encode() in p.read_bytes()]
+
+
+def test_a_key_in_the_keyring_is_in_no_file(home: Path) -> None:
+    """The clients get a command that asks ccsetup for the key; the key itself is only in the keyring."""
+    done = session(home, f"cc init -p glm -k {KEY} -T all --key-storage keyring; cc key get glm; echo; cc key list")
+    assert done.returncode == 0, done.stderr
+    assert KEY in done.stdout.splitlines()
+    assert f"…{KEY[-4:]}" in done.stdout
+    assert [f for f in files_with(home, KEY) if "keyrings" not in f] == []
+    assert "key get glm" in (home / ".claude/settings.json").read_text()
+    config = (home / ".codex/config.toml").read_text()
+    assert 'args = ["-m", "ccsetup", "key", "get", "glm"]' in config or 'args = ["key", "get", "glm"]' in config
+
+
+def test_rotation_and_moving_the_key(home: Path) -> None:
+    """A rotated key is the one that is read; moving it to the settings takes it from the keyring, and undo finds it."""
+    done = session(
+        home,
+        f"cc init -p glm -k {KEY} --key-storage keyring\n"
+        f"echo {NEW} | cc key rotate glm -k -\n"
+        "cc key get glm; echo\n"
+        "cc init -n glm --key-storage inline\n"
+        "grep AUTH_TOKEN ~/.claude/settings.json\n"
+        "cc undo\n"
+        "cc key get glm; echo\n"
+        "cc key rm glm --yes\n"
+        "cc key get glm || echo no key: $?",
+    )
+    assert done.returncode == 0, done.stderr
+    out = done.stdout.splitlines()
+    assert out.count(NEW) == 2
+    assert f'    "ANTHROPIC_AUTH_TOKEN": "{NEW}",' in out
+    assert "no key: 1" in out
+    assert "done: profile 'glm' has the new key." in out
+
+
+def test_without_a_keyring_the_key_goes_into_a_file_and_that_is_said(home: Path) -> None:
+    """Headless, ``--key-storage keyring`` falls back to a file that only the user can read, with a warning."""
+    done = subprocess.run(
+        [sys.executable, "-m", "ccsetup", "init", "-p", "glm", "-k", KEY, "--key-storage", "keyring"],
+        env={"HOME": str(home), "PATH": os.environ["PATH"], "LANG": "C.UTF-8", "PYTHONPATH": str(ROOT / "src")},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=waiting.LIMIT,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "The keyring cannot be used" in done.stderr
+    stored = home / ".config/ccsetup/keys/glm"
+    assert stored.read_text() == KEY
+    assert stored.stat().st_mode & 0o777 == 0o600
+    assert KEY not in done.stdout + done.stderr
