@@ -6,11 +6,14 @@ Neither may ever hold a key.  The command line turns these into text and exit co
 
 from __future__ import annotations
 
+OK, FAILED, USAGE, BUG, WOULD_CHANGE, BLOCKED, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
+"""Exit codes: see ``docs/reference/exit-codes.md``.  Those of ``ccsetup test`` stand with its verdicts."""
+
 
 class CcsetupError(Exception):
     """A failure that the user can understand and act on."""
 
-    exit_code = 1
+    exit_code = FAILED
 
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)
@@ -21,7 +24,7 @@ class CcsetupError(Exception):
 class UsageError(CcsetupError):
     """The command line, or a file given on it, asks for something that makes no sense (exit 2)."""
 
-    exit_code = 2
+    exit_code = USAGE
 
 
 class Incomplete(UsageError):

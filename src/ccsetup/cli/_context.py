@@ -13,7 +13,7 @@ from ccsetup.change.world import Keys, World
 from ccsetup.cli import _output
 from ccsetup.clients import CLIENTS
 from ccsetup.clients.base import Version
-from ccsetup.errors import UsageError
+from ccsetup.errors import BLOCKED, OK, WOULD_CHANGE, UsageError
 from ccsetup.i18n import _
 from ccsetup.model import ClientName, Preset, Secret
 from ccsetup.paths import Paths
@@ -156,8 +156,6 @@ class Context:
         show: Callable[[], None],
     ) -> int:
         """Print the outcome and return the exit code."""
-        from ccsetup.cli import _run
-
         something = bool(changes) or self.keyring_changed
         result = {
             **result,
@@ -179,10 +177,10 @@ class Context:
             show()
             _output.print_notes(self.notes)
         if check and something:
-            return _run.WOULD_CHANGE
+            return WOULD_CHANGE
         if any(n.level == "blocked" for n in self.notes):
-            return _run.BLOCKED
-        return _run.OK
+            return BLOCKED
+        return OK
 
 
 __all__ = ["Context"]

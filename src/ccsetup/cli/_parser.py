@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Callable, Optional
+from typing import Any, Callable, Optional, Sequence
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -69,6 +69,15 @@ def single(name: str, function: Callable[..., Any], text: str, epilog: Optional[
     one = typer.Typer(rich_markup_mode=None, add_completion=False, pretty_exceptions_enable=False)
     one.command(name, cls=Command, help=text, epilog=epilog)(function)
     return typer.main.get_command(one)
+
+
+def run(argv: Sequence[str]) -> int:
+    """Run another command line of the program that is running, in this process; return its exit code."""
+    from typer._click.globals import get_current_context
+
+    program = get_current_context().find_root().command
+    result = program(list(argv), prog_name="ccsetup", standalone_mode=False)
+    return result if isinstance(result, int) else 0
 
 
 def problem(message: str) -> str:

@@ -7,9 +7,7 @@ import sys
 from typing import Any, Sequence
 
 from ccsetup import i18n, masking
-from ccsetup.errors import CcsetupError
-
-OK, FAILED, USAGE, BUG, WOULD_CHANGE, BLOCKED, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
+from ccsetup.errors import BUG, FAILED, INTERRUPTED, OK, USAGE, CcsetupError
 
 
 def main(argv: Sequence[str]) -> int:

@@ -13,12 +13,12 @@ from ccsetup import presets
 from ccsetup.change import actions
 from ccsetup.change.entries import Options, requests
 from ccsetup.change.world import World
-from ccsetup.cli import _output
+from ccsetup.cli import _output, _parser
 from ccsetup.cli._context import Context
 from ccsetup.cli.wizard import look, prompts, questions
 from ccsetup.cli.wizard.answers import Answers, Ask, Choose, Facts, Settled, clients_of
 from ccsetup.cli.wizard.prompts import GoBack, Option, Prompter, can_ask, complain, say
-from ccsetup.errors import CcsetupError, UsageError
+from ccsetup.errors import BLOCKED, OK, WOULD_CHANGE, CcsetupError, UsageError
 from ccsetup.i18n import _, ngettext
 from ccsetup.model import CLIENT_NAMES, Model, Preset, Region, Secret
 from ccsetup.plan import FileChange, Note
@@ -267,24 +267,22 @@ class _Wizard:
         return self._exit_code(check=False, changes=bool(changes))
 
     def _exit_code(self, *, check: bool, changes: bool) -> int:
-        from ccsetup.cli import _run
-
         if check and changes:
-            return _run.WOULD_CHANGE
-        return _run.BLOCKED if any(n.level == "blocked" for n in self.context.notes) else _run.OK
+            return WOULD_CHANGE
+        return BLOCKED if any(n.level == "blocked" for n in self.context.notes) else OK
 
     def _offer_test(self, answers: Answers, names: Sequence[str]) -> None:
         variable = answers.options.storage_env
         if answers.options.storage == "env" and variable and not self.context.paths.environ.get(variable):
             prompts.tell(_("Now let your shell export the key: export {variable}=...").format(variable=variable))
             return
-        if not names or not has_command("test"):
+        if not names:
             return
         # The profile alone is nothing that a client could use.
         argv = ["relay", "check"] if answers.via_relay else ["test", names[0]]
         options = [Option("yes", _("Yes"), "ccsetup " + " ".join(argv)), Option("no", _("No"))]
         if self.prompter.choose(_("Ask the provider whether it works?"), options, default="yes", back=False) == "yes":
-            run_command(argv)
+            _parser.run(argv)
 
     def _farewell(self, answers: Answers, *, written: bool) -> None:
         clients = clients_of(self.facts, answers) or ["claude-code"]
@@ -350,25 +348,6 @@ def command_line(answers: Answers, extra: Optional[Extra] = None) -> str:
     if options.secret:
         words += ["-k", "-"]
     return shlex.join(words)
-
-
-def has_command(name: str) -> bool:
-    """Tell whether the command called *name* is part of this installation."""
-    import importlib.util
-
-    from ccsetup.cli._app import COMMANDS
-
-    return name in COMMANDS and importlib.util.find_spec("ccsetup.cli." + COMMANDS[name][0]) is not None
-
-
-def run_command(argv: Sequence[str]) -> int:
-    """Run another command of ours in this process."""
-    import typer
-
-    from ccsetup.cli._app import app
-
-    result = typer.main.get_command(app)(list(argv), prog_name="ccsetup", standalone_mode=False)
-    return result if isinstance(result, int) else 0
 
 
 __all__ = ["Extra", "can_ask", "command_line", "run"]

@@ -7,9 +7,9 @@ from typing import Any, Sequence
 
 from ccsetup import disk, i18n
 from ccsetup.change.world import World
-from ccsetup.cli import list_
+from ccsetup.cli import _parser, list_
 from ccsetup.cli._context import Context
-from ccsetup.cli.wizard import has_command, look, prompts, run_command
+from ccsetup.cli.wizard import look, prompts
 from ccsetup.cli.wizard.prompts import Option, Prompter, say
 from ccsetup.clients import CLIENTS
 from ccsetup.documents.edit import Set
@@ -38,15 +38,15 @@ def show() -> int:
             return 0
         if chosen == "key":
             name = _profile(context, prompter, [])
-            return run_command(["key", "set", name])
-        return run_command(["--help"] if chosen == "help" else chosen.split())
+            return _parser.run(["key", "set", name])
+        return _parser.run(["--help"] if chosen == "help" else chosen.split())
 
 
 def _options(context: Context, seen: look.Seen) -> list[Option]:
     out = [Option("init", _("Set a provider up"), "ccsetup init")]
     if seen.profiles:
         out.append(Option("config-switch", _("Switch to another profile"), "ccsetup config-switch"))
-    if has_command("test") and any(c.url for c in seen.clients):
+    if any(c.url for c in seen.clients):
         out.append(Option("test", _("Test what the clients use"), "ccsetup test"))
     if seen.profiles:
         out.append(Option("key", _("Change a key"), "ccsetup key set"))
