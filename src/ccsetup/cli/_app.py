@@ -10,7 +10,7 @@ from typing import Any, Optional
 import typer
 
 from ccsetup import __version__
-from ccsetup.cli import _parser
+from ccsetup.cli import _options, _parser
 from ccsetup.i18n import _
 
 COMMANDS = {
@@ -77,7 +77,7 @@ def root(
     version: bool = typer.Option(
         False, "--version", "-V", is_eager=True, callback=_version, help=_("Show the version and exit.")
     ),
-    lang: Optional[str] = typer.Option(None, "--lang", metavar="LANG", help=_("Language of all texts: en or zh-CN.")),
+    lang: Optional[str] = _options.LANG,
 ) -> None:
     if not gc.isenabled():  # as the entry point leaves it; by now the module of the command is imported
         gc.freeze()

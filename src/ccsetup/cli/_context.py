@@ -183,4 +183,14 @@ class Context:
         return OK
 
 
-__all__ = ["Context"]
+def saved(incomplete: str) -> list[str]:
+    """Return the names of saved profiles that begin with *incomplete*, for the shell; nothing here raises."""
+    try:
+        return [n for n in Context().world().profiles if n.startswith(incomplete)]
+    except Exception:
+        return []
+
+
+def saved_or_official(incomplete: str) -> list[str]:
+    """As ``saved``, with the name that takes the provider away."""
+    return [*saved(incomplete), *(["official"] if "official".startswith(incomplete) else [])]

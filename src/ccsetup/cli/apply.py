@@ -8,7 +8,7 @@ from typing import Any, Optional
 import typer
 
 from ccsetup import bounded
-from ccsetup.cli import _output
+from ccsetup.cli import _options, _output
 from ccsetup.cli._context import Context
 from ccsetup.clients import CLIENTS
 from ccsetup.errors import DocumentError, UsageError
@@ -23,15 +23,11 @@ HELP = _(
 def command(
     file: str = typer.Argument(..., metavar="FILE", help=_("YAML or JSON; - for standard input.")),
     prune: bool = typer.Option(False, "--prune", help=_("Remove the saved profiles that are not in the file.")),
-    codex_version: Optional[str] = typer.Option(
-        None, "--codex-version", metavar="VERSION", help=_("Write for this version of Codex, not the installed one.")
-    ),
-    dry_run: bool = typer.Option(
-        False, "--dry-run", help=_("Show what would change, with keys masked; write nothing.")
-    ),
-    check: bool = typer.Option(False, "--check", help=_("As --dry-run, and exit 4 when something would change.")),
-    as_json: bool = typer.Option(False, "--json", help=_("Print one JSON object.")),
-    lang: Optional[str] = typer.Option(None, "--lang", metavar="LANG", help=_("Language of all texts: en or zh-CN.")),
+    codex_version: Optional[str] = _options.CODEX_VERSION,
+    dry_run: bool = _options.DRY,
+    check: bool = _options.CHECK,
+    as_json: bool = _options.JSON,
+    lang: Optional[str] = _options.LANG,
 ) -> int:
     from ccsetup.change import provision
     from ccsetup.profiles import declare

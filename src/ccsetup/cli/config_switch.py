@@ -10,8 +10,8 @@ import typer
 from ccsetup.change import actions
 from ccsetup.change.actions import Switched
 from ccsetup.change.world import World
-from ccsetup.cli import _output, list_
-from ccsetup.cli._context import Context
+from ccsetup.cli import _options, _output, list_
+from ccsetup.cli._context import Context, saved_or_official
 from ccsetup.clients import CLIENTS, clients_named
 from ccsetup.errors import UsageError
 from ccsetup.i18n import _
@@ -30,40 +30,22 @@ def _asks(context: Context) -> bool:
     return all(s is not None and s.isatty() for s in (sys.stdin, sys.stdout)) and bool(context.world().profiles)
 
 
-def complete(incomplete: str) -> list[str]:
-    try:
-        world = Context().world()
-    except Exception:
-        return []
-    return [n for n in (*world.profiles, "official") if n.startswith(incomplete)]
-
-
 def command(
     name: Optional[str] = typer.Argument(
-        None, metavar="[NAME]", help=_("A saved profile, or official."), autocompletion=complete
+        None, metavar="[NAME]", help=_("A saved profile, or official."), autocompletion=saved_or_official
     ),
-    code_type: Optional[list[str]] = typer.Option(
-        None, "-T", "--code-type", metavar="CLIENT", help=_("claude-code (cc), codex (cx) or all; repeatable.")
-    ),
+    code_type: Optional[list[str]] = _options.CLIENTS,
     list_profiles: bool = typer.Option(False, "-l", "--list", help=_("Show the saved profiles.")),
-    codex_version: Optional[str] = typer.Option(
-        None, "--codex-version", metavar="VERSION", help=_("Write for this version of Codex, not the installed one.")
-    ),
+    codex_version: Optional[str] = _options.CODEX_VERSION,
     project: bool = typer.Option(
         False, "--project", help=_("Only for the current folder: in .claude/settings.local.json.")
     ),
-    dry_run: bool = typer.Option(
-        False, "--dry-run", help=_("Show what would change, with keys masked; write nothing.")
-    ),
-    check: bool = typer.Option(False, "--check", help=_("As --dry-run, and exit 4 when something would change.")),
-    repair: bool = typer.Option(
-        False,
-        "--repair",
-        help=_("Correct what a client does not accept: comments in settings.json, old lines in config.toml."),
-    ),
-    as_json: bool = typer.Option(False, "--json", help=_("Print one JSON object.")),
-    verbose: bool = typer.Option(False, "-v", "--verbose", help=_("Say more.")),
-    lang: Optional[str] = typer.Option(None, "--lang", metavar="LANG", help=_("Language of all texts: en or zh-CN.")),
+    dry_run: bool = _options.DRY,
+    check: bool = _options.CHECK,
+    repair: bool = _options.REPAIR,
+    as_json: bool = _options.JSON,
+    verbose: bool = _options.VERBOSE,
+    lang: Optional[str] = _options.LANG,
 ) -> int:
     context = Context(codex_version=codex_version or "")
     clients = clients_named(code_type)

@@ -12,7 +12,7 @@ import typer
 
 from ccsetup import disk
 from ccsetup.change.draft import Draft
-from ccsetup.cli import _output
+from ccsetup.cli import _options, _output
 from ccsetup.cli._context import Context, lookup, parse_version
 from ccsetup.clients import CLIENTS
 from ccsetup.clients.house import Facts, Finding, Relay
@@ -43,8 +43,8 @@ def command(
     codex_version: str = typer.Option(
         "", "--codex-version", metavar="VERSION", help=_("Judge by this version of Codex, not the installed one.")
     ),
-    as_json: bool = typer.Option(False, "--json", help=_("Print one JSON object.")),
-    lang: Optional[str] = typer.Option(None, "--lang", metavar="LANG", help=_("Language of all texts: en or zh-CN.")),
+    as_json: bool = _options.JSON,
+    lang: Optional[str] = _options.LANG,
 ) -> int:
     if (yes or dry_run) and not fix:
         raise UsageError(_("--yes and --dry-run go with --fix."))

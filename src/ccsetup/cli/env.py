@@ -8,9 +8,8 @@ from typing import Optional
 import typer
 
 from ccsetup.change import once
-from ccsetup.cli import _output
-from ccsetup.cli._context import Context
-from ccsetup.cli.config_switch import complete
+from ccsetup.cli import _options, _output
+from ccsetup.cli._context import Context, saved
 from ccsetup.clients import clients_named
 from ccsetup.documents.edit import MISSING
 from ccsetup.errors import UsageError
@@ -24,13 +23,13 @@ HELP = _(
 
 
 def command(
-    name: str = typer.Argument(..., metavar="NAME", help=_("A saved profile."), autocompletion=complete),
+    name: str = typer.Argument(..., metavar="NAME", help=_("A saved profile."), autocompletion=saved),
     code_type: Optional[list[str]] = typer.Option(
         None, "-T", "--code-type", metavar="CLIENT", help=_("claude-code (cc, the default) or codex (cx).")
     ),
     shell: str = typer.Option("bash", "--shell", metavar="SHELL", help=_("bash (also sh and zsh), fish or pwsh.")),
     unset: bool = typer.Option(False, "--unset", help=_("Print the lines that remove these variables again.")),
-    lang: Optional[str] = typer.Option(None, "--lang", metavar="LANG", help=_("Language of all texts: en or zh-CN.")),
+    lang: Optional[str] = _options.LANG,
 ) -> int:
     if shell not in once.SHELLS:
         raise UsageError(

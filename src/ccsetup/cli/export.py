@@ -8,7 +8,7 @@ from typing import Optional
 
 import typer
 
-from ccsetup.cli import _output
+from ccsetup.cli import _options, _output
 from ccsetup.cli._context import Context
 from ccsetup.errors import UsageError
 from ccsetup.i18n import _
@@ -26,8 +26,8 @@ def command(
     output: Optional[str] = typer.Option(
         None, "-o", "--output", metavar="FILE", help=_("Write into this file (mode 0600 with keys), not to the output.")
     ),
-    as_json: bool = typer.Option(False, "--json", help=_("Print one JSON object.")),
-    lang: Optional[str] = typer.Option(None, "--lang", metavar="LANG", help=_("Language of all texts: en or zh-CN.")),
+    as_json: bool = _options.JSON,
+    lang: Optional[str] = _options.LANG,
 ) -> int:
     from ccsetup.change import provision
     from ccsetup.profiles import declare

@@ -11,7 +11,7 @@ from ccsetup import presets
 from ccsetup.change import actions
 from ccsetup.change.actions import Switched
 from ccsetup.change.world import World
-from ccsetup.cli import _output
+from ccsetup.cli import _options, _output
 from ccsetup.cli._context import Context
 from ccsetup.clients import CLIENTS
 from ccsetup.errors import CcsetupError, UsageError
@@ -30,10 +30,10 @@ def command(
         None, metavar="[SOURCE]", help=_("clients, zcf, ccjk, cc-switch, ccs or ccr; all of them when not given.")
     ),
     also: Optional[str] = typer.Option(None, "--from", metavar="SOURCE", help=_("The same, as an option.")),
-    dry_run: bool = typer.Option(False, "--dry-run", help=_("Show what was found; write nothing.")),
-    yes: bool = typer.Option(False, "-y", "--yes", help=_("Do not ask.")),
-    as_json: bool = typer.Option(False, "--json", help=_("Print one JSON object.")),
-    lang: Optional[str] = typer.Option(None, "--lang", metavar="LANG", help=_("Language of all texts: en or zh-CN.")),
+    dry_run: bool = _options.LOOK,
+    yes: bool = _options.YES,
+    as_json: bool = _options.JSON,
+    lang: Optional[str] = _options.LANG,
 ) -> int:
     from ccsetup import importers
     from ccsetup.importers import match, stores

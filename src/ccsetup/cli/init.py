@@ -14,7 +14,7 @@ from ccsetup.change.actions import Switched
 from ccsetup.change.entries import Options
 from ccsetup.change.entries import requests as as_requests
 from ccsetup.change.world import World
-from ccsetup.cli import _output
+from ccsetup.cli import _options, _output
 from ccsetup.cli._context import Context
 from ccsetup.clients import CLIENTS, clients_named
 from ccsetup.errors import Incomplete, UsageError, printable
@@ -37,13 +37,9 @@ def command(
     provider: Optional[str] = typer.Option(
         None, "-p", "--provider", metavar="ID", help=_("The provider: see ccsetup list. 'custom' for any other.")
     ),
-    key: Optional[str] = typer.Option(
-        None, "-k", "--api-key", metavar="KEY", help=_("The key; - reads it from standard input.")
-    ),
-    key_file: Optional[str] = typer.Option(None, "--api-key-file", metavar="PATH", help=_("Read the key from a file.")),
-    key_env: Optional[str] = typer.Option(
-        None, "--api-key-env", metavar="NAME", help=_("Read the key from a variable; also CCSETUP_API_KEY.")
-    ),
+    key: Optional[str] = _options.KEY,
+    key_file: Optional[str] = _options.KEY_FILE,
+    key_env: Optional[str] = _options.KEY_VARIABLE,
     key_command: Optional[str] = typer.Option(
         None,
         "--api-key-command",
@@ -62,9 +58,7 @@ def command(
     ),
     claude_url: Optional[str] = typer.Option(None, "--claude-url", metavar="URL", help=_("Base URL for Claude Code.")),
     codex_url: Optional[str] = typer.Option(None, "--codex-url", metavar="URL", help=_("Base URL for Codex.")),
-    api_type: Optional[str] = typer.Option(
-        None, "-t", "--api-type", metavar="TYPE", help=_("How Claude Code sends the key: auth_token or api_key.")
-    ),
+    api_type: Optional[str] = _options.API_TYPE,
     model: Optional[str] = typer.Option(
         None, "-M", "--model", "--api-model", metavar="ID", help=_("The model; other tiers follow it.")
     ),
@@ -121,9 +115,7 @@ def command(
     provider_id: Optional[str] = typer.Option(
         None, "--provider-id", metavar="ID", help=_("Codex: the id of the provider; Codex files its history by it.")
     ),
-    codex_version: Optional[str] = typer.Option(
-        None, "--codex-version", metavar="VERSION", help=_("Write for this version of Codex, not the installed one.")
-    ),
+    codex_version: Optional[str] = _options.CODEX_VERSION,
     no_activate: bool = typer.Option(False, "--no-activate", help=_("Save the profile, but do not switch to it.")),
     via_relay: bool = typer.Option(
         False, "--via-relay", help=_("Through the relay: for a provider whose format the client does not speak.")
@@ -132,18 +124,12 @@ def command(
     project: bool = typer.Option(
         False, "--project", help=_("Use it in the current folder only: in .claude/settings.local.json.")
     ),
-    dry_run: bool = typer.Option(
-        False, "--dry-run", help=_("Show what would change, with keys masked; write nothing.")
-    ),
-    check: bool = typer.Option(False, "--check", help=_("As --dry-run, and exit 4 when something would change.")),
-    repair: bool = typer.Option(
-        False,
-        "--repair",
-        help=_("Correct what a client does not accept: comments in settings.json, old lines in config.toml."),
-    ),
-    as_json: bool = typer.Option(False, "--json", help=_("Print one JSON object.")),
-    verbose: bool = typer.Option(False, "-v", "--verbose", help=_("Say more.")),
-    lang: Optional[str] = typer.Option(None, "--lang", metavar="LANG", help=_("Language of all texts: en or zh-CN.")),
+    dry_run: bool = _options.DRY,
+    check: bool = _options.CHECK,
+    repair: bool = _options.REPAIR,
+    as_json: bool = _options.JSON,
+    verbose: bool = _options.VERBOSE,
+    lang: Optional[str] = _options.LANG,
 ) -> int:
     context = Context(codex_version=codex_version or "")
     clients = clients_named(code_type)

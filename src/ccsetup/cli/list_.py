@@ -9,7 +9,7 @@ import typer
 from ccsetup import i18n, presets
 from ccsetup.change import codex_profiles
 from ccsetup.change.world import World
-from ccsetup.cli import _output
+from ccsetup.cli import _options, _output
 from ccsetup.cli._context import Context
 from ccsetup.clients import CLIENTS, clients_named
 from ccsetup.errors import CcsetupError
@@ -24,8 +24,8 @@ def command(
     code_type: Optional[list[str]] = typer.Option(
         None, "-T", "--code-type", metavar="CLIENT", help=_("Only this client: claude-code (cc) or codex (cx).")
     ),
-    as_json: bool = typer.Option(False, "--json", help=_("Print one JSON object.")),
-    lang: Optional[str] = typer.Option(None, "--lang", metavar="LANG", help=_("Language of all texts: en or zh-CN.")),
+    as_json: bool = _options.JSON,
+    lang: Optional[str] = _options.LANG,
 ) -> int:
     return show("list", Context(), clients_named(code_type), presets_too=True, as_json=as_json)
 

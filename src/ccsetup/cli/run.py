@@ -9,9 +9,8 @@ from typing import Optional
 import typer
 
 from ccsetup.change import once
-from ccsetup.cli import _output
-from ccsetup.cli._context import Context
-from ccsetup.cli.config_switch import complete
+from ccsetup.cli import _options, _output
+from ccsetup.cli._context import Context, saved
 from ccsetup.errors import CcsetupError, UsageError
 from ccsetup.i18n import _
 from ccsetup.model import ClientName
@@ -27,11 +26,11 @@ PROGRAMS: dict[str, ClientName] = {"claude": "claude-code", "codex": "codex"}
 
 
 def command(
-    name: str = typer.Argument(..., metavar="NAME", help=_("A saved profile."), autocompletion=complete),
+    name: str = typer.Argument(..., metavar="NAME", help=_("A saved profile."), autocompletion=saved),
     arguments: Optional[list[str]] = typer.Argument(
         None, metavar="[-- claude|codex [ARGUMENT]...]", help=_("The client; the first one of the profile if left out.")
     ),
-    lang: Optional[str] = typer.Option(None, "--lang", metavar="LANG", help=_("Language of all texts: en or zh-CN.")),
+    lang: Optional[str] = _options.LANG,
 ) -> int:
     context = Context()
     world = context.world()

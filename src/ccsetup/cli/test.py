@@ -11,8 +11,8 @@ import typer
 from ccsetup import keys, presets, profiles
 from ccsetup.change import codex_profiles
 from ccsetup.change.world import World
-from ccsetup.cli import _output
-from ccsetup.cli._context import Context
+from ccsetup.cli import _options, _output
+from ccsetup.cli._context import Context, saved
 from ccsetup.clients import CLIENTS, clients_named
 from ccsetup.clients.base import Use
 from ccsetup.errors import CcsetupError, UsageError, printable
@@ -34,51 +34,35 @@ EPILOG = _(
 )
 
 
-def complete(incomplete: str) -> list[str]:
-    try:
-        world = Context().world()
-    except Exception:
-        return []
-    return [n for n in world.profiles if n.startswith(incomplete)]
-
-
 def command(
     name: Optional[str] = typer.Argument(
         None,
         metavar="[NAME]",
         help=_("A saved profile; what the clients use now when not given."),
-        autocompletion=complete,
+        autocompletion=saved,
     ),
-    code_type: Optional[list[str]] = typer.Option(
-        None, "-T", "--code-type", metavar="CLIENT", help=_("claude-code (cc), codex (cx) or all; repeatable.")
-    ),
+    code_type: Optional[list[str]] = _options.CLIENTS,
     every: bool = typer.Option(False, "--all", help=_("Every saved profile, at the same time.")),
     provider: Optional[str] = typer.Option(
         None, "-p", "--provider", metavar="ID", help=_("A provider with a key, before anything is saved.")
     ),
-    key: Optional[str] = typer.Option(
-        None, "-k", "--api-key", metavar="KEY", help=_("The key; - reads it from standard input.")
-    ),
-    key_file: Optional[str] = typer.Option(None, "--api-key-file", metavar="PATH", help=_("Read the key from a file.")),
-    key_env: Optional[str] = typer.Option(
-        None, "--api-key-env", metavar="NAME", help=_("Read the key from a variable; also CCSETUP_API_KEY.")
-    ),
+    key: Optional[str] = _options.KEY,
+    key_file: Optional[str] = _options.KEY_FILE,
+    key_env: Optional[str] = _options.KEY_VARIABLE,
     url: Optional[str] = typer.Option(None, "-u", "--api-url", metavar="URL", help=_("Base URL, with -p.")),
-    api_type: Optional[str] = typer.Option(
-        None, "-t", "--api-type", metavar="TYPE", help=_("How Claude Code sends the key: auth_token or api_key.")
-    ),
+    api_type: Optional[str] = _options.API_TYPE,
     model: Optional[str] = typer.Option(
         None, "-M", "--model", "--api-model", metavar="ID", help=_("The model, with -p.")
     ),
     region: Optional[str] = typer.Option(
         None, "--region", metavar="ID", help=_("Site or plan of the provider, with -p.")
     ),
-    quick: bool = typer.Option(False, "--quick", help=_("Only what is free: address, connection, key, protocol.")),
+    quick: bool = _options.QUICK,
     deep: bool = typer.Option(
         False, "--deep", help=_("Also streaming, tools, images and special fields; costs tokens.")
     ),
     client: bool = typer.Option(False, "--client", help=_("Also run the real claude or codex once, without retries.")),
-    as_json: bool = typer.Option(False, "--json", help=_("Print one JSON object.")),
+    as_json: bool = _options.JSON,
     watch: Optional[str] = typer.Option(
         None, "--watch", metavar="SECONDS", help=_("Test again and again until Ctrl-C.")
     ),
@@ -96,7 +80,7 @@ def command(
         None, "--timeout", metavar="SECONDS", min=0.1, max=3600, help=_("Time for each target: 30, with --deep 180.")
     ),
     verbose: bool = typer.Option(False, "-v", "--verbose", help=_("Say more: where each setting comes from.")),
-    lang: Optional[str] = typer.Option(None, "--lang", metavar="LANG", help=_("Language of all texts: en or zh-CN.")),
+    lang: Optional[str] = _options.LANG,
 ) -> int:
     _check_options(name, every, provider, quick, deep, watch, compare, output)
     context = Context()
@@ -177,9 +161,7 @@ def _seconds(text: str) -> float:
     except ValueError:
         value = 0.0
     if not 1 <= value <= 86400:
-        raise UsageError(
-            _("--watch: '{text}' is not a number of seconds such as 30.").format(text=printable(text, 20))
-        )
+        raise UsageError(_("--watch: '{text}' is not a number of seconds such as 30.").format(text=printable(text, 20)))
     return value
 
 
@@ -201,9 +183,7 @@ def _preset_targets(
     preset = context.preset(provider)
     if api_type not in (None, "auth_token", "api_key"):
         raise UsageError(
-            _("Invalid auth type '{type}'. Valid types: auth_token, api_key").format(
-                type=printable(api_type or "")
-            )
+            _("Invalid auth type '{type}'. Valid types: auth_token, api_key").format(type=printable(api_type or ""))
         )
     if secret is None and not preset.key_required and preset.default_key:
         secret = Secret(preset.default_key)

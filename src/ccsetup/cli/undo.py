@@ -9,7 +9,7 @@ import typer
 
 from ccsetup import disk, profiles
 from ccsetup.change import world
-from ccsetup.cli import _output
+from ccsetup.cli import _options, _output
 from ccsetup.cli._context import Context
 from ccsetup.documents import version
 from ccsetup.errors import CcsetupError, DocumentError
@@ -27,11 +27,9 @@ def command(
         None, metavar="[ID]", help=_("A change from --list; the last one when not given.")
     ),
     list_changes: bool = typer.Option(False, "-l", "--list", help=_("Show the changes that can be taken back.")),
-    dry_run: bool = typer.Option(
-        False, "--dry-run", help=_("Show what would change, with keys masked; write nothing.")
-    ),
-    as_json: bool = typer.Option(False, "--json", help=_("Print one JSON object.")),
-    lang: Optional[str] = typer.Option(None, "--lang", metavar="LANG", help=_("Language of all texts: en or zh-CN.")),
+    dry_run: bool = _options.DRY,
+    as_json: bool = _options.JSON,
+    lang: Optional[str] = _options.LANG,
 ) -> int:
     context = Context()
     homes = context.paths.homes

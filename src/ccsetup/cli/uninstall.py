@@ -11,7 +11,7 @@ import typer
 from ccsetup.change import actions
 from ccsetup.change.actions import Switched
 from ccsetup.change.world import World
-from ccsetup.cli import _output
+from ccsetup.cli import _options, _output
 from ccsetup.cli._context import Context
 from ccsetup.clients import CLIENTS
 from ccsetup.errors import UsageError
@@ -24,13 +24,11 @@ HELP = _(
 
 
 def command(
-    yes: bool = typer.Option(False, "-y", "--yes", help=_("Do not ask.")),
+    yes: bool = _options.YES,
     keep_profiles: bool = typer.Option(False, "--keep-profiles", help=_("Leave the saved profiles and their keys.")),
-    dry_run: bool = typer.Option(
-        False, "--dry-run", help=_("Show what would change, with keys masked; write nothing.")
-    ),
-    as_json: bool = typer.Option(False, "--json", help=_("Print one JSON object.")),
-    lang: Optional[str] = typer.Option(None, "--lang", metavar="LANG", help=_("Language of all texts: en or zh-CN.")),
+    dry_run: bool = _options.DRY,
+    as_json: bool = _options.JSON,
+    lang: Optional[str] = _options.LANG,
 ) -> int:
     context = Context()
     if not (yes or dry_run):

@@ -32,11 +32,11 @@ WIRES: tuple[tuple[WireFormat, str, str], ...] = (
 
 
 def command(
-    quick: bool = typer.Option(False, "--quick", help=_("Only what is free: address, connection, key, protocol.")),
+    quick: bool = _options.QUICK,
     offline: bool = typer.Option(False, "--offline", help=_("Ask no upstream; look at the configuration alone.")),
     config: Optional[str] = _base.CONFIG,
     as_json: bool = _options.JSON,
-    verbose: bool = typer.Option(False, "-v", "--verbose", help=_("Say more.")),
+    verbose: bool = _options.VERBOSE,
     lang: Optional[str] = _options.LANG,
 ) -> int:
     context = Context()

@@ -42,7 +42,7 @@ def command(
     ),
     force: bool = typer.Option(False, "--force", help=_("Write relay.yaml anew, whatever is in it.")),
     yes: bool = _options.YES,
-    dry_run: bool = typer.Option(False, "--dry-run", help=_("Show what was found; write nothing.")),
+    dry_run: bool = _options.LOOK,
     as_json: bool = _options.JSON,
     lang: Optional[str] = _options.LANG,
 ) -> int:
