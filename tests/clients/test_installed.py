@@ -100,7 +100,7 @@ def test_a_broken_package_json(tmp_path: Path) -> None:
 def test_every_codex_that_is_there(tmp_path: Path) -> None:
     """Those on PATH, behind each other, and the one that an editor's extension brings; each version once."""
     folders = []
-    for version in ("0.133.0", "0.171.0", "0.133.0"):
+    for version in ("0.133.0", "0.150.0", "0.133.0"):
         package = tmp_path / f"npm-{len(folders)}"
         (package / "bin").mkdir(parents=True)
         (package / "package.json").write_text(f'{{"name": "@openai/codex", "version": "{version}"}}')
@@ -115,6 +115,6 @@ def test_every_codex_that_is_there(tmp_path: Path) -> None:
     own.chmod(0o755)
     (home / ".vscode/extensions/other.codex-1.0.0/bin/x").mkdir(parents=True)
     path = {"PATH": ":".join(folders)}
-    assert installed.codex_versions(path, str(home)) == ((0, 133, 0), (0, 171, 0), (0, 165, 0))
-    assert installed.codex_version(path, str(home)) == (0, 171, 0)
+    assert installed.codex_versions(path, str(home)) == ((0, 133, 0), (0, 150, 0), (0, 165, 0))
+    assert installed.codex_version(path, str(home)) == (0, 165, 0)
     assert installed.codex_versions({"PATH": ""}, str(tmp_path)) == ()
