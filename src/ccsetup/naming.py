@@ -111,6 +111,11 @@ class Homes(NamedTuple):
         return Origin(home, state)
 
 
+def copied(folder: str, here: str) -> bool:
+    """Tell whether what names *folder*, where it was made, and stands in *here* is a copy: it was not moved along."""
+    return _there(folder) and not _same(folder, here)
+
+
 def is_name(text: str) -> bool:
     """Tell whether *text* is of a form that names a file in a record."""
     return text.startswith((_HOME, _STATE)) or os.path.isabs(text)

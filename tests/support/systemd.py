@@ -1,7 +1,7 @@
 """A ``systemctl`` that does what the relay needs of the real one, without any systemd.
 
 It notes its arguments in ``$HOME/asked``, runs a unit's command when it is told to start it, and says of a unit's state
-what is in ``$HOME/state``.
+what is in ``$HOME/state``, and of its variables what is in ``$HOME/variables``.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ case "$*" in
     command=$(sed -n 's/^ExecStart=//p' "$unit")
     log=$(sed -n 's/^StandardError=append://p' "$unit")
     eval "setsid $command </dev/null >>\\"$log\\" 2>&1 &" ;;
+  *show-environment) cat "$HOME/variables" 2>/dev/null; true ;;
   *ActiveState*) cat "$HOME/state" 2>/dev/null || echo activating ;;
 esac
 """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -163,6 +164,28 @@ def test_killed_relay_is_not_believed(relayed: Path) -> None:
     again = cc.run(relayed, "relay", "start", "--json").json["result"]
     assert again["started"]
     assert again["pid"] != pid
+
+
+def test_a_copied_home_leaves_the_relay_of_the_original_alone(relayed: Path, tmp_path: Path) -> None:
+    """Nothing that is run in a copy stops, steers or asks the relay that the copied run.json tells of."""
+    pid = cc.run(relayed, "relay", "start", "--json").json["result"]["pid"]
+    copy = tmp_path / "copy"
+    shutil.copytree(relayed, copy)
+    for command in (["status"], ["reload"], ["reset"], ["log", "local"]):
+        refused = cc.run(copy, "relay", *command)
+        assert refused.rc == 1
+        assert "No relay is running." in refused.stdout + refused.stderr
+    for command in (["stop"], ["stop", "--now", "--disable"]):
+        assert "no relay is running" in cc.run(copy, "relay", *command).stdout
+    for command in (["start"], ["restart"]):  # its relay.yaml has the same port
+        refused = cc.run(copy, "relay", *command)
+        assert refused.rc == 1
+        assert "Address already in use" in refused.stderr
+    gone = cc.run(copy, "uninstall", "--yes")
+    assert gone.ok
+    assert "relay was stopped" not in gone.stderr
+    assert not (copy / ".config/ccsetup/relay.yaml").exists()
+    assert cc.run(relayed, "relay", "status", "--json").json["result"]["pid"] == pid
 
 
 def test_run_in_the_foreground_ends_with_ctrl_c(relayed: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 import stat
 import subprocess
@@ -99,6 +100,54 @@ def test_stale_run_files_are_not_believed(at: Places, fake: subprocess.Popen[byt
     control.announce(at, own(url=found.url, token=found.token))  # this process lives, but the server is another
     assert control.look(at)[0] == "silent"
     assert control.alive(at) is None
+
+
+def _copy(at: Places, to: Path, *, old: bool = False) -> Places:
+    """Copy the relay's folder; *old*: its file as earlier versions wrote it."""
+    shutil.copytree(at.folder, to)
+    copy = Places(str(to / "relay.yaml"), str(to / "keys"), str(to))
+    if old:
+        Path(copy.run).write_text(
+            json.dumps({n: v for n, v in json.loads(Path(copy.run).read_text()).items() if n != "folder"})
+        )
+    return copy
+
+
+def test_the_relay_of_another_home_is_none(at: Places, fake: subprocess.Popen[bytes], tmp_path: Path) -> None:
+    """A run file that was copied tells of the original's relay; one that was moved, or reached by a link, of ours."""
+    copy = _copy(at, tmp_path / "copy")
+    assert control.look(copy) == ("none", None)
+    assert control.recorded(copy) is None
+    control.withdraw(copy, fake.pid)
+    assert os.path.exists(copy.run)
+    (tmp_path / "link").symlink_to(at.folder)
+    assert control.look(at._replace(folder=str(tmp_path / "link")))[0] == "runs"
+    os.rename(at.folder, tmp_path / "moved")
+    assert control.look(at._replace(folder=str(tmp_path / "moved")))[0] == "runs"
+
+
+def test_an_earlier_relay_of_another_home_is_none(home: Path, tmp_path: Path) -> None:
+    """Its file names no folder: the variables of its process do; without these, its configuration."""
+    folder = home / ".local/state/ccsetup/relay"
+    at = Places(str(home / ".config/ccsetup/relay.yaml"), str(tmp_path / "k"), str(folder))
+    Path(at.config).parent.mkdir(parents=True)
+    Path(at.config).touch()
+    with subprocess.Popen(
+        [sys.executable, FAKE, at.folder], env=cc.environment(home), stderr=subprocess.PIPE, stdout=subprocess.DEVNULL
+    ) as process:
+        assert process.stderr is not None
+        assert process.stderr.readline() == b"started\n"
+        copy = _copy(at, tmp_path / "copy", old=True)
+        assert control.look(copy) == ("none", None)
+        shutil.copy(copy.run, at.run)
+        assert control.look(at)[0] == "runs"
+        process.kill()
+    found = json.loads(Path(at.run).read_text())
+    Path(copy.run).write_text(json.dumps({**found, "config": at.config}))  # of a process that is gone
+    assert control.recorded(at) is not None
+    assert control.recorded(copy) is None
+    Path(copy.run).write_text(json.dumps({**found, "config": "/etc/relay.yaml"}))
+    assert control.recorded(copy) is not None
 
 
 def test_zombie_is_gone(at: Places, fake: subprocess.Popen[bytes]) -> None:

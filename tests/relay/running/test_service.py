@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import plistlib
+import pwd
 import stat
 import sys
 from collections.abc import Iterator
@@ -137,6 +138,34 @@ def test_systemd(at: Places, home: Path, systemctl: dict[str, str]) -> None:
     assert service.stop(running, 10)
     assert service.disable(where) == one.file
     assert (home / "asked").read_text().splitlines()[-1] == f"--user disable {service.UNIT}"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="systemd is for Linux")
+@pytest.mark.parametrize("says", ["HOME=/home/other", "HOME=$'/home/o\\'ther x'", "XDG_CONFIG_HOME=/home/other/cfg"])
+def test_systemd_of_another_home(home: Path, systemctl: dict[str, str], says: str) -> None:
+    """A user's systemd starts and disables units of one home; from a second home of the user's it is left alone."""
+    (home / "variables").write_text(says + "\n")
+    assert service.kind({**systemctl, "XDG_CONFIG_HOME": str(home / ".config")}) == "process"
+    where = paths.from_environ(systemctl)
+    unit = Path(service.unit_file(where))
+    unit.parent.mkdir(parents=True)
+    unit.write_text("copied\n")
+    assert service.disable(where) == str(unit)  # the file is this home's
+    assert not any("disable" in line for line in (home / "asked").read_text().splitlines())
+
+
+def test_systemd_of_this_home(home: Path, systemctl: dict[str, str]) -> None:
+    """It is found by a link, and where the home's name is quoted."""
+    (home.parent / "a b").symlink_to(home)
+    (home / "variables").write_text(f"LANG=C\nHOME=$'{home.parent}/a b'\n")
+    assert service.kind(systemctl) == "systemd"
+
+
+def test_a_second_home_has_its_own_launchd_label(home: Path) -> None:
+    """launchd knows one job by each label: that of the user's own home keeps its name."""
+    own = pwd.getpwuid(os.getuid()).pw_dir
+    assert service.label(own) == service.LABEL
+    assert len({service.label(own), service.label(str(home)), service.label(str(home / "x"))}) == 3
 
 
 def test_systemd_that_fails(at: Places, home: Path, systemctl: dict[str, str]) -> None:

@@ -1,6 +1,7 @@
 """The relay that runs: the file in which it says how it is reached, and the requests by which it is told what to do.
 
 The file outlives a relay that was killed, so nothing believes it before the process and the relay itself have agreed.
+It goes along when a home is copied, so it names its folder: the relay of another home is none of this one's.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import os
 import secrets
 from typing import Any, Literal, Mapping, NamedTuple, Optional
 
-from ccsetup import bounded
+from ccsetup import bounded, naming, paths
 from ccsetup.errors import CcsetupError
 from ccsetup.i18n import _
 from ccsetup.relay.config.places import Places
@@ -48,7 +49,7 @@ def announce(places: Places, running: Running) -> None:
     places.make()
     temporary = f"{places.run}.{running.pid}"
     with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as f:
-        json.dump(running._asdict(), f)
+        json.dump({**running._asdict(), "folder": places.folder}, f)
     os.replace(temporary, places.run)
 
 
@@ -63,7 +64,7 @@ def withdraw(places: Places, pid: int) -> None:
 
 
 def recorded(places: Places) -> Optional[Running]:
-    """Return what ``run.json`` says, believed or not; None where there is none, or none that can be read."""
+    """Return what ``run.json`` says, believed or not; None where none of this home can be read."""
     try:
         data = json.loads(bounded.found(places.run, 1 << 20))
         # What a newer relay says besides is nothing that we ask.
@@ -71,7 +72,33 @@ def recorded(places: Places) -> Optional[Running]:
     except (OSError, ValueError, TypeError, RecursionError, bounded.TooLarge):
         return None
     texts = (found.born, found.url, found.config, found.token, found.version, found.certificate)
-    return found if type(found.pid) is int and found.pid > 1 and all(type(t) is str for t in texts) else None
+    if type(found.pid) is not int or found.pid < 2 or not all(type(t) is str for t in texts):
+        return None
+    return None if _copied(places, found, data.get("folder")) else found
+
+
+def _copied(places: Places, running: Running, folder: Any) -> bool:
+    """Tell whether *running*, which was found in *places*, is the relay of another home.
+
+    Earlier versions named no *folder*.  Of theirs, the process's own variables tell, and where these cannot be read,
+    the configuration, if it is the usual one of a home.
+    """
+    if not isinstance(folder, str):
+        folder = _folder_of(running.pid)
+    if folder:
+        return naming.copied(folder, places.folder)
+    usual = os.path.join("ccsetup", os.path.basename(places.config))
+    return running.config.endswith(os.sep + usual) and naming.copied(running.config, places.config)
+
+
+def _folder_of(pid: int) -> str:
+    """Return the folder of the relay that the variables of process *pid* name; "" where they cannot be read."""
+    try:
+        with open(f"/proc/{pid}/environ", encoding="utf-8", errors="surrogateescape") as f:
+            environ = dict(item.split("=", 1) for item in f.read().split("\0") if "=" in item)
+        return paths.from_environ(environ).relay_dir
+    except (OSError, CcsetupError):
+        return ""
 
 
 def born(pid: int) -> str:

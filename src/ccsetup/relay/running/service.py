@@ -52,7 +52,42 @@ def kind(environ: Mapping[str, str]) -> Kind:
     """Return what this machine starts services with."""
     if sys.platform == "darwin":
         return "launchd"
-    return "systemd" if _ok(("systemctl", "--user", "show-environment"), environ) else "process"
+    return "systemd" if _reads_our_units(environ) else "process"
+
+
+def _reads_our_units(environ: Mapping[str, str]) -> bool:
+    """Tell whether systemd is there for this home: there is one for each user, who may have several homes.
+
+    To one of another home our unit's name means the relay of that home, or nothing.
+    """
+    done = _run(("systemctl", "--user", "show-environment"), environ)
+    if done is None or done.returncode:
+        return False
+    # What the shell would expand is quoted: HOME=$'/home/a b'
+    lines = (line.partition("=") for line in done.stdout.splitlines())
+    its = {n: v[2:-1].replace("\\'", "'") if v.startswith("$'") else v for n, _equals, v in lines}
+    its.setdefault("HOME", environ.get("HOME", ""))
+    return all(os.path.realpath(own(its)) == os.path.realpath(own(environ)) for own in (_home, _units))
+
+
+def _home(environ: Mapping[str, str]) -> str:
+    return environ.get("HOME", "")
+
+
+def _units(environ: Mapping[str, str]) -> str:
+    """Return the folder of the user's units."""
+    base = environ.get("XDG_CONFIG_HOME", "")
+    return os.path.join(base if os.path.isabs(base) else os.path.join(_home(environ), ".config"), "systemd", "user")
+
+
+def label(home: str) -> str:
+    """Return what launchd calls the relay of *home*: it keeps one list for each user, who may have several homes."""
+    import hashlib
+    import pwd
+
+    if os.path.realpath(home) == os.path.realpath(pwd.getpwuid(os.getuid()).pw_dir):
+        return LABEL
+    return f"{LABEL}.{hashlib.sha256(os.path.realpath(home).encode()).hexdigest()[:8]}"
 
 
 def job(which: Kind, places: Places, paths: Paths, command: Sequence[str], *, enable: bool) -> Job:
@@ -71,8 +106,7 @@ def job(which: Kind, places: Places, paths: Paths, command: Sequence[str], *, en
 
 
 def unit_file(paths: Paths) -> str:
-    base = paths.environ.get("XDG_CONFIG_HOME", "")
-    return os.path.join(base if os.path.isabs(base) else os.path.join(paths.home, ".config"), "systemd", "user", UNIT)
+    return os.path.join(_units(paths.environ), UNIT)
 
 
 def agent_file(paths: Paths) -> str:
@@ -122,7 +156,7 @@ def _agent(places: Places, paths: Paths, command: Sequence[str]) -> str:
         '<?xml version="1.0" encoding="UTF-8"?>\n'
         '<!DOCTYPE plist PUBLIC "-//Apple//DTD PLIST 1.0//EN" "http://www.apple.com/DTDs/PropertyList-1.0.dtd">\n'
         '<plist version="1.0">\n<dict>\n'
-        f"  <key>Label</key><string>{LABEL}</string>\n"
+        f"  <key>Label</key><string>{label(paths.home)}</string>\n"
         f"  <key>ProgramArguments</key>\n  <array>\n{arguments}  </array>\n"
         f"  <key>EnvironmentVariables</key>\n  <dict>\n{environ}  </dict>\n"
         "  <key>RunAtLoad</key><true/>\n"
@@ -228,9 +262,10 @@ def enable(job: Job, environ: Mapping[str, str]) -> None:
 
 def _launchd(job: Job, environ: Mapping[str, str]) -> Callable[[], bool]:
     target = f"gui/{os.getuid()}"
-    _ok(("launchctl", "bootout", f"{target}/{LABEL}"), environ)  # an earlier definition
+    name = label(_home(environ))
+    _ok(("launchctl", "bootout", f"{target}/{name}"), environ)  # an earlier definition
     _do(("launchctl", "bootstrap", target, job.file), environ)
-    return lambda: "state = running" not in _output(("launchctl", "print", f"{target}/{LABEL}"), environ)
+    return lambda: "state = running" not in _output(("launchctl", "print", f"{target}/{name}"), environ)
 
 
 def _said(log: str, begin: int) -> str:
@@ -294,11 +329,12 @@ def _ended(running: Running, seconds: float) -> bool:
 def disable(paths: Paths) -> Optional[str]:
     """Have no service manager start the relay at login any more; return the file that is to be removed, if any."""
     if sys.platform == "darwin":
-        _ok(("launchctl", "bootout", f"gui/{os.getuid()}/{LABEL}"), paths.environ)
+        _ok(("launchctl", "bootout", f"gui/{os.getuid()}/{label(paths.home)}"), paths.environ)
         return agent_file(paths) if os.path.lexists(agent_file(paths)) else None
     if not os.path.lexists(unit_file(paths)):
         return None
-    _ok(("systemctl", "--user", "disable", UNIT), paths.environ)
+    if _reads_our_units(paths.environ):
+        _ok(("systemctl", "--user", "disable", UNIT), paths.environ)
     return unit_file(paths)
 
 
