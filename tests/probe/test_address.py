@@ -31,7 +31,7 @@ def target(url: str, client: Any) -> Target:
 def test_what_was_meant(client: Any, url: str, meant: str) -> None:
     """Each slip is a finding that stops the test, and its hint says what to write."""
     (found,) = address.check(target(url, client))
-    assert found.verdict == "config"
+    assert found.level == "blocked"
     assert meant in found.hint
 
 
@@ -53,4 +53,4 @@ def test_good_addresses(client: Any, url: str) -> None:
 def test_plain_http_can_be_allowed() -> None:
     """--insecure-http lets a public http address through, and says what it means."""
     (found,) = address.check(target("http://api.example.com/v1", "codex"), insecure_http=True)
-    assert found.verdict == "ok"
+    assert found.level == "info"

@@ -219,7 +219,7 @@ def report(run: Run, outcomes: Sequence[Outcome], result: dict[str, Any], *, ver
 
 
 def _show(run: Run, outcome: Outcome, finding: Finding, width: int) -> None:
-    problem = finding.level == "problem"
+    problem = finding.level != "warning"
     cross = "✗" if (sys.stdout.encoding or "").lower().startswith("utf") else "x"
     mark = _output.paint(cross if problem else "!", "31" if problem else "33")
     place = run.context.paths.short(finding.path) if finding.path else ""
@@ -252,7 +252,7 @@ def _wrapped(text: str, width: int, indent: str, first: int) -> str:
 def _summary(outcomes: Sequence[Outcome], result: dict[str, Any]) -> None:
     good = sum(o.result == "ok" for o in outcomes)
     findings = [f for o in outcomes for f in o.findings]
-    problems = sum(f.level == "problem" for f in findings)
+    problems = sum(f.level != "warning" for f in findings)
     text = _("Problems: {problems}, warnings: {warnings}, checks that are ok: {good}.").format(
         problems=problems, warnings=len(findings) - problems, good=good
     )
@@ -286,7 +286,8 @@ def _as_json(run: Run, outcomes: Sequence[Outcome]) -> dict[str, Any]:
                 "result": o.result,
                 "findings": [
                     {
-                        "level": f.level,
+                        "level": "warning" if f.level == "warning" else "problem",
+                        "stops": f.level == "stops",
                         "text": _output.mask(f.text, run.context.secrets),
                         "file": short(f.path),
                         "line": f.line,

@@ -19,7 +19,7 @@ from ccsetup.errors import CcsetupError, UsageError, printable
 from ccsetup.i18n import _
 from ccsetup.model import CLIENT_NAMES, ClaudeEndpoint, ClientName, Preset, Secret
 from ccsetup.plan import Note
-from ccsetup.probe.target import Finding, Target
+from ccsetup.probe.target import Target
 from ccsetup.probe.verdict import EXIT, Report, Step, worst
 from ccsetup.profiles import Part, Profile
 
@@ -255,7 +255,7 @@ def _with_mixed(target: Target, mixed: Sequence[str]) -> Target:
     """Return *target* with a finding where Codex would not use it as it is saved."""
     if target.client != "codex" or target.profile not in mixed:
         return target
-    found = Finding("config", codex_profiles.mixed_text(target.profile), _("Run: ccsetup doctor --fix"))
+    found = Note("blocked", codex_profiles.mixed_text(target.profile), _("Run: ccsetup doctor --fix"))
     return target._replace(findings=(*target.findings, found))
 
 
@@ -263,7 +263,7 @@ def _broken(name: str, client: ClientName, e: CcsetupError) -> Target:
     """Return a target for what cannot even be put together."""
     wire: Any = "anthropic" if client == "claude-code" else "responses"
     return Target(
-        name, client, "profile", wire, "", (), (), {}, findings=(Finding("config", e.message, e.hint),), profile=name
+        name, client, "profile", wire, "", (), (), {}, findings=(Note("blocked", e.message, e.hint),), profile=name
     )
 
 

@@ -16,7 +16,7 @@ from ccsetup.paths import Paths
 from ccsetup.profiles import Profile
 
 Form = Literal["json", "toml"]
-Level = Literal["problem", "warning"]
+Level = Literal["stops", "problem", "warning"]
 
 
 class Edits(NamedTuple):
@@ -65,7 +65,8 @@ class Finding(NamedTuple):
     """One thing that is wrong."""
 
     level: Level
-    """``problem``: a client does not work, or a key goes where it should not.  ``warning``: it costs something."""
+    """``stops``: a client does not start.  ``problem``: it does not work, or a key goes where it should not.
+    ``warning``: it costs something."""
     text: str
     """One sentence, without the place."""
     fix: str

@@ -7,7 +7,8 @@ from typing import Iterable, Literal, Mapping, Optional, Union
 from ccsetup.clients.base import Use
 from ccsetup.i18n import _
 from ccsetup.model import ClaudeEndpoint, ClientName, CodexEndpoint, Preset, Region, Secret, Tiers
-from ccsetup.probe.target import Credential, Finding, Setting, Target, TierModel
+from ccsetup.plan import Note
+from ccsetup.probe.target import Credential, Setting, Target, TierModel
 from ccsetup.profiles import region_of
 
 
@@ -23,13 +24,13 @@ def target(
     endpoint: Union[ClaudeEndpoint, CodexEndpoint] = use.endpoint
     profile = use.profile
     source = _("profile {name}").format(name=profile.name) if kind == "profile" else "-k"
-    findings: list[Finding] = []
+    findings: list[Note] = []
     if profile.key_storage == "env":
         source = "shell: " + profile.key_env
     if key is None and profile.key_storage == "env":
         findings.append(
-            Finding(
-                "config",
+            Note(
+                "blocked",
                 _("The key of this profile is in the variable {name}, which is not set here.").format(
                     name=profile.key_env
                 ),
@@ -71,8 +72,8 @@ def target(
     codex = endpoint
     if codex.wire == "chat":
         findings.append(
-            Finding(
-                "ok",
+            Note(
+                "info",
                 _("The preset knows only Chat Completions for this provider."),
             )
         )

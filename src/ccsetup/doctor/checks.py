@@ -34,8 +34,9 @@ class Outcome(NamedTuple):
     def result(self) -> Literal["ok", "problem", "warning", "-"]:
         if not self.applies:
             return "-"
-        levels = {f.level for f in self.findings}
-        return "problem" if "problem" in levels else "warning" if levels else "ok"
+        if any(f.level != "warning" for f in self.findings):
+            return "problem"
+        return "warning" if self.findings else "ok"
 
 
 CC: ClientName = "claude-code"

@@ -6,10 +6,11 @@ import re
 
 from ccsetup import urls
 from ccsetup.i18n import _
-from ccsetup.probe.target import Finding, Target
+from ccsetup.plan import Note
+from ccsetup.probe.target import Target
 
 
-def check(target: Target, *, insecure_http: bool = False) -> list[Finding]:
+def check(target: Target, *, insecure_http: bool = False) -> list[Note]:
     """Return what is wrong with *target*'s address; [] when nothing is."""
     url = target.base_url
     if not url:
@@ -20,8 +21,8 @@ def check(target: Target, *, insecure_http: bool = False) -> list[Finding]:
     if not re.match(r"(?i)https?://", stripped):
         near = "https://" + re.sub(r"(?i)^(?:https?:)?/*", "", stripped) if "://" not in stripped else ""
         return [
-            Finding(
-                "config",
+            Note(
+                "blocked",
                 _("The URL has no https:// in front."),
                 _("Write {url}").format(url=near) if near and not urls.problem(near) else "",
             )
@@ -35,15 +36,15 @@ def check(target: Target, *, insecure_http: bool = False) -> list[Finding]:
                 text = _("Codex adds /responses itself, so {tail} must not be at the end of the URL.")
             else:
                 text = _("Codex adds /responses to the URL and does not speak Chat Completions; remove {tail}.")
-            return [Finding("config", text.format(tail=tail), _("Write {url}").format(url=good))]
+            return [Note("blocked", text.format(tail=tail), _("Write {url}").format(url=good))]
     found = urls.problem(stripped)
     if found and insecure_http and stripped.startswith("http://") and not urls.problem("https" + stripped[4:]):
-        return [Finding("ok", _("The key is sent in the clear, as --insecure-http allows."))]
+        return [Note("info", _("The key is sent in the clear, as --insecure-http allows."))]
     if found:
         hint = ""
         if "?" in stripped:
             hint = _("Write {url}").format(url=path)
         elif stripped.startswith("http://"):
             hint = _("Write https://, or allow it for this test with --insecure-http.")
-        return [Finding("config", found, hint)]
+        return [Note("blocked", found, hint)]
     return []

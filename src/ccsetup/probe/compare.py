@@ -50,7 +50,7 @@ def measure(
         stop = [
             f.text
             for f in (*target.findings, *address.check(target, insecure_http=options.insecure_http))
-            if f.verdict == "config"
+            if f.level == "blocked"
         ]
         model = target.models[0].id if target.models else ""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import Optional, Sequence
+from typing import Mapping, Optional, Sequence
 
 from ccsetup.i18n import _
 from ccsetup.probe import address, key, models, requests, shapes, wire
@@ -16,7 +16,7 @@ from ccsetup.probe.classify import REACHED, Answer
 from ccsetup.probe.http import Fault, Http, Link, Reply, Trust
 from ccsetup.probe.steps import OnStep, Options, Run, Stop
 from ccsetup.probe.target import Target
-from ccsetup.probe.verdict import Report, Step, clean, worst
+from ccsetup.probe.verdict import Report, Step, Verdict, clean, worst
 
 __all__ = ["Options", "probe"]
 
@@ -67,6 +67,10 @@ async def _layers(run: Run) -> None:
     run.end = time.perf_counter()
 
 
+_VERDICTS: Mapping[str, Verdict] = {"blocked": "config", "warning": "degraded", "info": "ok"}
+"""What a note on the settings comes to: it stops the client, costs it something, or is only said.  Worst first."""
+
+
 def _resolve(run: Run) -> None:
     run.begin("resolve")
     findings = [*run.target.findings, *address.check(run.target, insecure_http=run.options.insecure_http)]
@@ -75,8 +79,8 @@ def _resolve(run: Run) -> None:
         + ("; " + _("hides {places}").format(places=", ".join(s.hides)) if s.hides else "")
         for s in run.target.settings
     ]
-    order = sorted(findings, key=lambda f: ("config", "degraded", "ok").index(f.verdict))
-    verdict = worst(f.verdict for f in findings)
+    order = sorted(findings, key=lambda f: list(_VERDICTS).index(f.level))
+    verdict = worst(_VERDICTS[f.level] for f in findings)
     if not order or verdict == "ok":
         details = [*(f.text for f in order), *details]
         run.add("ok", run.target.base_url, details=details)

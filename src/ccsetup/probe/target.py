@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import Any, Literal, Mapping, NamedTuple, Optional
 
 from ccsetup.model import ClientName, Preset, Region, Secret, WireFormat
-from ccsetup.probe.verdict import Verdict, mask
+from ccsetup.plan import Note
+from ccsetup.probe.verdict import mask
 
 
 class Credential(NamedTuple):
@@ -39,15 +40,6 @@ class Setting(NamedTuple):
     """Weaker places that set the same name."""
 
 
-class Finding(NamedTuple):
-    """Something wrong, or worth saying, in the settings themselves."""
-
-    verdict: Verdict
-    """``config`` stops the client, ``degraded`` costs it something, ``ok`` is only said."""
-    text: str
-    hint: str = ""
-
-
 class TierModel(NamedTuple):
     """A model that the client asks for."""
 
@@ -69,7 +61,8 @@ class Target(NamedTuple):
     environ: Mapping[str, str]
     """What decides about proxies and trust: the shell's variables under those of the client's settings."""
     settings: tuple[Setting, ...] = ()
-    findings: tuple[Finding, ...] = ()
+    findings: tuple[Note, ...] = ()
+    """What is wrong with the settings themselves, or worth saying."""
     headers: Mapping[str, str] = {}
     """Further headers that the user's settings add; may hold keys."""
     query: Mapping[str, str] = {}

@@ -14,7 +14,7 @@ from ccsetup.cli.relay import _base
 from ccsetup.i18n import _
 from ccsetup.model import Secret, WireFormat
 from ccsetup.plan import Note
-from ccsetup.probe.target import Credential, Finding, Target, TierModel
+from ccsetup.probe.target import Credential, Target, TierModel
 from ccsetup.probe.verdict import EXIT, Report, Step, worst
 from ccsetup.relay.config import model as configuring
 from ccsetup.relay.config import secrets
@@ -186,7 +186,7 @@ def _target(
     if key is not None:
         header, scheme = ("x-api-key", "") if plain else ("authorization", "Bearer")
         credentials = (Credential(header, scheme, key, label),)
-    findings = (Finding("config", _("Its key cannot be read.")),) if needs_key and key is None else ()
+    findings = (Note("blocked", _("Its key cannot be read.")),) if needs_key and key is None else ()
     served = dict.fromkeys(
         name
         for name in (upstream.default_model, *(n for _p, n in upstream.map), *upstream.models)

@@ -20,7 +20,8 @@ from ccsetup.errors import DocumentError
 from ccsetup.i18n import _
 from ccsetup.model import Preset, Secret
 from ccsetup.paths import Paths
-from ccsetup.probe.target import Credential, Finding, Setting, Target, TierModel
+from ccsetup.plan import Note
+from ccsetup.probe.target import Credential, Setting, Target, TierModel
 from ccsetup.probe.verdict import clean
 
 OAUTH = "CLAUDE_CODE_OAUTH_TOKEN"
@@ -82,7 +83,7 @@ def target(
     *presets* is called only when an address has to be recognised.  *profile* is the name of the saved profile that
     was activated last, for the label.
     """
-    findings: list[Finding] = []
+    findings: list[Note] = []
     layers = _layers(paths, etc, findings)
 
     def env(name: str) -> Optional[Found]:
@@ -110,8 +111,8 @@ def target(
         url = "https://api.anthropic.com"
     if backend:
         findings.append(
-            Finding(
-                "config",
+            Note(
+                "blocked",
                 _("{name} is set ({source}): Claude Code goes there and ignores ANTHROPIC_BASE_URL.").format(
                     name=backend, source=_source(env(backend))
                 ),
@@ -123,8 +124,8 @@ def target(
     projects = [f for f in (base, helper, *(env(n) for n in _LEADS_AWAY)) if f is not None and f.layer.project]
     if projects and not trusted:
         findings.append(
-            Finding(
-                "config",
+            Note(
+                "blocked",
                 _(
                     "{source} belongs to this folder, which is not trusted: no key is sent to {url}, and no command "
                     "is run."
@@ -137,14 +138,14 @@ def target(
         )
         return _made(paths, url, (), (), layers, findings, presets, profile)
     made = ""
-    if helper is not None and not any(f.verdict == "config" for f in findings):
+    if helper is not None and not any(f.level == "blocked" for f in findings):
         made = run_helper(helper, paths, _environ(paths, layers), findings, helper_seconds)
     credentials = _credentials(token, key, helper, made)
-    if not credentials and not any(f.verdict == "config" for f in findings):
+    if not credentials and not any(f.level == "blocked" for f in findings):
         if foreign and login:
             findings.append(
-                Finding(
-                    "config",
+                Note(
+                    "blocked",
                     _("No key is set: Claude Code sends your own Anthropic login to {url}.").format(
                         url=clean(url, limit=80)
                     ),
@@ -153,8 +154,8 @@ def target(
             )
         else:
             findings.append(
-                Finding(
-                    "config",
+                Note(
+                    "blocked",
                     _('An address is set ({source}), but no key: Claude Code says "Not logged in".').format(
                         source=_source(base)
                     ),
@@ -164,8 +165,8 @@ def target(
     findings += _credential_findings(paths, token, key, helper, claude_json, foreign)
     if text("CLAUDE_CONFIG_DIR") and _is_file(env("CLAUDE_CONFIG_DIR")):
         findings.append(
-            Finding(
-                "degraded",
+            Note(
+                "warning",
                 _("{source} sets CLAUDE_CONFIG_DIR, which makes Claude Code read another folder's settings.").format(
                     source=_source(env("CLAUDE_CONFIG_DIR"))
                 ),
@@ -181,7 +182,7 @@ def _made(
     credentials: tuple[Credential, ...],
     models: tuple[TierModel, ...],
     layers: list[Layer],
-    findings: list[Finding],
+    findings: list[Note],
     presets: Callable[[], Iterable[Preset]],
     profile: str,
 ) -> Target:
@@ -215,7 +216,7 @@ def _made(
     )
 
 
-def _blocked(paths: Paths, findings: list[Finding]) -> Target:
+def _blocked(paths: Paths, findings: list[Note]) -> Target:
     return Target(
         "claude", "claude-code", "effective", "anthropic", "", (), (), paths.environ, findings=tuple(findings)
     )
@@ -224,7 +225,7 @@ def _blocked(paths: Paths, findings: list[Finding]) -> Target:
 # Layers.
 
 
-def _layers(paths: Paths, etc: str, findings: list[Finding]) -> list[Layer]:
+def _layers(paths: Paths, etc: str, findings: list[Note]) -> list[Layer]:
     """Return the layers that exist and that Claude Code accepts, strongest first."""
     managed = os.path.join(etc, "claude-code")
     more = os.path.join(managed, "managed-settings.d")
@@ -252,11 +253,11 @@ def _layers(paths: Paths, etc: str, findings: list[Finding]) -> list[Layer]:
     return out
 
 
-def _layer(path: str, shown: str, project: bool, findings: list[Finding]) -> Optional[Layer]:
+def _layer(path: str, shown: str, project: bool, findings: list[Note]) -> Optional[Layer]:
     try:
         if not os.path.isfile(path):
             if os.path.lexists(path) and not os.path.exists(path):
-                findings.append(Finding("degraded", _("{file} is a link to nowhere.").format(file=shown)))
+                findings.append(Note("warning", _("{file} is a link to nowhere.").format(file=shown)))
             return None
         data = bounded.found(path)
         text = _utf16(data) if data[:2] == b"\xff\xfe" else encoding.decode(data)
@@ -292,10 +293,10 @@ def _utf16(data: bytes) -> str:
     return data.decode("utf-16")
 
 
-def _ignored(shown: str, line: int, why: str) -> Finding:
+def _ignored(shown: str, line: int, why: str) -> Note:
     place = f"{shown}:{line}" if line else shown
-    return Finding(
-        "config",
+    return Note(
+        "blocked",
         _("{place}: {why}. Claude Code ignores the whole file because of it.").format(
             place=place, why=clean(why, limit=160).rstrip(".。")
         ),
@@ -409,22 +410,22 @@ def _credential_findings(
     helper: Optional[Found],
     claude_json: Mapping[str, Any],
     foreign: bool,
-) -> list[Finding]:
+) -> list[Note]:
     out = []
     for found in (token, key):
         value = found.value.strip() if found else ""
         if found and not all("!" <= c <= "~" for c in value):
             out.append(
-                Finding(
-                    "config",
+                Note(
+                    "blocked",
                     _("{source}: the key has a character that no header can carry.").format(source=found.source),
                     _("Copy the key again, without anything around it."),
                 )
             )
     if token and key and token.value.strip() != key.value.strip():
         out.append(
-            Finding(
-                "ok",
+            Note(
+                "info",
                 _("Two keys are sent: ANTHROPIC_AUTH_TOKEN ({one}) and ANTHROPIC_API_KEY ({other}).").format(
                     one=token.source, other=key.source
                 ),
@@ -433,8 +434,8 @@ def _credential_findings(
     console = claude_json.get("primaryApiKey")
     if foreign and isinstance(console, str) and console and not key:
         out.append(
-            Finding(
-                "degraded",
+            Note(
+                "warning",
                 _(
                     "{file} holds a key of Anthropic's console (primaryApiKey), which Claude Code sends to this "
                     "provider too."
@@ -449,22 +450,22 @@ def _credential_findings(
         approved = responses.get("approved") if isinstance(responses, dict) else None
         if isinstance(rejected, list) and suffix in rejected:
             out.append(
-                Finding(
-                    "degraded",
+                Note(
+                    "warning",
                     _("You once answered No to this ANTHROPIC_API_KEY: an interactive session does not use it."),
                     _("Allow it in /config (Use custom API key), or run ccsetup init again."),
                 )
             )
         elif not (isinstance(approved, list) and suffix in approved):
             out.append(
-                Finding("ok", _("An interactive session will ask whether to use this ANTHROPIC_API_KEY: answer Yes."))
+                Note("info", _("An interactive session will ask whether to use this ANTHROPIC_API_KEY: answer Yes."))
             )
     if helper is not None and (token is not None or key is not None):
-        out.append(Finding("ok", _("apiKeyHelper and a key in a variable are both set; both are sent.")))
+        out.append(Note("info", _("apiKeyHelper and a key in a variable are both set; both are sent.")))
     return out
 
 
-def run_helper(helper: Found, paths: Paths, environ: Mapping[str, str], findings: list[Finding], seconds: float) -> str:
+def run_helper(helper: Found, paths: Paths, environ: Mapping[str, str], findings: list[Note], seconds: float) -> str:
     """Run ``apiKeyHelper`` as Claude Code does, with /bin/sh; return the key, "" with a finding when it gives none."""
     from ccsetup.probe import command
 
@@ -473,8 +474,8 @@ def run_helper(helper: Found, paths: Paths, environ: Mapping[str, str], findings
     if done.problem or not text or "\n" in text:
         why = done.problem or (_("it printed nothing") if not text else _("it printed more than one line"))
         findings.append(
-            Finding(
-                "config",
+            Note(
+                "blocked",
                 _("{source}: apiKeyHelper gives no key: {why}.").format(source=helper.source, why=why),
                 _("Run the command in a shell and look; it has to print the key alone."),
             )

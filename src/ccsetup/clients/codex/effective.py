@@ -22,7 +22,8 @@ from ccsetup.errors import DocumentError
 from ccsetup.i18n import _
 from ccsetup.model import Preset, Secret
 from ccsetup.paths import Paths
-from ccsetup.probe.target import Credential, Finding, Setting, Target, TierModel
+from ccsetup.plan import Note
+from ccsetup.probe.target import Credential, Setting, Target, TierModel
 from ccsetup.probe.verdict import clean
 
 _PROJECT_KEYS = ("model", "model_reasoning_effort", "web_search", "model_context_window", "model_catalog_json")
@@ -49,7 +50,7 @@ def target(
     etc: str = "/etc",
 ) -> Optional[Target]:
     """Return what Codex would use in the current folder, or None when it would use its own account."""
-    findings: list[Finding] = []
+    findings: list[Note] = []
     layers = _layers(paths, etc, findings)
     if findings:
         return _made(paths, layers, findings, "", {}, (), presets, profile, "")
@@ -65,8 +66,8 @@ def target(
         if name in codex.RESERVED_IDS:
             return None
         findings.append(
-            Finding(
-                "config",
+            Note(
+                "blocked",
                 _("{source}: model_provider is '{name}', and there is no table [model_providers.{name}].").format(
                     source=_where(layers, ("model_provider",)), name=clean(name, limit=64)
                 ),
@@ -77,8 +78,8 @@ def target(
     url = table.get("base_url")
     if not isinstance(url, str) or not url:
         findings.append(
-            Finding(
-                "config",
+            Note(
+                "blocked",
                 _("{source}: provider '{name}' has no base_url: Codex would send the key to api.openai.com.").format(
                     source=origin(()), name=clean(name, limit=64)
                 ),
@@ -90,8 +91,8 @@ def target(
     special = display.lower() == "openai" or "azure" in display.lower()
     if special and "api.openai.com" not in url and "azure.com" not in url:
         findings.append(
-            Finding(
-                "degraded",
+            Note(
+                "warning",
                 _("{source}: the name '{name}' makes Codex use OpenAI's own compaction, which fails elsewhere.").format(
                     source=origin(("name",)), name=clean(display, limit=40)
                 ),
@@ -101,8 +102,8 @@ def target(
     model, _source = _value(layers, ("model",))
     if not isinstance(model, str) or not model:
         findings.append(
-            Finding(
-                "config",
+            Note(
+                "blocked",
                 _("No model is set: Codex asks the provider for its own built-in one."),
                 _('Add a line model = "..." at the top of {file}.').format(file=paths.short(paths.codex_config)),
             )
@@ -113,8 +114,8 @@ def target(
         full = os.path.join(paths.codex_home, os.path.expanduser(catalog))
         if not os.path.isfile(full):
             findings.append(
-                Finding(
-                    "config",
+                Note(
+                    "blocked",
                     _("{source}: model_catalog_json names a file that is not there; Codex does not start.").format(
                         source=_where(layers, ("model_catalog_json",))
                     ),
@@ -123,7 +124,7 @@ def target(
             )
     environ = _environ(paths)
     credentials: tuple[Credential, ...] = ()
-    if not any(f.verdict == "config" for f in findings):
+    if not any(f.level == "blocked" for f in findings):
         credentials = _credentials(paths, table, origin, environ, findings)
     return _made(paths, layers, findings, url, table, credentials, presets, profile, name, model, environ)
 
@@ -131,7 +132,7 @@ def target(
 def _made(
     paths: Paths,
     layers: list[Layer],
-    findings: list[Finding],
+    findings: list[Note],
     url: str,
     table: Mapping[str, Any],
     credentials: tuple[Credential, ...],
@@ -186,7 +187,7 @@ def _made(
 # Layers.
 
 
-def _layers(paths: Paths, etc: str, findings: list[Finding]) -> list[Layer]:
+def _layers(paths: Paths, etc: str, findings: list[Note]) -> list[Layer]:
     """Return the layers that exist, strongest first; a broken one is a finding."""
     project = os.path.join(paths.cwd, ".codex", "config.toml")
     if os.path.realpath(project) == os.path.realpath(paths.codex_config):
@@ -206,18 +207,18 @@ def _layers(paths: Paths, etc: str, findings: list[Finding]) -> list[Layer]:
             text = encoding.decode(bounded.found(path))
             data = tomldoc.parse(text)
         except OSError as e:
-            findings.append(Finding("config", _("{file} cannot be read: {why}.").format(file=shown, why=e.strerror)))
+            findings.append(Note("blocked", _("{file} cannot be read: {why}.").format(file=shown, why=e.strerror)))
             continue
         except bounded.TooLarge as e:
-            findings.append(Finding("config", e.message))
+            findings.append(Note("blocked", e.message))
             continue
         except DocumentError as e:
             if path == project:
                 continue  # fatal only where the folder is trusted; then Codex itself says so
             place = f"{shown}:{e.line}" if e.line else shown
             findings.append(
-                Finding(
-                    "config",
+                Note(
+                    "blocked",
                     _("{place}: {why}. Codex does not start with the file as it is.").format(
                         place=place, why=clean(e.message, limit=160).rstrip(".。")
                     ),
@@ -278,7 +279,7 @@ def _table(layers: list[Layer], name: str) -> tuple[dict[str, Any], Callable[[Ke
     return merged, origin
 
 
-def _fatal(paths: Paths, own: Optional[Layer], version: Callable[[], Version]) -> list[Finding]:
+def _fatal(paths: Paths, own: Optional[Layer], version: Callable[[], Version]) -> list[Note]:
     """Return what stops every codex command, whichever provider is active."""
     if own is None:
         return []
@@ -287,7 +288,7 @@ def _fatal(paths: Paths, own: Optional[Layer], version: Callable[[], Version]) -
     if suspicious:
         known = version()  # asks the installed Codex only where the answer depends on it
     files = Files(paths, {own.path: own.data}, {own.path: own.text}, known)
-    return [Finding("config", n.text, n.hint) for n in codex.notes(files, None) if n.level == "blocked"]
+    return [Note("blocked", n.text, n.hint) for n in codex.notes(files, None) if n.level == "blocked"]
 
 
 _TYPES: Mapping[str, type] = {
@@ -321,7 +322,7 @@ _PROVIDER_TYPES: Mapping[str, type] = {
 }
 
 
-def _wrong_types(layer: Layer) -> list[Finding]:
+def _wrong_types(layer: Layer) -> list[Note]:
     """Return the known keys of another type: one of them, even in an unused provider, stops every codex command."""
     out = []
     tables: list[tuple[KeyPath, Mapping[str, Any], Mapping[str, type]]] = [((), layer.data, _TYPES)]
@@ -333,8 +334,8 @@ def _wrong_types(layer: Layer) -> list[Finding]:
             value = table.get(key)
             if key in table and (not isinstance(value, kind) or (kind is int and isinstance(value, bool))):
                 out.append(
-                    Finding(
-                        "config",
+                    Note(
+                        "blocked",
                         _("{place}: {key} has the wrong type; Codex does not start.").format(
                             place=layer.where((*path, key)), key=key
                         ),
@@ -344,8 +345,8 @@ def _wrong_types(layer: Layer) -> list[Finding]:
         wire = table.get("wire_api") if path else None
         if isinstance(wire, str) and wire not in ("responses", "chat"):
             out.append(
-                Finding(
-                    "config",
+                Note(
+                    "blocked",
                     _('{place}: wire_api has to be "responses"; Codex does not start.').format(
                         place=layer.where((*path, "wire_api"))
                     ),
@@ -363,10 +364,10 @@ def _credentials(
     table: Mapping[str, Any],
     origin: Callable[[KeyPath], str],
     environ: Mapping[str, str],
-    findings: list[Finding],
+    findings: list[Note],
 ) -> tuple[Credential, ...]:
     def stop(key: str, text: str, hint: str = "") -> tuple[Credential, ...]:
-        findings.append(Finding("config", f"{origin((key,))}: {text}", hint))
+        findings.append(Note("blocked", f"{origin((key,))}: {text}", hint))
         return ()
 
     name = table.get("env_key")
@@ -429,18 +430,18 @@ def _credentials(
     for header, variable in _dict(table.get("env_http_headers")).items():
         if str(header).lower() in ("authorization", "api-key", "x-api-key") and environ.get(str(variable)):
             return (Credential(str(header).lower(), "", Secret(environ[str(variable)]), f"shell: {variable}"),)
-    findings.append(Finding("ok", _("No key is set for this provider: Codex sends none.")))
+    findings.append(Note("info", _("No key is set for this provider: Codex sends none.")))
     return ()
 
 
 def _command(
-    paths: Paths, auth: Any, origin: Callable[[KeyPath], str], environ: Mapping[str, str], findings: list[Finding]
+    paths: Paths, auth: Any, origin: Callable[[KeyPath], str], environ: Mapping[str, str], findings: list[Note]
 ) -> tuple[Credential, ...]:
     from ccsetup.probe import command
 
     program = auth.get("command") if isinstance(auth, dict) else None
     if not isinstance(program, str) or not program:
-        findings.append(Finding("config", f"{origin(('auth',))}: " + _("auth.command is empty; Codex does not start.")))
+        findings.append(Note("blocked", f"{origin(('auth',))}: " + _("auth.command is empty; Codex does not start.")))
         return ()
     args = [str(a) for a in auth.get("args", ())] if isinstance(auth.get("args", []), list) else []
     limit = auth.get("timeout_ms")
@@ -451,8 +452,8 @@ def _command(
     if done.problem or not text or "\n" in text:
         why = done.problem or (_("it printed nothing") if not text else _("it printed more than one line"))
         findings.append(
-            Finding(
-                "config",
+            Note(
+                "blocked",
                 _("{source}: auth.command gives no key: {why}. Codex would send none.").format(
                     source=origin(("auth",)), why=why
                 ),
