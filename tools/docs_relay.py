@@ -47,24 +47,23 @@ def failures() -> str:
 def losses() -> str:
     """Return every loss of a translation, by format."""
     from ccsetup.relay.reporting import explain
-    from ccsetup.relay.serving.runtime import FORMATS
 
     out = []
     for wire, title in TITLES.items():
         found = {code: sentence for one, code, sentence in explain.losses() if one == wire}
-        asked, sent = _directions(FORMATS[wire].__name__)
+        asked, sent = _directions(wire)
         for way, codes in ((f"A client's request in {title}", asked), (f"To an upstream that speaks {title}", sent)):
             rows = [[f"`{code}`", found[code]] for code in found if code in codes]
             out.append(f"### {way}\n\n" + _table(["Loss", "What happens"], rows))
     return "\n\n".join(out)
 
 
-def _directions(module: str) -> tuple[set[str], set[str]]:
+def _directions(wire: str) -> tuple[set[str], set[str]]:
     """Return the codes that reading and that writing a request of a format can tell."""
     import importlib
 
-    reads = importlib.import_module(module + "_request")
-    writes = importlib.import_module(module + "_body")
+    reads = importlib.import_module(f"ccsetup.relay.wire.{wire}.request_in")
+    writes = importlib.import_module(f"ccsetup.relay.wire.{wire}.request_out")
     return set(reads.LOSSES), set(writes.LOSSES)
 
 

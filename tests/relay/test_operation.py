@@ -23,8 +23,8 @@ from support.relay import Relay, upstream
 
 from ccsetup.model import Secret
 from ccsetup.relay.config import access
-from ccsetup.relay.config import model as configuring
 from ccsetup.relay.config import secrets as reading
+from ccsetup.relay.config.parse import parse
 from ccsetup.relay.http.client import Lean
 from ccsetup.relay.log import Log
 from ccsetup.relay.running.activating import Activations
@@ -399,7 +399,7 @@ upstreams:
             raise AssertionError(name)
 
         filled = text.replace("URL", up.url("chat"), 4).replace("URL", up.url("anthropic"))
-        config = configuring.parse(filled.encode(), "relay.yaml", load)
+        config = parse(filled.encode(), "relay.yaml", load)
         keys = {u.name: tuple(Secret(ref.value) for ref in u.keys) for u in config.upstreams}
         http = Lean()
         relay = _Relay(build(config, reading.Keys(keys, ()), {}), http)

@@ -220,7 +220,7 @@ def check(number: int) -> str:
 @functools.cache
 def asked(kind: str) -> Any:
     """Return what a writer of an answer to the request of *kind* has to know."""
-    from ccsetup.relay.serving.runtime import FORMATS
+    from ccsetup.relay.wire.formats import FORMATS
     from ccsetup.relay.wire.messages import Asked
     from ccsetup.relay.wire.tools import ToolNames
 
@@ -252,14 +252,15 @@ def _in_order(events: list[Any]) -> None:
 
 def _whole(kind: str, body: bytes) -> str:
     from ccsetup.relay.serving import answers
-    from ccsetup.relay.serving.runtime import FORMATS
+    from ccsetup.relay.wire import errors
+    from ccsetup.relay.wire.formats import FORMATS
     from ccsetup.relay.wire.messages import Failed
     from ccsetup.relay.wire.tap import usage_of
 
     usage_of(kind, body)  # type: ignore[arg-type]
     answers.wrong_answer(kind, body)
     answers.is_error(kind, body)
-    FORMATS[kind].read_error(500, body, "nan")
+    errors.extract(500, body, "nan")
     events = FORMATS[kind].read_answer(body)
     _in_order(events)
     for client in WIRES:
@@ -281,12 +282,12 @@ def _is_error(client: str, value: Any) -> bool:
 
 
 def _stream(rng: random.Random, kind: str, body: bytes) -> str:
-    from ccsetup.relay.serving.runtime import FORMATS
+    from ccsetup.relay.wire.formats import FORMATS
     from ccsetup.relay.wire.messages import Failed
     from ccsetup.relay.wire.sse import Decoder
     from ccsetup.relay.wire.tap import Tap
 
-    decoder, reader, tap = Decoder(), FORMATS[kind].Reader(), Tap(kind)  # type: ignore[arg-type]
+    decoder, reader, tap = Decoder(), FORMATS[kind].reader(), Tap(kind)  # type: ignore[arg-type]
     events: list[Any] = []
     at = 0
     while at < len(body):
@@ -299,7 +300,7 @@ def _stream(rng: random.Random, kind: str, body: bytes) -> str:
     events += reader.end()
     _in_order(events)
     for client in WIRES:
-        writer = FORMATS[client].Writer(asked(client))
+        writer = FORMATS[client].writer(asked(client))
         out = b"".join(writer.write(event) for event in events)
         got = drill.understood(client, out, stream=True)
         assert got.finished != bool(got.error), (client, out[-300:])
@@ -310,8 +311,8 @@ def _stream(rng: random.Random, kind: str, body: bytes) -> str:
 def _request(rng: random.Random, kind: str, body: bytes) -> str:
     from ccsetup.relay.serving.peek import drop_cache_control
     from ccsetup.relay.serving.request import Request
-    from ccsetup.relay.serving.runtime import FORMATS
     from ccsetup.relay.wire import adjust, reasoning
+    from ccsetup.relay.wire.formats import FORMATS
     from ccsetup.relay.wire.messages import BadRequest, Dialect
 
     official = Dialect(official=True, developer=True, hosted=("web_search", "web_search_20250305"))

@@ -134,9 +134,7 @@ def _checked(world: World, entry: Entry, common: Options) -> Request:
         storage = "command"
     if entry.text("type") not in ("", "auth_token", "api_key"):
         raise UsageError(
-            _("Invalid auth type '{type}'. Valid types: auth_token, api_key").format(
-                type=printable(entry.text("type"))
-            )
+            _("Invalid auth type '{type}'. Valid types: auth_token, api_key").format(type=printable(entry.text("type")))
         )
     kept = name in world.profiles and _has_key(world, name)
     if kept and world.profiles[name].provider != preset.id:

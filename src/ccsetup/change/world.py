@@ -388,9 +388,7 @@ class World:
 
         near = difflib.get_close_matches(name, self.profiles, 1)
         raise CcsetupError(
-            _("There is no profile '{name}'. Saved profiles: {known}").format(
-                name=printable(name), known=known
-            ),
+            _("There is no profile '{name}'. Saved profiles: {known}").format(name=printable(name), known=known),
             hint=_("Did you mean: ccsetup config-switch {name}").format(name=near[0])
             if near
             else _("See them with: ccsetup config-switch --list"),

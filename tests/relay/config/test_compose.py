@@ -8,8 +8,9 @@ from ccsetup import presets, profiles
 from ccsetup.errors import CcsetupError, UsageError
 from ccsetup.profiles import Part, Profile
 from ccsetup.relay.config import compose
-from ccsetup.relay.config import model as config
+from ccsetup.relay.config.dump import dump
 from ccsetup.relay.config.model import Config, KeyRef, Listen, Upstream
+from ccsetup.relay.config.parse import parse
 
 BOTH = {"claude-code": Part(), "codex": Part()}
 
@@ -38,7 +39,7 @@ SAVED = {
 
 def made(*names: str) -> Config:
     found = compose.from_profiles(names, SAVED, presets.load)
-    assert config.parse(config.dump(found, presets.load).encode(), "x", presets.load) == found
+    assert parse(dump(found, presets.load).encode(), "x", presets.load) == found
     return found
 
 

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from ccsetup import presets
 from ccsetup.errors import DocumentError
-from ccsetup.relay.config import dialects
-from ccsetup.relay.config import model as config
+from ccsetup.relay.config import dangers, dialects
+from ccsetup.relay.config import parse as parsing
+from ccsetup.relay.config.dump import dump
 from ccsetup.relay.config.model import (
     Activation,
     Config,
@@ -77,7 +78,7 @@ upstreams:
 
 
 def parse(text: str) -> Config:
-    return config.parse(text.encode(), "relay.yaml", presets.load)
+    return parsing.parse(text.encode(), "relay.yaml", presets.load)
 
 
 def test_everything_is_read() -> None:
@@ -235,7 +236,7 @@ def test_errors_say_where_and_what_is_near(text: str, place: str, word: str) -> 
 
 def test_what_must_not_listen_says_why() -> None:
     def refusals(has_keys: bool = True, **fields: Any) -> list[str]:
-        return config.refusals(Config((), listen=Listen(**fields)), has_keys)
+        return dangers.refusals(Config((), listen=Listen(**fields)), has_keys)
 
     for host in ("127.0.0.1", "127.9.9.9", "::1", "[::1]", "localhost"):
         assert refusals(False, host=host, keyless=True) == []
@@ -248,18 +249,18 @@ def test_what_must_not_listen_says_why() -> None:
 
 
 def test_warnings() -> None:
-    found = "\n".join(config.warnings(parse(FULL)))
+    found = "\n".join(dangers.warnings(parse(FULL)))
     assert "'bare' has its key in relay.yaml itself" in found
     assert "'bare' gets keys and prompts over plain http" in found
     assert "near, both, bare" in found
     assert "sk-abc" not in found
-    assert config.warnings(parse("relay: 1\nupstreams: [{name: a, preset: glm, key: {env: A}}]\n")) == []
+    assert dangers.warnings(parse("relay: 1\nupstreams: [{name: a, preset: glm, key: {env: A}}]\n")) == []
 
 
 def test_what_is_written_is_short() -> None:
     """Nothing that is so anyway."""
     text = "relay: 1\nupstreams:\n  - {name: a, preset: glm, region: cn, key: {profile: a}, priority: 0, ping: 10}\n"
-    written = config.dump(parse(text.replace(", ping: 10", "")), presets.load)
+    written = dump(parse(text.replace(", ping: 10", "")), presets.load)
     lines = [line for line in written.splitlines() if line and not line.startswith("#")]
     assert lines == [
         "relay: 1",
@@ -273,7 +274,7 @@ def test_what_is_written_is_short() -> None:
 
 def test_dump_and_parse_are_inverse() -> None:
     c = parse(FULL)
-    assert parse(config.dump(c, presets.load)) == c
+    assert parse(dump(c, presets.load)) == c
 
 
 _text = st.text(st.characters(codec="utf-8", exclude_categories=["C", "Zl", "Zp"]), min_size=1, max_size=12)
@@ -394,4 +395,4 @@ _config = st.builds(
 @given(_config)
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 def test_any_configuration_comes_back(c: Config) -> None:
-    assert parse(config.dump(c, presets.load)) == c
+    assert parse(dump(c, presets.load)) == c

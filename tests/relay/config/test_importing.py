@@ -10,9 +10,10 @@ import pytest
 from ccsetup import presets
 from ccsetup.errors import DocumentError
 from ccsetup.model import Secret
-from ccsetup.relay.config import importing
-from ccsetup.relay.config import model as config
+from ccsetup.relay.config import dangers, importing
+from ccsetup.relay.config.dump import dump
 from ccsetup.relay.config.model import Activation, Config, Cooldown, KeyRef, Window
+from ccsetup.relay.config.parse import parse
 from ccsetup.relay.config.rules import DEFAULT_RULES, first
 from ccsetup.relay.routing.failover import Ask, Failure, Pool
 
@@ -85,8 +86,8 @@ def switch(**changes: Any) -> tuple[Config, list[str]]:
     data = json.dumps({**SWITCH, **changes}, ensure_ascii=False).encode()
     found, notes = importing.codex_cc_switch(data, "all_configs.json")
     assert not any("sk-" in note for note in notes)
-    written = config.dump(found, presets.load)
-    assert config.parse(written.encode(), "relay.yaml", presets.load) == found
+    written = dump(found, presets.load)
+    assert parse(written.encode(), "relay.yaml", presets.load) == found
     return found, notes
 
 
@@ -190,11 +191,11 @@ def test_a_failure_switches_within_the_request_and_pools_stay_apart() -> None:
 
 def test_keys_are_taken_out_before_anything_is_written() -> None:
     found, _notes = switch()
-    assert config.warnings(found)
+    assert dangers.warnings(found)
     safe, files = importing.extract_keys(found, "/home/u/keys")
     assert files["/home/u/keys/GLM"] == Secret("sk-glm")
     assert len(files) == len(found.upstreams)
-    assert "sk-" not in config.dump(safe, presets.load)
+    assert "sk-" not in dump(safe, presets.load)
     assert all(key.kind == "file" and key.value in files for u in safe.upstreams for key in u.keys)
     two = found.upstreams[0]._replace(keys=(KeyRef("inline", "a"), KeyRef("env", "B"), KeyRef("inline", "c")))
     safe, files = importing.extract_keys(Config((two,)), "/k/")
@@ -235,7 +236,7 @@ CCR = """\
 def router(text: str = CCR) -> tuple[Config, list[str]]:
     found, notes = importing.claude_code_router(text.encode(), "config.json")
     assert not any("sk-" in note for note in notes)
-    assert config.parse(config.dump(found, presets.load).encode(), "relay.yaml", presets.load) == found
+    assert parse(dump(found, presets.load).encode(), "relay.yaml", presets.load) == found
     return found, notes
 
 

@@ -37,7 +37,7 @@ def said(events: Sequence[Event], block: int = 0) -> str:
 @settings(max_examples=60)
 def test_every_text_of_a_chat_stream_is_told(pieces: list[str]) -> None:
     """Whatever stands in the texts, with escapes or without, and whatever the first one was."""
-    reader = chat.Reader()
+    reader = chat.reader()
     events = [event for piece in ["begin", *pieces] for event in reader.feed("", chunk(piece))]
     assert said(events) == "begin" + "".join(pieces)
 
@@ -45,14 +45,14 @@ def test_every_text_of_a_chat_stream_is_told(pieces: list[str]) -> None:
 @given(texts)
 @settings(max_examples=60)
 def test_every_text_of_a_message_is_told(pieces: list[str]) -> None:
-    reader = anthropic.Reader()
+    reader = anthropic.reader()
     events = [event for piece in ["begin", *pieces] for event in reader.feed("", block(piece))]
     assert said(events) == "begin" + "".join(pieces)
 
 
 def test_a_closed_block_gets_no_more() -> None:
     """The same bytes mean a new block after the end of the old one."""
-    reader = anthropic.Reader()
+    reader = anthropic.reader()
     for piece in ("a", "b", "c"):
         reader.feed("", block(piece))
     reader.feed("", b'{"type":"content_block_stop","index":0}')
@@ -61,7 +61,7 @@ def test_a_closed_block_gets_no_more() -> None:
 
 
 def test_blocks_that_take_turns_keep_their_texts() -> None:
-    reader = anthropic.Reader()
+    reader = anthropic.reader()
     events: list[Event] = []
     for turn in range(30):
         events += reader.feed("", block(f"a{turn},", 0)) + reader.feed("", block(f"b{turn},", 1, "thinking"))
@@ -71,7 +71,7 @@ def test_blocks_that_take_turns_keep_their_texts() -> None:
 
 def test_what_a_chunk_has_besides_is_seen() -> None:
     """A usage, a finish_reason or an error inside a chunk that begins and ends as the others do is not missed."""
-    reader = chat.Reader()
+    reader = chat.reader()
     for piece in ("a", "b", "c"):
         reader.feed("", chunk(piece))
     head, _, tail = chunk("@").partition(b'"@"')

@@ -14,8 +14,8 @@ from support.fuzz import asked
 
 from ccsetup.relay.serving.peek import drop_cache_control
 from ccsetup.relay.serving.request import Request
-from ccsetup.relay.serving.runtime import FORMATS
 from ccsetup.relay.wire import adjust, reasoning
+from ccsetup.relay.wire.formats import FORMATS
 from ccsetup.relay.wire.messages import BadRequest, Dialect
 from ccsetup.relay.wire.sse import Decoder
 from ccsetup.relay.wire.tap import Tap
@@ -310,8 +310,8 @@ def test_an_answer_on_each_way(name: str, client: str) -> None:
         pieces = [b"data: %b\n\n" % json.dumps(event).encode() for event in make(size)]
 
         def work() -> None:
-            tap, decoder, reader = Tap(upstream), Decoder(), FORMATS[upstream].Reader()  # type: ignore[arg-type]
-            write = FORMATS[client].Writer(asked("responses")).write
+            tap, decoder, reader = Tap(upstream), Decoder(), FORMATS[upstream].reader()  # type: ignore[arg-type]
+            write = FORMATS[client].writer(asked("responses")).write
             for piece in pieces:
                 tap.feed(piece)
                 for event, data in decoder.feed(piece):

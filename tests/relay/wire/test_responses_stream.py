@@ -54,7 +54,7 @@ def asked(*messages: Message, summary: str = "auto", estimate: int = 0, **echo: 
 
 
 def stream(events: list[Event], to: Asked | None = None) -> bytes:
-    writer = responses.Writer(to or asked())
+    writer = responses.writer(to or asked())
     return b"".join(writer.write(event) for event in events)
 
 
@@ -76,7 +76,7 @@ def last(events: list[Event], to: Asked | None = None) -> Json:
 
 
 def feed(*values: Json) -> list[Event]:
-    reader = responses.Reader()
+    reader = responses.reader()
     events = [event for value in values for event in reader.feed(value.get("type", ""), json.dumps(value).encode())]
     return events + reader.end()
 
@@ -288,7 +288,7 @@ def test_a_full_window_makes_codex_compact() -> None:
 
 def test_a_failure_can_come_first_and_ends_everything() -> None:
     """The SDKs want response.created before all else; after the end nothing is written."""
-    writer = responses.Writer(asked())
+    writer = responses.writer(asked())
     found = parsed(writer.write(Failed(WireError("rate_limit", "Slow down.", 429, "7"))))
     assert [v["type"] for v in found] == ["response.created", "response.in_progress", "response.failed"]
     assert found[-1]["response"]["error"]["message"] == "Slow down. Please try again in 7s."
@@ -663,7 +663,7 @@ FULL = stream(
 
 
 def heard(pieces: list[bytes]) -> list[Event]:
-    decoder, reader = Decoder(), responses.Reader()
+    decoder, reader = Decoder(), responses.reader()
     out = [e for piece in pieces for name, data in decoder.feed(piece) for e in reader.feed(name, data)]
     out += [e for name, data in decoder.end() for e in reader.feed(name, data)]
     return out + reader.end()
@@ -807,7 +807,7 @@ def test_what_is_written_is_read_again(events: list[Event]) -> None:
 @settings(max_examples=200)
 def test_nonsense_never_raises(values: list[Json], junk: bytes) -> None:
     """Whatever an upstream sends, blocks are numbered in order, and there is one end."""
-    reader = responses.Reader()
+    reader = responses.reader()
     events = reader.feed("", junk)
     for value in values:
         events += reader.feed("x", json.dumps(value).encode())

@@ -9,9 +9,9 @@ import pytest
 
 from ccsetup.relay.wire import tokens
 from ccsetup.relay.wire.messages import (
+    AnswerFormat,
     Conversation,
     File,
-    Format,
     Image,
     Message,
     Reasoning,
@@ -73,7 +73,7 @@ def test_everything_that_a_model_reads_is_counted() -> None:
         Conversation("m", tools=(Tool("a", long),)),
         Conversation("m", tools=(Tool("a", schema={"description": long}),)),
         Conversation("m", tools=(Tool("a", kind="custom", format={"definition": long}),)),
-        Conversation("m", format=Format("json_schema", schema={"description": long})),
+        Conversation("m", format=AnswerFormat("json_schema", schema={"description": long})),
     ):
         assert tokens.estimate(conversation) >= empty + 1000
 

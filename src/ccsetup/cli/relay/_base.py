@@ -53,7 +53,7 @@ def load(context: Context, at: Places, command: str = "ccsetup relay check") -> 
 
     *command* is to be run when that is corrected.
     """
-    from ccsetup.relay.config import model as config
+    from ccsetup.relay.config.parse import parse
 
     data = read(at.config)
     if data is None:
@@ -62,7 +62,7 @@ def load(context: Context, at: Places, command: str = "ccsetup relay check") -> 
             hint=_("Make it with: ccsetup relay init"),
         )
     try:
-        return config.parse(data, context.paths.short(at.config), context.preset)
+        return parse(data, context.paths.short(at.config), context.preset)
     except CcsetupError as e:
         e.hint = e.hint or corrected(command)
         raise

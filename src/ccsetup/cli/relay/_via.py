@@ -22,9 +22,9 @@ from ccsetup.plan import Note
 from ccsetup.profiles import Part, Profile
 from ccsetup.profiles.apiconfigs import Entry
 from ccsetup.relay.config import compose, insert, rules
-from ccsetup.relay.config import model as configuring
-from ccsetup.relay.config import parse as config_parse
+from ccsetup.relay.config.dump import dump
 from ccsetup.relay.config.model import Config, KeyRef, Upstream
+from ccsetup.relay.config.parse import base_url, parse
 from ccsetup.relay.config.places import Places
 from ccsetup.relay.running import control
 
@@ -150,9 +150,9 @@ def _upstream(context: Context, world: World, at: Places, entry: Entry, profile:
     made = _made(context, world, entry, profile, request)
     if not text.strip():
         config = Config((made,), listen=_setup.listen(context, at), rules=rules.DEFAULT_RULES)
-        world.draft.replace(at.config, configuring.dump(config, context.preset))
+        world.draft.replace(at.config, dump(config, context.preset))
         return config
-    config = configuring.parse(text.encode(), file, context.preset)
+    config = parse(text.encode(), file, context.preset)
     same = next((u for u in config.upstreams if KeyRef("profile", profile.name) in u.keys), None)
     if same is not None:
         if same.endpoints != made.endpoints:
@@ -212,7 +212,7 @@ def _made(context: Context, world: World, entry: Entry, profile: Profile, reques
         return made._replace(default_model=model) if model else made
     if not model:
         model = _asked(context, profile, indirect[0], request.parts[indirect[0]]).primary_model
-    url = config_parse.base_url(given, "chat")
+    url = base_url(given, "chat")
     keys = (KeyRef("profile", profile.name),)
     made = Upstream(profile.name, {"chat": url}, keys, default_model=model, preset=preset.id, region=profile.region)
     return compose.complete(made, preset)

@@ -16,8 +16,7 @@ from ccsetup.model import Secret, WireFormat
 from ccsetup.plan import Note
 from ccsetup.probe.target import Credential, Target, TierModel
 from ccsetup.probe.verdict import EXIT, Report, Step, worst
-from ccsetup.relay.config import model as configuring
-from ccsetup.relay.config import secrets
+from ccsetup.relay.config import dangers, secrets
 from ccsetup.relay.config.model import Config, Upstream
 from ccsetup.relay.routing import failover
 
@@ -44,8 +43,8 @@ def command(
     found = _base.load(context, at)
     clients = _base.load_keys(context, at)
     valid = [k for k in clients.keys if k.revoked is None and (k.expires is None or k.expires > time.time())]
-    refused = configuring.refusals(found, bool(valid))
-    for text in configuring.warnings(found):
+    refused = dangers.refusals(found, bool(valid))
+    for text in dangers.warnings(found):
         context.notes.append(Note("warning", text))
     if not valid and not found.listen.keyless and not refused:
         context.notes.append(

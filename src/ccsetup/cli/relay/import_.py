@@ -19,8 +19,10 @@ from ccsetup.i18n import _
 from ccsetup.model import Secret
 from ccsetup.plan import Note
 from ccsetup.profiles import RELAY
-from ccsetup.relay.config import model as configuring
+from ccsetup.relay.config import dangers
+from ccsetup.relay.config.dump import dump
 from ccsetup.relay.config.model import Config, Listen, Upstream
+from ccsetup.relay.config.parse import parse
 
 EPILOG = _("Example: ccsetup relay import ~/codex_cc_switch/json_data/all_configs.json")
 
@@ -84,7 +86,7 @@ def command(
         ):
             _output.line(_("Nothing was changed."))
             return 1
-    text = configuring.dump(made, context.preset)
+    text = dump(made, context.preset)
 
     def act(world: World) -> None:
         world.draft.replace(at.config, text)
@@ -93,7 +95,7 @@ def command(
         _setup.clients(context, world, at, _checked(context, text, made), anew=True)
 
     _nothing, changes = context.run("relay import", act, dry=dry_run)
-    for warning in configuring.warnings(made):
+    for warning in dangers.warnings(made):
         context.notes.append(Note("warning", warning))
     if changes and not dry_run:
         _up.reread(context, at)
@@ -115,7 +117,7 @@ def command(
 
 def _checked(context: Context, text: str, made: Config) -> Config:
     """Return *made* as it stands in the file; what is written has to be read again."""
-    read = configuring.parse(text.encode(), "relay.yaml", context.preset)
+    read = parse(text.encode(), "relay.yaml", context.preset)
     assert read.upstreams == made.upstreams
     return read
 

@@ -14,8 +14,8 @@ from ccsetup.errors import CcsetupError, DocumentError, UsageError
 from ccsetup.i18n import _
 from ccsetup.plan import Note
 from ccsetup.profiles import RELAY
-from ccsetup.relay.config import compose
-from ccsetup.relay.config import model as configuring
+from ccsetup.relay.config import compose, dangers
+from ccsetup.relay.config.dump import dump
 from ccsetup.relay.config.model import Config
 from ccsetup.relay.config.places import Places
 
@@ -54,7 +54,7 @@ def command(
         else:
             listen = _setup.listen(context, at, host, port)
             made = compose.from_profiles(names, world.profiles, context.preset, listen)
-            world.draft.replace(at.config, configuring.dump(made, context.preset))
+            world.draft.replace(at.config, dump(made, context.preset))
         written[:] = [made]
         _setup.clients(context, world, at, made, anew=not exists)
 
@@ -62,9 +62,9 @@ def command(
     made = written[0]
     if exists:
         _kept(context, at, made, names, host, port)
-    for text in configuring.warnings(made):
+    for text in dangers.warnings(made):
         context.notes.append(Note("warning", text))
-    refused = configuring.refusals(made, True)
+    refused = dangers.refusals(made, True)
     for text in refused:
         context.notes.append(Note("blocked", text))
     if changes and not dry_run and not refused:

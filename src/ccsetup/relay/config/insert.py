@@ -5,9 +5,10 @@ from __future__ import annotations
 from ccsetup.documents import yamldoc
 from ccsetup.errors import CcsetupError
 from ccsetup.i18n import _
-from ccsetup.relay.config import model as configuring
 from ccsetup.relay.config import rules
+from ccsetup.relay.config.dump import dump
 from ccsetup.relay.config.model import Config, PresetLoader, Upstream
+from ccsetup.relay.config.parse import parse
 
 
 def first(text: str, name: str, upstream: Upstream, load_preset: PresetLoader) -> str:
@@ -16,11 +17,11 @@ def first(text: str, name: str, upstream: Upstream, load_preset: PresetLoader) -
     CcsetupError, with the lines to add, where the list is not written line by line; *name* is what people call the
     file.  DocumentError where *text* cannot be read.
     """
-    before = configuring.parse(text.encode(), name, load_preset)
+    before = parse(text.encode(), name, load_preset)
     lines = _lines(upstream, load_preset)
     out = _with(text, name, lines)
     wanted = before._replace(upstreams=(upstream, *before.upstreams))
-    if out is None or configuring.parse(out.encode(), name, load_preset) != wanted:
+    if out is None or parse(out.encode(), name, load_preset) != wanted:
         raise CcsetupError(
             _("{file}: the list of upstreams is written in a way that cannot be added to.").format(file=name),
             hint=_("Add these lines to it yourself:\n{lines}").format(lines="\n".join(lines)),
@@ -30,7 +31,7 @@ def first(text: str, name: str, upstream: Upstream, load_preset: PresetLoader) -
 
 def _lines(upstream: Upstream, load_preset: PresetLoader) -> list[str]:
     """Return the entry as it stands in a file, without indentation."""
-    text = configuring.dump(Config(upstreams=(upstream,), rules=rules.DEFAULT_RULES), load_preset)
+    text = dump(Config(upstreams=(upstream,), rules=rules.DEFAULT_RULES), load_preset)
     body = text.partition("\nupstreams:\n")[2].rstrip("\n").split("\n")
     return [line[2:] if line.startswith("  ") else line for line in body]
 

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import re
-from types import ModuleType
 from typing import Any, Mapping, NamedTuple, Union
 
 from ccsetup.model import WireFormat
 from ccsetup.relay.config.model import Upstream
-from ccsetup.relay.wire import adjust, anthropic, chat, codec, reasoning, responses
+from ccsetup.relay.wire import adjust, codec, reasoning
+from ccsetup.relay.wire.formats import FORMATS
 from ccsetup.relay.wire.messages import BadRequest, Conversation, Dialect
 from ccsetup.relay.wire.tools import ToolNames
-
-_FORMATS: Mapping[WireFormat, ModuleType] = {"anthropic": anthropic, "responses": responses, "chat": chat}
 
 
 class Explanation(NamedTuple):
@@ -36,7 +34,7 @@ def explain(wire_in: WireFormat, body: bytes, upstream: Upstream, wire_out: Wire
     dialect = upstream.dialect.get(wire_out, Dialect())
     if wire_in == wire_out:
         return _passed(wire_in, body, upstream, dialect)
-    reader, writer = _FORMATS[wire_in], _FORMATS[wire_out]
+    reader, writer = FORMATS[wire_in], FORMATS[wire_out]
     conversation = reader.read_request(body)
     model = upstream.model(conversation.model)
     own = reasoning.for_upstream(conversation, upstream.name).for_model(model)
@@ -78,4 +76,4 @@ def _passed(wire: WireFormat, body: bytes, upstream: Upstream, dialect: Dialect)
 
 def losses() -> list[tuple[WireFormat, str, str]]:
     """Return (format, code, sentence) for everything that a translation may lose, as the manual shows it."""
-    return [(wire, code, sentence) for wire, module in _FORMATS.items() for code, sentence in module.LOSSES.items()]
+    return [(wire, code, sentence) for wire, module in FORMATS.items() for code, sentence in module.LOSSES.items()]

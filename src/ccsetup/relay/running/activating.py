@@ -10,8 +10,9 @@ from ccsetup.relay.config.model import Upstream
 from ccsetup.relay.http.base import UpstreamError
 from ccsetup.relay.routing import activation
 from ccsetup.relay.serving.answers import wrong_answer
-from ccsetup.relay.serving.runtime import FORMATS, Lane, forwarded
+from ccsetup.relay.serving.runtime import Lane, forwarded
 from ccsetup.relay.store import UsageRow
+from ccsetup.relay.wire.formats import FORMATS
 from ccsetup.relay.wire.messages import Conversation, Message, Text, Usage
 from ccsetup.relay.wire.tap import usage_of
 from ccsetup.relay.wire.tools import ToolNames
@@ -139,7 +140,6 @@ class Activations:
         asked = Conversation(
             model_of(upstream), messages=(Message("user", (Text(upstream.activation.prompt),)),), max_tokens=MAX_TOKENS
         )
-        body: bytes
         body, _losses = FORMATS[lane.wire].write_request(asked, lane.dialect, ToolNames(()))
         headers = forwarded([(b"user-agent", b"ccsetup-relay")], lane, head, same=False)
         answer = await self._relay.http.request(lane.origin, b"POST", lane.target, headers, body)

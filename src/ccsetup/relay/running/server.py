@@ -21,10 +21,10 @@ from ccsetup.i18n import _
 from ccsetup.model import Preset
 from ccsetup.paths import Paths
 from ccsetup.relay.config import access as accessing
-from ccsetup.relay.config import model as configuring
-from ccsetup.relay.config import secrets
+from ccsetup.relay.config import dangers, secrets
 from ccsetup.relay.config.access import Access
 from ccsetup.relay.config.model import Config, Listen
+from ccsetup.relay.config.parse import parse
 from ccsetup.relay.config.places import Places
 from ccsetup.relay.config.places import url as url_of
 from ccsetup.relay.http.base import Http
@@ -113,7 +113,7 @@ def load(settings: Settings) -> Loaded:
         listen = listen._replace(port=settings.port)
     config = config._replace(listen=listen)
     access = read_access(places, paths)
-    refused = configuring.refusals(config, access.any())
+    refused = dangers.refusals(config, access.any())
     if refused:
         raise CcsetupError(" ".join(refused), hint=_("The file is {file}.").format(file=paths.short(places.config)))
     _check_tls(listen, paths)
@@ -161,7 +161,7 @@ def read_config(places: Places, paths: Paths) -> Config:
         raise CcsetupError(
             _("{file} cannot be read: {reason}").format(file=paths.short(places.config), reason=error.strerror)
         ) from None
-    return configuring.parse(data, paths.short(places.config), preset)
+    return parse(data, paths.short(places.config), preset)
 
 
 def read_access(places: Places, paths: Paths) -> Access:
@@ -247,7 +247,7 @@ class _Server:
         self.store.watch(self._elsewhere, lambda: self._spawn(self.reload(announce=False)), self.pool.unrest)
         for problem in runtime.problems:
             self.log.add("warning", "key", problem=problem)
-        for warning in configuring.warnings(config):
+        for warning in dangers.warnings(config):
             self.log.add("warning", "config", problem=warning)
         try:
             await self.server.listen(self.listener, _tls(listen))

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Optional, Protocol, Union
 from ccsetup.relay.http.base import Answer, UpstreamError
 from ccsetup.relay.routing.failover import Failure, Turn
 from ccsetup.relay.serving.answers import Readable, end_of_events, is_stream, passed, wrong_answer
-from ccsetup.relay.serving.runtime import FORMATS, Lane
+from ccsetup.relay.serving.runtime import Lane
+from ccsetup.relay.wire.formats import FORMATS
 from ccsetup.relay.wire.messages import Event, Failed, Ping, Started, Stop, WireError
 from ccsetup.relay.wire.sse import Decoder
 from ccsetup.relay.wire.tap import Tap, usage_of
@@ -205,8 +206,8 @@ async def translate_stream(exchange: Exchange, attempt: Attempt) -> None:
     total, idle = attempt.total, attempt.idle
     inbound = exchange.inbound
     decoder = Decoder()
-    reader = FORMATS[lane.wire].Reader()
-    write = FORMATS[exchange.wire].Writer(exchange.asked).write
+    reader = FORMATS[lane.wire].reader()
+    write = FORMATS[exchange.wire].writer(exchange.asked).write
     feed = reader.feed
     held: list[bytes] = []
     begun = ended = False
@@ -223,21 +224,20 @@ async def translate_stream(exchange: Exchange, attempt: Attempt) -> None:
                 events = [event for name, data in decoder.end() for event in feed(name, data)]
                 events += reader.end()
             for event in events:
-                which = type(event)
-                if which is Failed:
+                if type(event) is Failed:
                     if not begun:
                         if event.error.kind == "cut":
                             raise exchange.unanswered(lane, "cut", "")
                         raise exchange.refusal(lane, event.error)
                     exchange.error = event.error.kind
                     ended = True
-                elif which is Stop or which is Started:
+                elif type(event) is Stop or type(event) is Started:
                     _note_usage(exchange, event)
-                    begun = begun or which is Stop
-                    ended = ended or which is Stop
-                elif which is not Ping:
+                    begun = begun or type(event) is Stop
+                    ended = ended or type(event) is Stop
+                elif type(event) is not Ping:
                     begun = True
-                if which is not Ping:
+                if type(event) is not Ping:
                     out.append(write(event))
             if not begun:
                 held += out
@@ -316,7 +316,7 @@ async def _stream_of_whole(exchange: Exchange, attempt: Attempt) -> None:
     """The upstream answers a stream's request with one JSON document: make the stream of it."""
     events = await _events(exchange, attempt)
     attempt.turn.succeeded(time.time())
-    write = FORMATS[exchange.wire].Writer(exchange.asked or exchange.plain_asked()).write
+    write = FORMATS[exchange.wire].writer(exchange.asked or exchange.plain_asked()).write
     text = b"".join(write(event) for event in events)
     exchange.begun()
     exchange.commit([])

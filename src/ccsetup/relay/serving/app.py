@@ -22,9 +22,10 @@ from ccsetup.relay.reporting.metrics import Metrics
 from ccsetup.relay.routing.failover import Choice, Pool
 from ccsetup.relay.serving.callers import Caller
 from ccsetup.relay.serving.exchange import Exchange, unreadable
-from ccsetup.relay.serving.runtime import FORMATS, Runtime
+from ccsetup.relay.serving.runtime import Runtime
 from ccsetup.relay.store import Store, UsageRow
 from ccsetup.relay.wire import codec, tokens
+from ccsetup.relay.wire.formats import FORMATS
 from ccsetup.relay.wire.messages import BadRequest, Usage, WireError
 
 INFERENCE: Mapping[str, WireFormat] = {
@@ -152,7 +153,7 @@ class Relay:
         else:
             refusal = caller.refusal or caller.late()
             if refusal is not None:
-                wire = "anthropic" if path in _COUNTS else "chat"
+                wire: WireFormat = "anthropic" if path in _COUNTS else "chat"
                 _error(inbound, wire, refusal)
             elif path in _COUNTS and method == "POST":
                 await self._count_tokens(inbound)
@@ -368,7 +369,7 @@ def _method() -> WireError:
     return WireError("invalid_request", "This path takes POST.", 405)
 
 
-def _error(inbound: Inbound, wire: str, error: WireError) -> None:
+def _error(inbound: Inbound, wire: WireFormat, error: WireError) -> None:
     status, body = FORMATS[wire].write_error(error)
     inbound.answer(status, _JSON, body)
 

@@ -18,9 +18,10 @@ from ccsetup.relay.serving.answer_ways import Attempt, Broken, Unanswered, way
 from ccsetup.relay.serving.answers import is_error, passed, readable, seconds_of, wants_no_reasoning
 from ccsetup.relay.serving.callers import Caller
 from ccsetup.relay.serving.request import Request
-from ccsetup.relay.serving.runtime import FORMATS, NEVER, Lane, Runtime
+from ccsetup.relay.serving.runtime import NEVER, Lane, Runtime
 from ccsetup.relay.store import UsageRow
-from ccsetup.relay.wire import tokens
+from ccsetup.relay.wire import errors, tokens
+from ccsetup.relay.wire.formats import FORMATS
 from ccsetup.relay.wire.messages import (
     Asked,
     BadRequest,
@@ -329,7 +330,7 @@ class Exchange:
             # Redirects are not followed: a key must not go to another host.
             message = f"The relay's upstream '{lane.upstream.name}' answered with status {status}."
             raise Unanswered(Failure("protocol", status), WireError("server", message, 502))
-        error: WireError = FORMATS[lane.wire].read_error(status, raw, retry_after)
+        error = errors.extract(status, raw, retry_after)
         raise self.refusal(lane, error, raw, answer.headers)
 
     def refusal(
@@ -387,7 +388,7 @@ class Exchange:
         """Answer with *error* in the client's format; *raw* is the upstream's own body in that format."""
         self.error = error.kind
         if self.committed:  # a sign of life has gone out already: the status cannot be told any more
-            text = FORMATS[self.wire].Writer(self.asked or self.plain_asked()).write(Failed(error))
+            text = FORMATS[self.wire].writer(self.asked or self.plain_asked()).write(Failed(error))
             self.inbound.write(text)
             self.end()
             return
@@ -400,7 +401,7 @@ class Exchange:
     def break_off(self, lane: Lane, kind: str) -> None:
         """Tell the client inside its stream that the answer is not complete; a cut never looks finished."""
         error = self.unanswered(lane, kind, "").error._replace(kind="cut")
-        text = FORMATS[self.wire].Writer(self.plain_asked()).write(Failed(error))
+        text = FORMATS[self.wire].writer(self.plain_asked()).write(Failed(error))
         if not self.boundary:
             text = b"\n\n" + text
         self.inbound.write(text)
@@ -415,7 +416,7 @@ class Exchange:
             if not self.committed:
                 self.refuse(error)
             elif self.stream and not self.sending:
-                text = FORMATS[self.wire].Writer(self.plain_asked()).write(Failed(error))
+                text = FORMATS[self.wire].writer(self.plain_asked()).write(Failed(error))
                 self.inbound.write(b"\n\n" + text)
                 self.end()
         except Exception:  # the connection is in no state to be told
@@ -512,7 +513,7 @@ class Exchange:
         """Return what the model said in the beginning of an answer that went to the client."""
         wire = FORMATS[self.wire]
         if self.stream:
-            reader, decoder = wire.Reader(), Decoder()
+            reader, decoder = wire.reader(), Decoder()
             try:
                 events = [event for name, data in decoder.feed(answer) for event in reader.feed(name, data)]
             except ValueError:  # an event that is too large to be read

@@ -7,8 +7,9 @@ from typing import Any, Mapping, Optional
 from ccsetup.model import WireFormat
 from ccsetup.relay.routing.failover import Choice
 from ccsetup.relay.serving import peek as peeking
-from ccsetup.relay.serving.runtime import FORMATS, Lane
+from ccsetup.relay.serving.runtime import Lane
 from ccsetup.relay.wire import adjust, codec, reasoning, tokens
+from ccsetup.relay.wire.formats import FORMATS
 from ccsetup.relay.wire.messages import Asked, BadRequest, Conversation
 from ccsetup.relay.wire.tools import ToolNames, taken_ids
 
@@ -100,7 +101,6 @@ class Request:
         # What was refused once is left out altogether, whoever made it.
         name = "" if sanitized else choice.upstream.name
         own = reasoning.for_upstream(conversation, name, moved=sanitized or choice.moved)
-        out: bytes
         out, _losses = FORMATS[lane.wire].write_request(own.for_model(choice.model), lane.dialect, self.names())
         return out
 

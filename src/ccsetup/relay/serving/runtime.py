@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from types import ModuleType
 from typing import Mapping, NamedTuple, Optional
 from urllib.parse import quote, urlsplit
 
@@ -12,14 +11,10 @@ from ccsetup.relay.config.model import Config, Upstream
 from ccsetup.relay.config.secrets import Keys
 from ccsetup.relay.http.base import Origin
 from ccsetup.relay.routing.failover import Choice
-from ccsetup.relay.wire import anthropic, chat, responses
 from ccsetup.relay.wire.messages import Dialect
 
 NEVER = float("inf")
 """Seconds."""
-
-FORMATS: Mapping[str, ModuleType] = {"anthropic": anthropic, "responses": responses, "chat": chat}
-"""The module of each wire format; all have the same names."""
 
 _TARGETS: Mapping[str, str] = {
     "anthropic": "/v1/messages",

@@ -108,7 +108,7 @@ class ToolChoice(NamedTuple):
     namespace: str = ""
 
 
-class Format(NamedTuple):
+class AnswerFormat(NamedTuple):
     """A structured answer: ``json_object``, or ``json_schema`` with a schema."""
 
     type: Literal["json_object", "json_schema"]
@@ -165,7 +165,7 @@ class Conversation(NamedTuple):
     summary: str = ""
     """Responses: which summary of the reasoning is wanted: auto, concise, detailed."""
     verbosity: str = ""
-    format: Optional[Format] = None
+    format: Optional[AnswerFormat] = None
     service_tier: str = ""
     user: str = ""
     """metadata.user_id, user, safety_identifier."""
@@ -345,6 +345,10 @@ class Dialect(NamedTuple):
     """Takes a JSON schema as ``response_format``; else it is asked for in words."""
 
 
+Losses = list[Loss]
+Events = Iterable[Event]
+
+
 class Names(Protocol):
     """The names of tools toward an upstream and back (``wire.tools.ToolNames``)."""
 
@@ -404,8 +408,43 @@ class SseReader(Protocol):
 class SseWriter(Protocol):
     """Turns the neutral events of one answer into SSE text."""
 
-    def write(self, event: Event) -> bytes: ...
+    def write(self, event: Event) -> bytes:
+        """Return b"" where nothing is due yet."""
+        ...
 
 
-Losses = list[Loss]
-Events = Iterable[Event]
+class Format(Protocol):
+    """A wire format: what the package of each one offers.  ``formats`` has them all."""
+
+    LOSSES: Mapping[str, str]
+    """Code to sentence: everything of a request that is not carried, from or to this format."""
+    PING: bytes
+    """A sign of life inside a stream, for a client that waits."""
+
+    def read_request(self, body: Union[bytes, Mapping[str, Any]]) -> Conversation:
+        """BadRequest when *body* is not a request of the format."""
+        ...
+
+    def write_request(self, conversation: Conversation, dialect: Dialect, names: Names) -> tuple[bytes, Losses]:
+        """Return the body, and what it could not carry; BadRequest when it cannot be written."""
+        ...
+
+    def read_answer(self, body: bytes) -> list[Event]:
+        """Return the events of an answer that is not a stream; never raises."""
+        ...
+
+    def write_answer(self, events: Events, asked: Asked) -> bytes:
+        """Return the body of an answer that is not a stream; that of an error where the events end with Failed."""
+        ...
+
+    def reader(self) -> SseReader:
+        """Return what reads one stream."""
+        ...
+
+    def writer(self, asked: Asked) -> SseWriter:
+        """Return what writes one stream."""
+        ...
+
+    def write_error(self, error: WireError) -> tuple[int, bytes]:
+        """Return status and body."""
+        ...

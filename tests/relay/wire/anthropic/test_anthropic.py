@@ -13,8 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ccsetup.relay.wire import anthropic, reasoning, sse, tools
+from ccsetup.relay.wire import anthropic, errors, reasoning, sse, tools
 from ccsetup.relay.wire.messages import (
+    AnswerFormat,
     Asked,
     BadRequest,
     BlockEnd,
@@ -24,7 +25,6 @@ from ccsetup.relay.wire.messages import (
     Event,
     Failed,
     File,
-    Format,
     Image,
     Loss,
     Message,
@@ -310,10 +310,10 @@ def test_numbers_and_formats() -> None:
     assert (found.temperature, found.top_p, found.top_k, found.stop) == (0.5, 1, 5, ("a",))
     assert found.system == (Text("s"),)
     assert found.thinking == Thinking("enabled", 2048)
-    assert found.format == Format("json_schema", schema={"type": "object"})
+    assert found.format == AnswerFormat("json_schema", schema={"type": "object"})
     assert codes(found) == [("foo", "unknown_member"), ("speed", "priority"), ("output_config.effort", "effort")]
     older = read({**user(), "output_format": {"type": "json_schema", "schema": {"a": 1}}})
-    assert older.format == Format("json_schema", schema={"a": 1})
+    assert older.format == AnswerFormat("json_schema", schema={"a": 1})
 
 
 @pytest.mark.parametrize(
@@ -712,14 +712,14 @@ def test_thinking_is_off_where_anthropic_would_refuse_it() -> None:
 
 def test_structured_answers() -> None:
     schema = {"type": "object", "additionalProperties": False}
-    conversation = Conversation("claude-opus-5-5", messages=HELLO, format=Format("json_schema", "n", schema))
+    conversation = Conversation("claude-opus-5-5", messages=HELLO, format=AnswerFormat("json_schema", "n", schema))
     assert write(conversation, OFFICIAL)["output_config"] == {"format": {"type": "json_schema", "schema": schema}}
     in_words = write(conversation)["system"][0]["text"]
     assert json.dumps(schema, separators=(",", ":")) in in_words
     assert lost(conversation) == ["format_in_words"]
     assert (
         "JSON object"
-        in write(Conversation("m", messages=HELLO, format=Format("json_object")), OFFICIAL)["system"][0]["text"]
+        in write(Conversation("m", messages=HELLO, format=AnswerFormat("json_object")), OFFICIAL)["system"][0]["text"]
     )
 
 
@@ -786,7 +786,7 @@ def sent(*values: Any) -> list[tuple[str, bytes]]:
 
 
 def events(*values: Any) -> list[Event]:
-    reader = anthropic.Reader()
+    reader = anthropic.reader()
     return [e for name, data in sent(*values) for e in reader.feed(name, data)] + reader.end()
 
 
@@ -1043,7 +1043,7 @@ def test_what_is_no_answer_failed(body: bytes) -> None:
     )
 )
 def test_hostile_streams_raise_nothing_and_keep_the_rules(given_events: list[tuple[str, Any]]) -> None:
-    reader = anthropic.Reader()
+    reader = anthropic.reader()
     found: list[Event] = []
     for name, value in given_events:
         found += reader.feed(name, json.dumps(value).encode())
@@ -1078,7 +1078,7 @@ def check_rules(found: list[Event]) -> None:
 
 
 def written(found: list[Event], **more: Any) -> list[Json]:
-    writer = anthropic.Writer(asked(**more))
+    writer = anthropic.writer(asked(**more))
     decoder = sse.Decoder()
     text = b"".join(writer.write(event) for event in found)
     values = []
@@ -1185,7 +1185,7 @@ def test_parallel_calls_whose_deltas_interleave() -> None:
 
 
 def test_a_delta_of_the_open_block_goes_out_at_once_and_the_others_wait_until_it_is_complete() -> None:
-    writer = anthropic.Writer(asked())
+    writer = anthropic.writer(asked())
     for event in (Started("", ""), call(0, "a"), call(1, "b")):
         writer.write(event)
     assert b'"{' in writer.write(Delta(0, '{"p":'))
@@ -1422,11 +1422,11 @@ def test_a_stream_that_is_written_and_read_means_the_same(
 ) -> None:
     said, found = case
     check_rules(found)
-    writer = anthropic.Writer(asked())
+    writer = anthropic.writer(asked())
     text = b"".join(writer.write(event) for event in found)
     check_canonical(text)
     cuts = sorted(data.draw(st.lists(st.integers(0, len(text)), max_size=5)))
-    decoder, reader = sse.Decoder(), anthropic.Reader()
+    decoder, reader = sse.Decoder(), anthropic.reader()
     again: list[Event] = []
     for a, b in itertools.pairwise([0, *cuts, len(text)]):
         for name, value in decoder.feed(text[a:b]):
@@ -1487,7 +1487,7 @@ QUESTION: Json = {"model": "m", "max_tokens": 9, "messages": [{"role": "user", "
 @given(answers())
 def test_the_sdk_puts_a_stream_together(case: tuple[list[Said], list[Event]]) -> None:
     said, found = case
-    writer = anthropic.Writer(asked())
+    writer = anthropic.writer(asked())
     text = b"".join(writer.write(event) for event in found)
     with client(text, "text/event-stream") as http, http.messages.stream(**QUESTION) as stream:
         message = stream.get_final_message()
@@ -1513,7 +1513,7 @@ def of_sdk(message: Any) -> list[tuple[str, Any]]:
 
 
 def test_the_sdk_raises_an_error_in_the_middle() -> None:
-    writer = anthropic.Writer(asked())
+    writer = anthropic.writer(asked())
     error = WireError("overloaded", "Overloaded", 529)
     text = b"".join(map(writer.write, [Started("", ""), TextStart(0), Delta(0, "a"), Failed(error)]))
     with (
@@ -1547,7 +1547,7 @@ def test_the_sdk_raises_an_error_in_the_middle() -> None:
 def test_errors(error: WireError, status: int, kind: str) -> None:
     written_status, body = anthropic.write_error(error)
     assert (written_status, json.loads(body)) == (status, {"type": "error", "error": {"type": kind, "message": "x"}})
-    again = anthropic.read_error(status, body, error.retry_after)
+    again = errors.extract(status, body, error.retry_after)
     assert again.kind == error.kind or (error.kind, again.kind) in [("quota", "rate_limit"), ("cut", "server")]
 
 

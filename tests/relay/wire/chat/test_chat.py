@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ccsetup.relay.wire import chat
+from ccsetup.relay.wire import chat, errors
 from ccsetup.relay.wire.messages import (
     Asked,
     BlockEnd,
@@ -63,7 +63,7 @@ def calls(*items: Json, finish: Optional[str] = None) -> Json:
 
 
 def read(chunks: Iterable[Union[Json, str]], *, end: bool = True) -> list[Event]:
-    reader = chat.Reader()
+    reader = chat.reader()
     out: list[Event] = []
     for item in chunks:
         data = item if isinstance(item, str) else json.dumps(item)
@@ -303,7 +303,7 @@ def test_encrypted_reasoning_without_text_is_redacted() -> None:
 
 def test_events_come_as_soon_as_they_can() -> None:
     """The chunk that opens a block gives its content, and nothing waits for a later one."""
-    reader = chat.Reader()
+    reader = chat.reader()
     feed = [reader.feed("", json.dumps(c).encode()) for c in (chunk({"content": "a"}), chunk({"content": "b"}))]
     assert feed == [[Started("c1", "m"), TextStart(0), Delta(0, "a")], [Delta(0, "b")]]
     assert reader.feed("", json.dumps(calls(tool(0, "x", "Bash", '{"a'))).encode()) == [
@@ -582,7 +582,7 @@ def test_done_after_the_usage_is_an_end() -> None:
 
 
 def test_nothing_follows_the_end() -> None:
-    reader = chat.Reader()
+    reader = chat.reader()
     for item in (chunk({"content": "a"}), chunk({}, "stop")):
         reader.feed("", json.dumps(item).encode())
     assert isinstance(reader.feed("", b"[DONE]")[-1], Stop)
@@ -618,7 +618,7 @@ def test_errors_in_the_stream(error: Json, kind: str) -> None:
     ],
 )
 def test_events_named_error(data: bytes) -> None:
-    reader = chat.Reader()
+    reader = chat.reader()
     events = reader.feed("error", data)
     assert isinstance(events[-1], Failed)
     assert events[-1].error.kind == "overloaded"
@@ -714,7 +714,7 @@ def sse(stream: list[Any], line: str = "\n") -> bytes:
 def test_any_chunking_gives_the_same_events(name: str, line: str, cuts: list[int]) -> None:
     body = sse(STREAMS[name], line)
     at = [0, *sorted(cut % (len(body) + 1) for cut in cuts), len(body)]
-    decoder, reader = Decoder(), chat.Reader()
+    decoder, reader = Decoder(), chat.reader()
     events: list[Event] = []
     for a, b in pairwise(at):
         for event, data in decoder.feed(body[a:b]):
@@ -784,7 +784,7 @@ CHUNKS = st.one_of(
 @settings(max_examples=250, deadline=None)
 def test_whatever_comes_gives_events_in_order(stream: list[Any], name: str) -> None:
     """Feeding never raises, and what comes out keeps the promises of the events."""
-    reader = chat.Reader()
+    reader = chat.reader()
     events: list[Event] = []
     for item in stream:
         events += reader.feed(name, json.dumps(item).encode())
@@ -794,7 +794,7 @@ def test_whatever_comes_gives_events_in_order(stream: list[Any], name: str) -> N
 
 @pytest.mark.parametrize("data", [b"", b"\xff", b"{", b"[" * 5000, b"nan", b"null", b"1", b'"x"', b"[]"])
 def test_data_that_is_nothing_is_skipped(data: bytes) -> None:
-    reader = chat.Reader()
+    reader = chat.reader()
     assert reader.feed("", data) == []
 
 
@@ -848,7 +848,7 @@ FUNCTIONS = [e for e in ANSWER if not isinstance(e, (ToolStart, Delta, BlockEnd)
 
 
 def written(events: list[Event], told: Asked) -> bytes:
-    writer = chat.Writer(told)
+    writer = chat.writer(told)
     return b"".join(writer.write(event) for event in events)
 
 
@@ -901,7 +901,7 @@ def test_a_failure_is_an_error_without_done() -> None:
 
 
 def test_signs_of_life() -> None:
-    assert chat.Writer(asked()).write(Ping()) == chat.PING
+    assert chat.writer(asked()).write(Ping()) == chat.PING
     assert Decoder().feed(chat.PING) == []
 
 
@@ -1068,8 +1068,8 @@ def test_errors_are_those_of_openai(error: WireError, status: int, code: Optiona
 )
 def test_errors_read_back_as_the_same_kind(kind: Any) -> None:
     status, body = chat.write_error(WireError(kind, "words", 0))
-    assert chat.read_error(status, body, "3").kind == kind
-    assert chat.read_error(status, body, "3").retry_after == "3"
+    assert errors.extract(status, body, "3").kind == kind
+    assert errors.extract(status, body, "3").retry_after == "3"
 
 
 def test_the_official_sdk_raises_errors() -> None:

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from ccsetup.relay.wire import chat
 from ccsetup.relay.wire.history import NO_RESULT
 from ccsetup.relay.wire.messages import (
+    AnswerFormat,
     BadRequest,
     Conversation,
     Dialect,
     File,
-    Format,
     Image,
     Losses,
     Message,
@@ -415,12 +415,12 @@ def test_a_forced_tool_switches_thinking_off(switch: Any, off: Any) -> None:
 
 
 def test_formats() -> None:
-    schema = Format("json_schema", "title", {"type": "object"}, True)
+    schema = AnswerFormat("json_schema", "title", {"type": "object"}, True)
     assert body_of(format=schema)["response_format"] == {
         "type": "json_schema",
         "json_schema": {"name": "title", "schema": {"type": "object"}, "strict": True},
     }
-    assert body_of(format=Format("json_object"))["response_format"] == {"type": "json_object"}
+    assert body_of(format=AnswerFormat("json_object"))["response_format"] == {"type": "json_object"}
     words = Dialect(structured=False)
     body = body_of(words, format=schema, system=(Text("s"),))
     assert "response_format" not in body
@@ -525,7 +525,7 @@ def test_reading_a_request_with_everything() -> None:
         stream=True,
         effort="low",
         verbosity="high",
-        format=Format("json_schema", "x", {"type": "object"}),
+        format=AnswerFormat("json_schema", "x", {"type": "object"}),
         user="u",
         cache_key="k",
     )
@@ -800,12 +800,12 @@ def turns(draw: Any) -> tuple[Message, ...]:
         unique_by=lambda tool: tool.name,
     ).map(tuple),
     st.sampled_from(["", "low", "high", "none"]),
-    st.sampled_from([None, Format("json_object"), Format("json_schema", "n", {"type": "object"}, True)]),
+    st.sampled_from([None, AnswerFormat("json_object"), AnswerFormat("json_schema", "n", {"type": "object"}, True)]),
     st.booleans(),
 )
 @settings(max_examples=100, deadline=None)
 def test_what_chat_can_carry_comes_back(
-    messages: Any, system: Any, tools: Any, effort: str, format: Optional[Format], stream: bool
+    messages: Any, system: Any, tools: Any, effort: str, format: Optional[AnswerFormat], stream: bool
 ) -> None:
     given_ = Conversation(
         "m",

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ccsetup.relay.wire import anthropic, chat, reasoning, responses
+from ccsetup.relay.wire import anthropic, chat, errors, reasoning, responses
 from ccsetup.relay.wire.messages import (
+    AnswerFormat,
     Asked,
     BadRequest,
     BlockEnd,
@@ -19,7 +20,6 @@ from ccsetup.relay.wire.messages import (
     Delta,
     Dialect,
     File,
-    Format,
     Image,
     Loss,
     Message,
@@ -243,7 +243,7 @@ def test_options() -> None:
         effort="high",
         summary="detailed",
         verbosity="low",
-        format=Format("json_schema", "n", {"type": "object"}, True),
+        format=AnswerFormat("json_schema", "n", {"type": "object"}, True),
         user="u",
         service_tier="flex",
     )
@@ -671,7 +671,7 @@ def test_hosted_tools_only_where_they_are() -> None:
 
 def test_a_schema_in_words() -> None:
     """Who takes no schema is told it."""
-    asked = Conversation("m", messages=(user(Text("x")),), format=Format("json_schema", "n", {"type": "array"}))
+    asked = Conversation("m", messages=(user(Text("x")),), format=AnswerFormat("json_schema", "n", {"type": "array"}))
     body, _losses = write(asked, Dialect(structured=False))
     assert body["text"] == {"format": {"type": "json_object"}}
     assert '{"type":"array"}' in body["instructions"]
@@ -726,7 +726,7 @@ def test_what_it_can_carry_it_carries_whole(
         top_p=0.5,
         stream=stream,
         effort=effort,
-        format=Format("json_schema", "n", {"type": "object"}, True),
+        format=AnswerFormat("json_schema", "n", {"type": "object"}, True),
         cache_key="k",
     )
     body, losses = responses.write_request(conversation, OTHER, ToolNames.of(conversation))
@@ -788,5 +788,5 @@ def test_errors_in_openais_shape(error: WireError, status: int, code: str) -> No
     assert got == status
     assert json.loads(body)["error"]["code"] == code
     assert json.loads(body)["error"]["message"] == error.message
-    assert responses.read_error(got, body, "3").kind == error.kind or error.kind == "cut"
-    assert responses.read_error(got, body, "3").retry_after == "3"
+    assert errors.extract(got, body, "3").kind == error.kind or error.kind == "cut"
+    assert errors.extract(got, body, "3").retry_after == "3"

@@ -74,7 +74,7 @@ class _Block:
         self.signature.append(text)
 
 
-class Reader:
+class MessagesReader:
     """Reads a stream.  Blocks of tools that the provider runs itself, and citations, are skipped."""
 
     __slots__ = (
@@ -283,7 +283,7 @@ def read_answer(body: bytes) -> list[Event]:
     if not isinstance(value, dict) or not isinstance(content, list):
         message = "The upstream's answer is not one of Anthropic Messages."
         return [Failed(WireError("server", message, errors.status_of("cut")))]
-    reader = Reader()
+    reader = MessagesReader()
     found: list[Event] = []
     reader._message_start({"message": value}, found)
     for index, block in enumerate(content):

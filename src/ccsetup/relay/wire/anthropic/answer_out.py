@@ -73,7 +73,7 @@ class _Piece:
         self.complete: Optional[tools.Completeness] = None
 
 
-class Writer:
+class MessagesWriter:
     """Writes a canonical stream: one block at a time, contiguous indexes, each closed before the next one opens.
 
     A delta goes out at once while its block is the open one; those of other blocks wait.  The open block closes for

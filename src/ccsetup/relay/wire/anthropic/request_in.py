@@ -6,10 +6,10 @@ from typing import Any, Literal, Mapping, Optional, Sequence, Union
 
 from ccsetup.relay.wire import codec, members
 from ccsetup.relay.wire.messages import (
+    AnswerFormat,
     BadRequest,
     Conversation,
     File,
-    Format,
     Image,
     Loss,
     Losses,
@@ -371,12 +371,12 @@ class _Request:
         budget = members.integer(given, "budget_tokens", "thinking")
         return Thinking(mode, budget, members.text(given, "display", "thinking"))
 
-    def _format(self, given: Mapping[str, Any], path: str) -> Optional[Format]:
+    def _format(self, given: Mapping[str, Any], path: str) -> Optional[AnswerFormat]:
         if not given:
             return None
         if given.get("type") != "json_schema":
             raise members.wrong(f"{path}.type", "json_schema")
-        return Format("json_schema", schema=members.mapping(given, "schema", path))
+        return AnswerFormat("json_schema", schema=members.mapping(given, "schema", path))
 
 
 def _cache(block: Mapping[str, Any]) -> bool:

@@ -7,11 +7,11 @@ from typing import Any, Mapping, NamedTuple, Optional, Union
 
 from ccsetup.relay.wire import codec, history, reasoning, tools
 from ccsetup.relay.wire.messages import (
+    AnswerFormat,
     BadRequest,
     Conversation,
     Dialect,
     File,
-    Format,
     Image,
     Loss,
     Losses,
@@ -424,7 +424,7 @@ def _text_block(text: str) -> _Block:
     return {"type": "text", "text": text}
 
 
-def _in_words(form: Format) -> str:
+def _in_words(form: AnswerFormat) -> str:
     text = "Answer with one JSON object and nothing else: no prose around it, no code fence."
     if form.type == "json_schema":
         text += " It has to match this JSON schema:\n" + codec.written(form.schema, "format.schema").decode()

@@ -116,7 +116,7 @@ _MAX_NAME = 1000
 """Characters of a tool's name that are put together."""
 
 
-class Reader:
+class ChatReader:
     """Reads the chunks of one answer (``messages.SseReader``).
 
     A stream is complete after a ``finish_reason``; ``[DONE]`` may be missing.  ``[DONE]`` without a finish_reason is
@@ -526,7 +526,7 @@ def read_answer(body: bytes) -> list[Event]:
         if body.lstrip()[:5] in (b"data:", b"event"):
             return _read_stream(body)
         return [Failed(WireError("server", "The upstream's answer is not JSON.", 502))]
-    return _plain(value) or Reader().whole(value)
+    return _plain(value) or ChatReader().whole(value)
 
 
 def _plain(answer: Any) -> list[Event]:
@@ -549,7 +549,7 @@ def _plain(answer: Any) -> list[Event]:
 
 
 def _read_stream(body: bytes) -> list[Event]:
-    decoder, reader = Decoder(), Reader()
+    decoder, reader = Decoder(), ChatReader()
     try:
         found = decoder.feed(body) + decoder.end()
     except ValueError:

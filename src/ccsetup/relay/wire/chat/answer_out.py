@@ -135,7 +135,7 @@ class _Deltas:
         return None
 
 
-class Writer:
+class ChatWriter:
     """Writes the chunks of one answer (``messages.SseWriter``): as OpenAI does, the thinking as ``reasoning_content``.
 
     Several blocks of one kind become one text, with an empty line between where something else stood between them.

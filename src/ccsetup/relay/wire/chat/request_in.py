@@ -6,10 +6,10 @@ from typing import Any, Iterable, Literal, Mapping, NamedTuple, Optional, Union
 
 from ccsetup.relay.wire import codec, members
 from ccsetup.relay.wire.messages import (
+    AnswerFormat,
     BadRequest,
     Conversation,
     File,
-    Format,
     Image,
     Loss,
     Losses,
@@ -372,17 +372,17 @@ def _effort(request: Mapping[str, Any]) -> str:
     return effort or (members.text(reasoning, "effort", "reasoning") if isinstance(reasoning, dict) else "")
 
 
-def _format(request: Mapping[str, Any]) -> Optional[Format]:
+def _format(request: Mapping[str, Any]) -> Optional[AnswerFormat]:
     given = members.mapping(request, "response_format")
     kind = given.get("type")
     if kind == "json_object":
-        return Format("json_object")
+        return AnswerFormat("json_object")
     if kind != "json_schema":
         return None
     path = "response_format.json_schema"
     inside = members.entry(given.get("json_schema"), path)
     strict = inside.get("strict")
-    return Format(
+    return AnswerFormat(
         "json_schema",
         members.text(inside, "name", path),
         members.mapping(inside, "schema", path),

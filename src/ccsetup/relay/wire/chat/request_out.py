@@ -12,10 +12,10 @@ from typing import Any, Iterable, Mapping, Optional, Sequence, Union
 
 from ccsetup.relay.wire import codec, history, tools
 from ccsetup.relay.wire.messages import (
+    AnswerFormat,
     Conversation,
     Dialect,
     File,
-    Format,
     Image,
     Loss,
     Losses,
@@ -458,11 +458,11 @@ def _effort_of(thinking: Optional[Thinking], dialect: Dialect) -> str:
     return thinking.effort
 
 
-def _schema(format: Format) -> str:
+def _schema(format: AnswerFormat) -> str:
     return codec.written(format.schema, "response_format").decode()
 
 
-def _words(format: Format) -> str:
+def _words(format: AnswerFormat) -> str:
     words = "Answer with one JSON object and nothing else: no code fence, no other text."
     if format.schema:
         words += f" It has to match this JSON schema:\n{_schema(format)}"

@@ -1,4 +1,4 @@
-"""OpenAI Responses, read and written: the names of a wire format's module (``wire``)."""
+"""OpenAI Responses, read and written: the names of a ``Format``."""
 
 from __future__ import annotations
 
@@ -6,28 +6,28 @@ from typing import Mapping
 
 from ccsetup.relay.wire import codec, errors
 from ccsetup.relay.wire.messages import ErrorKind, WireError
-from ccsetup.relay.wire.responses import request_in as responses_request
-from ccsetup.relay.wire.responses import request_out as responses_body
-from ccsetup.relay.wire.responses.answer_in import Reader, read_answer
-from ccsetup.relay.wire.responses.answer_out import PING, Writer, write_answer
+from ccsetup.relay.wire.responses import request_in, request_out
+from ccsetup.relay.wire.responses.answer_in import ResponsesReader, read_answer
+from ccsetup.relay.wire.responses.answer_out import PING, ResponsesWriter, write_answer
 from ccsetup.relay.wire.responses.request_in import read_request
 from ccsetup.relay.wire.responses.request_out import write_request
 
 __all__ = [
     "LOSSES",
     "PING",
-    "Reader",
-    "Writer",
     "read_answer",
-    "read_error",
     "read_request",
+    "reader",
     "write_answer",
     "write_error",
     "write_request",
+    "writer",
 ]
 
-LOSSES: Mapping[str, str] = {**responses_request.LOSSES, **responses_body.LOSSES}
-"""Code to sentence: everything of a request that is not carried, from or to this format."""
+LOSSES: Mapping[str, str] = {**request_in.LOSSES, **request_out.LOSSES}
+
+reader = ResponsesReader
+writer = ResponsesWriter
 
 _TYPES: Mapping[ErrorKind, tuple[str, str]] = {
     "invalid_request": ("invalid_request_error", ""),
@@ -43,11 +43,6 @@ _TYPES: Mapping[ErrorKind, tuple[str, str]] = {
     "timeout": ("server_error", "timeout"),
     "cut": ("server_error", "stream_cut"),
 }
-
-
-def read_error(status: int, body: bytes, retry_after: str = "") -> WireError:
-    """Return what an upstream's error answer means.  Never raises."""
-    return errors.extract(status, body, retry_after)
 
 
 def write_error(error: WireError) -> tuple[int, bytes]:

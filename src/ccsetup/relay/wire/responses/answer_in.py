@@ -59,7 +59,7 @@ class _Item:
         """Reasoning: the piece that the last delta belonged to."""
 
 
-class Reader:
+class ResponsesReader:
     """Turns the events of one stream into neutral events (``messages.SseReader``).
 
     Takes what servers leave out: items without ``added``, texts and arguments only in ``done`` or in
@@ -408,31 +408,31 @@ class Reader:
             self._more(part, text[part.size :], out)
 
 
-_HANDLERS: Mapping[str, Callable[[Reader, Mapping[str, Any], list[Event]], None]] = {
-    "response.created": Reader._start,
-    "response.queued": Reader._start,
-    "response.in_progress": Reader._start,
-    "response.output_item.added": Reader._item_added,
-    "response.output_item.done": Reader._item_done,
-    "response.output_text.delta": Reader._text_delta,
-    "response.output_text.done": Reader._text_done,
-    "response.refusal.delta": Reader._refusal_delta,
-    "response.refusal.done": Reader._refusal_done,
-    "response.reasoning_summary_text.delta": Reader._summary_delta,
-    "response.reasoning_summary.delta": Reader._summary_delta,
-    "response.reasoning_text.delta": Reader._reasoning_delta,
-    "response.reasoning.delta": Reader._reasoning_delta,
-    "response.function_call_arguments.delta": Reader._arguments_delta,
-    "response.function_call_arguments.done": Reader._arguments_done,
-    "response.custom_tool_call_input.delta": Reader._input_delta,
-    "response.custom_tool_call_input.done": Reader._input_done,
-    "response.completed": Reader._completed,
-    "response.done": Reader._completed,
-    "response.incomplete": Reader._incomplete,
-    "response.failed": Reader._failed,
-    "response.error": Reader._failed,
-    "response.cancelled": Reader._cancelled,
-    "error": Reader._failed,
+_HANDLERS: Mapping[str, Callable[[ResponsesReader, Mapping[str, Any], list[Event]], None]] = {
+    "response.created": ResponsesReader._start,
+    "response.queued": ResponsesReader._start,
+    "response.in_progress": ResponsesReader._start,
+    "response.output_item.added": ResponsesReader._item_added,
+    "response.output_item.done": ResponsesReader._item_done,
+    "response.output_text.delta": ResponsesReader._text_delta,
+    "response.output_text.done": ResponsesReader._text_done,
+    "response.refusal.delta": ResponsesReader._refusal_delta,
+    "response.refusal.done": ResponsesReader._refusal_done,
+    "response.reasoning_summary_text.delta": ResponsesReader._summary_delta,
+    "response.reasoning_summary.delta": ResponsesReader._summary_delta,
+    "response.reasoning_text.delta": ResponsesReader._reasoning_delta,
+    "response.reasoning.delta": ResponsesReader._reasoning_delta,
+    "response.function_call_arguments.delta": ResponsesReader._arguments_delta,
+    "response.function_call_arguments.done": ResponsesReader._arguments_done,
+    "response.custom_tool_call_input.delta": ResponsesReader._input_delta,
+    "response.custom_tool_call_input.done": ResponsesReader._input_done,
+    "response.completed": ResponsesReader._completed,
+    "response.done": ResponsesReader._completed,
+    "response.incomplete": ResponsesReader._incomplete,
+    "response.failed": ResponsesReader._failed,
+    "response.error": ResponsesReader._failed,
+    "response.cancelled": ResponsesReader._cancelled,
+    "error": ResponsesReader._failed,
 }
 
 
@@ -444,7 +444,7 @@ def read_answer(body: bytes) -> list[Event]:
     except (ValueError, RecursionError):
         value = None
     response = value if isinstance(value, dict) else {}
-    reader = Reader()
+    reader = ResponsesReader()
     if response.get("error") or response.get("status") == "failed":
         return [Failed(errors.from_value(response))]
     if not isinstance(response.get("output"), list):

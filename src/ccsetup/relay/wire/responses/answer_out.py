@@ -272,7 +272,7 @@ _BEGINNING = (
 )
 
 
-class Writer:
+class ResponsesWriter:
     """Turns the neutral events of one answer into SSE text (``messages.SseWriter``)."""
 
     __slots__ = ("_answer", "_begun", "_blocks", "_number", "_over")

@@ -6,10 +6,10 @@ from typing import Any, Mapping, Optional, Union
 
 from ccsetup.relay.wire import codec, members, reasoning
 from ccsetup.relay.wire.messages import (
+    AnswerFormat,
     BadRequest,
     Conversation,
     File,
-    Format,
     Image,
     Loss,
     Losses,
@@ -485,9 +485,9 @@ def _text_options(given: Mapping[str, Any], options: dict[str, Any], losses: Los
     form = members.mapping(given, "format", "text")
     kind = form.get("type")
     if kind == "json_object":
-        options["format"] = Format("json_object")
+        options["format"] = AnswerFormat("json_object")
     elif kind == "json_schema":
         name, strict = members.text(form, "name", "text.format"), members.flag(form, "strict", "text.format")
-        options["format"] = Format("json_schema", name, members.mapping(form, "schema", "text.format"), strict)
+        options["format"] = AnswerFormat("json_schema", name, members.mapping(form, "schema", "text.format"), strict)
     elif form and kind != "text":
         losses.append(Loss("text.format", "unknown_member"))
