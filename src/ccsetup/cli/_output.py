@@ -56,6 +56,16 @@ def line(text: str = "") -> None:
     sys.stdout.write(text + "\n")
 
 
+def done(changed: bool, text: str) -> None:
+    """Print *text*, what is so now, and whether that was *changed*."""
+    line(f"{paint(_('done'), '32') if changed else _('unchanged')}: {text}")
+
+
+def wrote(files: Iterable[str]) -> None:
+    for file in files:
+        line("  " + _("wrote {file}").format(file=file))
+
+
 def safe(text: str) -> str:
     """Return *text* without control characters: what stands in a user's file never steers the terminal."""
     return "".join(c if c == "\n" or c.isprintable() else "\ufffd" for c in text)

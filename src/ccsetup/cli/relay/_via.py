@@ -13,6 +13,7 @@ from ccsetup.change.merge import Request
 from ccsetup.change.world import World
 from ccsetup.cli import _output
 from ccsetup.cli._context import Context
+from ccsetup.cli._init import Given
 from ccsetup.cli.relay import _base, _setup, _up
 from ccsetup.clients import CLIENTS
 from ccsetup.errors import Incomplete, UsageError, printable
@@ -27,17 +28,6 @@ from ccsetup.relay.config.model import Config, KeyRef, Upstream
 from ccsetup.relay.config.parse import base_url, parse
 from ccsetup.relay.config.places import Places
 from ccsetup.relay.running import control
-
-
-class Wanted(NamedTuple):
-    """How the command is to be carried out."""
-
-    dry: bool
-    check: bool
-    as_json: bool
-    start: bool
-    activate: bool
-    repair: bool
 
 
 class Outcome(NamedTuple):
@@ -78,28 +68,27 @@ def ready(context: Context, *, start: bool) -> Optional[_up.Up]:
 
 def tell(outcome: Outcome, up: Optional[_up.Up], *, changed: bool) -> None:
     """Print what was done."""
-    mark = _output.paint(_("done"), "32") if changed else _("unchanged")
     for s in outcome.switched:
         text = _("{client} uses provider '{name}' through the relay.")
-        _output.line(f"{mark}: " + text.format(client=CLIENTS[s.client].TITLE, name=outcome.name))
+        _output.done(changed, text.format(client=CLIENTS[s.client].TITLE, name=outcome.name))
     if not outcome.switched:
         text = _("profile '{name}' is an upstream of the relay.").format(name=outcome.name)
-        _output.line(f"{mark}: " + text)
+        _output.done(changed, text)
     if up is not None:
         _output.line(_("The relay runs at {url}.").format(url=up.running.url))
 
 
-def run(context: Context, entries: Sequence[Entry], common: Options, wanted: Wanted) -> int:
-    if not wanted.dry:
+def run(context: Context, entries: Sequence[Entry], common: Options, given: Given) -> int:
+    if not given.dry:
         _base.need_extra()
     at = _base.here(context)
 
     def act(world: World) -> Outcome:
-        return draft(context, world, entries, common, activate=wanted.activate, repair=wanted.repair)
+        return draft(context, world, entries, common, activate=common.activate, repair=given.repair)
 
-    outcome, changes = context.run("init --via-relay", act, dry=wanted.dry)
+    outcome, changes = context.run("init --via-relay", act, dry=given.dry)
     outcome_now: Outcome = outcome
-    up = None if wanted.dry else ready(context, start=wanted.start)
+    up = None if given.dry else ready(context, start=not given.no_start)
 
     def show() -> None:
         tell(outcome_now, up, changed=bool(changes))
@@ -113,9 +102,7 @@ def run(context: Context, entries: Sequence[Entry], common: Options, wanted: Wan
         "active": {s.client: s.profile for s in outcome_now.switched},
         "relay": {"config": at.config, "url": up.running.url if up else "", "started": bool(up and up.new)},
     }
-    return context.finish(
-        "init", result, changes, as_json=wanted.as_json, dry=wanted.dry, check=wanted.check, show=show
-    )
+    return context.finish("init", result, changes, as_json=given.as_json, dry=given.dry, check=given.check, show=show)
 
 
 def _save(world: World, request: Request, *, repair: bool) -> Profile:

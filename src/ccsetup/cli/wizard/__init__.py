@@ -15,6 +15,7 @@ from ccsetup.change.entries import Options, requests
 from ccsetup.change.world import World
 from ccsetup.cli import _output, _parser
 from ccsetup.cli._context import Context
+from ccsetup.cli._init import OPTIONS, Given, tell
 from ccsetup.cli.wizard import look, prompts, questions
 from ccsetup.cli.wizard.answers import Answers, Ask, Choose, Facts, Settled, clients_of
 from ccsetup.cli.wizard.prompts import GoBack, Option, Prompter, can_ask, complain, say
@@ -27,46 +28,16 @@ from ccsetup.profiles.apiconfigs import Entry
 MOST = 40
 """A new file with more lines is shown by its beginning; a model catalogue has hundreds."""
 
-OPTIONS = {
-    "provider": "-p", "name": "-n", "region": "--region", "url": "-u", "claudeUrl": "--claude-url",
-    "codexUrl": "--codex-url", "type": "-t", "primaryModel": "-M", "fastModel": "-F", "defaultHaikuModel": "-H",
-    "defaultSonnetModel": "-S", "defaultOpusModel": "-O", "defaultFableModel": "--fable-model",
-    "subagentModel": "--subagent-model", "contextWindow": "--context-window", "providerId": "--provider-id",
-}  # fmt: skip
-"""The option of ``init`` for each field of an entry."""
-
-
-class Extra:
-    """Options of ``init`` that are passed through: ``--dry-run``, ``--check``, ``--verbose`` and so on."""
-
-    def __init__(
-        self,
-        *,
-        dry: bool = False,
-        check: bool = False,
-        verbose: bool = False,
-        codex_version: str = "",
-        start: bool = True,
-    ) -> None:
-        self.dry = dry
-        self.check = check
-        self.verbose = verbose
-        self.codex_version = codex_version
-        self.start = start
-        """Start the relay where the clients use it."""
-
 
 def run(
     context: Context,
     fields: Mapping[str, Any],
     options: Options,
-    *,
-    repair: bool,
-    extra: Extra,
-    via_relay: bool = False,
+    given: Given,
 ) -> int:
-    """Ask what *fields* and *options* leave open, show the plan, and carry it out; return the exit code.
+    """Ask what *fields* and *options*, made of *given*, leave open, show the plan, and carry it out.
 
+    Return the exit code.
     Raises KeyboardInterrupt when the person stops before anything was written.
     """
     seen = look.around(context)
@@ -74,8 +45,8 @@ def run(
     for one in look.screen(seen, context, min(prompts.columns(), 100) - 1):
         say(one)
     facts = _facts(context, seen)
-    wizard = _Wizard(context, prompter, facts, extra)
-    return wizard.run(Answers(fields, options, repair, via_relay=via_relay))
+    wizard = _Wizard(context, prompter, facts, given)
+    return wizard.run(Answers(fields, options, given.repair, via_relay=given.via_relay))
 
 
 def _facts(context: Context, seen: look.Seen) -> Facts:
@@ -126,11 +97,11 @@ def _facts(context: Context, seen: look.Seen) -> Facts:
 class _Wizard:
     """One run."""
 
-    def __init__(self, context: Context, prompter: Prompter, facts: Facts, extra: Extra) -> None:
+    def __init__(self, context: Context, prompter: Prompter, facts: Facts, given: Given) -> None:
         self.context = context
         self.prompter = prompter
         self.facts = facts
-        self.extra = extra
+        self.options = given
         self.history: list[Answers] = []
         self.given: dict[str, str] = {}
         """What was answered before going back, by question: the next default."""
@@ -140,7 +111,7 @@ class _Wizard:
             try:
                 answers = self._ask_all(answers)
                 changes = self._plan(answers)
-                if changes and not self.extra.dry:
+                if changes and not self.options.dry:
                     self._confirm(len(changes))
                 break
             except GoBack:
@@ -151,9 +122,9 @@ class _Wizard:
                     raise
                 complain(prompts.sentences(e.message, e.hint))
                 answers = self.history.pop()
-        if self.extra.dry:
+        if self.options.dry:
             self._farewell(answers, written=False)
-            return self._exit_code(check=self.extra.check, changes=bool(changes))
+            return self._exit_code(check=self.options.check, changes=bool(changes))
         return self._carry_out(answers)
 
     def _ask_all(self, answers: Answers) -> Answers:
@@ -240,7 +211,7 @@ class _Wizard:
             raise KeyboardInterrupt
 
     def _carry_out(self, answers: Answers) -> int:
-        from ccsetup.cli import _worktree, init
+        from ccsetup.cli import _worktree
 
         told = {n.text for n in self.context.notes}
         blocked = any(n.level == "blocked" for n in self.context.notes)
@@ -251,12 +222,11 @@ class _Wizard:
         if answers.via_relay:
             from ccsetup.cli.relay import _via
 
-            up = _via.ready(self.context, start=self.extra.start)
-            blocked = blocked or (self.extra.start and up is None)
+            up = _via.ready(self.context, start=not self.options.no_start)
+            blocked = blocked or (not self.options.no_start and up is None)
             _via.tell(_via.Outcome(names[0], switched), up, changed=bool(changes))
         else:
-            files = self.context.names(changes)
-            init.show(self.context, names, switched, bool(changes), self.extra.verbose, files, hints=False)
+            tell(self.context, names, switched, changes, verbose=self.options.verbose, hints=False)
         prompts.notes([n for n in self.context.notes if n.text not in told])
         try:
             self._offer_test(answers, names)
@@ -292,7 +262,7 @@ class _Wizard:
             say(_("Start it with: {program}").format(program=_(" or ").join(programs)))
         if written:
             say(_("Take it back with: ccsetup undo"))
-        line = command_line(answers, self.extra)
+        line = command_line(answers, self.options)
         say(
             _("The same without questions, with the key on standard input:")
             if answers.options.secret
@@ -317,7 +287,7 @@ def _diffs(changes: Sequence[FileChange], context: Context) -> Iterator[str]:
         yield "\n".join(_output.paint(one, colours[one[0]]) if one[:1] in colours else one for one in lines)
 
 
-def command_line(answers: Answers, extra: Optional[Extra] = None) -> str:
+def command_line(answers: Answers, given: Optional[Given] = None) -> str:
     """Return the command that does the same without a question; a key is read from standard input."""
     words = ["ccsetup", "init", "-s"]
     for field, option in OPTIONS.items():
@@ -337,17 +307,17 @@ def command_line(answers: Answers, extra: Optional[Extra] = None) -> str:
         words += ["--api-key-command", options.key_command]
     if answers.via_relay:
         words.append("--via-relay")
-        if extra and not extra.start:
+        if given and given.no_start:
             words.append("--no-start")
     if not options.activate:
         words.append("--no-activate")
     if answers.repair:
         words.append("--repair")
-    if extra and extra.codex_version:
-        words += ["--codex-version", extra.codex_version]
+    if given and given.codex_version:
+        words += ["--codex-version", given.codex_version]
     if options.secret:
         words += ["-k", "-"]
     return shlex.join(words)
 
 
-__all__ = ["Extra", "can_ask", "command_line", "run"]
+__all__ = ["can_ask", "command_line", "run"]

@@ -1,0 +1,198 @@
+"""What ``init`` and the wizard share: the options of ``init``, as one value, and what is said when it is done."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, Optional, Sequence
+
+import typer
+
+from ccsetup.change.actions import Switched
+from ccsetup.cli import _options, _output
+from ccsetup.cli._context import Context
+from ccsetup.clients import CLIENTS
+from ccsetup.i18n import _
+from ccsetup.model import CLIENT_NAMES
+from ccsetup.plan import FileChange
+
+
+def _field(field: str, *names: str, **more: Any) -> Any:
+    """Return an option that gives the member *field* of an entry, as ``--api-configs`` calls it."""
+    option = typer.Option(None, *names, **more)
+    option.entry_field = field
+    return option
+
+
+class Given(NamedTuple):
+    """The options of ``ccsetup init``."""
+
+    skip_prompt: bool = typer.Option(False, "-s", "--skip-prompt", help=_("Never ask anything."))
+    provider: Optional[str] = _field(
+        "provider",
+        *("-p", "--provider"),
+        metavar="ID",
+        help=_("The provider: see ccsetup list. 'custom' for any other."),
+    )
+    key: Optional[str] = _options.KEY
+    key_file: Optional[str] = _options.KEY_FILE
+    key_env: Optional[str] = _options.KEY_VARIABLE
+    key_command: Optional[str] = typer.Option(
+        None,
+        "--api-key-command",
+        metavar="CMD",
+        help=_("Get the key from a command, such as 'op read …'; the command is saved, not the key."),
+    )
+    code_type: Optional[list[str]] = typer.Option(
+        None,
+        "-T",
+        "--code-type",
+        metavar="CLIENT",
+        help=_("claude-code (cc, the default), codex (cx) or all; repeatable."),
+    )
+    url: Optional[str] = _field("url", "-u", "--api-url", metavar="URL", help=_("Base URL, for the client of -T."))
+    claude_url: Optional[str] = _field("claudeUrl", "--claude-url", metavar="URL", help=_("Base URL for Claude Code."))
+    codex_url: Optional[str] = _field("codexUrl", "--codex-url", metavar="URL", help=_("Base URL for Codex."))
+    api_type: Optional[str] = _field(
+        "type",
+        *("-t", "--api-type"),
+        metavar="TYPE",
+        help=_("How Claude Code sends the key: auth_token or api_key."),
+    )
+    model: Optional[str] = _field(
+        "primaryModel",
+        *("-M", "--model", "--api-model"),
+        metavar="ID",
+        help=_("The model; other tiers follow it."),
+    )
+    fast_model: Optional[str] = _field(
+        "fastModel",
+        *("-F", "--fast-model"),
+        metavar="ID",
+        help=_("Claude Code's model for small tasks (same as -H)."),
+    )
+    haiku_model: Optional[str] = _field(
+        "defaultHaikuModel",
+        *("-H", "--haiku-model", "--api-haiku-model"),
+        metavar="ID",
+        help=_("Claude Code's haiku tier."),
+    )
+    sonnet_model: Optional[str] = _field(
+        "defaultSonnetModel",
+        *("-S", "--sonnet-model", "--api-sonnet-model"),
+        metavar="ID",
+        help=_("Claude Code's sonnet tier."),
+    )
+    opus_model: Optional[str] = _field(
+        "defaultOpusModel",
+        *("-O", "--opus-model", "--api-opus-model"),
+        metavar="ID",
+        help=_("Claude Code's opus tier."),
+    )
+    fable_model: Optional[str] = _field(
+        "defaultFableModel", "--fable-model", metavar="ID", help=_("Claude Code's fable tier.")
+    )
+    subagent_model: Optional[str] = _field(
+        "subagentModel", "--subagent-model", metavar="ID", help=_("Claude Code's model for subagents.")
+    )
+    context_window: Optional[int] = _field(
+        "contextWindow",
+        "--context-window",
+        metavar="TOKENS",
+        min=1000,
+        help=_("The model's context window, where the preset does not know it."),
+    )
+    name: Optional[str] = _field(
+        "name",
+        *("-n", "--name"),
+        metavar="NAME",
+        help=_("Name of the profile; the provider's id when not given."),
+    )
+    region: Optional[str] = _field(
+        "region", "--region", metavar="ID", help=_("Site or plan of the provider: see ccsetup list.")
+    )
+    api_configs: Optional[str] = typer.Option(
+        None, "--api-configs", metavar="JSON", help=_("Several profiles as a JSON array.")
+    )
+    api_configs_file: Optional[str] = typer.Option(
+        None,
+        "--api-configs-file",
+        metavar="PATH",
+        help=_("Several profiles from a JSON or YAML file; - for standard input."),
+    )
+    key_storage: Optional[str] = typer.Option(
+        None,
+        "--key-storage",
+        metavar="WHERE",
+        help=_(
+            "inline: in the client's settings (default); command: in a file of ours that the client reads; "
+            "keyring: in the system's keyring; env: in a variable of yours; dotenv: in Codex's .env."
+        ),
+    )
+    storage_env: Optional[str] = typer.Option(
+        None, "--key-env-name", metavar="NAME", help=_("The variable for --key-storage env and dotenv.")
+    )
+    provider_id: Optional[str] = _field(
+        "providerId",
+        "--provider-id",
+        metavar="ID",
+        help=_("Codex: the id of the provider; Codex files its history by it."),
+    )
+    codex_version: Optional[str] = _options.CODEX_VERSION
+    no_activate: bool = typer.Option(False, "--no-activate", help=_("Save the profile, but do not switch to it."))
+    via_relay: bool = typer.Option(
+        False, "--via-relay", help=_("Through the relay: for a provider whose format the client does not speak.")
+    )
+    no_start: bool = typer.Option(False, "--no-start", help=_("With --via-relay: do not start the relay."))
+    project: bool = typer.Option(
+        False, "--project", help=_("Use it in the current folder only: in .claude/settings.local.json.")
+    )
+    dry_run: bool = _options.DRY
+    check: bool = _options.CHECK
+    repair: bool = _options.REPAIR
+    as_json: bool = _options.JSON
+    verbose: bool = _options.VERBOSE
+    lang: Optional[str] = _options.LANG
+
+    @property
+    def dry(self) -> bool:
+        return self.dry_run or self.check
+
+    def entry(self) -> dict[str, Any]:
+        """Return what the options for one profile give, None too, by the names that ``--api-configs`` has for it."""
+        return {field: getattr(self, attribute) for field, attribute in _ATTRIBUTES.items()}
+
+
+_FIELDS = {o.entry_field: (name, o) for name, o in Given._field_defaults.items() if hasattr(o, "entry_field")}
+_ORDER = sorted(_FIELDS, key=lambda field: field not in ("provider", "name", "region"))
+"""Fields of an entry in the order in which people name them: what it is, then what is special about it."""
+_ATTRIBUTES = {field: _FIELDS[field][0] for field in _ORDER}
+OPTIONS: dict[str, str] = {field: _FIELDS[field][1].param_decls[0] for field in _ORDER}
+"""The option of ``init`` for each field of an entry, the short one where there is one."""
+
+
+def tell(
+    context: Context,
+    names: Sequence[str],
+    switched: Sequence[Switched],
+    changes: Sequence[FileChange],
+    *,
+    verbose: bool,
+    hints: bool = True,
+) -> None:
+    """Say what was done to the profiles *names*, and with *hints* how to go on."""
+    for s in switched:
+        text = _("{client} uses profile '{name}'.").format(client=CLIENTS[s.client].TITLE, name=s.profile)
+        _output.done(bool(changes), text)
+    idle = [n for n in names if n not in {s.profile for s in switched}]
+    for name in idle:
+        _output.done(bool(changes), _("profile '{name}' is saved.").format(name=name))
+    if changes and verbose:
+        _output.wrote(context.names(changes))
+    if not (changes and hints):
+        return
+    active = {s.client for s in switched}
+    programs = {"claude-code": "claude", "codex": "codex"}
+    if active:
+        named = " / ".join(programs[c] for c in CLIENT_NAMES if c in active)
+        _output.line(_("Start {programs}; take this back with: ccsetup undo").format(programs=named))
+    elif idle:
+        _output.line(_("Use it with: ccsetup config-switch {name}").format(name=idle[0]))
