@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -9,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from support import waiting
+from support import cc, waiting
 
 ROOT = Path(__file__).resolve().parents[2]
 KEY, NEW = "sk-in-the-keyring-0123", "sk-another-one-in-it-4567"
@@ -105,3 +106,75 @@ def test_without_a_keyring_the_key_goes_into_a_file_and_that_is_said(home: Path)
     assert stored.read_text() == KEY
     assert stored.stat().st_mode & 0o777 == 0o600
     assert KEY not in done.stdout + done.stderr
+
+
+def _shared(home: Path, to: Path) -> Path:
+    """Copy *home* to *to* for the same user: both have one keyring."""
+    shutil.copytree(home, to)
+    (to / ".local/share/keyring.json").unlink()
+    (to / ".local/share/keyring.json").symlink_to(home / ".local/share/keyring.json")
+    return to
+
+
+def _cc(home: Path, *argv: str) -> cc.Result:
+    env = {
+        "PYTHON_KEYRING_BACKEND": "support.keyring_file.Keyring",
+        "PYTHONPATH": os.pathsep.join([cc.SOURCE, str(ROOT / "tests")]),
+        "XDG_CONFIG_HOME": None,
+        "XDG_STATE_HOME": None,
+    }
+    return cc.run(home, *argv, env=env)
+
+
+@pytest.mark.parametrize("earlier", [False, True])
+def test_a_copied_home_leaves_the_original_its_key(home: Path, tmp_path: Path, earlier: bool) -> None:
+    """One user's homes have one keyring: a copy reads the key, and neither replaces nor removes it.
+
+    *earlier*: of entries that earlier versions stored nothing tells the owner, but the copy's record that it is one.
+    """
+    assert _cc(home, "init", "-p", "glm", "-k", KEY, "-T", "all", "--key-storage", "keyring").ok
+    ring = home / ".local/share/keyring.json"
+    if earlier:
+        ring.write_text(
+            json.dumps({n: v for n, v in json.loads(ring.read_text()).items() if not n.startswith("ccsetup home")})
+        )
+    copy = _shared(home, tmp_path / "copy")
+    assert _cc(copy, "key", "get", "glm").stdout == KEY
+    assert _cc(copy, "config-switch", "official").ok  # from now on the copy's records are its own
+    assert _cc(copy, "config-switch", "glm").ok
+    replaced = _cc(copy, "key", "set", "glm", "-k", NEW)
+    assert replaced.rc == 1
+    assert "that of another home" in replaced.stderr
+    assert f"{home}/.local/state/ccsetup" in replaced.stderr
+    for command in (["key", "rm", "glm", "--yes"], ["undo"], ["uninstall", "--yes"]):
+        done = _cc(copy, *command)
+        assert done.ok, done
+        assert ("it stays" in done.stderr) is (command != ["undo"])
+    assert _cc(home, "key", "get", "glm").stdout == KEY
+    assert _cc(home, "key", "set", "glm", "-k", NEW).ok
+    assert _cc(home, "key", "rm", "glm", "--yes").ok
+    assert json.loads(ring.read_text()) == {}
+
+
+def test_a_moved_home_has_its_keys(home: Path, tmp_path: Path) -> None:
+    """What the home stored before it was moved, it replaces and removes afterwards."""
+    assert _cc(home, "init", "-p", "glm", "-k", KEY, "--key-storage", "keyring").ok
+    moved = tmp_path / "moved"
+    home.rename(moved)
+    assert _cc(moved, "key", "set", "glm", "-k", NEW).ok
+    assert _cc(moved, "key", "get", "glm").stdout == NEW
+    assert _cc(moved, "key", "rm", "glm", "--yes").ok
+    assert json.loads((moved / ".local/share/keyring.json").read_text()) == {}
+
+
+def test_a_second_home_does_not_replace_a_key_of_the_same_name(home: Path, tmp_path: Path) -> None:
+    """Two homes that know nothing of each other do not share a key because their profiles have the same name."""
+    assert _cc(home, "init", "-p", "glm", "-k", KEY, "--key-storage", "keyring").ok
+    second = tmp_path / "second"
+    (second / ".local/share").mkdir(parents=True)
+    (second / ".local/share/keyring.json").symlink_to(home / ".local/share/keyring.json")
+    refused = _cc(second, "init", "-p", "glm", "-k", NEW, "--key-storage", "keyring")
+    assert refused.rc == 1
+    assert not (second / ".config/ccsetup/profiles.toml").exists()
+    assert _cc(second, "init", "-n", "mine", "-p", "glm", "-k", NEW, "--key-storage", "keyring").ok
+    assert _cc(home, "key", "get", "glm").stdout == KEY

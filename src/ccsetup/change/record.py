@@ -1,7 +1,8 @@
 """The record of what we set where (state.json), as this run reads it.
 
 ``{"home": origin, "clients": {place: slot}, "saved": {profile: {place: slot}}, "projects": {folder: slot}}``, where a
-slot is ``{"profile": name, "owned": {file: [item]}}`` and files are named as ``naming`` says.  Homes that share the
+slot is ``{"profile": name, "owned": {file: [item]}}`` and files are named as ``naming`` says.  In a copied home,
+``home.from`` is the state folder of the one that it was copied from.  Homes that share the
 state folder of another one have theirs below ``homes``, by their paths.
 """
 
@@ -42,7 +43,8 @@ def read(data: Any, homes: Homes) -> Found:
             continue
         origin = origin_from_json(body.get("home")) or homes.former([f for s in _slots(body) for f in _owned(s)])
         relation = homes.relation(origin)
-        new: dict[str, Any] = {"home": origin_to_json(homes.origin)}
+        came = origin.state_dir if origin and relation == "copy" else _object(body.get("home")).get("from")
+        new: dict[str, Any] = {"home": {**origin_to_json(homes.origin), **({"from": came} if came else {})}}
         left = []
 
         def again(name: str, origin: Any = origin) -> str:

@@ -21,8 +21,8 @@ from ccsetup.paths import Paths
 from ccsetup.plan import Note, Owned, Wish, edits, is_ours, owned_from_json, owned_to_json
 from ccsetup.profiles import Profile
 
-VERSION = 1
-"""Of ``state.json``; one that names none is of version 1."""
+VERSION = 2
+"""Of ``state.json``; one that names none is of version 1, which had absolute paths."""
 
 
 class Keys(NamedTuple):
@@ -102,6 +102,12 @@ class World:
             )
         )
         return record.read({}, self.paths.homes)
+
+    @property
+    def came_from(self) -> str:
+        """The state folder of the home that this one was copied from; "" where it was not."""
+        found = self._state("home", "from")
+        return found if isinstance(found, str) else ""
 
     def _state(self, *path: str) -> Any:
         return lookup(self._record.body, path)

@@ -126,13 +126,19 @@ class Context:
         if world.keychain:
             from ccsetup.keys import keychain
 
+            changed = []
             for name, key in world.keychain.items():
-                if key is None:
-                    keychain.remove(name)
-                else:
-                    keychain.put(name, key)
-            kept = ", ".join(world.keychain)
-            self.notes.append(Note("info", _("The keyring was changed for: {names}.").format(names=kept)))
+                if key is not None:
+                    keychain.put(name, key, self.paths.state_dir, world.came_from)
+                elif other := keychain.remove(name, self.paths.state_dir, world.came_from):
+                    text = _("The key '{name}' in the keyring is that of another home ({folder}): it stays.")
+                    self.notes.append(Note("info", text.format(name=name, folder=other)))
+                    continue
+                changed.append(name)
+            self.keyring_changed = bool(changed)
+            if changed:
+                text = _("The keyring was changed for: {names}.")
+                self.notes.append(Note("info", text.format(names=", ".join(changed))))
 
     def names(self, changes: Sequence[FileChange]) -> list[str]:
         """Return the changed files for people: without our own record of what we wrote."""

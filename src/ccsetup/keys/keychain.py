@@ -2,6 +2,9 @@
 
 The library is an optional extra.  A keyring may ask the user or hang without a desktop, so every call runs in a
 thread with a time limit (gh does the same).
+
+A user has one keyring, and may have several homes.  An entry has another one beside it that names the home (its state
+folder) which stored the key: no other home that is there replaces or removes it.
 """
 
 from __future__ import annotations
@@ -11,8 +14,11 @@ from typing import Any, Callable, Optional
 from ccsetup.errors import CcsetupError
 from ccsetup.i18n import _
 from ccsetup.model import Secret
+from ccsetup.naming import copied
 
 SERVICE = "ccsetup"
+_OWNERS = "ccsetup home"
+"""The service under which the state folder stands that a key was stored from; earlier versions kept none."""
 LIMIT = 10.0
 """Seconds for a call that may open the keyring's own dialogue."""
 PROBE_LIMIT = 3.0
@@ -42,15 +48,50 @@ def get(name: str) -> Optional[Secret]:
     return Secret(text) if isinstance(text, str) and text else None
 
 
-def put(name: str, key: Secret) -> None:
-    """Store the key of profile *name*; CcsetupError when the keyring cannot be used."""
-    _call(lambda keyring: keyring.set_password(SERVICE, name, key.reveal()))
+def owner(name: str, state_dir: str, came_from: str) -> str:
+    """Return the state folder of the other home whose key the one of profile *name* is; "" when it may be changed.
+
+    *came_from* is the state folder that this home was copied from ("": it was not): what names no owner is of that.
+    """
+
+    def find(keyring: Any) -> str:
+        its = keyring.get_password(_OWNERS, name)
+        return its or (came_from if came_from and keyring.get_password(SERVICE, name) else "")
+
+    found = str(_call(find))
+    return found if found and copied(found, state_dir) else ""
 
 
-def remove(name: str) -> None:
-    """Forget the key of profile *name*, if there is one."""
-    if get(name) is not None:
-        _call(lambda keyring: keyring.delete_password(SERVICE, name))
+def put(name: str, key: Secret, state_dir: str, came_from: str = "") -> None:
+    """Store the key of profile *name*; CcsetupError when the keyring cannot be used, or it has another home's."""
+    other = owner(name, state_dir, came_from)
+    if other:
+        raise CcsetupError(
+            _("The key '{name}' in the keyring is that of another home ({folder}), and is not replaced.").format(
+                name=name, folder=other
+            ),
+            hint=_("Store it elsewhere: ccsetup init -n {name} -k KEY --key-storage command").format(name=name),
+        )
+
+    def store(keyring: Any) -> None:
+        keyring.set_password(_OWNERS, name, state_dir)
+        keyring.set_password(SERVICE, name, key.reveal())
+
+    _call(store)
+
+
+def remove(name: str, state_dir: str, came_from: str = "") -> str:
+    """Forget the key of profile *name*, if there is one; return the home that it is of, when it stays for that."""
+    other = owner(name, state_dir, came_from)
+
+    def forget(keyring: Any) -> None:
+        for service in (SERVICE, _OWNERS):
+            if keyring.get_password(service, name) is not None:
+                keyring.delete_password(service, name)
+
+    if not other:
+        _call(forget)
+    return other
 
 
 def _call(act: Callable[[Any], Any]) -> Any:
