@@ -8,13 +8,10 @@ from typing import IO, BinaryIO
 
 from ccsetup.errors import UsageError
 from ccsetup.i18n import _
+from ccsetup.platform import system
 
 FILE = 64 << 20
 """Bytes of a settings file of a client: what is larger is none."""
-
-_QUICK = os.O_RDONLY
-for _flag in ("O_NONBLOCK", "O_CLOEXEC", "O_NOCTTY", "O_BINARY"):
-    _QUICK |= getattr(os, _flag, 0)
 
 
 class TooLarge(UsageError):
@@ -44,7 +41,7 @@ def found(path: str, most: int = FILE) -> bytes:
 
     Raises TooLarge as well.
     """
-    with open(os.open(path, _QUICK), "rb") as file:
+    with open(os.open(path, system.READ), "rb") as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise OSError(0, _("it is not a regular file"), path)
         return stream(file, most, path)

@@ -7,8 +7,9 @@ settings.toml, LANGUAGE, LC_ALL, LC_MESSAGES, LANG.
 from __future__ import annotations
 
 import os
-import sys
 from typing import Mapping, Sequence
+
+from ccsetup.platform import system
 
 _MOST = 1 << 20
 """Characters of settings.toml: more is none of ours, and a part could end inside the name."""
@@ -51,18 +52,12 @@ def choose(argv: Sequence[str], environ: Mapping[str, str]) -> str:
 
 
 def settings_file(environ: Mapping[str, str]) -> str:
-    """Return the path of settings.toml for *environ*, or "" where it cannot be known without an import.
+    """Return the path of settings.toml for *environ*, or "" without a home folder.
 
     ``paths`` says the same with everything around it; this runs before each command, and takes 0.02 ms.
     """
-    if os.name != "posix":
-        return ""
-    base, home = environ.get("XDG_CONFIG_HOME", ""), environ.get("HOME", "")
-    if not os.path.isabs(home):
-        return ""
-    if sys.platform == "darwin":
-        return os.path.join(home, "Library", "Application Support", "ccsetup", "settings.toml")
-    return os.path.join(base if os.path.isabs(base) else os.path.join(home, ".config"), "ccsetup", "settings.toml")
+    home = system.home(environ)
+    return os.path.join(system.config_folder(environ, home), "settings.toml") if os.path.isabs(home) else ""
 
 
 def config_language(environ: Mapping[str, str]) -> str:

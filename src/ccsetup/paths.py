@@ -8,6 +8,7 @@ from typing import Mapping, NamedTuple
 from ccsetup.errors import UsageError
 from ccsetup.i18n import _
 from ccsetup.naming import Homes
+from ccsetup.platform import system
 
 
 class Paths(NamedTuple):
@@ -104,24 +105,13 @@ def from_environ(environ: Mapping[str, str]) -> Paths:
     CLAUDE_CONFIG_DIR moves both settings.json and .claude.json; CODEX_HOME moves Codex's folder; an empty
     value counts as unset (observed with Claude Code 2.1.329 and Codex 0.169.0).
     """
-    home = environ.get("HOME") or ""
-    if not home and os.name == "nt":
-        home = environ.get("USERPROFILE", "")
+    home = system.home(environ)
     if not home or not os.path.isabs(home):
         raise UsageError(
             _("HOME is not an absolute path, so the settings of the clients cannot be found."),
             hint=_("Set HOME to your home folder and run the command again."),
         )
     home = os.path.normpath(home)
-    if os.name == "posix" and os.uname().sysname != "Darwin":
-        # What platformdirs gives on Linux, without its 3 ms import.
-        config = _xdg(environ, "XDG_CONFIG_HOME", home, ".config")
-        state = _xdg(environ, "XDG_STATE_HOME", home, ".local/state")
-    else:
-        import platformdirs
-
-        config = platformdirs.user_config_dir("ccsetup", appauthor=False)
-        state = platformdirs.user_state_dir("ccsetup", appauthor=False)
     claude = environ.get("CLAUDE_CONFIG_DIR") or ""
     try:
         cwd = os.getcwd()
@@ -129,18 +119,11 @@ def from_environ(environ: Mapping[str, str]) -> Paths:
         cwd = home
     return Paths(
         home=home,
-        config_dir=config,
-        state_dir=state,
+        config_dir=system.config_folder(environ, home),
+        state_dir=system.state_folder(environ, home),
         claude_dir=os.path.join(cwd, claude) if claude else os.path.join(home, ".claude"),
         claude_json=os.path.join(cwd, claude or home, ".claude.json"),
         codex_home=os.path.join(cwd, environ.get("CODEX_HOME") or os.path.join(home, ".codex")),
         cwd=cwd,
         environ=environ,
     )
-
-
-def _xdg(environ: Mapping[str, str], variable: str, home: str, default: str) -> str:
-    base = environ.get(variable, "")
-    if not os.path.isabs(base):  # the specification says that a relative path is to be ignored
-        base = os.path.join(home, default)
-    return os.path.join(base, "ccsetup")

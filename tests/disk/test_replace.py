@@ -17,10 +17,10 @@ from support import disk_driver
 from support.disk_driver import here
 
 from ccsetup import disk
-from ccsetup.disk import replace
 from ccsetup.disk.replace import Step
 from ccsetup.errors import CcsetupError, ChangedMeanwhile, WriteError
 from ccsetup.plan import FileChange, Plan
+from ccsetup.platform import system
 
 DRIVER = [sys.executable, disk_driver.__file__]
 KEY = b'{"key": "new"}\n'
@@ -433,7 +433,7 @@ def test_theirs_again_while_giving_back(tmp_path: Path, monkeypatch: pytest.Monk
     path, temp = tmp_path / "file", tmp_path / "temp"
     path.write_bytes(b"new")
     temp.write_bytes(b"THEIRS")
-    exchange = replace._exchange
+    exchange = system.exchange
     calls = []
 
     def meddled(one: str, other: str) -> bool:
@@ -442,7 +442,7 @@ def test_theirs_again_while_giving_back(tmp_path: Path, monkeypatch: pytest.Monk
             path.write_bytes(b"NEWEST")
         return exchange(one, other)
 
-    monkeypatch.setattr(replace, "_exchange", meddled)
+    monkeypatch.setattr(system, "exchange", meddled)
     Step(FileChange(str(path), b"old", b"new", claude_lock=True), str(path), str(temp), 0o600).back()
     assert path.read_bytes() == b"NEWEST"
     assert not temp.exists()
@@ -463,8 +463,8 @@ def test_last_instant(state: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
         return write_theirs_first
 
-    for name in ("_exchange", "_replace_file"):
-        monkeypatch.setattr(replace, name, meddled(getattr(replace, name)))
+    for name in ("exchange", "replace"):
+        monkeypatch.setattr(system, name, meddled(getattr(system, name)))
     with pytest.raises(ChangedMeanwhile):
         put(state, path, lock=True)
     assert path.read_bytes() == b"THEIRS"

@@ -14,6 +14,7 @@ from ccsetup.cli._context import Context, saved
 from ccsetup.errors import CcsetupError, UsageError
 from ccsetup.i18n import _
 from ccsetup.model import ClientName
+from ccsetup.platform import system
 from ccsetup.profiles import RELAY
 
 HELP = _(
@@ -60,8 +61,7 @@ def command(
     if not path:
         raise CcsetupError(_("'{program}' is not installed, or not on PATH.").format(program=_output.safe(argv[0])))
     try:
-        # The client takes our place: signals, the terminal and the exit code are its own.
-        os.execve(path, [argv[0], *start.arguments, *argv[1:]], environ)  # noqa: S606 - that is the command
+        return system.become(path, [argv[0], *start.arguments, *argv[1:]], environ)
     except OSError as e:
         raise CcsetupError(
             _("'{program}' cannot be started: {reason}.").format(program=_output.safe(path), reason=e.strerror)

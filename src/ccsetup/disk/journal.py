@@ -9,18 +9,18 @@ from __future__ import annotations
 import errno
 import json
 import os
-import sys
 from typing import Any, NamedTuple, Optional
 
 from ccsetup.disk.lock import UNKNOWN, lock_of, remove_lock
 from ccsetup.disk.read import read, reason, resolve
-from ccsetup.disk.replace import Step, make_folder, refused, set_aside, sync_folder, write_new
+from ccsetup.disk.replace import Step, make_folder, refused, set_aside, write_new
 from ccsetup.documents import version
 from ccsetup.documents.edit import KeyPath
 from ccsetup.errors import CcsetupError, WriteError
 from ccsetup.i18n import _
 from ccsetup.naming import MARK, Homes, Relation, is_name, origin_from_json, origin_to_json, project_of
 from ccsetup.plan import FileChange
+from ccsetup.platform import system
 
 MAX_RECORDS = 20
 MAX_BYTES = 64 * 1024 * 1024
@@ -211,7 +211,7 @@ class Entry:
                     hint=_("The disk may be failing."),
                 )
             os.rename(draft, self._pending)
-            sync_folder(self._folder)
+            system.sync_folder(self._folder)
         except BaseException as error:
             for path in (draft, self._pending):
                 try:
@@ -225,7 +225,7 @@ class Entry:
     def finish(self) -> None:
         """The transaction is through.  Raises OSError."""
         os.rename(self._pending, self._done)
-        sync_folder(self._folder)
+        system.sync_folder(self._folder)
 
     def drop(self) -> None:
         """The transaction was taken back.  Raises OSError."""
@@ -234,7 +234,7 @@ class Entry:
                 os.unlink(path)
             except FileNotFoundError:
                 pass
-        sync_folder(self._folder)
+        system.sync_folder(self._folder)
 
     def keep_pending(self) -> None:
         """The transaction could not be taken back: leave that to the next one."""
@@ -321,7 +321,7 @@ def recover(homes: Homes, *, locked: bool) -> Recovered:
         except _Damaged:  # it was verified once, so this is the disk's doing; not for us to throw away
             aside.append(set_aside(path, path[: -len(_PENDING)] + _DAMAGED))
             continue
-        if found is None or found.relation == "other" or (not locked and _alive(found.pid)):
+        if found is None or found.relation == "other" or (not locked and system.alive(found.pid)):
             continue
         ours = [file for file in found.files if _ours(file, found.relation, homes)]
         steps = [step for step in (_put_back(file, path) for file in ours) if step is not None]
@@ -376,7 +376,7 @@ def clear(steps: list[Step], made: list[str]) -> None:
             pass
     for folder in {os.path.dirname(step.real) for step in steps}:
         try:
-            sync_folder(folder)
+            system.sync_folder(folder)
         except OSError:
             pass
 
@@ -526,15 +526,3 @@ def _text(data: Optional[bytes]) -> Optional[str]:
 
 def _bytes(text: Any) -> Optional[bytes]:
     return None if text is None else _is(str, text).encode("utf-8", "surrogateescape")
-
-
-def _alive(pid: int) -> bool:
-    if sys.platform == "win32":  # where os.kill(pid, 0) sends Ctrl-C
-        return True
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        pass
-    return True

@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import errno
 import os
-import sys
 import time
 from typing import Callable, Optional
 
-from ccsetup.disk.replace import give_to_owner_of, make_folder, refused, set_aside
+from ccsetup.disk.replace import make_folder, refused, set_aside
 from ccsetup.errors import WriteError
 from ccsetup.i18n import _
-
-if sys.platform == "win32":
-    import msvcrt
-else:
-    import fcntl
+from ccsetup.platform import system
 
 WAIT = 10.0
 """Seconds to wait for one other ccsetup; of many, each has this time."""
@@ -55,8 +50,8 @@ class StateLock:
         try:
             if os.path.isdir(path):
                 set_aside(path)
-            self._fd = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
-            give_to_owner_of(self._state_dir, self._fd)
+            self._fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+            system.give_to_owner_of(self._state_dir, self._fd)
         except OSError as error:
             raise refused(path, error) from None
         try:
@@ -74,7 +69,7 @@ class StateLock:
         holder = ""
         while True:
             try:
-                _try_lock(self._fd)
+                system.try_lock(self._fd)
                 break
             except OSError as error:
                 if error.errno in (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EINVAL):
@@ -177,10 +172,3 @@ def _identity(path: str) -> Optional[tuple[int, int]]:
     except OSError:
         return None
     return status.st_dev, status.st_ino
-
-
-def _try_lock(fd: int) -> None:
-    if sys.platform == "win32":  # not tested
-        msvcrt.locking(fd, msvcrt.LK_NBLCK, 1)
-    else:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -10,16 +10,12 @@ from typing import Iterable, NamedTuple, Optional
 from ccsetup import bounded
 from ccsetup.errors import CcsetupError
 from ccsetup.i18n import _
+from ccsetup.platform import system
 
 LIMIT = bounded.FILE
 """Bytes.  ~/.claude.json grows to some megabytes; what is larger than this is not a settings file."""
 
 _MAX_LINKS = 40  # what Linux follows before it says ELOOP
-
-# O_NONBLOCK: opening a pipe that has no writer would wait for one.
-_READ = os.O_RDONLY
-for _flag in ("O_NONBLOCK", "O_CLOEXEC", "O_NOCTTY", "O_BINARY"):
-    _READ |= getattr(os, _flag, 0)
 
 
 class Found(NamedTuple):
@@ -48,7 +44,7 @@ def read(path: str) -> Optional[Found]:
         kind = os.stat(path).st_mode
         if not stat.S_ISREG(kind):
             raise CcsetupError(_("{path} cannot be used: it is {kind}.").format(path=path, kind=_name(kind)))
-        fd = os.open(path, _READ)
+        fd = os.open(path, system.READ)
     except FileNotFoundError:
         return None
     except OSError as error:

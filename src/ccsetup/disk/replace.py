@@ -8,23 +8,16 @@ from __future__ import annotations
 
 import errno
 import os
-import sys
 from typing import Optional
 
 from ccsetup.disk.read import Found, read, reason, resolve
 from ccsetup.errors import ChangedMeanwhile, WriteError
 from ccsetup.i18n import _
 from ccsetup.plan import FileChange
-
-_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL
-for _flag in ("O_NOFOLLOW", "O_CLOEXEC", "O_BINARY"):
-    _CREATE |= getattr(os, _flag, 0)
+from ccsetup.platform import system
 
 # File systems without hard links, or where this file may not have one (fs.protected_hardlinks).
 _NO_LINK = (errno.EPERM, errno.EACCES, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV)
-
-_RENAME_EXCHANGE = 2  # linux/fs.h
-_AT_FDCWD = -100  # linux/fcntl.h
 
 
 class Step:
@@ -67,7 +60,7 @@ class Step:
         elif change.after is None:
             os.rename(self.real, self.old)
             self._check_displaced(self.old)
-        elif change.claude_lock and _exchange(self.temp, self.real):
+        elif change.claude_lock and system.exchange(self.temp, self.real):
             # What now has the temporary name is exactly what was overwritten.
             self._check_displaced(self.temp)
         else:
@@ -120,15 +113,15 @@ class Step:
             linked = False
         if _version(os.lstat(self.real)) != _version(then):
             raise changed(self.change.path)
-        _replace_file(self.temp, self.real)
+        system.replace(self.temp, self.real)
         if linked:
             self._check_displaced(self.old)
 
     def _give_back(self, displaced: str) -> None:
-        if not (self.change.claude_lock and _exchange(displaced, self.real)):
+        if not (self.change.claude_lock and system.exchange(displaced, self.real)):
             os.replace(displaced, self.real)
         elif _content(displaced) != self.change.after:  # someone has just written again: keep that one
-            _exchange(displaced, self.real)
+            system.exchange(displaced, self.real)
 
     def _check_displaced(self, name: str) -> None:
         """Make sure that *name*, the file that had to go, is the one that we read, and was not written to since."""
@@ -165,7 +158,7 @@ def _check_replaceable(path: str, real: str, status: os.stat_result) -> None:
             ).format(path=path),
             hint=_("Make it a file of its own, cp -p FILE NEW && mv NEW FILE, or a symbolic link to the other."),
         )
-    if sys.platform != "win32" and os.geteuid() not in (0, status.st_uid):
+    if not system.may_change(status):
         raise WriteError(_("{path} is not changed: it belongs to another user.").format(path=path))
     if not status.st_mode & 0o200:  # root could write it, but someone meant it to stay
         raise WriteError(
@@ -174,7 +167,7 @@ def _check_replaceable(path: str, real: str, status: os.stat_result) -> None:
         )
     if not os.access(real, os.W_OK):
         # access() only says no; opening (nothing is written) says why.
-        os.close(os.open(real, os.O_WRONLY | getattr(os, "O_CLOEXEC", 0)))
+        os.close(os.open(real, os.O_WRONLY))
 
 
 def write_new(path: str, data: bytes, mode: int, like: Optional[Found], source: str, *, private: bool) -> None:
@@ -183,47 +176,19 @@ def write_new(path: str, data: bytes, mode: int, like: Optional[Found], source: 
     It is 0600 from its first moment, whatever the umask, and has its final mode before it has contents.
     Raises OSError; a half-written file is then left for the caller to remove.
     """
-    fd = os.open(path, _CREATE, 0o600)
+    fd = os.open(path, system.CREATE, 0o600)
     try:
-        if sys.platform != "win32":
-            if like is None:
-                give_to_owner_of(os.path.dirname(path), fd)
-            else:
-                _adopt(fd, like.stat, source, private)
-            os.fchmod(fd, mode)
+        if like is None:
+            system.give_to_owner_of(os.path.dirname(path), fd)
+        else:
+            system.adopt(fd, like.stat, source, private)
+        system.set_mode(fd, mode)
         view = memoryview(data)
         while view:
             view = view[os.write(fd, view) :]
         os.fsync(fd)
     finally:
         os.close(fd)
-
-
-def _adopt(fd: int, status: os.stat_result, source: str, private: bool) -> None:
-    """Give *fd* the owner and the extended attributes (so also the ACL) of *source*."""
-    new = os.fstat(fd)
-    if (new.st_uid, new.st_gid) != (status.st_uid, status.st_gid):
-        try:
-            os.fchown(fd, status.st_uid, status.st_gid)
-        except PermissionError:
-            # A private file gives its group nothing, so only another owner matters there.
-            if new.st_uid != status.st_uid or not private:
-                raise
-    if sys.platform != "linux":
-        return
-    try:
-        names = os.listxattr(source)
-    except OSError:
-        return
-    for name in names:
-        # An ACL on a private file would let others in (or, with its mask cleared, do nothing).
-        if name in ("security.ima", "security.evm") or (private and name == "system.posix_acl_access"):
-            continue
-        try:
-            os.setxattr(fd, name, os.getxattr(source, name))
-        except OSError as error:
-            if error.errno not in (errno.ENOTSUP, errno.EPERM, errno.EACCES, errno.ENODATA):
-                raise
 
 
 def make_folder(path: str) -> None:
@@ -233,9 +198,7 @@ def make_folder(path: str) -> None:
     """
     try:
         make_folders(missing_folders(path))
-        status = os.stat(path)
-        if sys.platform != "win32" and status.st_mode & 0o777 != 0o700 and status.st_uid == os.geteuid():
-            os.chmod(path, 0o700)
+        system.close_folder(path)
     except OSError as error:
         raise refused(path, error) from None
 
@@ -277,33 +240,8 @@ def make_folders(paths: list[str]) -> None:
             if not os.path.isdir(path):
                 raise
             continue
-        give_to_owner_of(os.path.dirname(path), path)
-        sync_folder(os.path.dirname(path))
-
-
-def give_to_owner_of(folder: str, new: int | str) -> None:
-    """Under sudo, let a new file (a path or a descriptor) belong to the person in whose *folder* it is made."""
-    if sys.platform != "win32" and os.geteuid() == 0:
-        owner = os.stat(folder)
-        if owner.st_uid != 0:
-            os.chown(new, owner.st_uid, owner.st_gid)
-
-
-def sync_folder(path: str) -> None:
-    """See the names in *path* on the disk.  Raises OSError when the disk fails, not where this does not exist."""
-    if sys.platform == "win32":
-        return
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except (PermissionError, FileNotFoundError):
-        return
-    try:
-        os.fsync(fd)
-    except OSError as error:
-        if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS):
-            raise
-    finally:
-        os.close(fd)
+        system.give_to_owner_of(os.path.dirname(path), path)
+        system.sync_folder(os.path.dirname(path))
 
 
 def changed(path: str) -> ChangedMeanwhile:
@@ -334,34 +272,3 @@ def _unlink(path: str) -> None:
         os.unlink(path)
     except FileNotFoundError:
         pass
-
-
-def _replace_file(source: str, target: str) -> None:
-    if sys.platform == "win32":  # not tested: a virus scanner or an editor may hold the file for a moment
-        import time
-
-        for _attempt in range(10):
-            try:
-                os.replace(source, target)
-                return
-            except PermissionError:
-                time.sleep(0.05)
-    os.replace(source, target)
-
-
-def _exchange(one: str, other: str) -> bool:
-    """Exchange the names of two files at once; False where the system cannot."""
-    if sys.platform != "linux":
-        return False
-    import ctypes  # 2 ms, so only for the one file that is written by others all the time
-
-    try:
-        renameat2 = ctypes.CDLL(None, use_errno=True).renameat2
-    except (OSError, AttributeError):  # no dynamic libc; a libc without it
-        return False
-    if renameat2(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE) == 0:
-        return True
-    code = ctypes.get_errno()
-    if code in (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP):
-        return False
-    raise OSError(code, os.strerror(code), other)

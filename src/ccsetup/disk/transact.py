@@ -11,12 +11,13 @@ from ccsetup.disk import journal
 from ccsetup.disk.journal import Recovered
 from ccsetup.disk.lock import WAIT, Busy, ClaudeLock, StateLock
 from ccsetup.disk.read import read
-from ccsetup.disk.replace import Step, changed, make_folders, missing_folders, prepare, refused, sync_folder
+from ccsetup.disk.replace import Step, changed, make_folders, missing_folders, prepare, refused
 from ccsetup.documents.edit import MISSING, Set, lookup
 from ccsetup.errors import CcsetupError, ChangedMeanwhile, WriteError
 from ccsetup.i18n import _
 from ccsetup.naming import Homes
 from ccsetup.plan import FileChange, Plan
+from ccsetup.platform import system
 
 ATTEMPTS = 10
 """How often a plan is made anew because another program changed a file meanwhile."""
@@ -98,9 +99,7 @@ class Shield:
 
         self._caught: list[int] = []
         self._before: dict[int, Any] = {}
-        for name in ("SIGINT", "SIGTERM", "SIGHUP"):
-            if not hasattr(signal, name):  # Windows has no SIGHUP
-                continue
+        for name in ("SIGINT", *system.ENDING):
             number: int = getattr(signal, name)
             before = signal.getsignal(number)
             if before in (None, signal.SIG_IGN):  # not Python's; ignored (nohup)
@@ -185,7 +184,7 @@ def _replace_all(steps: list[Step], made: list[str], locks: list[ClaudeLock], sh
     _for_each(steps, Step.settle)
     folders = {os.path.dirname(step.real): step for step in steps}
     for folder, step in folders.items():
-        _for_each([step], lambda _step, folder=folder: sync_folder(folder))  # type: ignore[misc]
+        _for_each([step], lambda _step, folder=folder: system.sync_folder(folder))  # type: ignore[misc]
     shield.check()
 
 

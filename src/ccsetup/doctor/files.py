@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import sys
 from typing import Iterator
 
 from ccsetup.clients.house import Finding, House, Protect, Recover, RemoveFolder, Whole
 from ccsetup.doctor import keysin, relay
 from ccsetup.i18n import _
+from ccsetup.platform import system
 
 
 def with_keys(house: House) -> list[str]:
@@ -47,7 +47,7 @@ def has_key(house: House, path: str) -> bool:
 
 
 def modes(house: House) -> Iterator[Finding]:
-    if sys.platform == "win32":
+    if not system.MODES:
         return
     open_ = [p for p in (*with_keys(house), *copies(house)) if house.mode(p) > 0 and house.mode(p) & 0o077]
     if open_:

@@ -16,6 +16,7 @@ from ccsetup.errors import CcsetupError
 from ccsetup.i18n import _
 from ccsetup.model import ClientName, Preset, Secret
 from ccsetup.paths import Paths
+from ccsetup.platform import system
 
 OLD = 3600.0
 """Seconds after which a temporary file belongs to no running program."""
@@ -76,7 +77,7 @@ def _mode(path: str) -> int:
         found = os.stat(path)
     except OSError:
         return -1
-    if not stat.S_ISREG(found.st_mode) or (hasattr(os, "geteuid") and os.geteuid() not in (0, found.st_uid)):
+    if not stat.S_ISREG(found.st_mode) or not system.may_change(found):
         return -1
     return stat.S_IMODE(found.st_mode)
 

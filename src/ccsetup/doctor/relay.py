@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Iterator
 
 from ccsetup.change import record
@@ -13,6 +12,7 @@ from ccsetup.documents.relayrefs import Reference
 from ccsetup.errors import DocumentError
 from ccsetup.i18n import _
 from ccsetup.model import CLIENT_NAMES
+from ccsetup.platform import system
 from ccsetup.profiles import RELAY
 
 
@@ -58,7 +58,7 @@ def runs(house: House) -> Iterator[Finding]:
 
 def modes(house: House) -> Iterator[Finding]:
     """Files of the relay that others can read.  With a key in it, that is a problem: see ``files.modes``."""
-    if sys.platform == "win32":
+    if not system.MODES:
         return
     paths = house.paths
     told = {

@@ -5,11 +5,11 @@ Bounded in time and output, in a process group of its own.
 
 from __future__ import annotations
 
-import os
 from typing import Mapping, NamedTuple, Sequence
 
 from ccsetup import bounded
 from ccsetup.i18n import _
+from ccsetup.platform import system
 from ccsetup.probe.verdict import clean
 
 MAX_BYTES = 256 << 10
@@ -24,7 +24,6 @@ class Done(NamedTuple):
 
 def run(argv: Sequence[str], *, cwd: str, environ: Mapping[str, str], seconds: float, errors: bool = False) -> Done:
     """Run *argv* and return what it printed to standard output, and with *errors* to standard error as well."""
-    import signal
     import subprocess
     import time
 
@@ -54,10 +53,7 @@ def run(argv: Sequence[str], *, cwd: str, environ: Mapping[str, str], seconds: f
                     problem = _("it exited with {code}").format(code=code)
     finally:
         if child.poll() is None:
-            try:
-                os.killpg(child.pid, signal.SIGKILL)
-            except OSError:
-                pass
+            system.kill_group(child.pid)
             child.wait()
         child.stdout.close()
     return Done(data.decode("utf-8", "replace"), problem)

@@ -16,6 +16,7 @@ import pytest
 from support import cc
 
 from ccsetup.errors import CcsetupError
+from ccsetup.platform import system
 from ccsetup.relay.config import places
 from ccsetup.relay.config.places import Places
 from ccsetup.relay.running import control
@@ -46,7 +47,7 @@ def fake(at: Places, home: Path) -> Iterator[subprocess.Popen[bytes]]:
 def own(**changed: object) -> Running:
     """Return a record of this process."""
     pid = os.getpid()
-    return Running(pid, control.born(pid), "http://127.0.0.1:9", "/x", "token", "0")._replace(**changed)  # type: ignore[arg-type]
+    return Running(pid, system.born(pid), "http://127.0.0.1:9", "/x", "token", "0")._replace(**changed)  # type: ignore[arg-type]
 
 
 def test_run_file_is_private_and_complete(at: Places) -> None:

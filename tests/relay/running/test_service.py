@@ -16,6 +16,7 @@ from support import cc, systemd, waiting
 from ccsetup import paths
 from ccsetup.errors import CcsetupError
 from ccsetup.paths import Paths
+from ccsetup.platform import system
 from ccsetup.relay.config.places import Places
 from ccsetup.relay.running import control, service
 from ccsetup.relay.running.service import Job
@@ -28,7 +29,7 @@ def at(tmp_path: Path) -> Iterator[Places]:
     found = Places(str(tmp_path / "relay.yaml"), str(tmp_path / "keys.json"), str(tmp_path / "relay"))
     yield found
     running = control.recorded(found)
-    if running is not None and control.born(running.pid) == running.born:
+    if running is not None and system.born(running.pid) == running.born:
         os.kill(running.pid, 9)
     while service._started:
         service._started.pop().wait()
@@ -79,7 +80,7 @@ def test_stop_waits_for_a_slow_end(at: Places, home: Path) -> None:
     """The end of the process counts, not the answer to the request."""
     running = service.start(job(at, "slow"), at, cc.environment(home))
     assert service.stop(running, 20)
-    assert control.born(running.pid) != running.born
+    assert system.born(running.pid) != running.born
 
 
 def test_kill_ends_what_does_not_listen(at: Places, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

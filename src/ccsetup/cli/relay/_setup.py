@@ -14,6 +14,7 @@ from ccsetup.errors import CcsetupError, Incomplete, UsageError, printable
 from ccsetup.i18n import _
 from ccsetup.model import ClientName, Secret
 from ccsetup.plan import Note
+from ccsetup.platform import system
 from ccsetup.profiles import RELAY, Part, Profile
 from ccsetup.relay.config import access, compose
 from ccsetup.relay.config.model import Config, Listen
@@ -80,7 +81,7 @@ def _free(host: str, port: int) -> bool:
 
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as s:
-        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        system.claim_port(s)
         try:
             s.bind((host, port))
         except OSError:

@@ -14,6 +14,7 @@ from typing import Any, Callable, Mapping, NamedTuple, Optional, Protocol, Seque
 from ccsetup.cli import _output
 from ccsetup.i18n import _
 from ccsetup.plan import Note
+from ccsetup.platform import system
 
 BACK = "<"
 """What a person types to go back; no key, address, model or name is this."""
@@ -91,9 +92,8 @@ def _end_on_signals() -> None:
     def end(number: int, _frame: Any) -> None:
         raise SystemExit(128 + number)
 
-    for name in ("SIGTERM", "SIGHUP"):
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), end)
+    for name in system.ENDING:
+        signal.signal(getattr(signal, name), end)
 
 
 def say(text: str = "") -> None:
@@ -208,39 +208,6 @@ def columns() -> int:
     return _size().columns
 
 
-def _rest_of_paste() -> str:
-    """Return, and take away, what is waiting at the terminal: the further lines of a paste that ended a question.
-
-    Left there, they would answer the next questions, and show what may be a key.
-    """
-    try:
-        import select
-        import termios
-
-        fd = sys.stdin.fileno()
-        before = termios.tcgetattr(fd)
-    except (ImportError, OSError, ValueError):
-        return ""
-    except Exception as e:  # termios.error is no OSError
-        if type(e).__module__ != "termios":
-            raise
-        return ""
-    rest = b""
-    try:
-        quiet = termios.tcgetattr(fd)
-        quiet[3] &= ~(termios.ECHO | termios.ICANON)
-        quiet[6][termios.VMIN], quiet[6][termios.VTIME] = 1, 0
-        termios.tcsetattr(fd, termios.TCSANOW, quiet)
-        while select.select([fd], [], [], 0.03)[0] and len(rest) < 1 << 20:
-            data = os.read(fd, 4096)
-            if not data:
-                break
-            rest += data
-    finally:
-        termios.tcsetattr(fd, termios.TCSANOW, before)
-    return rest.decode("utf-8", "replace")
-
-
 class Plain:
     """Numbered lines: for a terminal without cursor movement, another encoding, a screen reader."""
 
@@ -291,7 +258,7 @@ class Plain:
             if note:
                 tell(note)
             answer = self._line(message, default, back) or default
-            rest = _rest_of_paste()
+            rest = system.waiting()  # further lines of a paste would answer the next questions, and may be a key
             if rest.strip():
                 answer += "\n" + rest
             problem = check(answer) if check else ""
@@ -303,7 +270,9 @@ class Plain:
         while True:
             if note:
                 tell(note)
-            answer = self._hidden(self._prompt(message, "", back))
+            answer = system.hidden_line(self._prompt(message, "", back))
+            if not answer:
+                raise KeyboardInterrupt
             if answer.strip() == BACK and back:
                 raise GoBack
             problem = check(answer) if check else ""
@@ -327,27 +296,6 @@ class Plain:
         if answer == BACK and back:
             raise GoBack
         return answer
-
-    def _hidden(self, prompt: str) -> str:
-        import termios
-
-        fd = sys.stdin.fileno()
-        before = termios.tcgetattr(fd)
-        silent = termios.tcgetattr(fd)
-        silent[3] &= ~termios.ECHO
-        try:
-            # First the silence, then the prompt: whoever sees it may paste at once.
-            termios.tcsetattr(fd, termios.TCSADRAIN, silent)
-            sys.stdout.write(prompt)
-            sys.stdout.flush()
-            line = sys.stdin.readline()
-            rest = _rest_of_paste() if line else ""
-        finally:
-            termios.tcsetattr(fd, termios.TCSADRAIN, before)
-            say()
-        if not line:
-            raise KeyboardInterrupt
-        return line + rest
 
 
 class Screen:
@@ -410,7 +358,7 @@ class Screen:
             answer = str(question.unsafe_ask())
         except EOFError:
             raise KeyboardInterrupt from None
-        rest = "".join(key.data for key in get_typeahead(question.application.input)) + _rest_of_paste()
+        rest = "".join(key.data for key in get_typeahead(question.application.input)) + system.waiting()
         return f"{answer}\n{rest}" if rest.strip() else answer
 
     def _look(self) -> dict[str, Any]:

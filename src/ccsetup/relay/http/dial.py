@@ -6,10 +6,10 @@ import asyncio
 import os.path
 import socket
 import ssl
-import sys
 from typing import Callable, NamedTuple, Optional, TypeVar
 from urllib.parse import unquote, urlsplit
 
+from ccsetup.platform import system
 from ccsetup.relay.http.base import Origin, UpstreamError
 from ccsetup.sockets import HEAD_LIMIT, basic, connect, look_up, numeric, tunnel_request, tunnel_status
 
@@ -71,7 +71,7 @@ def trust() -> ssl.SSLContext:
     macOS and Windows keep certificates where only truststore finds them.  Elsewhere it would read the bundle again
     for each connection, 20 ms of the whole relay.
     """
-    if sys.platform in ("darwin", "win32"):
+    if system.TRUST_STORE:
         import truststore
 
         context: ssl.SSLContext = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

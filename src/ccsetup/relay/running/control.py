@@ -14,6 +14,7 @@ from typing import Any, Literal, Mapping, NamedTuple, Optional
 from ccsetup import bounded, naming, paths
 from ccsetup.errors import CcsetupError
 from ccsetup.i18n import _
+from ccsetup.platform import system
 from ccsetup.relay.config.places import Places
 
 TIMEOUT = 5.0
@@ -101,34 +102,13 @@ def _folder_of(pid: int) -> str:
         return ""
 
 
-def born(pid: int) -> str:
-    """Return when process *pid* began, in the system's own words; "" when there is no such process."""
-    if os.path.exists("/proc/self/stat"):
-        try:
-            with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as f:
-                # The program's name, which may hold anything, ends with the last parenthesis.
-                fields = f.read().rpartition(")")[2].split()
-        except OSError:
-            return ""
-        return "" if fields[0] in ("Z", "X") else fields[19]
-    import subprocess
-
-    try:
-        done = subprocess.run(
-            ["ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, timeout=5, check=False
-        )
-    except (OSError, subprocess.SubprocessError):
-        return ""
-    return done.stdout.strip()
-
-
 State = Literal["none", "runs", "silent"]
 
 
 def look(places: Places) -> tuple[State, Optional[Running]]:
     """Return whether a relay runs.  ``silent``: its process is there, but takes no request (it starts, or it ends)."""
     running = recorded(places)
-    if running is None or not running.born or born(running.pid) != running.born:
+    if running is None or not running.born or system.born(running.pid) != running.born:
         return "none", None
     try:
         said = status(running)

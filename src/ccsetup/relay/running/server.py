@@ -20,6 +20,7 @@ from ccsetup.errors import CcsetupError, DocumentError
 from ccsetup.i18n import _
 from ccsetup.model import Preset
 from ccsetup.paths import Paths
+from ccsetup.platform import system
 from ccsetup.relay.config import access as accessing
 from ccsetup.relay.config import dangers, secrets
 from ccsetup.relay.config.access import Access
@@ -66,7 +67,7 @@ class Settings(NamedTuple):
 def main(settings: Settings) -> int:
     """Run until told to stop.  CcsetupError when it cannot begin; nothing is changed then."""
     loaded = load(settings)
-    _allow_files()
+    system.allow_files(FILES)
     listener = _bind(loaded.config)
     try:
         loop_factory: Optional[Callable[[], asyncio.AbstractEventLoop]] = None
@@ -79,18 +80,6 @@ def main(settings: Settings) -> int:
     finally:
         listener.close()
     return 0
-
-
-def _allow_files() -> None:
-    """Raise the limit of open files, as nginx does: each stream needs two, and shells commonly allow 1,024."""
-    if sys.platform != "win32":
-        import resource
-
-        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        most = FILES if hard == resource.RLIM_INFINITY else min(hard, FILES)
-        if soft != resource.RLIM_INFINITY and soft < most:
-            with contextlib.suppress(OSError, ValueError):  # macOS has a limit of its own besides
-                resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 class Loaded(NamedTuple):
@@ -182,7 +171,7 @@ def _bind(config: Config) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        system.claim_port(listener)
         listener.bind((host, port))
         listener.listen(2048)
     except OSError as error:
@@ -280,7 +269,7 @@ class _Server:
         listen = self.loaded.config.listen
         running = control.Running(
             pid,
-            control.born(pid),
+            system.born(pid),
             url,
             self.settings.places.config,
             self.relay.control.token,
@@ -306,9 +295,9 @@ class _Server:
         for number in (signal.SIGINT, signal.SIGTERM):
             with contextlib.suppress(NotImplementedError):
                 loop.add_signal_handler(number, self.stop)
-        if hasattr(signal, "SIGHUP"):
+        if system.RELOAD:
             with contextlib.suppress(NotImplementedError):
-                loop.add_signal_handler(signal.SIGHUP, lambda: self._spawn(self.reload()))
+                loop.add_signal_handler(getattr(signal, system.RELOAD), lambda: self._spawn(self.reload()))
 
     def stop(self) -> None:
         """End gracefully; told again, at once."""

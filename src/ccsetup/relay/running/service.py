@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import time
 from typing import Callable, Literal, Mapping, NamedTuple, Optional, Sequence
 from xml.sax.saxutils import escape
@@ -16,6 +15,7 @@ from xml.sax.saxutils import escape
 from ccsetup.errors import CcsetupError
 from ccsetup.i18n import _
 from ccsetup.paths import Paths
+from ccsetup.platform import system
 from ccsetup.relay.config.places import Places
 from ccsetup.relay.running import control
 from ccsetup.relay.running.control import Running
@@ -50,9 +50,9 @@ class Job(NamedTuple):
 
 def kind(environ: Mapping[str, str]) -> Kind:
     """Return what this machine starts services with."""
-    if sys.platform == "darwin":
+    if system.SERVICES == "launchd":
         return "launchd"
-    return "systemd" if _reads_our_units(environ) else "process"
+    return "systemd" if system.SERVICES and _reads_our_units(environ) else "process"
 
 
 def _reads_our_units(environ: Mapping[str, str]) -> bool:
@@ -83,9 +83,8 @@ def _units(environ: Mapping[str, str]) -> str:
 def label(home: str) -> str:
     """Return what launchd calls the relay of *home*: it keeps one list for each user, who may have several homes."""
     import hashlib
-    import pwd
 
-    if os.path.realpath(home) == os.path.realpath(pwd.getpwuid(os.getuid()).pw_dir):
+    if os.path.realpath(home) == os.path.realpath(system.recorded_home()):
         return LABEL
     return f"{LABEL}.{hashlib.sha256(os.path.realpath(home).encode()).hexdigest()[:8]}"
 
@@ -261,7 +260,7 @@ def enable(job: Job, environ: Mapping[str, str]) -> None:
 
 
 def _launchd(job: Job, environ: Mapping[str, str]) -> Callable[[], bool]:
-    target = f"gui/{os.getuid()}"
+    target = f"gui/{system.USER}"
     name = label(_home(environ))
     _ok(("launchctl", "bootout", f"{target}/{name}"), environ)  # an earlier definition
     _do(("launchctl", "bootstrap", target, job.file), environ)
@@ -306,11 +305,11 @@ def kill(running: Running) -> bool:
     return False
 
 
-_LAST = getattr(signal, "SIGKILL", signal.SIGTERM)
+_LAST = getattr(signal, system.KILL)
 
 
 def _signal(running: Running, number: int) -> None:
-    if control.born(running.pid) == running.born:
+    if system.born(running.pid) == running.born:
         try:
             os.kill(running.pid, number)
         except OSError:
@@ -319,7 +318,7 @@ def _signal(running: Running, number: int) -> None:
 
 def _ended(running: Running, seconds: float) -> bool:
     deadline = time.monotonic() + seconds
-    while control.born(running.pid) == running.born:
+    while system.born(running.pid) == running.born:
         if time.monotonic() > deadline:
             return False
         time.sleep(EVERY)
@@ -328,8 +327,8 @@ def _ended(running: Running, seconds: float) -> bool:
 
 def disable(paths: Paths) -> Optional[str]:
     """Have no service manager start the relay at login any more; return the file that is to be removed, if any."""
-    if sys.platform == "darwin":
-        _ok(("launchctl", "bootout", f"gui/{os.getuid()}/{label(paths.home)}"), paths.environ)
+    if system.SERVICES == "launchd":
+        _ok(("launchctl", "bootout", f"gui/{system.USER}/{label(paths.home)}"), paths.environ)
         return agent_file(paths) if os.path.lexists(agent_file(paths)) else None
     if not os.path.lexists(unit_file(paths)):
         return None
