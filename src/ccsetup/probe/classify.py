@@ -10,6 +10,7 @@ import json
 import re
 from typing import Any, Literal, Mapping, NamedTuple, Optional, Sequence
 
+from ccsetup import failures
 from ccsetup.model import Condition, KeyCheck, Preset, WireFormat
 
 Meaning = Literal[
@@ -31,6 +32,25 @@ Meaning = Literal[
     "garbage",
     "empty",
 ]
+
+_MEANING: Mapping[failures.Meaning, Meaning] = {
+    "bad_key": "bad_key",
+    "no_quota": "no_quota",
+    "rate": "rate",
+    "forbidden": "forbidden",
+    "bad_model": "bad_model",
+    "no_model": "bad_model",
+    "not_found": "not_found",
+    "wrong_method": "wrong_method",
+    "context": "bad_request",
+    "too_large": "bad_request",
+    "image": "bad_request",
+    "filtered": "bad_request",
+    "bad_request": "bad_request",
+    "overloaded": "server",
+    "timeout": "server",
+    "server": "server",
+}
 
 Dialect = Literal["anthropic", "openai", "responses", "chat", "other", "html", "none"]
 """Whose shape the body has; ``openai`` is the error shape that Responses and Chat Completions share."""
@@ -68,7 +88,7 @@ def answer(
     if status == 511:
         return Answer("portal", "html" if _is_html(kind, text) else "none", _title(text))
     if not text and status >= 400:
-        return Answer(_by_status(status), "none")
+        return Answer(_said(status, failures.Said("")), "none")
     if not text:
         return Answer("empty", "none")
     if _is_html(kind, text):
@@ -79,30 +99,29 @@ def answer(
             return Answer("ok", _stream_dialect(text)) if status < 300 else Answer("bad_request", "other", text)
         if status < 300:
             return Answer("garbage", "none", text)
-        spoken = _by_words(status, text, None)
-        return Answer(spoken or _by_status(status), "none", text)
+        return Answer(_said(status, failures.Said(text)), "none", text)
     dialect = _dialect(data)
     message = message_of(data)
     if preset is not None:
         own = _by_preset(preset, status, data, text)
         if own is not None:
             return Answer(own, dialect, message)
-    if status < 300 and not _has_error(data):
+    if status < 300 and not failures.is_error(data):
         expected: Mapping[WireFormat, Dialect] = {"anthropic": "anthropic", "responses": "responses", "chat": "chat"}
         if dialect == expected[wire]:
             return Answer("ok", dialect)
         if dialect in ("anthropic", "responses", "chat"):
             return Answer("other_protocol", dialect, message)
         return Answer("garbage", dialect, message or text)
-    spoken = _by_words(status, message or text, data)
-    if spoken:
-        return Answer(spoken, dialect, message)
-    if status < 300:
-        return Answer("bad_request", dialect, message)
-    meaning = _by_status(status)
-    if meaning == "bad_request" and dialect == "other" and not message:
+    said = failures.read(data)
+    found = _said(status, said if said.message else said._replace(message=text))
+    if found == "bad_request" and dialect == "other" and not message:
         return Answer("garbage", dialect, text)
-    return Answer(meaning, dialect, message)
+    return Answer(found, dialect, message)
+
+
+def _said(status: int, said: failures.Said) -> Meaning:
+    return _MEANING[failures.meaning(status, said)]
 
 
 def key_check(check: KeyCheck, status: int, body: bytes) -> KeyAnswer:
@@ -170,26 +189,9 @@ def same_model(wanted: str, listed: str) -> bool:
 
 def message_of(data: Any) -> str:
     """Return the words of an error, wherever this provider keeps them; "" when there are none."""
-    if isinstance(data, str):
-        return data
-    if not isinstance(data, dict):
-        return ""
-    error = data.get("error")
-    if isinstance(error, dict):
-        words = [error.get("message"), error.get("msg"), error.get("code"), error.get("type")]
-        return next((str(w) for w in words if w), "")
-    if isinstance(error, str) and error:
-        return " ".join(w for w in (error, data.get("message")) if isinstance(w, str))
-    base = data.get("base_resp")
-    if isinstance(base, dict) and base.get("status_msg"):
-        return f"{base.get('status_code')}: {base['status_msg']}"
-    for name in ("message", "msg", "detail", "error_msg", "errorMessage", "title"):
-        value = data.get(name)
-        if isinstance(value, str) and value:
-            return value
-        if isinstance(value, list) and value:
-            return json.dumps(value, ensure_ascii=False)[:500]
-    return ""
+    said = failures.read(data)
+    text = said.message or ((said.code or said.type) if failures.is_error(data) else "")
+    return f"{said.code}: {text}" if said.minimax else text
 
 
 def _by_preset(preset: Preset, status: int, data: Any, text: str) -> Optional[Meaning]:
@@ -200,103 +202,15 @@ def _by_preset(preset: Preset, status: int, data: Any, text: str) -> Optional[Me
             for condition in preset.errors.get(meaning, ()):
                 if bool(condition.path or condition.contains) != exact:
                     continue
-                if not exact and (status < 400 or not _has_error(data) or _PATH.search(message_of(data).lower())):
+                if not exact and (
+                    status < 400
+                    or not failures.is_error(data)
+                    or failures.meaning(status, failures.read(data)) == "not_found"
+                ):
                     continue
                 if matches(condition, status, data, text):
                     return meaning
     return None
-
-
-_PATH = re.compile(
-    r"unexpected endpoint|(?:unknown|invalid|no such|unsupported)(?: request)? (?:url|path|endpoint|route)"
-    r"|no route|route .{0,80}not found|cannot post|cannot (?:get|find) /"
-    r"|(?:url|path|page|resource|endpoint|route).{0,40}not (?:be )?found"
-    r"|not found:? /|post /\S{0,300} not found|requested url|接口不存在|路径不存在"
-)
-_KEY = re.compile(
-    r"(?:invalid|incorrect|wrong|malformed|unknown|expired|missing|bad|disabled|revoked"
-    r"|no)[ _-](?:\w{1,20}[ _-]){0,2}(?:api[ _-]?key|x-api-key)"
-    r"|api[ _-]?key.{0,40}(?:invalid|not valid|incorrect|expired|missing|required|not found|disabled|revoked)"
-    r"|invalid_api_key|api_key_invalid|authentication[ _]?(?:fail|error|required)|unauthori[sz]ed|unauthenticated"
-    r"|no auth credentials|invalid (?:access )?token\b|token (?:is )?(?:invalid|expired|incorrect)"
-    r"|invalid authentication"
-    r"|令牌|(?:密钥|api ?key).{0,8}(?:无效|错误|不正确|过期)|无效的.{0,8}(?:key|令牌|密钥)|身份验证|鉴权失败"
-)
-_QUOTA = re.compile(
-    r"insufficient[ _]?(?:account )?(?:balance|quota|credit|funds)|exceeded (?:your )?current quota"
-    r"|exceeded_current_quota"
-    r"|quota (?:is |has been )?(?:exceed|exhaust|used up|insufficient)|credit balance is too low"
-    r"|(?:out of|no|not enough) credits?\b"
-    r"|payment required|billing (?:hard )?limit|check your (?:plan and )?billing|arrearage"
-    r"|account.{0,20}(?:overdue|suspended.{0,30}balance)"
-    r"|no resource package|余额不足|欠费|额度(?:不足|已用)|余额"
-)
-_MODEL = re.compile(
-    r"\bmodels?\b.{0,80}(?:not (?:a valid|be found|found|exist|available|support|valid|allowed|enabled)"
-    r"|n[o']t exist|does not|unknown|invalid"
-    r"|required|missing|empty|must|disabled|unsupported|decommissioned|deprecated|no longer|not have access)"
-    r"|(?:unknown|invalid|unsupported|no such|missing|specify|provide|select|empty|not have access to"
-    r"|access to)(?: \w{1,40}){0,3} model\b"
-    r"|not an? (?:valid|known|supported) model|model_not_found|modelnotfound|\bmodel: |model_name|modelcode"
-    r"|no available channel|无可用渠道|模型"
-)
-_REGION = re.compile(
-    r"unsupported_country|country|territory|not (?:available|supported) in your (?:region|location)|地区"
-)
-
-
-def _by_words(status: int, message: str, data: Any) -> Optional[Meaning]:
-    words = message.lower()[:4000]
-    error = data.get("error") if isinstance(data, dict) else None
-    codes = (
-        " ".join(str(error.get(k) or "") for k in ("type", "code", "param")).lower()
-        if isinstance(error, dict)
-        else str(data.get("code", "") if isinstance(data, dict) else "").lower()
-    )
-    if (status in (404, 405, 501) or status < 300) and _PATH.search(words):
-        return "not_found"
-    if status in (500, 502, 504, 529):
-        return None
-    if _QUOTA.search(words) or _QUOTA.search(codes.replace("_", " ")) or "insufficient_quota" in codes:
-        return "no_quota" if status not in (404, 503) else None
-    if status == 503:
-        return (
-            "bad_model" if re.search(r"no available channel|无可用渠道|model_not_found", words + " " + codes) else None
-        )
-    if status == 429:
-        return None
-    if status != 404 and (_KEY.search(words) or re.search(r"invalid_api_key|authentication|unauthori", codes)):
-        return "bad_key"
-    if status in (400, 403, 404, 410, 422) or status < 300:
-        if status == 403 and _REGION.search(words):
-            return "forbidden"
-        if _MODEL.search(words) or "model" in codes.split() or "model_not_found" in codes:
-            return "bad_model"
-        if status == 404 and "not_found_error" in codes and isinstance(data, dict) and data.get("type") == "error":
-            return "bad_model" if not words.strip() else None
-    return None
-
-
-def _by_status(status: int) -> Meaning:
-    if status == 401:
-        return "bad_key"
-    if status == 402:
-        return "no_quota"
-    if status in (403, 451):
-        return "forbidden"
-    if status in (404, 410, 501):
-        return "not_found"
-    if status == 405:
-        return "wrong_method"
-    if status == 407:
-        return "forbidden"
-    if status == 429:
-        return "rate"
-    if status >= 500:
-        return "server"
-    if status >= 400:
-        return "bad_request"
-    return "garbage"
 
 
 def _html(status: int, text: str) -> Answer:
@@ -308,13 +222,8 @@ def _html(status: int, text: str) -> Answer:
         words,
     ):
         return Answer("portal", "html", title)
-    if status >= 500:
-        return Answer("server", "html", title)
-    if status in (401, 403, 429, 451):
-        return Answer("forbidden", "html", title)
-    if status in (404, 405, 410):
-        return Answer("not_found" if status != 405 else "wrong_method", "html", title)
-    return Answer("html", "html", title)
+    meaning = failures.meaning(status, failures.Said(title, page=True))
+    return Answer("html" if status < 400 or meaning == "bad_request" else _MEANING[meaning], "html", title)
 
 
 def _title(text: str) -> str:
@@ -335,21 +244,6 @@ def _parse(text: str) -> Any:
         return json.loads(text)
     except (ValueError, RecursionError):
         return None
-
-
-def _has_error(data: Any) -> bool:
-    if isinstance(data, str):
-        return True
-    if not isinstance(data, dict):
-        return False
-    if data.get("type") == "error" or data.get("error"):
-        return True
-    base = data.get("base_resp")
-    if isinstance(base, dict) and base.get("status_code") not in (0, None):
-        return True
-    if data.get("success") is False:
-        return True
-    return ("code" in data or "detail" in data) and bool(message_of(data))
 
 
 def _dialect(data: Any) -> Dialect:
