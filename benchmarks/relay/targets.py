@@ -247,15 +247,9 @@ def _ccsetup(work: Path, upstream: int, port: int) -> Command:
     return Command([*argv, "--log-level", "warning"], {"BENCH_KEY": KEY})
 
 
-def _ccsetup_aiohttp(work: Path, upstream: int, port: int) -> Command:
-    argv, env = _ccsetup(work, upstream, port)
-    return Command(argv, {**env, "CCSETUP_RELAY_HTTP": "aiohttp"})
-
-
 TARGETS = (
     Target("nginx", PASSED, _nginx),
     Target("ccsetup", ROUTES, _ccsetup),
-    Target("ccsetup, aiohttp", PASSED, _ccsetup_aiohttp),
     Target("FastAPI+httpx", PASSED, _fastapi),
     Target(f"LiteLLM {LITELLM}", ROUTES, _litellm),
     Target(f"claude-code-router {CCR}", ROUTES, _ccr),

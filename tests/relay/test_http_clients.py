@@ -17,10 +17,10 @@ import uvloop
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import tls, waiting
+from support.aiohttp_client import Aiohttp
 from support.forward import Proxy, Refuse
 
 from ccsetup.relay.http import client as lean
-from ccsetup.relay.http.aiohttp_client import Aiohttp
 from ccsetup.relay.http.base import Origin, UpstreamError
 from ccsetup.relay.http.client import Lean
 from ccsetup.relay.http.dial import trust

@@ -1,8 +1,7 @@
 """The relay's HTTP client: what the rest of the relay knows of it.
 
-Two implementations, held against each other by the same tests: ``lean`` (asyncio protocols and httptools; the default)
-and ``aiohttp_client`` (aiohttp, where that is installed, chosen with CCSETUP_RELAY_HTTP=aiohttp).  Neither follows
-redirects, keeps cookies, decompresses, nor reads the environment.
+``client`` implements it with asyncio protocols and httptools; the tests hold it against aiohttp behind the same
+interface.  It follows no redirect, keeps no cookie, decompresses nothing, and does not read the environment.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ from ccsetup.relay.config.model import Config, Listen
 from ccsetup.relay.config.parse import parse
 from ccsetup.relay.config.places import Places
 from ccsetup.relay.config.places import url as url_of
-from ccsetup.relay.http.base import Http
+from ccsetup.relay.http.client import Lean
 from ccsetup.relay.http.server import HttpServer
 from ccsetup.relay.log import Level, Log
 from ccsetup.relay.routing.failover import Pool
@@ -218,7 +218,7 @@ class _Server:
             on_unrest=self.store.unrest,
         )
         self.pool.restore(self.store.rests(time.time()))
-        http = _http()
+        http = Lean()
         self.relay = relay = Relay(runtime, access, self.pool, http, self.store, self.log, loop)
         self.log.hide((*runtime.secrets, relay.control.token))
         listen = config.listen
@@ -415,13 +415,3 @@ class _Server:
                 await asyncio.sleep(0.2)
                 if self._versions() == before:
                     await self.reload()
-
-
-def _http() -> Http:
-    if os.environ.get("CCSETUP_RELAY_HTTP") == "aiohttp":
-        from ccsetup.relay.http.aiohttp_client import Aiohttp
-
-        return Aiohttp()
-    from ccsetup.relay.http.client import Lean
-
-    return Lean()

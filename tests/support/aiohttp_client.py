@@ -1,6 +1,6 @@
-"""The relay's HTTP client on aiohttp, for the day on which ``lean`` is not trusted.
+"""The relay's HTTP client on aiohttp: another opinion for the tests of the relay's own.
 
-It is slower, and less strict with servers that break the rules: it does not notice bytes that follow an answer, and
+It is less strict with servers that break the rules: it does not notice bytes that follow an answer, and
 takes a connection that breaks for the end of a body that lasts until the connection closes.
 """
 
