@@ -6,6 +6,8 @@ Neither may ever hold a key.  The command line turns these into text and exit co
 
 from __future__ import annotations
 
+from typing import Iterable
+
 OK, FAILED, USAGE, BUG, WOULD_CHANGE, BLOCKED, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
 """Exit codes: see ``docs/reference/exit-codes.md``.  Those of ``ccsetup test`` stand with its verdicts."""
 
@@ -49,6 +51,13 @@ class ChangedMeanwhile(CcsetupError):
 
 class WriteError(CcsetupError):
     """The operating system refused a write; every file is as it was before."""
+
+
+def check_one_of(value: str, valid: Iterable[str], sentence: str) -> None:
+    """Raise UsageError, *sentence* with ``value`` and ``valid`` filled in, where *value* is none of *valid*."""
+    known = tuple(valid)
+    if value not in known:
+        raise UsageError(sentence.format(value=printable(value), valid=", ".join(known)))
 
 
 def printable(text: str, limit: int = 80) -> str:

@@ -8,9 +8,9 @@ from ccsetup import keys, profiles
 from ccsetup.change.merge import Request
 from ccsetup.change.world import World
 from ccsetup.clients import CLIENTS, clients_named
-from ccsetup.errors import Incomplete, UsageError, printable
+from ccsetup.errors import Incomplete, UsageError
 from ccsetup.i18n import _
-from ccsetup.model import CLIENT_NAMES, KEY_STORAGES, ClientName, Preset, Secret
+from ccsetup.model import CLIENT_NAMES, ClientName, Preset, Secret
 from ccsetup.plan import Note
 from ccsetup.profiles import Part, apiconfigs
 from ccsetup.profiles.apiconfigs import Entry
@@ -117,12 +117,7 @@ def _checked(world: World, entry: Entry, common: Options) -> Request:
         storage = common.storage or entry.text("keyStorage") or (old.key_storage if old else "inline")
     if entry.fields.get("codeType"):
         clients = clients_named(entry.fields["codeType"])
-    if storage not in KEY_STORAGES:
-        raise UsageError(
-            _("Invalid key storage '{value}'. Valid ones: {valid}").format(
-                value=printable(storage), valid=", ".join(KEY_STORAGES)
-            )
-        )
+    profiles.check_storage(storage)
     profiles.check_own_name(name, world.profiles)
     variable = common.storage_env or entry.text("keyVariable")
     if variable:
@@ -132,10 +127,7 @@ def _checked(world: World, entry: Entry, common: Options) -> Request:
         key_command and name not in world.profiles and not (common.storage or entry.text("keyStorage"))
     ):
         storage = "command"
-    if entry.text("type") not in ("", "auth_token", "api_key"):
-        raise UsageError(
-            _("Invalid auth type '{type}'. Valid types: auth_token, api_key").format(type=printable(entry.text("type")))
-        )
+    profiles.check_auth(entry.text("type"))
     kept = name in world.profiles and _has_key(world, name)
     if kept and world.profiles[name].provider != preset.id:
         kept = not preset.default_key or preset.key_required  # the other provider's key; ``actions`` refuses it

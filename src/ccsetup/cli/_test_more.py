@@ -7,7 +7,7 @@ import sys
 import time
 from typing import Any, Callable, Optional, Sequence
 
-from ccsetup.cli import _output
+from ccsetup.cli import _output, _test_show
 from ccsetup.cli._context import Context
 from ccsetup.clients import CLIENTS
 from ccsetup.errors import WriteError
@@ -75,20 +75,17 @@ def _table(rows: Sequence[tuple[str, ClientName | str, dict[str, Step], str]], l
 
 def after_live(reports: Sequence[Report], verbose: bool) -> None:
     """Say what the table has no room for: why, and what to do."""
-    from ccsetup.cli import test
-
     for report in reports:
         for step in report.steps:
             if step.verdict not in ("ok", "skipped", "unknown"):
                 _output.line(f"{report.label} · {CLIENTS[report.client].TITLE}")  # type: ignore[index]
-                _output.line(test.step_text(step, verbose))
+                _output.line(_test_show.step_text(step, verbose))
 
 
 def real_clients(
     context: Context, targets: Sequence[Target], reports: Sequence[Report], *, as_json: bool
 ) -> list[Report]:
     """Return *reports* with the layer ``client`` added."""
-    from ccsetup.cli import test
     from ccsetup.clients import real
 
     out = []
@@ -97,7 +94,7 @@ def real_clients(
         out.append(report._replace(steps=(*report.steps, step), seconds=report.seconds + step.seconds))
         if not as_json:
             _output.line(f"{target.label} · {CLIENTS[target.client].TITLE}")
-            _output.line(test.step_text(step, True))
+            _output.line(_test_show.step_text(step, True))
             sys.stdout.flush()
     return out
 
@@ -105,8 +102,6 @@ def real_clients(
 def watch(find: Callable[[], list[Target]], options: Options, seconds: float, *, as_json: bool) -> int:
     """Test again and again until Ctrl-C; return the exit code of the last round.  Only what is free is asked."""
     import json
-
-    from ccsetup.cli import test
 
     if options.level == "normal":
         options = options._replace(level="quick")
@@ -126,7 +121,7 @@ def watch(find: Callable[[], list[Target]], options: Options, seconds: float, *,
                 result = {"time": time.time(), "exit_code": code, "targets": [r.json() for r in reports]}
                 sys.stdout.write(json.dumps(result, ensure_ascii=False) + "\n")
             for i, report in enumerate(reports if not as_json else ()):
-                word = _output.paint(f"{report.verdict:<11}", test.COLOURS.get(report.verdict, "31"))
+                word = _output.paint(f"{report.verdict:<11}", _test_show.COLOURS.get(report.verdict, "31"))
                 text = (
                     f"{clock}  {word} {report.seconds * 1000:6.0f} ms  {report.label} · {CLIENTS[report.client].TITLE}"  # type: ignore[index]
                 )
@@ -138,7 +133,7 @@ def watch(find: Callable[[], list[Target]], options: Options, seconds: float, *,
                     since[i] = begun
                     for step in report.steps:
                         if step.verdict not in ("ok", "skipped", "unknown"):
-                            text += "\n" + test.step_text(step, False)
+                            text += "\n" + _test_show.step_text(step, False)
                 before[i] = report.verdict
                 _output.line(text)
             sys.stdout.flush()
@@ -206,13 +201,11 @@ def write_report(path: str, reports: Sequence[Report]) -> None:
     """Write *reports* as a page (.html) or a picture (.svg); neither holds a key."""
     from rich.text import Text
 
-    from ccsetup.cli import test
-
     level = "quick" if not any(s.layer == "model" for r in reports for s in r.steps) else "normal"
     parts: list[Any] = [_table([(r.label, r.client, {s.layer: s for s in r.steps}, r.verdict) for r in reports], level)]
     for report in reports:
         lines = [f"\n{report.label} · {CLIENTS[report.client].TITLE} · {report.about.get('base_url', '')}"]  # type: ignore[index]
-        lines += [test.step_text(step, True) for step in report.steps]
+        lines += [_test_show.step_text(step, True) for step in report.steps]
         parts.append(Text.from_ansi("\n".join(lines)))
     _export(path, parts)
 

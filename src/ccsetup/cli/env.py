@@ -12,7 +12,7 @@ from ccsetup.cli import _options, _output
 from ccsetup.cli._context import Context, saved
 from ccsetup.clients import clients_named
 from ccsetup.documents.edit import MISSING
-from ccsetup.errors import UsageError
+from ccsetup.errors import check_one_of
 from ccsetup.i18n import _
 from ccsetup.plan import Note
 
@@ -31,10 +31,7 @@ def command(
     unset: bool = typer.Option(False, "--unset", help=_("Print the lines that remove these variables again.")),
     lang: Optional[str] = _options.LANG,
 ) -> int:
-    if shell not in once.SHELLS:
-        raise UsageError(
-            _("Invalid shell '{value}'. Valid ones: {valid}").format(value=shell, valid=", ".join(once.SHELLS))
-        )
+    check_one_of(shell, once.SHELLS, _("Invalid shell '{value}'. Valid ones: {valid}"))
     context = Context()
     world = context.world()
     profile = world.find(name)

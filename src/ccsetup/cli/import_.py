@@ -14,7 +14,7 @@ from ccsetup.change.world import World
 from ccsetup.cli import _options, _output
 from ccsetup.cli._context import Context
 from ccsetup.clients import CLIENTS
-from ccsetup.errors import CcsetupError, UsageError
+from ccsetup.errors import CcsetupError, UsageError, check_one_of
 from ccsetup.i18n import _
 from ccsetup.model import Secret
 from ccsetup.plan import Note
@@ -41,12 +41,8 @@ def command(
     if source and also and source != also:
         raise UsageError(_("{options} both name a source: give one of them.").format(options=f"{source} / --from"))
     chosen = source or also
-    if chosen is not None and chosen not in stores.SOURCES:
-        raise UsageError(
-            _("Invalid source '{value}'. Valid ones: {valid}").format(
-                value=_output.safe(chosen), valid=", ".join(stores.SOURCES)
-            )
-        )
+    if chosen is not None:
+        check_one_of(chosen, stores.SOURCES, _("Invalid source '{value}'. Valid ones: {valid}"))
     context = Context()
     reader = importers.store(context.paths)
     found = [f for name, read in stores.SOURCES.items() if chosen in (None, name) for f in read(reader)]

@@ -16,9 +16,8 @@ from ccsetup.cli import _options, _output
 from ccsetup.cli._context import Context
 from ccsetup.cli._init import OPTIONS, Given, tell
 from ccsetup.clients import clients_named
-from ccsetup.errors import Incomplete, UsageError, printable
+from ccsetup.errors import Incomplete, UsageError
 from ccsetup.i18n import _
-from ccsetup.model import KEY_STORAGES
 from ccsetup.plan import Note
 from ccsetup.profiles import apiconfigs
 from ccsetup.profiles.apiconfigs import Entry
@@ -61,12 +60,8 @@ def command(given: Given) -> int:
 
 def _check(given: Given, many: bool) -> None:
     """Raise UsageError where the options do not go together, or one has no value."""
-    if given.key_storage is not None and given.key_storage not in KEY_STORAGES:
-        raise UsageError(
-            _("Invalid key storage '{value}'. Valid ones: {valid}").format(
-                value=printable(given.key_storage), valid=", ".join(KEY_STORAGES)
-            )
-        )
+    if given.key_storage is not None:
+        profiles.check_storage(given.key_storage)
     if given.api_configs is not None and given.api_configs_file is not None:
         raise UsageError(_("Cannot specify both --api-configs and --api-configs-file at the same time"))
     if given.no_start and not given.via_relay:

@@ -24,7 +24,7 @@ from typing import (
 from ccsetup import keys, urls
 from ccsetup.documents import tomldoc, version
 from ccsetup.documents.edit import Edit, KeyPath, Set, Unset
-from ccsetup.errors import CcsetupError, DocumentError, Incomplete, UsageError, printable
+from ccsetup.errors import CcsetupError, DocumentError, Incomplete, UsageError, check_one_of, printable
 from ccsetup.i18n import _
 from ccsetup.model import (
     CLIENT_NAMES,
@@ -488,6 +488,18 @@ def check_url(url: str, option: str) -> None:
             _("{option}: {problem}").format(option=option, problem=problem),
             hint=_("Give an address such as https://host/path."),
         )
+
+
+def check_storage(value: str) -> None:
+    """Raise UsageError where no key can be kept like that."""
+    check_one_of(value, KEY_STORAGES, _("Invalid key storage '{value}'. Valid ones: {valid}"))
+
+
+def check_auth(value: str) -> None:
+    """Raise UsageError where Claude Code sends no key like that; "" is the usual way."""
+    if value not in ("", "auth_token", "api_key"):
+        text = _("Invalid auth type '{type}'. Valid types: auth_token, api_key")
+        raise UsageError(text.format(type=printable(value)))
 
 
 def origin(url: str) -> str:

@@ -8,7 +8,7 @@ from typing import Any, Mapping, Optional, Sequence
 
 import typer
 
-from ccsetup.cli import _options, _output, test
+from ccsetup.cli import _options, _output, _test_show
 from ccsetup.cli._context import Context
 from ccsetup.cli.relay import _base
 from ccsetup.i18n import _
@@ -228,6 +228,6 @@ def _probe(targets: Sequence[Target], *, quick: bool, quiet: bool, verbose: bool
             _output.line(f"{target.label} · {target.about()['base_url']}")
             shown: list[Step] = [s for s in report.steps if verbose or s.verdict != "skipped"]
             for step in shown:
-                _output.line(test.step_text(step, verbose))
-            _output.line(test.summary(report))
+                _output.line(_test_show.step_text(step, verbose))
+            _output.line(_test_show.summary(report))
     return reports, interrupted

@@ -11,7 +11,7 @@ import typer
 from ccsetup.cli import _options, _output
 from ccsetup.cli._context import Context
 from ccsetup.cli.relay import _base, _times
-from ccsetup.errors import UsageError
+from ccsetup.errors import UsageError, check_one_of
 from ccsetup.i18n import _, ngettext
 from ccsetup.relay.reporting import stats
 from ccsetup.relay.reporting.stats import GROUPS, By, Row
@@ -31,13 +31,8 @@ def command(
     as_csv: bool = typer.Option(False, "--csv", help=_("Print a table for spreadsheets.")),
     lang: Optional[str] = _options.LANG,
 ) -> int:
-    group: Optional[By] = next((g for g in GROUPS if g == by), None)
-    if group is None:
-        raise UsageError(
-            _("--by: '{value}' is not known. Valid ones: {valid}").format(
-                value=_output.safe(by), valid=", ".join(GROUPS)
-            )
-        )
+    check_one_of(by, GROUPS, _("--by: '{value}' is not known. Valid ones: {valid}"))
+    group: By = next(g for g in GROUPS if g == by)
     if as_json and as_csv:
         raise UsageError(_("{options} exclude each other: give one of them.").format(options="--json / --csv"))
     context = Context()
