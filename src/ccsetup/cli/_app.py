@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import gc
 import importlib
-import sys
 from typing import Any, Optional
 
 import typer
 
 from ccsetup import __version__
-from ccsetup.cli import _options, _parser
+from ccsetup.cli import _options, _output, _parser
 from ccsetup.i18n import _
 
 COMMANDS = {
@@ -83,7 +82,7 @@ def root(
         gc.freeze()
         gc.enable()
     if ctx.invoked_subcommand is None:
-        if all(s is not None and s.isatty() for s in (sys.stdin, sys.stdout)):
+        if _output.interactive():
             from ccsetup.cli.wizard import menu
 
             raise typer.Exit(menu.show())

@@ -189,6 +189,13 @@ class Context:
         return OK
 
 
+def switched_text(client: ClientName, profile: str) -> str:
+    """Return what *client* uses now, for people; *profile* "" is its own account."""
+    if profile:
+        return _("{client} uses profile '{name}'.").format(client=CLIENTS[client].TITLE, name=profile)
+    return _("{client} uses its own account; no provider is set.").format(client=CLIENTS[client].TITLE)
+
+
 def saved(incomplete: str) -> list[str]:
     """Return the names of saved profiles that begin with *incomplete*, for the shell; nothing here raises."""
     try:

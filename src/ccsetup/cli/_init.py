@@ -8,8 +8,7 @@ import typer
 
 from ccsetup.change.actions import Switched
 from ccsetup.cli import _options, _output
-from ccsetup.cli._context import Context
-from ccsetup.clients import CLIENTS
+from ccsetup.cli._context import Context, switched_text
 from ccsetup.i18n import _
 from ccsetup.model import CLIENT_NAMES
 from ccsetup.plan import FileChange
@@ -180,8 +179,7 @@ def tell(
 ) -> None:
     """Say what was done to the profiles *names*, and with *hints* how to go on."""
     for s in switched:
-        text = _("{client} uses profile '{name}'.").format(client=CLIENTS[s.client].TITLE, name=s.profile)
-        _output.done(bool(changes), text)
+        _output.done(bool(changes), switched_text(s.client, s.profile))
     idle = [n for n in names if n not in {s.profile for s in switched}]
     for name in idle:
         _output.done(bool(changes), _("profile '{name}' is saved.").format(name=name))

@@ -1,4 +1,4 @@
-"""What a command prints: text for people, one JSON object for programs."""
+"""What a command prints: text for people, one JSON object for programs.  And how it asks yes or no."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import sys
 from typing import Any, Iterable, Mapping, Optional, Sequence
 
 from ccsetup import masking
+from ccsetup.errors import UsageError
 from ccsetup.i18n import _
 from ccsetup.plan import FileChange, Note
 
@@ -58,7 +59,11 @@ def line(text: str = "") -> None:
 
 def done(changed: bool, text: str) -> None:
     """Print *text*, what is so now, and whether that was *changed*."""
-    line(f"{paint(_('done'), '32') if changed else _('unchanged')}: {text}")
+    line(f"{mark(changed)}: {text}")
+
+
+def mark(changed: bool) -> str:
+    return paint(_("done"), "32") if changed else _("unchanged")
 
 
 def wrote(files: Iterable[str]) -> None:
@@ -92,6 +97,19 @@ def paint(text: str, code: str, stream: Any = None) -> str:
     if os.environ.get("NO_COLOR") or os.environ.get("TERM", "dumb") == "dumb" or not stream.isatty():
         return text
     return f"\033[{code}m{text}\033[0m"
+
+
+def interactive() -> bool:
+    """Tell whether there is a person at a terminal who can be asked."""
+    return all(s is not None and not s.closed and s.isatty() for s in (sys.stdin, sys.stdout))
+
+
+def agreed(question: str, as_json: bool, refusal: str, hint: str = "") -> bool:
+    """Ask *question* and tell whether the answer is yes; UsageError *refusal* where nobody can be asked."""
+    if as_json or not sys.stdin.isatty():
+        raise UsageError(refusal, hint=hint)
+    sys.stdout.flush()
+    return input(question + " ").strip().lower() in ("y", "yes", "是")
 
 
 def width(text: str) -> int:

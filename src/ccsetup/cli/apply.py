@@ -9,8 +9,7 @@ import typer
 
 from ccsetup import bounded
 from ccsetup.cli import _options, _output
-from ccsetup.cli._context import Context
-from ccsetup.clients import CLIENTS
+from ccsetup.cli._context import Context, switched_text
 from ccsetup.errors import DocumentError, UsageError
 from ccsetup.i18n import _
 
@@ -49,23 +48,14 @@ def command(
 
     def show() -> None:
         something = bool(changes) or context.keyring_changed
-        mark = _output.paint(_("done"), "32") if something else _("unchanged")
-        for client, name in active.items():
-            _output.line(
-                f"{mark}: "
-                + (
-                    _("{client} uses profile '{name}'.").format(client=CLIENTS[client].TITLE, name=name)
-                    if name
-                    else _("{client} uses its own account; no provider is set.").format(client=CLIENTS[client].TITLE)
-                )
-            )
-        for declared in document.profiles:
-            if declared.profile.name not in active.values():
-                _output.line(f"{mark}: " + _("profile '{name}' is saved.").format(name=declared.profile.name))
-        for name in applied.removed:
-            _output.line(f"{mark}: " + _("profile '{name}' is removed.").format(name=name))
-        if not (active or document.profiles or applied.removed):
-            _output.line(f"{mark}.")
+        lines = [switched_text(client, name) for client, name in active.items()]
+        names = [d.profile.name for d in document.profiles if d.profile.name not in active.values()]
+        lines += [_("profile '{name}' is saved.").format(name=name) for name in names]
+        lines += [_("profile '{name}' is removed.").format(name=name) for name in applied.removed]
+        for text in lines:
+            _output.done(something, text)
+        if not lines:
+            _output.line(_output.mark(something) + ".")
 
     result: dict[str, Any] = {
         "profiles": [d.profile.name for d in document.profiles],

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-from typing import Optional
+from typing import Any, Callable, NamedTuple, Optional, Sequence
 
 import typer
 
@@ -11,11 +10,12 @@ from ccsetup.change import actions
 from ccsetup.change.actions import Switched
 from ccsetup.change.world import World
 from ccsetup.cli import _options, _output, list_
-from ccsetup.cli._context import Context, saved_or_official
-from ccsetup.clients import CLIENTS, clients_named
+from ccsetup.cli._context import Context, saved_or_official, switched_text
+from ccsetup.clients import clients_named
 from ccsetup.errors import UsageError
 from ccsetup.i18n import _
 from ccsetup.model import ClientName
+from ccsetup.plan import FileChange
 from ccsetup.profiles import RELAY
 
 HELP = _(
@@ -25,135 +25,114 @@ HELP = _(
 )
 
 
-def _asks(context: Context) -> bool:
-    """Tell whether there are profiles to choose from, and a person at a terminal who can choose."""
-    return all(s is not None and s.isatty() for s in (sys.stdin, sys.stdout)) and bool(context.world().profiles)
+class Given(NamedTuple):
+    """The options of ``ccsetup config-switch``."""
 
-
-def command(
     name: Optional[str] = typer.Argument(
         None, metavar="[NAME]", help=_("A saved profile, or official."), autocompletion=saved_or_official
-    ),
-    code_type: Optional[list[str]] = _options.CLIENTS,
-    list_profiles: bool = typer.Option(False, "-l", "--list", help=_("Show the saved profiles.")),
-    codex_version: Optional[str] = _options.CODEX_VERSION,
+    )
+    code_type: Optional[list[str]] = _options.CLIENTS
+    list_profiles: bool = typer.Option(False, "-l", "--list", help=_("Show the saved profiles."))
+    codex_version: Optional[str] = _options.CODEX_VERSION
     project: bool = typer.Option(
         False, "--project", help=_("Only for the current folder: in .claude/settings.local.json.")
-    ),
-    dry_run: bool = _options.DRY,
-    check: bool = _options.CHECK,
-    repair: bool = _options.REPAIR,
-    as_json: bool = _options.JSON,
-    verbose: bool = _options.VERBOSE,
-    lang: Optional[str] = _options.LANG,
-) -> int:
-    context = Context(codex_version=codex_version or "")
-    clients = clients_named(code_type)
-    if list_profiles:
-        return list_.show("config-switch", context, clients, presets_too=False, as_json=as_json)
-    if name is None and not as_json and _asks(context):
+    )
+    dry_run: bool = _options.DRY
+    check: bool = _options.CHECK
+    repair: bool = _options.REPAIR
+    as_json: bool = _options.JSON
+    verbose: bool = _options.VERBOSE
+    lang: Optional[str] = _options.LANG
+
+    @property
+    def dry(self) -> bool:
+        return self.dry_run or self.check
+
+
+@_options.gathered(Given)
+def command(given: Given) -> int:
+    context = Context(codex_version=given.codex_version or "")
+    clients = clients_named(given.code_type)
+    if given.list_profiles:
+        return list_.show("config-switch", context, clients, presets_too=False, as_json=given.as_json)
+    name = given.name
+    if name is None and not given.as_json and _output.interactive() and context.world().profiles:
         from ccsetup.cli.wizard import menu
 
         name = menu.pick(context, clients)
     if name is None:
-        if not as_json:
+        if not given.as_json:
             list_.show("config-switch", context, clients, presets_too=False, as_json=False)
         raise UsageError(
             _("Which profile? The name is missing."), hint=_("Give one of the names above, or 'official'.")
         )
-    if project:
-        return _in_project(
-            context, name, clients, repair=repair, dry=dry_run or check, check=check, as_json=as_json, verbose=verbose
-        )
-    if name == "official":
+    return (_in_project if given.project else _everywhere)(context, name, clients, given)
 
-        def leave(world: World) -> list[Switched]:
-            done = actions.official(world, clients, repair=repair)
-            actions.bring_along(world)
-            return done
 
-        switched, changes = context.run("config-switch official", leave, dry=dry_run or check)
-    else:
+def _everywhere(context: Context, name: str, clients: list[ClientName], given: Given) -> int:
+    def act(world: World) -> list[Switched]:
+        if name != "official":
+            return actions.switch(world, name, clients, repair=given.repair)
+        done = actions.official(world, clients, repair=given.repair)
+        actions.bring_along(world)
+        return done
 
-        def act(world: World) -> list[Switched]:
-            return actions.switch(world, name, clients, repair=repair)
-
-        switched, changes = context.run(f"config-switch {name}", act, dry=dry_run or check)
-        if not (dry_run or check):
-            from ccsetup.cli import _worktree
-
-            context.notes.extend(_worktree.notes(context, changes))
-            _relay(context, name)
+    switched, changes = context.run(f"config-switch {name}", act, dry=given.dry)
+    if name != "official":
+        _after(context, name, changes, given)
 
     def show() -> None:
-        mark = _output.paint(_("done"), "32") if changes else _("unchanged")
         for s in switched:
-            client = CLIENTS[s.client].TITLE
-            text = (
-                _("{client} uses profile '{name}'.").format(client=client, name=s.profile)
-                if s.profile
-                else _("{client} uses its own account; no provider is set.").format(client=client)
-            )
-            _output.line(f"{mark}: {text}")
+            _output.done(bool(changes), switched_text(s.client, s.profile))
         if changes:
-            if verbose:
-                for file in context.names(changes):
-                    _output.line("  " + _("wrote {file}").format(file=file))
+            if given.verbose:
+                _output.wrote(context.names(changes))
             _output.line(_("A session that is running keeps its model: start the client again."))
 
-    return context.finish(
-        "config-switch",
-        {"active": {s.client: s.profile for s in switched}},
-        changes,
-        as_json=as_json,
-        dry=dry_run or check,
-        check=check,
-        show=show,
-    )
+    return _finish(context, {"active": {s.client: s.profile for s in switched}}, changes, given, show)
 
 
-def _relay(context: Context, name: str) -> None:
-    """Start the relay when that is what the clients use now."""
+def _in_project(context: Context, name: str, clients: list[ClientName], given: Given) -> int:
+    from ccsetup.cli import _project
+
+    folder = _project.check(context)
+
+    def act(world: World) -> bool:
+        if name != "official":
+            return _project.use(world, name, clients, folder, repair=given.repair)
+        actions.unset_project(world, folder)
+        return True
+
+    wrote, changes = context.run(f"config-switch {name} --project", act, dry=given.dry)
+    _after(context, name, changes, given)
+    profile = "" if name == "official" else name
+
+    def show() -> None:
+        if wrote:
+            _output.done(bool(changes), _project.text(context, profile, folder))
+        if given.verbose:
+            _output.wrote(context.names(changes))
+
+    result = {"project": folder, "active": {"claude-code": profile} if wrote else {}}
+    return _finish(context, result, changes, given, show)
+
+
+def _after(context: Context, name: str, changes: Sequence[FileChange], given: Given) -> None:
+    """Warn of keys that git would carry away, and start the relay when that is what the clients use now."""
+    if given.dry:
+        return
+    from ccsetup.cli import _worktree
+
+    context.notes.extend(_worktree.notes(context, changes))
     if name == RELAY:
         from ccsetup.cli.relay import _up
 
         _up.start_for_clients(context)
 
 
-def _in_project(
-    context: Context,
-    name: str,
-    clients: list[ClientName],
-    *,
-    repair: bool,
-    dry: bool,
-    check: bool,
-    as_json: bool,
-    verbose: bool,
+def _finish(
+    context: Context, result: dict[str, Any], changes: Sequence[FileChange], given: Given, show: Callable[[], None]
 ) -> int:
-    from ccsetup.cli import _project, _worktree
-
-    folder = _project.check(context)
-
-    def act(world: World) -> bool:
-        if name != "official":
-            return _project.use(world, name, clients, folder, repair=repair)
-        actions.unset_project(world, folder)
-        return True
-
-    wrote, changes = context.run(f"config-switch {name} --project", act, dry=dry)
-    if not dry:
-        context.notes.extend(_worktree.notes(context, changes))
-        _relay(context, name)
-    profile = "" if name == "official" else name
-
-    def show() -> None:
-        mark = _output.paint(_("done"), "32") if changes else _("unchanged")
-        if wrote:
-            _output.line(f"{mark}: " + _project.text(context, profile, folder))
-        if verbose:
-            for file in context.names(changes):
-                _output.line("  " + _("wrote {file}").format(file=file))
-
-    result = {"project": folder, "active": {"claude-code": profile} if wrote else {}}
-    return context.finish("config-switch", result, changes, as_json=as_json, dry=dry, check=check, show=show)
+    return context.finish(
+        "config-switch", result, changes, as_json=given.as_json, dry=given.dry, check=given.check, show=show
+    )

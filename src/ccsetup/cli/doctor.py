@@ -173,7 +173,7 @@ def _strings(data: Optional[bytes]) -> set[str]:
 
 
 def _agreed(as_json: bool) -> bool:
-    if as_json or not all(s is not None and s.isatty() for s in (sys.stdin, sys.stdout)):
+    if as_json or not _output.interactive():
         raise UsageError(
             _("Nobody is there to ask. Nothing was changed."),
             hint=_("Carry the repairs out with: ccsetup doctor --fix --yes"),

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-from typing import Any, Optional
+from typing import TYPE_CHECKING, Any, Optional
 
 import typer
 
 from ccsetup import presets
 from ccsetup.change import actions
-from ccsetup.change.actions import Switched
 from ccsetup.change.world import World
 from ccsetup.cli import _options, _output
 from ccsetup.cli._context import Context
@@ -18,6 +16,9 @@ from ccsetup.errors import CcsetupError, UsageError, check_one_of
 from ccsetup.i18n import _
 from ccsetup.model import Secret
 from ccsetup.plan import Note
+
+if TYPE_CHECKING:
+    from ccsetup.importers.match import Proposal
 
 HELP = _(
     "Save what the clients use now, and what other setup tools have stored, as profiles. First it shows what it found; "
@@ -35,8 +36,7 @@ def command(
     as_json: bool = _options.JSON,
     lang: Optional[str] = _options.LANG,
 ) -> int:
-    from ccsetup import importers
-    from ccsetup.importers import match, stores
+    from ccsetup.importers import stores
 
     if source and also and source != also:
         raise UsageError(_("{options} both name a source: give one of them.").format(options=f"{source} / --from"))
@@ -44,6 +44,42 @@ def command(
     if chosen is not None:
         check_one_of(chosen, stores.SOURCES, _("Invalid source '{value}'. Valid ones: {valid}"))
     context = Context()
+    proposed = _proposals(context, chosen)
+    rows = [_row(p) for p in proposed]
+    requests = [p.request for p in proposed if p.request is not None]
+    if not as_json:
+        _show(rows)
+    if requests and not (yes or dry_run):
+        refusal, hint = (
+            _("Saving profiles needs --yes where nobody can be asked."),
+            _("See what it finds with --dry-run."),
+        )
+        if not _output.agreed(_("Save these profiles? [y/N]"), as_json, refusal, hint):
+            return 1
+    changes: Any = ()
+    if requests:
+        name = "import" + (f" {chosen}" if chosen else "")
+        _switched, changes = context.run(name, lambda world: actions.init(world, requests), dry=dry_run)
+
+    def show() -> None:
+        if requests:
+            _output.line()
+            for request in requests:
+                _output.done(True, _("profile '{name}' is saved.").format(name=request.name))
+            _output.line(_("Use it with: ccsetup config-switch {name}").format(name=requests[0].name))
+
+    result = {"found": rows, "profiles": [r.name for r in requests]}
+    if dry_run and not as_json:
+        _output.print_notes(context.notes)
+        return 0
+    return context.finish("import", result, changes, as_json=as_json, dry=dry_run, check=False, show=show)
+
+
+def _proposals(context: Context, chosen: Optional[str]) -> list[Proposal]:
+    """Return what could be saved of what is in the store *chosen*, or in all of them."""
+    from ccsetup import importers
+    from ccsetup.importers import match, stores
+
     reader = importers.store(context.paths)
     found = [f for name, read in stores.SOURCES.items() if chosen in (None, name) for f in read(reader)]
     context.secrets.update(f.key.reveal() for f in found if f.key)
@@ -54,42 +90,8 @@ def command(
         except CcsetupError as e:
             context.notes.append(Note("warning", e.message, e.hint))
     proposed = match.proposals(found, known, _saved(context.world()))
-    for proposal in proposed:
-        for text in proposal.notes:
-            context.notes.append(Note("info", text))
-    rows = [_row(p) for p in proposed]
-    requests = [p.request for p in proposed if p.request is not None]
-    if not as_json:
-        _show(rows)
-    if requests and not (yes or dry_run):
-        if not sys.stdin.isatty() or as_json:
-            raise UsageError(
-                _("Saving profiles needs --yes where nobody can be asked."), hint=_("See what it finds with --dry-run.")
-            )
-        if input(_("Save these profiles? [y/N] ")).strip().lower() not in ("y", "yes"):
-            return 1
-
-    def act(world: World) -> list[Switched]:
-        return actions.init(world, requests)
-
-    changes: Any = ()
-    if requests:
-        _switched, changes = context.run("import" + (f" {chosen}" if chosen else ""), act, dry=dry_run)
-
-    def show() -> None:
-        if not requests:
-            return
-        _output.line()
-        for request in requests:
-            mark = _output.paint(_("done"), "32")
-            _output.line(f"{mark}: " + _("profile '{name}' is saved.").format(name=request.name))
-        _output.line(_("Use it with: ccsetup config-switch {name}").format(name=requests[0].name))
-
-    result = {"found": rows, "profiles": [r.name for r in requests]}
-    if dry_run and not as_json:
-        _output.print_notes(context.notes)
-        return 0
-    return context.finish("import", result, changes, as_json=as_json, dry=dry_run, check=False, show=show)
+    context.notes.extend(Note("info", text) for proposal in proposed for text in proposal.notes)
+    return proposed
 
 
 def _saved(world: World) -> dict[str, tuple[Any, Optional[Secret]]]:
@@ -105,7 +107,7 @@ def _saved(world: World) -> dict[str, tuple[Any, Optional[Secret]]]:
     return out
 
 
-def _row(proposal: Any) -> dict[str, Any]:
+def _row(proposal: Proposal) -> dict[str, Any]:
     first, request = proposal.found[0], proposal.request
     key = first.key.reveal() if first.key else ""
     return {

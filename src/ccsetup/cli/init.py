@@ -125,7 +125,7 @@ def _carry_out(context: Context, entries: list[Entry], common: Options, given: G
 
 def _asks(context: Context, entries: list[Entry], common: Options, *, via_relay: bool) -> bool:
     """Tell whether something is missing, and there is a person at a terminal who can be asked for it."""
-    if not all(s is not None and s.isatty() for s in (sys.stdin, sys.stdout)):
+    if not _output.interactive():
         return False
     world = context.world()
     try:

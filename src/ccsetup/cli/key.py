@@ -204,10 +204,8 @@ def _change(
         _restart_codex(context, ask=not restart_now and sys.stdin.isatty() and not as_json, now=restart_now)
 
     def show() -> None:
-        mark = _output.paint(_("done"), "32") if changes or context.keyring_changed else _("unchanged")
-        _output.line(f"{mark}: " + _("profile '{name}' has the new key.").format(name=name))
-        for file in context.names(changes):
-            _output.line("  " + _("wrote {file}").format(file=file))
+        _output.done(bool(changes or context.keyring_changed), _("profile '{name}' has the new key.").format(name=name))
+        _output.wrote(context.names(changes))
 
     return context.finish(
         command,
@@ -259,9 +257,8 @@ def rm(
     context = Context()
     profile = context.world().find(name)
     if not yes:
-        if not sys.stdin.isatty() or as_json:
-            raise UsageError(_("Removing a key needs --yes where nobody can be asked."))
-        if input(_("Remove the key of '{name}'? [y/N] ").format(name=name)).strip().lower() not in ("y", "yes"):
+        question = _("Remove the key of '{name}'? [y/N]").format(name=name)
+        if not _output.agreed(question, as_json, _("Removing a key needs --yes where nobody can be asked.")):
             return 1
 
     def act(world: World) -> list[Switched]:
@@ -272,8 +269,7 @@ def rm(
     switched, changes = context.run(f"key rm {name}", act, dry=False)
 
     def show() -> None:
-        mark = _output.paint(_("done"), "32") if changes else _("unchanged")
-        _output.line(f"{mark}: " + _("profile '{name}' has no key any more.").format(name=name))
+        _output.done(bool(changes), _("profile '{name}' has no key any more.").format(name=name))
         for s in switched:
             _output.line("  " + _("{client} uses its own account.").format(client=CLIENTS[s.client].TITLE))
         _output.line(_("The backups of undo still hold it; revoke the key at the provider if it leaked."))

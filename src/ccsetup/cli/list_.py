@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Optional, Sequence
+from typing import Any, Mapping, Optional, Sequence
 
 import typer
 
@@ -36,6 +36,29 @@ def show(name: str, context: Context, clients: Sequence[ClientName], *, presets_
     context.notes.extend(world.notes)
     wanted = list(clients) or list(CLIENT_NAMES)
     state = {c: active(context, world, c) for c in wanted}
+    rows = _profiles(context, world, clients, wanted, state)
+    result: dict[str, Any] = {"profiles": rows, "clients": state}
+    if "codex" in wanted:
+        context.notes.extend(codex_profiles.notes(world))
+    if presets_too:
+        result["presets"] = _presets(context, clients)
+    if as_json:
+        _output.print_json(name, result, context.notes)
+        return 0
+    _print_profiles(rows, state, wanted)
+    if presets_too:
+        _print_presets(result["presets"])
+    _output.print_notes(context.notes)
+    return 0
+
+
+def _profiles(
+    context: Context,
+    world: World,
+    clients: Sequence[ClientName],
+    wanted: Sequence[ClientName],
+    state: Mapping[ClientName, dict[str, Any]],
+) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     for profile in world.profiles.values():
         if profile.problem:
@@ -53,53 +76,42 @@ def show(name: str, context: Context, clients: Sequence[ClientName], *, presets_
                 "active": [c for c in wanted if state[c].get("profile") == profile.name],
             }
         )
-    result: dict[str, Any] = {"profiles": rows, "clients": state}
-    if "codex" in wanted:
-        context.notes.extend(codex_profiles.notes(world))
-    found: Any = []
-    if presets_too:
-        found, problems = presets.summaries(context.paths.user_presets)
-        for problem in problems:
-            context.notes.append(Note("warning", problem.message, problem.hint))
-        result["presets"] = [
-            {
-                "id": s.id,
-                "name": s.name,
-                "description": s.description.get(i18n.language, s.description.get("en", "")),
-                "regions": list(s.regions),
-                "clients": list(s.clients),
-                "by_relay": list(s.by_relay),
-                "user": s.user,
-            }
-            for s in found
-            if not clients or any(c in (*s.clients, *s.by_relay) for c in clients)
+    return rows
+
+
+def _presets(context: Context, clients: Sequence[ClientName]) -> list[dict[str, Any]]:
+    found, problems = presets.summaries(context.paths.user_presets)
+    context.notes.extend(Note("warning", problem.message, problem.hint) for problem in problems)
+    return [
+        {
+            "id": s.id,
+            "name": s.name,
+            "description": s.description.get(i18n.language, s.description.get("en", "")),
+            "regions": list(s.regions),
+            "clients": list(s.clients),
+            "by_relay": list(s.by_relay),
+            "user": s.user,
+        }
+        for s in found
+        if not clients or any(c in (*s.clients, *s.by_relay) for c in clients)
+    ]
+
+
+def _print_presets(rows: Sequence[Mapping[str, Any]]) -> None:
+    table = [
+        [
+            row["id"],
+            serves(row["clients"], row["by_relay"]) or "-",
+            row["description"] or row["name"],
+            _("regions: {ids}").format(ids=" ".join(row["regions"])) if len(row["regions"]) > 1 else "",
         ]
-    if as_json:
-        _output.print_json(name, result, context.notes)
-        return 0
-    _print_profiles(rows, state, wanted)
-    if presets_too:
-        _output.line()
-        _output.line(_("Providers (ccsetup init -p ID -k KEY):"))
-        _output.line(
-            _output.columns(
-                [
-                    [
-                        p["id"],
-                        serves(p["clients"], p["by_relay"]) or "-",
-                        p["description"] or p["name"],
-                        _("regions: {ids}").format(ids=" ".join(p["regions"])) if len(p["regions"]) > 1 else "",
-                    ]
-                    for p in result["presets"]
-                ],
-                limit=_output.terminal_width(),
-                shrink=2,
-            )
-        )
-        if any(p["by_relay"] for p in result["presets"]):
-            _output.line(_("relay: the other clients by the relay, which translates: add --via-relay"))
-    _output.print_notes(context.notes)
-    return 0
+        for row in rows
+    ]
+    _output.line()
+    _output.line(_("Providers (ccsetup init -p ID -k KEY):"))
+    _output.line(_output.columns(table, limit=_output.terminal_width(), shrink=2))
+    if any(row["by_relay"] for row in rows):
+        _output.line(_("relay: the other clients by the relay, which translates: add --via-relay"))
 
 
 def serves(clients: Sequence[ClientName], by_relay: Sequence[ClientName] = ()) -> str:

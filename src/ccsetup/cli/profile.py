@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any, Callable, Optional
 
 import typer
@@ -134,12 +133,8 @@ def rm(
             hint=_("Switch to another one first, or add --yes to go back to the clients' own accounts."),
         )
     if not (yes or dry_run):
-        if not sys.stdin.isatty() or as_json:
-            raise UsageError(_("Removing a profile needs --yes where nobody can be asked."))
-        if input(_("Remove profile '{name}' and its key? [y/N] ").format(name=name)).strip().lower() not in (
-            "y",
-            "yes",
-        ):
+        question = _("Remove profile '{name}' and its key? [y/N]").format(name=name)
+        if not _output.agreed(question, as_json, _("Removing a profile needs --yes where nobody can be asked.")):
             return 1
 
     def act(world: World) -> list[Switched]:

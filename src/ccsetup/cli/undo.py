@@ -35,41 +35,7 @@ def command(
     homes = context.paths.homes
     context.notes.extend(_damaged(context))
     if list_changes:
-        records = [r for r in disk.history(homes) if not r.home]
-        rows: list[dict[str, Any]] = [
-            {
-                "id": r.id,
-                "time": time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(r.time)) if r.time else "",
-                "command": r.command,
-                **({"problem": r.problem} if r.problem else {}),
-                "undone": bool(r.undone_by),
-                "files": [context.paths.short(p) for p in r.paths if p != context.paths.state],
-            }
-            for r in records
-        ]
-        if as_json:
-            _output.print_json("undo", {"changes": rows}, context.notes)
-            return 0
-        if not rows:
-            _output.line(_("Nothing has been changed yet."))
-        else:
-            _output.line(
-                _output.columns(
-                    [
-                        [
-                            r["id"],
-                            r["time"],
-                            r.get("problem") or r["command"],
-                            _("taken back") if r["undone"] else "",
-                            " ".join(r["files"]),
-                        ]
-                        for r in rows
-                    ],
-                    indent="",
-                )
-            )
-        _output.print_notes(context.notes)
-        return 0
+        return _list(context, as_json)
     try:
         found = disk.undo(homes, change)
     except CcsetupError as e:
@@ -97,6 +63,37 @@ def command(
             _output.line(_("unchanged"))
 
     return context.finish("undo", {}, changes, as_json=as_json, dry=dry_run, check=False, show=show)
+
+
+def _list(context: Context, as_json: bool) -> int:
+    rows: list[dict[str, Any]] = [
+        {
+            "id": r.id,
+            "time": time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(r.time)) if r.time else "",
+            "command": r.command,
+            **({"problem": r.problem} if r.problem else {}),
+            "undone": bool(r.undone_by),
+            "files": [context.paths.short(p) for p in r.paths if p != context.paths.state],
+        }
+        for r in disk.history(context.paths.homes)
+        if not r.home
+    ]
+    if as_json:
+        _output.print_json("undo", {"changes": rows}, context.notes)
+        return 0
+    table = [
+        [
+            r["id"],
+            r["time"],
+            r.get("problem") or r["command"],
+            _("taken back") if r["undone"] else "",
+            " ".join(r["files"]),
+        ]
+        for r in rows
+    ]
+    _output.line(_output.columns(table, indent="") if rows else _("Nothing has been changed yet."))
+    _output.print_notes(context.notes)
+    return 0
 
 
 def _damaged(context: Context) -> list[Note]:

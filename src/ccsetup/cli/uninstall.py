@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from typing import Any, Optional
 
 import typer
@@ -14,7 +13,6 @@ from ccsetup.change.world import World
 from ccsetup.cli import _options, _output
 from ccsetup.cli._context import Context
 from ccsetup.clients import CLIENTS
-from ccsetup.errors import UsageError
 from ccsetup.i18n import _
 
 HELP = _(
@@ -32,11 +30,9 @@ def command(
 ) -> int:
     context = Context()
     if not (yes or dry_run):
-        if not sys.stdin.isatty() or as_json:
-            raise UsageError(
-                _("Uninstalling needs --yes where nobody can be asked."), hint=_("See what it does with --dry-run.")
-            )
-        if input(_("Take ccsetup's settings out of the clients? [y/N] ")).strip().lower() not in ("y", "yes"):
+        refusal = _("Uninstalling needs --yes where nobody can be asked.")
+        question = _("Take ccsetup's settings out of the clients? [y/N]")
+        if not _output.agreed(question, as_json, refusal, _("See what it does with --dry-run.")):
             return 1
     relay = not keep_profiles and _has_relay(context)
 
@@ -56,8 +52,7 @@ def command(
     stays = [p for p in _stays(context) if os.path.lexists(p)]
 
     def show() -> None:
-        mark = _output.paint(_("done"), "32") if changes else _("unchanged")
-        _output.line(f"{mark}: " + _("the clients hold nothing of ccsetup's any more."))
+        _output.done(bool(changes), _("the clients hold nothing of ccsetup's any more."))
         for s in switched:
             _output.line("  " + _("{client} uses its own account.").format(client=CLIENTS[s.client].TITLE))
         for change in changes:

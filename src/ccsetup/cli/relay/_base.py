@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Optional
 
 import typer
@@ -99,10 +98,6 @@ def load_keys(context: Context, at: Places) -> Access:
 
     data = read(at.keys)
     return Access(()) if data is None else access.parse(data, context.paths.short(at.keys))
-
-
-def interactive() -> bool:
-    return all(s is not None and s.isatty() for s in (sys.stdin, sys.stdout))
 
 
 def why(word: str) -> str:

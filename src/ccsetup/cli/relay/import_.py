@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from typing import Any, Mapping, Optional, Sequence
 
 import typer
@@ -74,16 +73,9 @@ def command(
     if not as_json:
         _show(name, rows)
     if not (yes or dry_run):
-        if not sys.stdin.isatty() or as_json:
-            raise UsageError(
-                _("Writing relay.yaml needs --yes where nobody can be asked."),
-                hint=_("See what it finds with --dry-run."),
-            )
-        sys.stdout.flush()
-        if input(_("Write {file}? [y/N] ").format(file=context.paths.short(at.config))).strip().lower() not in (
-            "y",
-            "yes",
-        ):
+        question = _("Write {file}? [y/N]").format(file=context.paths.short(at.config))
+        refusal = _("Writing relay.yaml needs --yes where nobody can be asked.")
+        if not _output.agreed(question, as_json, refusal, _("See what it finds with --dry-run.")):
             _output.line(_("Nothing was changed."))
             return 1
     text = dump(made, context.preset)
@@ -103,8 +95,7 @@ def command(
 
     def show() -> None:
         _output.line()
-        mark = _output.paint(_("done"), "32") if changes else _("unchanged")
-        _output.line(f"{mark}: " + _("the relay is set up in {file}.").format(file=context.paths.short(at.config)))
+        _output.done(bool(changes), _("the relay is set up in {file}.").format(file=context.paths.short(at.config)))
         _output.line(_("Next: ccsetup relay check, then ccsetup config-switch relay (which starts it)."))
 
     if dry_run and not as_json:

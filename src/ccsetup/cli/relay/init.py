@@ -71,9 +71,8 @@ def command(
         _up.reread(context, at)
 
     def show() -> None:
-        mark = _output.paint(_("done"), "32") if changes else _("unchanged")
         file = context.paths.short(at.config)
-        _output.line(f"{mark}: " + _("the relay is set up in {file}; upstreams in this order:").format(file=file))
+        _output.done(bool(changes), _("the relay is set up in {file}; upstreams in this order:").format(file=file))
         for group in ("primary", "backup"):
             for upstream in (u for u in made.upstreams if u.group == group):
                 tail = _("backup") if group == "backup" else ""
@@ -116,7 +115,7 @@ def _ask(context: Context, as_json: bool) -> list[str]:
             _("No profile is saved yet, so there is nothing to make upstreams of."),
             hint=_("Make one with: ccsetup init -p PROVIDER -k KEY --no-activate"),
         )
-    if as_json or not _base.interactive():
+    if as_json or not _output.interactive():
         raise UsageError(
             _("Which profiles? Give them in the order in which they are to be asked: --from-profiles A,B,C"),
             hint=_("Saved profiles: {known}").format(known=", ".join(saved)),

@@ -187,7 +187,6 @@ def revoke(
         result = {"name": name, "changed": bool(changes), "reloaded": told}
         _output.print_json("relay key revoke", result, context.notes)
         return 0
-    mark = _output.paint(_("done"), "32") if changes else _("unchanged")
-    _output.line(f"{mark}: " + _("the key '{name}' is refused from now on.").format(name=name))
+    _output.done(bool(changes), _("the key '{name}' is refused from now on.").format(name=name))
     _output.print_notes(context.notes)
     return 0

@@ -106,12 +106,10 @@ def _say_started(context: Context, command: str, up: _up.Up, enable: bool, as_js
         _output.print_json(command, result, context.notes)
         return 0
     if up.new:
-        mark = _output.paint(_("done"), "32")
-        _output.line(f"{mark}: " + _("the relay runs at {url}.").format(url=up.running.url))
+        _output.done(True, _("the relay runs at {url}.").format(url=up.running.url))
         _output.line(_("Make the clients use it with: ccsetup config-switch relay"))
     else:
-        mark = _("unchanged")
-        _output.line(f"{mark}: " + _("the relay runs already at {url}.").format(url=up.running.url))
+        _output.done(False, _("the relay runs already at {url}.").format(url=up.running.url))
     if enable:
         _output.line(_("It is started at every login; no more with: ccsetup relay stop --disable"))
     _output.print_notes(context.notes)

@@ -18,7 +18,7 @@ from ccsetup.cli._context import Context
 from ccsetup.cli._init import OPTIONS, Given, tell
 from ccsetup.cli.wizard import look, prompts, questions
 from ccsetup.cli.wizard.answers import Answers, Ask, Choose, Facts, Settled, clients_of
-from ccsetup.cli.wizard.prompts import GoBack, Option, Prompter, can_ask, complain, say
+from ccsetup.cli.wizard.prompts import GoBack, Option, Prompter, complain, say
 from ccsetup.errors import BLOCKED, OK, WOULD_CHANGE, CcsetupError, UsageError
 from ccsetup.i18n import _, ngettext
 from ccsetup.model import CLIENT_NAMES, Model, Preset, Region, Secret
@@ -320,4 +320,4 @@ def command_line(answers: Answers, given: Optional[Given] = None) -> str:
     return shlex.join(words)
 
 
-__all__ = ["can_ask", "command_line", "run"]
+__all__ = ["command_line", "run"]

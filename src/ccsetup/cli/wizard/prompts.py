@@ -61,11 +61,6 @@ class Prompter(Protocol):
         ...
 
 
-def can_ask() -> bool:
-    """Tell whether there is a person to ask: both ends are a terminal."""
-    return all(s is not None and not s.closed and s.isatty() for s in (sys.stdin, sys.stdout))
-
-
 def for_terminal(environ: Mapping[str, str]) -> Prompter:
     """Return what suits the terminal: lists that need cursor movement, or plain lines.
 
