@@ -439,3 +439,12 @@ def test_only_what_a_command_is_there_to_print_is_shown(saved: Path) -> None:
     assert f"'{SAVED}'" in cc.run(saved, "env", "glm").stdout
     assert SAVED in cc.run(saved, "export", "--with-keys").stdout
     assert SAVED not in cc.run(saved, "export").stdout
+
+
+def test_keys_of_the_users_own_presets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a preset says of how its keys begin is known from then on."""
+    monkeypatch.setattr(masking, "_prefixes", list(masking.VENDORS))
+    word = "acme-" + "a1b2c3d4e5f6"
+    assert masking.hide(word) == word
+    masking.know_prefix("acme-")
+    assert masking.hide(word) == masking.SHOWN

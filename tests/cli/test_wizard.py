@@ -390,6 +390,30 @@ def test_pasted_keys_in_plain_lines(home: Path, machine: dict[str, str], good: b
     assert "second line" not in terminal.text
 
 
+SECRET = "sk-proj-Zx9Qw8Er7Ty6Ui5Op4As3Df2"
+
+
+def test_a_key_in_a_field_for_something_else(home: Path, machine: dict[str, str], provider: Provider) -> None:
+    """It is refused, and seen nowhere: not while it is typed, not in the complaint, not in what the list looks for."""
+    url = provider.url("/v1")
+    with Terminal(home, "init", env=machine, size=(24, 200)) as terminal:
+        terminal.answer("Which client", UP + ENTER)
+        terminal.answer("Provider", SECRET)
+        terminal.sees("*" * len(SECRET))
+        terminal.press("\x7f" * len(SECRET) + "custom" + ENTER)
+        terminal.answer("Address for Codex", f"{url}/{SECRET}" + ENTER)
+        terminal.sees("That is a key")
+        terminal.answer("Address for Codex", url + ENTER)
+        terminal.answer("Key for Custom", KEY + ENTER)
+        terminal.answer("Model", "Type" + ENTER)
+        terminal.answer("Model id", SECRET + ENTER)
+        terminal.sees("That is a key")
+        terminal.answer("Model id", CTRL_C)
+        assert terminal.ends() == 130, terminal.text
+    assert SECRET[:8] not in terminal.raw
+    assert SECRET[-8:] not in terminal.raw
+
+
 def test_back(home: Path, machine: dict[str, str]) -> None:
     """One can go to the previous question from a list and from a field, and its answer is kept as the default."""
     with Terminal(home, "init", env=machine) as terminal:

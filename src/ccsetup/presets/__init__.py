@@ -11,7 +11,7 @@ import os
 import re
 from typing import Any, NamedTuple, Optional, Union
 
-from ccsetup import bounded
+from ccsetup import bounded, masking
 from ccsetup.errors import CcsetupError, DocumentError, UsageError
 from ccsetup.i18n import _
 from ccsetup.model import (
@@ -77,7 +77,7 @@ def load(preset_id: str, user_dir: str = "", folders: Folders = BUILT_IN) -> Pre
     if re.fullmatch(_ID, preset_id):
         path = _user_file(user_dir, preset_id)
         if path:
-            return build(_read_yaml(path, preset_id))
+            return _users(path, preset_id)
         plain = _built_in(preset_id, folders)
         if plain is not None:
             return build(plain)
@@ -101,12 +101,20 @@ def summaries(user_dir: str = "", folders: Folders = BUILT_IN) -> tuple[list[Pre
             try:
                 if len(mine[preset_id]) > 1:
                     raise _twice(mine[preset_id])
-                found.append(summary(build(_read_yaml(mine[preset_id][0], preset_id)), user=True))
+                found.append(summary(_users(mine[preset_id][0], preset_id), user=True))
             except CcsetupError as error:
                 problems.append(error)
         else:
             found.append(_summary(index[preset_id]))
     return found, problems
+
+
+def _users(path: str, preset_id: str) -> Preset:
+    """Return the user's preset in *path*; from now on, what begins like its keys is hidden as one."""
+    preset = build(_read_yaml(path, preset_id))
+    for family in preset.key_families:
+        masking.know_prefix(family.prefix)
+    return preset
 
 
 def key_families(folders: Folders = BUILT_IN) -> list[tuple[str, KeyFamily]]:

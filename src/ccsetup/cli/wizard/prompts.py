@@ -1,7 +1,8 @@
 """How questions are put: lists and fields on a capable terminal, numbered lines anywhere else.
 
 Ctrl-C, Ctrl-D and the end of input raise KeyboardInterrupt everywhere; ``<`` raises GoBack.
-prompt_toolkit, which takes 0.1 s to import, is imported when a question is put on a capable terminal.
+prompt_toolkit, which takes 0.1 s to import, is imported when a question is put on a capable terminal.  It writes past
+standard output, so what it shows has no keys in it already.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import re
 import sys
 from typing import Any, Callable, Mapping, NamedTuple, Optional, Protocol, Sequence
 
+from ccsetup import masking, urls
 from ccsetup.cli import _output
 from ccsetup.i18n import _
 from ccsetup.plan import Note
@@ -99,7 +101,7 @@ def say(text: str = "") -> None:
 
 def tell(text: str) -> None:
     """Print sentences, broken between words."""
-    say("\n".join(wrap(text, min(columns(), 100) - 1)))
+    say("\n".join(wrap(masking.hide(text), min(columns(), 100) - 1)))  # a key that is broken in two is none to see
 
 
 def answered(message: str, answer: str) -> None:
@@ -133,7 +135,24 @@ def masked(secret: str) -> str:
 
 
 def complain(text: str) -> None:
-    say(_output.paint("\n".join(wrap(f"! {text}", min(columns(), 100) - 1)), "33"))
+    say(_output.paint("\n".join(wrap(f"! {masking.hide(text)}", min(columns(), 100) - 1)), "33"))
+
+
+def wrong(answer: str, check: Optional[Check]) -> str:
+    """Return what is wrong with *answer*, which is to be no key; one in it is hidden from now on."""
+    found = [word for word in answer.split() if masking.suspect(word)]
+    if answer.startswith(("http://", "https://")):
+        found = list(urls.without_keys(answer)[1])
+    for key in found:
+        masking.remember(key)
+    if found and len(answer.split()) == 1:
+        return _("That is a key, which does not belong here: there is a question of its own for it.")
+    return check(answer) if check else ""
+
+
+def concealed(typed: str) -> str:
+    """Return *typed*, which may become a key yet, as it may be seen."""
+    return "*" * len(typed) if masking.hide(typed) != typed or typed.strip().startswith("sk-") else typed
 
 
 def matching(options: Sequence[Option], typed: str) -> list[Option]:
@@ -256,7 +275,7 @@ class Plain:
             rest = system.waiting()  # further lines of a paste would answer the next questions, and may be a key
             if rest.strip():
                 answer += "\n" + rest
-            problem = check(answer) if check else ""
+            problem = wrong(answer, check)
             if not problem:
                 return answer
             complain(problem)
@@ -319,11 +338,12 @@ class Screen:
                 tell(note)
             # The default stands beside the field, not in it: there it would have to be deleted first.
             hint = f"[{default}]" if default else ""
-            shown = " ".join(filter(None, (message, hint, _("(< goes back)") if back else "")))
-            answer = self._run(questionary.text(shown, qmark="?", **self._field())).strip() or default
+            shown = masking.hide(" ".join(filter(None, (message, hint, _("(< goes back)") if back else ""))))
+            field = questionary.text(shown, qmark="?", input_processors=[_concealing()], **self._field())
+            answer = self._run(field).strip() or default
             if answer == BACK and back:
                 raise GoBack
-            problem = check(answer) if check else ""
+            problem = wrong(answer, check)
             if not problem:
                 answered(message, answer)
                 return answer
@@ -381,15 +401,30 @@ class Screen:
         return {**self._look(), "erase_when_done": True}
 
 
+def _concealing() -> Any:
+    """Return what keeps prompt_toolkit from showing a key in a field for something else."""
+    from prompt_toolkit.formatted_text import fragment_list_to_text
+    from prompt_toolkit.layout.processors import Processor, Transformation
+
+    class Concealing(Processor):
+        def apply_transformation(self, transformation_input: Any) -> Any:
+            fragments = transformation_input.fragments
+            typed = fragment_list_to_text(fragments)
+            seen = concealed(typed)
+            return Transformation(fragments if seen == typed else [("", seen)])
+
+    return Concealing()
+
+
 class _List:
     """A list with a pointer; typing searches it.  Redrawn by prompt_toolkit, also when the terminal is resized."""
 
     def __init__(self, message: str, options: Sequence[Option], default: str, search: bool) -> None:
-        self.message = message
-        self.options = options
+        self.message = masking.hide(message)
+        self.options = [Option(o.value, *map(masking.hide, o[1:])) for o in options]
         self.search = search
         self.typed = ""
-        self.shown = list(options)
+        self.shown = list(self.options)
         self.at = 0
         able = [i for i, o in enumerate(options) if not o.disabled]
         self.at = next((i for i in able if options[i].value == default), able[0])
@@ -423,7 +458,7 @@ class _List:
 
     def _head(self) -> Any:
         hint = _("(arrows, Enter; type to search)") if self.search else _("(arrows, Enter)")
-        typed = [("class:typed" if self._found() else "class:none", f" {self.typed}")] if self.typed else []
+        typed = [("class:typed" if self._found() else "class:none", f" {concealed(self.typed)}")] if self.typed else []
         return [("class:qmark", "?"), ("class:question", f" {self.message} "), ("class:instruction", hint), *typed]
 
     def _found(self) -> bool:
