@@ -225,6 +225,9 @@ class Preset(NamedTuple):
     errors: Mapping[str, tuple[Condition, ...]]
     """Odd error shapes of the inference endpoints, by meaning:
     bad_key, no_quota, bad_model, forbidden, rate, wrong_region."""
+    dialect: Mapping[str, Mapping[str, Any]]
+    """What its endpoints take beyond, or short of, the definition of a wire format, by format: members of
+    ``relay.wire.messages.Dialect``."""
 
     def region(self, region_id: str) -> Optional[Region]:
         """Return the region called *region_id* ("" = default), or None."""

@@ -174,6 +174,7 @@ def build(plain: dict[str, Any]) -> Preset:
         legacy_urls=tuple(LegacyUrl(**url) for url in plain["legacy_urls"]),
         legacy_models=tuple(LegacyModel(**model) for model in plain["legacy_models"]),
         errors={meaning: _conditions(items) for meaning, items in plain["errors"].items()},
+        dialect=plain["dialect"],
     )
 
 

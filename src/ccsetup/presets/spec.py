@@ -266,6 +266,28 @@ _MODEL_BLOCK = _sourced(
     },
 )
 
+_DIALECT = Block(
+    "Members that differ from the definition of the format",
+    {
+        "thinking_switch": Key(
+            Text(one_of=("thinking", "reasoning_effort", "enable_thinking", "reasoning")),
+            "chat: how thinking is switched; without it not at all",
+        ),
+        "reasoning_field": Key(
+            Text(empty=True), "chat: the member for the thinking of earlier turns; '' when none may be sent"
+        ),
+        "system_between": Key(Flag(), "Takes system messages after the first message"),
+        "developer": Key(Flag(), "chat: knows the role `developer`"),
+        "max_tokens_field": Key(
+            Text(one_of=("max_tokens", "max_completion_tokens")), "chat: the member that limits the answer"
+        ),
+        "images": Key(Flag(), "Takes images"),
+        "stream_usage": Key(Flag(), "chat: takes `stream_options`"),
+        "cache_control": Key(Flag(), "anthropic: takes cache_control marks"),
+        "structured": Key(Flag(), "Takes a JSON schema for the answer"),
+    },
+)
+
 PRESET = Block(
     "A provider preset of ccsetup",
     {
@@ -357,6 +379,13 @@ PRESET = Block(
                 {meaning: Key(_CONDITIONS, "Answers that mean this", default=[]) for meaning in ERRORS},
             ),
             "Odd error shapes of the inference endpoints, by meaning",
+        ),
+        "dialect": Key(
+            _sourced(
+                "What the endpoints take beyond, or short of, the definition of a format; for a relay",
+                {wire: Key(_DIALECT, f"In the format {wire}") for wire in ("anthropic", "responses", "chat")},
+            ),
+            "What the endpoints take beyond, or short of, the definition of a format; for a relay",
         ),
     },
 )
@@ -553,6 +582,11 @@ def _complete(plain: dict[str, Any]) -> dict[str, Any]:
     plain["key_required"] = key.get("required", True)
     plain["default_key"] = key.get("default", "")
     plain["key_families"] = key.get("families", [])
+    plain["dialect"] = {
+        wire: {name: value for name, value in members.items() if value is not None}
+        for wire, members in (plain["dialect"] or {}).items()
+        if members
+    }
     plain["errors"] = {meaning: conditions for meaning, conditions in errors.items() if conditions}
     for region in plain["regions"]:
         region["name"] = region["name"] or region["id"]

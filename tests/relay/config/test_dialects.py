@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+from typing import Any, get_args
+
 import pytest
 
 from ccsetup import presets
+from ccsetup.model import WireFormat
 from ccsetup.relay.config.dialects import dialect
 from ccsetup.relay.config.parse import preset_endpoints
 from ccsetup.relay.wire.messages import Dialect
@@ -45,3 +50,35 @@ def test_every_endpoint_of_every_preset_has_one(preset_id: str) -> None:
             found = dialect(preset, region.id, wire, url)
             assert found.official is (preset_id in ("anthropic", "openai"))
             assert found.max_output is None or found.max_output >= 4096
+
+
+RESOLVED = json.loads((Path(__file__).parents[2] / "data/dialects/resolved.json").read_text(encoding="utf-8"))
+"""``preset region format address`` or ``host format`` to the members that differ from the defaults."""
+
+
+def differing(found: Dialect) -> dict[str, Any]:
+    different = {name: v for name, v in found._asdict().items() if v != Dialect._field_defaults[name]}
+    return {name: list(v) if isinstance(v, tuple) else v for name, v in different.items()}
+
+
+def test_what_every_preset_gives_in_every_format() -> None:
+    """The whole table, so that a change of one provider shows which others it moves."""
+    found = {}
+    for preset_id in presets.ids():
+        preset = presets.load(preset_id)
+        for region in preset.regions:
+            own = preset_endpoints(region)
+            for wire in get_args(WireFormat):
+                if wire in own:
+                    found[f"{preset_id} {region.id} {wire} own"] = dialect(preset, region.id, wire, own[wire])
+                other = dialect(preset, region.id, wire, "http://127.0.0.1:1/v1")
+                found[f"{preset_id} {region.id} {wire} other host"] = other
+    expected = {name: members for name, members in RESOLVED.items() if name.count(" ") > 1}
+    assert {name: differing(one) for name, one in found.items()} == expected
+
+
+@pytest.mark.parametrize("name", [name for name in RESOLVED if name.count(" ") == 1])
+def test_what_a_known_host_gives_in_every_format(name: str) -> None:
+    """An upstream that was written down by its URL is known by its host."""
+    host, wire = name.split(" ")
+    assert differing(dialect(None, "", wire, f"https://{host}/v1")) == RESOLVED[name]
