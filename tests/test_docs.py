@@ -25,7 +25,7 @@ from ccsetup.cli._app import ALIASES, COMMANDS, app
 from ccsetup.clients import releases
 from ccsetup.clients.claude import edits as claude
 from ccsetup.relay.config import model as relay_config
-from ccsetup.relay.config import parse as config_parse
+from ccsetup.relay.config import table as relay_table
 from ccsetup.relay.serving import app as relay_app
 from ccsetup.relay.serving import runtime
 from ccsetup.relay.wire.messages import Dialect
@@ -198,7 +198,7 @@ _upstream = relay_config.Upstream("", {}, ())
 _config = relay_config.Config(())
 SECTIONS: dict[str, tuple[tuple[str, ...], Any]] = {
     # heading: the keys that the parser takes, and where their defaults are
-    "The file": (config_parse._FIELDS, _config),
+    "The file": (tuple(relay_table.FILE.keys), _config),
     "listen": (relay_config.Listen._fields, relay_config.Listen()),
     "selection": (("strategy", "sticky"), _config),
     "retry": (relay_config.Retry._fields, relay_config.Retry()),
@@ -206,8 +206,8 @@ SECTIONS: dict[str, tuple[tuple[str, ...], Any]] = {
     "failures": (relay_config.Rule._fields, relay_config.Rule("stop")._replace(action=None)),  # type: ignore[arg-type]
     "limits": (relay_config.Limits._fields, relay_config.Limits()),
     "store": (relay_config.StoreSettings._fields, relay_config.StoreSettings()),
-    "upstreams": (config_parse._UPSTREAM, _upstream._replace(auth=None)),  # type: ignore[arg-type]
-    "key": (relay_config.KEY_KINDS, None),
+    "upstreams": (tuple(relay_table.UPSTREAM.keys), _upstream._replace(auth=None)),  # type: ignore[arg-type]
+    "key": (relay_table.KEY_KINDS, None),
     "windows": (("days", "from", "to"), None),
     "timeouts": (relay_config.Timeouts._fields, relay_config.Timeouts()),
     "prices": (relay_config.Price._fields, relay_config.Price(0, 0)._replace(input=None, output=None)),  # type: ignore[arg-type]

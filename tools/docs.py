@@ -195,7 +195,7 @@ def _block(path: str, block: Any, out: list[str], seen: dict[int, str]) -> None:
         for part in (below.first, below.second) if hasattr(below, "first") else (below,):
             if hasattr(part, "keys"):
                 place = name if path == "The file" else f"{path}.{name}"
-                place += ".NAME" if hasattr(kind, "names") else ""
+                place += ".NAME" if type(kind).__name__ == "Names" else ""
                 place += " (unsupported)" if part is getattr(below, "first", None) else ""
                 if id(part) in seen:
                     form += f", as in `{seen[id(part)]}`"
@@ -210,9 +210,9 @@ def _block(path: str, block: Any, out: list[str], seen: dict[int, str]) -> None:
 
 def _form(kind: Any) -> str:
     name = type(kind).__name__
-    if name == "Text":
-        return " or ".join(f"`{v}`" for v in kind.one_of) or ("URL" if kind.url else "text")
-    if name == "Many":
+    if hasattr(kind, "one_of"):
+        return " or ".join(f"`{v}`" for v in kind.one_of) or ("URL" if hasattr(kind, "claude") else "text")
+    if hasattr(kind, "least"):
         return "list of " + _form(kind.item)
     words = {"Number": "number", "Flag": "true or false", "Scalar": "text, number, true or false"}
     return words.get(name, "mapping")

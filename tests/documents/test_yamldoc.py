@@ -28,9 +28,10 @@ def test_values_know_their_place() -> None:
     """Every value, and every key of a mapping, knows line and column, counted from 1."""
     root = yamldoc.parse("a: 1\nb:\n  - c\n  - {d: e}\n", "f")
     assert plain(root) == {"a": 1, "b": ["c", {"d": "e"}]}
-    assert yamldoc.place(root, ["b", 1, "d"]) == (4, 9)
-    assert yamldoc.place(root, ["b", 1, "x"]) == (4, 5)
-    assert root.keys["b"] == (2, 1)
+    place = yamldoc.document("a: 1\nb:\n  - c\n  - {d: e}\n", "f").place
+    assert place(("b", 1, "d")) == (4, 9)
+    assert place(("b", 1, "x")) == (4, 5)
+    assert place(("b",), key=True) == root.keys["b"] == (2, 1)
 
 
 @pytest.mark.parametrize(

@@ -14,14 +14,15 @@ from __future__ import annotations
 import json
 import re
 from json.decoder import scanstring  # type: ignore[attr-defined]
-from typing import Any, Callable, Iterable, NamedTuple, NoReturn, Optional, Sequence, Union
+from typing import Any, Callable, Iterable, Iterator, NamedTuple, NoReturn, Optional, Sequence, Union
 
 from ccsetup.documents.edit import MISSING, Edit, KeyPath, Missing, Set, Unset
 from ccsetup.documents.encoding import BOM, check_size, decode, encode, place
+from ccsetup.documents.schema import Document, Path, Place
 from ccsetup.errors import DocumentError
 from ccsetup.i18n import _
 
-__all__ = ["apply", "decode", "encode", "locate", "parse", "strict", "strict_problem"]
+__all__ = ["apply", "decode", "document", "encode", "locate", "parse", "strict", "strict_problem"]
 
 # A parsed document that forgets nothing: an object is a tuple of (key, value) pairs in order and with duplicates,
 # an array a list, a number the bytes of its text.  These types are made and compared in C, and none equals another.
@@ -112,6 +113,44 @@ def locate(text: str, path: KeyPath) -> int:
         member = node.members[node.effective[key]]
         node = node.get(key)
     return place(document.text, member.key_start)[0] if member else 0
+
+
+def document(text: str, name: str) -> Document:
+    """Return *text* ready to be read by a table; DocumentError names file, line and column."""
+    try:
+        data = parse(text)
+    except DocumentError as e:
+        raise DocumentError(f"{name}:{e.line}:{e.column}: {e.message}", line=e.line, column=e.column) from None
+    return Document(name, data, lambda path, key: _place(_read(text), path, key))
+
+
+def _place(document: _Document, path: Path, key: bool) -> Place:
+    """Return where the value at *path*, or its key, stands; else that of the deepest value on the way."""
+    plain = document.plain
+    start = _space(plain, 0)
+    for i, step in enumerate(path):
+        members = {name: places for name, *places in _members(plain, start)}
+        if step not in members:
+            break
+        start = members[step][0 if key and i == len(path) - 1 else 1]
+    return place(document.text, start)
+
+
+def _members(plain: str, start: int) -> Iterator[tuple[Union[str, int], int, int]]:
+    """Yield key, or index, of everything in the object or the array at *start*: where it begins, and its value."""
+    closing = {"{": "}", "[": "]"}.get(plain[start : start + 1], "")
+    at, index = _space(plain, start + 1), 0
+    while closing and plain[at] != closing:
+        name: Union[str, int] = index
+        begin = at
+        if closing == "}":
+            name, at = scanstring(plain, at + 1)
+            at = _space(plain, _space(plain, at) + 1)  # past the colon
+        yield name, begin, at
+        at = _space(plain, _scan_once(plain, at)[1])
+        if plain[at] == ",":
+            at = _space(plain, at + 1)
+        index += 1
 
 
 def apply(text: str, edits: Sequence[Edit]) -> str:

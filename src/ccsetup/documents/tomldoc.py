@@ -13,14 +13,18 @@ is taken for one of ours, and goes with the last key that is unset in it.
 from __future__ import annotations
 
 import tomllib
-from typing import Any, Callable, Optional, Sequence
+from typing import TYPE_CHECKING, Any, Callable, Optional, Sequence
 
 from ccsetup.documents.edit import MISSING, Edit, KeyPath, lookup
 from ccsetup.documents.encoding import BOM, check_size, decode, encode, place
+from ccsetup.documents.schema import Document, Path, Place
 from ccsetup.errors import DocumentError
 from ccsetup.i18n import _
 
-__all__ = ["apply", "decode", "encode", "locate", "parse"]
+if TYPE_CHECKING:
+    from ccsetup.documents.tomlsplice import Statement
+
+__all__ = ["apply", "decode", "document", "encode", "locate", "parse"]
 
 _recent: dict[str, dict[str, Any]] = {}
 """The last two texts that were parsed, with floats as bytes: a document is parsed before and after an edit anyway."""
@@ -42,19 +46,38 @@ def locate(text: str, path: KeyPath) -> int:
     body = text[1:] if text.startswith(BOM) else text
     if not path or lookup(_load(body, float), path) is MISSING:
         return 0
-    from ccsetup.documents.tomlsplice import Statement, scan
+    found = _statement(body, path)
+    return place(body, found.start)[0] if found else 0
+
+
+def document(text: str, name: str) -> Document:
+    """Return *text* ready to be read by a table; DocumentError names file, line and column."""
+    try:
+        data = parse(text)
+    except DocumentError as e:
+        raise DocumentError(f"{name}:{e.line}:{e.column}: {e.message}", line=e.line, column=e.column) from None
+    return Document(name, data, lambda path, key: _place(text, path, key))
+
+
+def _place(text: str, path: Path, key: bool) -> Place:
+    body = text[1:] if text.startswith(BOM) else text
+    for length in range(len(path), 0, -1):
+        found = _statement(body, tuple(str(step) for step in path[:length]))
+        if found:
+            value = found.kind == "key" and length == len(path) and not key
+            return place(body, found.value if value else found.start)
+    return 1, 1
+
+
+def _statement(body: str, path: KeyPath) -> Optional[Statement]:
+    """Return the statement that makes *path*, or else the first one below it, or the one whose value holds it."""
+    from ccsetup.documents.tomlsplice import scan
 
     statements = scan(body)
-    best: Optional[Statement] = None
-    for statement in statements:
-        if statement.path == path:
-            return place(body, statement.start)[0]
-        if best is None and statement.path[: len(path)] == path:
-            best = statement
-    if best is None:
-        inside = (item for item in statements if item.kind == "key" and item.path == path[: len(item.path)])
-        best = next(inside, None)
-    return place(body, best.start)[0] if best else 0
+    below = [s for s in statements if s.path[: len(path)] == path]
+    exact = [s for s in below if s.path == path]
+    around = [s for s in statements if s.kind == "key" and s.path == path[: len(s.path)]]
+    return next(iter(exact or below or around), None)
 
 
 def apply(text: str, edits: Sequence[Edit]) -> str:

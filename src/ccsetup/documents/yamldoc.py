@@ -10,8 +10,9 @@ Knows no disk and no meaning of the keys.
 from __future__ import annotations
 
 import re
-from typing import Any, NamedTuple, NoReturn, Sequence, Union
+from typing import Any, NamedTuple, NoReturn, Union
 
+from ccsetup.documents.schema import Document, Path, Place
 from ccsetup.errors import DocumentError
 from ccsetup.i18n import _
 
@@ -26,7 +27,6 @@ _INTEGER = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,14})")
 _DECIMAL = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,14})\.[0-9]{1,15}")
 
 Scalar = Union[str, int, float, bool, None]
-Step = Union[str, int]
 
 
 class Node(NamedTuple):
@@ -35,7 +35,7 @@ class Node(NamedTuple):
     value: Union[Scalar, list[Node], dict[str, Node]]
     line: int
     column: int
-    keys: dict[str, tuple[int, int]]
+    keys: dict[str, Place]
     """For a mapping, the place of each key."""
 
 
@@ -58,36 +58,37 @@ def parse(data: Union[str, bytes], name: str) -> Node:
         fail(name, (1, 1), _("This is not valid YAML."))
 
 
-def fail(name: str, place: tuple[int, int], problem: str, hint: str = "") -> NoReturn:
+def fail(name: str, place: Place, problem: str, hint: str = "") -> NoReturn:
     """Raise DocumentError as ``name:line:column: problem``."""
     line, column = place
     raise DocumentError(f"{name}:{line}:{column}: {problem}", line=line, column=column, hint=hint)
 
 
-def place(node: Node, path: Sequence[Step]) -> tuple[int, int]:
-    """Return line and column of the value at *path* below *node*, or of the deepest value on the way that exists."""
-    for step in path:
+def document(data: Union[str, bytes], name: str, *, shipped: bool = False) -> Document:
+    """Return *data* ready to be read by a table; DocumentError as ``parse`` raises it."""
+    root = parse(data, name)
+    return Document(name, _plain(root), lambda path, key: _place(root, path, key), shipped=shipped)
+
+
+def _plain(node: Node) -> Any:
+    value = node.value
+    if isinstance(value, dict):
+        return {key: _plain(child) for key, child in value.items()}
+    return [_plain(child) for child in value] if isinstance(value, list) else value
+
+
+def _place(node: Node, path: Path, key: bool) -> Place:
+    for i, step in enumerate(path):
         value = node.value
         if isinstance(value, dict) and step in value:
+            if key and i == len(path) - 1:
+                return node.keys[str(step)]
             node = value[str(step)]
         elif isinstance(value, list) and isinstance(step, int) and step < len(value):
             node = value[step]
         else:
             break
     return node.line, node.column
-
-
-def mapping(node: Node, path: Sequence[Step]) -> dict[str, Node]:
-    """Return the mapping at *path* below *node*; empty when something else is there."""
-    for step in path:
-        value = node.value
-        if isinstance(value, dict) and step in value:
-            node = value[str(step)]
-        elif isinstance(value, list) and isinstance(step, int) and step < len(value):
-            node = value[step]
-        else:
-            return {}
-    return node.value if isinstance(node.value, dict) else {}
 
 
 def _text(data: Union[str, bytes], name: str) -> str:

@@ -9,12 +9,27 @@ Knows no disk.
 
 from __future__ import annotations
 
-import re
-from typing import Any, Mapping, NamedTuple, NoReturn, Optional, Union
+from typing import Any, Mapping, Union
 
-from ccsetup import urls
 from ccsetup.documents import yamldoc
-from ccsetup.documents.yamldoc import Node, Step
+from ccsetup.documents.nearest import suggestion
+from ccsetup.documents.schema import (
+    CURRENCY,
+    VARIABLE,
+    Block,
+    Document,
+    Either,
+    Flag,
+    Key,
+    Many,
+    Names,
+    Number,
+    Path,
+    Scalar,
+    Text,
+    Url,
+    published,
+)  # fmt: skip
 from ccsetup.i18n import _
 
 CUSTOM = "custom"
@@ -23,110 +38,84 @@ CUSTOM = "custom"
 Models may be left out there too, and where no key is required: a local server has the models that its owner installed.
 """
 
-ID = r"^[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?$"
-_DATE = r"^20\d\d(?:-(?:0[1-9]|1[0-2])(?:-(?:0[1-9]|[12]\d|3[01]))?)?$"
-# No brackets: "[1m]" and its like are for the client alone, and providers refuse them.
-_MODEL = r"^[A-Za-z0-9][A-Za-z0-9._:/@+-]*$"
-_PATH = r"^[A-Za-z0-9_*-]+(?:\.[A-Za-z0-9_*-]+)*$"
-_LINK = r"^https?://[^\s@]+$"
+ID = Text(
+    "[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?",
+    lambda: _("This is not an id: small letters, digits and hyphens, at most 32."),
+)
+_DATE = Text(
+    r"20\d\d(?:-(?:0[1-9]|1[0-2])(?:-(?:0[1-9]|[12]\d|3[01]))?)?",
+    lambda: _("This is not a date like 2026-11-20, 2026-11 or 2026."),
+)
+_PATH = Text(r"[A-Za-z0-9_*-]+(?:\.[A-Za-z0-9_*-]+)*", lambda: _("This is not a path like data.0.balance."))
+_LINK = Text(r"https?://[^\s@]+", lambda: _("This is not the address of a web page."))
+_EFFORT = Text("[a-z]+")
+
+
+def _custom(at: Document) -> bool:
+    return isinstance(at.data, dict) and at.data.get("id") == CUSTOM
+
+
+def _any_model(at: Document) -> bool:
+    key = at.data.get("key") if isinstance(at.data, dict) else None
+    return _custom(at) or (isinstance(key, dict) and key.get("required") is False)
+
+
+class _BaseUrl(Url):
+    """A base URL; empty only where the user gives it."""
+
+    def value(self, at: Document, text: str, path: Path, *, key: bool = False) -> Any:
+        if not text and self.empty and not _custom(at):
+            at.fail(path, _("Only the preset 'custom' may leave this empty."))
+        return super().value(at, text, path, key=key)
+
+
+class _ModelId(Text):
+    """A model id; empty only where the user gives it."""
+
+    def value(self, at: Document, text: str, path: Path, *, key: bool = False) -> Any:
+        if not text and self.empty and not _any_model(at):
+            at.fail(path, _("Only the preset 'custom' and local servers may leave this empty."))
+        return super().value(at, text, path, key=key)
+
+
+def _model(*, empty: bool = False) -> Text:
+    return _ModelId(
+        # No brackets: "[1m]" and its like are for the client alone, and providers refuse them.
+        "[A-Za-z0-9][A-Za-z0-9._:/@+-]*",
+        lambda: _("This is not a plain model id (without spaces, and without a suffix like [1m])."),
+        empty=empty,
+    )
+
+
+_MODEL = _model()
+
+
+class _Sources(Many):
+    """Keys into ``sources``."""
+
+    def read(self, at: Document, value: Any, path: Path) -> Any:
+        keys = super().read(at, value, path)
+        known = at.data.get("sources")
+        for i, key in enumerate(keys):
+            if not isinstance(known, dict) or key not in known:
+                problem = _("'{key}' is not among the sources of this file.").format(key=key)
+                at.fail((*path, i), problem, suggestion(key, known, else_all=False) if known else "")
+        return keys
+
 
 ENV_NAMES = (
-    "ANTHROPIC_BETAS",
-    "ANTHROPIC_CUSTOM_HEADERS",
-    "ANTHROPIC_CUSTOM_MODEL_OPTION",
-    "ANTHROPIC_CUSTOM_MODEL_OPTION_DESCRIPTION",
-    "ANTHROPIC_CUSTOM_MODEL_OPTION_NAME",
-    "API_TIMEOUT_MS",
-    "CLAUDE_CODE_ATTRIBUTION_HEADER",
-    "CLAUDE_CODE_AUTO_COMPACT_WINDOW",
-    "CLAUDE_CODE_DISABLE_ADAPTIVE_THINKING",
-    "CLAUDE_CODE_DISABLE_EXPERIMENTAL_BETAS",
-    "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC",
-    "CLAUDE_CODE_DISABLE_THINKING",
-    "CLAUDE_CODE_EFFORT_LEVEL",
-    "CLAUDE_CODE_ENABLE_GATEWAY_MODEL_DISCOVERY",
-    "CLAUDE_CODE_EXTRA_BODY",
-    "CLAUDE_CODE_MAX_OUTPUT_TOKENS",
-    "CLAUDE_CODE_MAX_RETRIES",
-    "DISABLE_PROMPT_CACHING",
-    "ENABLE_TOOL_SEARCH",
-    "MAX_THINKING_TOKENS",
-)
+    "ANTHROPIC_BETAS", "ANTHROPIC_CUSTOM_HEADERS", "ANTHROPIC_CUSTOM_MODEL_OPTION",
+    "ANTHROPIC_CUSTOM_MODEL_OPTION_DESCRIPTION", "ANTHROPIC_CUSTOM_MODEL_OPTION_NAME", "API_TIMEOUT_MS",
+    "CLAUDE_CODE_ATTRIBUTION_HEADER", "CLAUDE_CODE_AUTO_COMPACT_WINDOW", "CLAUDE_CODE_DISABLE_ADAPTIVE_THINKING",
+    "CLAUDE_CODE_DISABLE_EXPERIMENTAL_BETAS", "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC",
+    "CLAUDE_CODE_DISABLE_THINKING", "CLAUDE_CODE_EFFORT_LEVEL", "CLAUDE_CODE_ENABLE_GATEWAY_MODEL_DISCOVERY",
+    "CLAUDE_CODE_EXTRA_BODY", "CLAUDE_CODE_MAX_OUTPUT_TOKENS", "CLAUDE_CODE_MAX_RETRIES", "DISABLE_PROMPT_CACHING",
+    "ENABLE_TOOL_SEARCH", "MAX_THINKING_TOKENS",
+)  # fmt: skip
 """Variables that a preset may add.  All others are refused: a file from elsewhere must not be able to set a proxy,
 a shell prefix or another settings folder.  URL, key, model and window variables come from the other fields."""
 
 ERRORS = ("bad_key", "no_quota", "bad_model", "forbidden", "rate", "wrong_region")
-
-
-class Text(NamedTuple):
-    """One line of text."""
-
-    pattern: str = ""
-    one_of: tuple[str, ...] = ()
-    empty: bool = False
-    url: str = ""
-    """"base" or "claude": also a base URL."""
-
-
-class Number(NamedTuple):
-    """A number that is not negative; whole unless *decimal*."""
-
-    decimal: bool = False
-    least: int = 0
-
-
-class Flag(NamedTuple):
-    """true or false."""
-
-
-class Scalar(NamedTuple):
-    """Text, a number, true or false."""
-
-
-class Many(NamedTuple):
-    """A list."""
-
-    item: Kind
-    least: int = 0
-
-
-class Texts(NamedTuple):
-    """A mapping from names to values of one kind."""
-
-    names: tuple[str, ...]
-    """The names that may occur; empty: those that match *pattern*."""
-    item: Kind
-    pattern: str = ""
-
-
-class Key(NamedTuple):
-    """One key of a block.  ``field`` is its name in the plain form; "" leaves it out (sources, notes)."""
-
-    kind: Kind
-    what: str
-    field: Optional[str] = None
-    default: Any = None
-    required: bool = False
-    shipped: bool = False
-    """Required in the presets that we ship."""
-
-
-class Block(NamedTuple):
-    """A mapping with known keys."""
-
-    title: str
-    keys: Mapping[str, Key]
-
-
-class Either(NamedTuple):
-    """The first block when it holds *key*, else the second."""
-
-    key: str
-    first: Block
-    second: Block
-
-
-Kind = Union[Text, Number, Flag, Scalar, Many, Texts, Block, Either]
 
 
 def _sourced(title: str, keys: Mapping[str, Key]) -> Block:
@@ -136,29 +125,45 @@ def _sourced(title: str, keys: Mapping[str, Key]) -> Block:
 
 _NOTE = Key(Text(), "Anything a reader should know, such as what was not verified", field="")
 _PROOF: dict[str, Key] = {
-    "source": Key(Many(Text(), 1), "Keys into `sources`", field="", shipped=True),
-    "as_of": Key(Text(_DATE), "The day, month or year that the facts are of", field="", shipped=True),
+    "source": Key(_Sources(Text(), 1), "Keys into `sources`", field="", shipped=True),
+    "as_of": Key(_DATE, "The day, month or year that the facts are of", field="", shipped=True),
     "note": _NOTE,
 }
 
 _CONDITION_KEYS: dict[str, Key] = {
-    "status": Key(Many(Number(least=100), 1), "HTTP statuses, any of them", default=[]),
-    "path": Key(Text(_PATH), "Dotted path into the JSON body; list indexes are numbers", default=""),
+    "status": Key(Many(Number(100), 1), "HTTP statuses, any of them", default=[]),
+    "path": Key(_PATH, "Dotted path into the JSON body; list indexes are numbers", default=""),
     "equals": Key(Many(Scalar(), 1), "Values at `path`, any of them; without it any value matches", default=[]),
     "contains": Key(Text(), "Lower-case text that the body holds, in any case", default=""),
 }
-_CONDITION = Block("A match on an HTTP answer: all members that are given have to match", _CONDITION_KEYS)
+
+
+def _condition(at: Document, given: dict[str, Any], path: Path) -> None:
+    if not (given["status"] or given["path"] or given["contains"]):
+        at.fail(path, _("A condition needs 'status', 'path' or 'contains'."))
+    if given["equals"] and not given["path"]:
+        at.fail((*path, "equals"), _("'equals' needs 'path'."))
+    if given["contains"] != given["contains"].lower():
+        at.fail((*path, "contains"), _("Write this text in lower case."))
+
+
+_CONDITION = Block(
+    "A match on an HTTP answer: all members that are given have to match",
+    _CONDITION_KEYS,
+    rule=_condition,
+    schema={"anyOf": [{"required": [name]} for name in ("status", "path", "contains")]},
+)
 _CONDITIONS = Many(_CONDITION)
 
 _TIERS = Block(
     "Model ids for the tiers of Claude Code",
     {
-        "primary": Key(Text(_MODEL), "The model of the main conversation", required=True),
-        "haiku": Key(Text(_MODEL), "Small and background work", shipped=True),
-        "sonnet": Key(Text(_MODEL), "The sonnet alias", shipped=True),
-        "opus": Key(Text(_MODEL), "The opus alias", shipped=True),
-        "fable": Key(Text(_MODEL), "The fable alias", shipped=True),
-        "subagent": Key(Text(_MODEL), "Subagents", shipped=True),
+        "primary": Key(_MODEL, "The model of the main conversation", required=True),
+        "haiku": Key(_MODEL, "Small and background work", shipped=True),
+        "sonnet": Key(_MODEL, "The sonnet alias", shipped=True),
+        "opus": Key(_MODEL, "The opus alias", shipped=True),
+        "fable": Key(_MODEL, "The fable alias", shipped=True),
+        "subagent": Key(_MODEL, "Subagents", shipped=True),
     },
 )
 
@@ -178,7 +183,7 @@ _UNSUPPORTED = _sourced(
 _CLAUDE = _sourced(
     "An Anthropic Messages endpoint",
     {
-        "base_url": Key(Text(url="claude", empty=True), "Without /v1/messages", required=True),
+        "base_url": Key(_BaseUrl(claude=True, empty=True), "Without /v1/messages", required=True),
         "auth": Key(
             Text(one_of=("auth_token", "api_key")),
             "auth_token: Authorization: Bearer; api_key: x-api-key",
@@ -186,8 +191,10 @@ _CLAUDE = _sourced(
             shipped=True,
         ),
         "models": Key(_TIERS, "One model id per tier; tiers that are left out take `primary`"),
-        "context_window": Key(Number(least=1), "Tokens; becomes CLAUDE_CODE_MAX_CONTEXT_TOKENS"),
-        "env": Key(Texts(ENV_NAMES, _FACT), "Further variables for the env block of settings.json", default={}),
+        "context_window": Key(Number(1), "Tokens; becomes CLAUDE_CODE_MAX_CONTEXT_TOKENS"),
+        "env": Key(
+            Names(_FACT, Text(one_of=ENV_NAMES)), "Further variables for the env block of settings.json", default={}
+        ),
         "native_models": Key(Flag(), "The provider serves Anthropic's own model ids", default=False),
     },
 )
@@ -195,15 +202,15 @@ _CLAUDE = _sourced(
 _CODEX = _sourced(
     "An OpenAI endpoint",
     {
-        "base_url": Key(Text(url="base", empty=True), "Without /responses or /chat/completions", required=True),
+        "base_url": Key(_BaseUrl(empty=True), "Without /responses or /chat/completions", required=True),
         "wire": Key(
             Text(one_of=("responses", "chat")),
             "The protocol; Codex itself speaks only responses",
             default="responses",
             shipped=True,
         ),
-        "model": Key(Text(_MODEL, empty=True), "Default model id", required=True),
-        "context_window": Key(Number(least=1), "Tokens"),
+        "model": Key(_model(empty=True), "Default model id", required=True),
+        "context_window": Key(Number(1), "Tokens"),
         "web_search": Key(
             Text(one_of=("disabled", "cached", "live", "default")),
             "Codex's web_search setting; `default` leaves it alone",
@@ -212,8 +219,8 @@ _CODEX = _sourced(
         ),
         "extra_tools": Key(Flag(), "The provider takes tools that are not functions", default=False, shipped=True),
         "catalog": Key(Flag(), "Codex needs a model catalogue entry", default=True, shipped=True),
-        "efforts": Key(Many(Text(r"^[a-z]+$")), "Reasoning efforts that are accepted", default=[]),
-        "default_effort": Key(Text(r"^[a-z]+$"), "The effort to set; one of `efforts`", default=""),
+        "efforts": Key(Many(_EFFORT), "Reasoning efforts that are accepted", default=[]),
+        "default_effort": Key(_EFFORT, "The effort to set; one of `efforts`", default=""),
         "reason": Key(Text(), "For `wire: chat`: why Codex cannot use it directly", default=""),
     },
 )
@@ -221,7 +228,7 @@ _CODEX = _sourced(
 _CHECK = _sourced(
     "A free GET request that tells whether a key is good",
     {
-        "get": Key(Text(r"^https?://[^\s@#]+$"), "The URL", field="url", required=True),
+        "get": Key(Text(r"https?://[^\s@#]+", _LINK.problem), "The URL", field="url", required=True),
         "auth": Key(Text(one_of=("bearer", "raw", "x-api-key")), "How the key is sent", default="bearer"),
         "prefixes": Key(Many(Text(), 1), "Only for keys that begin so", default=[]),
         "proves": Key(Flag(), "A success proves the key", required=True),
@@ -229,24 +236,24 @@ _CHECK = _sourced(
         "invalid": Key(_CONDITIONS, "The key is wrong", default=[{"status": [401]}]),
         "no_quota": Key(_CONDITIONS, "The key is good, but there is no money or quota", default=[]),
         "forbidden": Key(_CONDITIONS, "The key is known, but blocked or not allowed", default=[]),
-        "balance": Key(Text(_PATH), "Dotted path of the balance", default=""),
-        "models": Key(Text(_PATH), "Dotted path, with *, of the model ids", default=""),
+        "balance": Key(_PATH, "Dotted path of the balance", default=""),
+        "models": Key(_PATH, "Dotted path, with *, of the model ids", default=""),
     },
 )
 
 _REGION = Block(
     "A site or plan of the provider",
     {
-        "id": Key(Text(ID), "Short name for --region", required=True),
+        "id": Key(ID, "Short name for --region", required=True),
         "name": Key(Text(), "Name for people"),
-        "key_url": Key(Text(_LINK), "Where a person gets a key", default=""),
-        "chat_url": Key(Text(url="base"), "Chat Completions base URL, for a relay", default=""),
+        "key_url": Key(_LINK, "Where a person gets a key", default=""),
+        "chat_url": Key(Url(), "Chat Completions base URL, for a relay", default=""),
         "claude-code": Key(Either("unsupported", _UNSUPPORTED, _CLAUDE), "For Claude Code", field="claude"),
         "codex": Key(Either("unsupported", _UNSUPPORTED, _CODEX), "For Codex CLI"),
         "verify": Key(Many(_CHECK), "Key checks, in the order in which they are tried", default=[]),
         "verify_note": Key(Text(), "Why there is no check, or what to know of it", default=""),
-        "source": _PROOF["source"]._replace(shipped=False, what="For key_url and chat_url: keys into `sources`"),
-        "as_of": _PROOF["as_of"]._replace(shipped=False),
+        "source": Key(_Sources(Text(), 1), "For key_url and chat_url: keys into `sources`", field=""),
+        "as_of": Key(_DATE, "The day, month or year that the facts are of", field=""),
         "note": _NOTE,
     },
 )
@@ -254,13 +261,13 @@ _REGION = Block(
 _MODEL_BLOCK = _sourced(
     "What is known of a model; prices are per million tokens",
     {
-        "id": Key(Text(_MODEL), "Model id", required=True),
-        "context": Key(Number(least=1), "Window in tokens"),
-        "max_output": Key(Number(least=1), "Largest answer in tokens"),
+        "id": Key(_MODEL, "Model id", required=True),
+        "context": Key(Number(1), "Window in tokens"),
+        "max_output": Key(Number(1), "Largest answer in tokens"),
         "price_in": Key(Number(decimal=True), "Input"),
         "price_out": Key(Number(decimal=True), "Output"),
         "price_cache_read": Key(Number(decimal=True), "Cached input"),
-        "currency": Key(Text(r"^[A-Z]{3}$"), "ISO 4217", default="USD"),
+        "currency": Key(CURRENCY, "ISO 4217", default="USD"),
         "vision": Key(Flag(), "Takes images"),
         "tools": Key(Flag(), "Takes tools"),
     },
@@ -291,23 +298,24 @@ _DIALECT = Block(
 PRESET = Block(
     "A provider preset of ccsetup",
     {
-        "id": Key(Text(ID), "The name for -p; the file is called <id>.yaml", required=True),
+        "id": Key(ID, "The name for -p; the file is called <id>.yaml", required=True),
         "name": Key(Text(), "Name for people", required=True),
-        "description": Key(Texts(("en", "zh_CN"), Text()), "One line per language", default={}, shipped=True),
-        "website": Key(Text(_LINK), "The provider's home page", default=""),
+        "description": Key(
+            Names(Text(), Text(one_of=("en", "zh_CN"))), "One line per language", default={}, shipped=True
+        ),
+        "website": Key(_LINK, "The provider's home page", default=""),
         "as_of": _PROOF["as_of"],
         "sources": Key(
-            Texts(
-                (),
+            Names(
                 Block(
                     "Where facts come from",
                     {
                         "what": Key(Text(), "A public page, package version or probe", field="", required=True),
                         "kind": Key(Text(), "vendor docs, vendor code, catalogue, probe, peer code ...", field=""),
-                        "as_of": Key(Text(_DATE), "Its date", field="", shipped=True),
+                        "as_of": Key(_DATE, "Its date", field="", shipped=True),
                     },
                 ),
-                r"^[a-z0-9_]+$",
+                Text("[a-z0-9_]+", lambda: _("This is not a name that can be used here.")),
             ),
             "Where the facts of this file come from",
             field="",
@@ -319,7 +327,7 @@ PRESET = Block(
             _sourced(
                 "The API key",
                 {
-                    "env": Key(Text(r"^[A-Za-z_][A-Za-z0-9_]*$"), "Its usual environment variable", default=""),
+                    "env": Key(VARIABLE, "Its usual environment variable", default=""),
                     "required": Key(Flag(), "Without a key nothing works", default=True),
                     "default": Key(Text(), "What to send where no key is required", default=""),
                     "families": Key(
@@ -329,8 +337,8 @@ PRESET = Block(
                                 {
                                     "prefix": Key(Text(), "How such keys begin", required=True),
                                     "name": Key(Text(), "What they are called", required=True),
-                                    "region": Key(Text(ID), "The one region where they work", default=""),
-                                    "provider": Key(Text(ID), "The preset they belong to, if not this", default=""),
+                                    "region": Key(ID, "The one region where they work", default=""),
+                                    "provider": Key(ID, "The preset they belong to, if not this", default=""),
                                 },
                             )
                         ),
@@ -349,7 +357,7 @@ PRESET = Block(
                 _sourced(
                     "A base URL of an older generation",
                     {
-                        "url": Key(Text(url="base"), "The URL", required=True),
+                        "url": Key(Url(), "The URL", required=True),
                         "client": Key(Text(one_of=("claude-code", "codex")), "Whose", required=True),
                         "reason": Key(Text(), "What is wrong with it today", required=True),
                         "still_works": Key(Flag(), "The provider still answers there", required=True),
@@ -364,8 +372,8 @@ PRESET = Block(
                 _sourced(
                     "A model id of an older generation",
                     {
-                        "id": Key(Text(_MODEL), "The old id", required=True),
-                        "successor": Key(Text(_MODEL), "What to use instead", required=True),
+                        "id": Key(_MODEL, "The old id", required=True),
+                        "successor": Key(_MODEL, "What to use instead", required=True),
                         "reason": Key(Text(), "What became of it", required=True),
                     },
                 )
@@ -397,181 +405,57 @@ def parse(data: Union[str, bytes], name: str, *, expected_id: str = "", shipped:
     With *shipped*, facts need sources and dates and nothing is left to defaults that a reader should see.
     Raises DocumentError with ``file:line:column: path: problem``.
     """
-    node = yamldoc.parse(data, name)
-    reader = _Reader(name, node, shipped)
-    plain: dict[str, Any] = reader.read(PRESET, node, [])
-    reader.check(plain, expected_id)
+    at = yamldoc.document(data, name, shipped=shipped)
+    plain: dict[str, Any] = at.read(PRESET)
+    _check(at, plain, expected_id)
     return _complete(plain)
 
 
-class _Reader:
-    """One file on its way to the plain form."""
+def _check(at: Document, plain: dict[str, Any], expected_id: str) -> None:
+    """Check what concerns more than one key."""
+    if expected_id and plain["id"] != expected_id:
+        problem = _("The id is '{id}', but the file is called '{file}'.")
+        at.fail(("id",), problem.format(id=plain["id"], file=f"{expected_id}.yaml"))
+    for table in ("regions", "models", "legacy_models"):
+        seen: set[str] = set()
+        for i, item in enumerate(plain[table]):
+            if item["id"] in seen:
+                at.fail((table, i, "id"), _("The id '{id}' appears twice.").format(id=item["id"]))
+            seen.add(item["id"])
+    regions = [region["id"] for region in plain["regions"]]
+    for i, family in enumerate((plain["key"] or {}).get("families", ())):
+        if family["region"] and family["region"] not in regions:
+            problem = _("There is no region '{id}' in this file.").format(id=family["region"])
+            at.fail(("key", "families", i, "region"), problem, suggestion(family["region"], regions, else_all=False))
+    if at.shipped:
+        for language in ("en", "zh_CN"):
+            if language not in plain["description"]:
+                at.missing(("description",), language)
+    for i, region in enumerate(plain["regions"]):
+        _region(at, region, ("regions", i))
 
-    def __init__(self, name: str, root: Node, shipped: bool) -> None:
-        self.name = name
-        self.root = root
-        self.shipped = shipped
-        head = yamldoc.mapping(root, [])
-        required = yamldoc.mapping(root, ["key"]).get("required")
-        self.sources = set(yamldoc.mapping(root, ["sources"]))
-        self.custom = "id" in head and head["id"].value == CUSTOM
-        self.any_model = self.custom or (required is not None and required.value is False)
 
-    def fail(self, path: list[Step], problem: str, hint: str = "", place: Optional[tuple[int, int]] = None) -> NoReturn:
-        where = _written(path)
-        place = place or yamldoc.place(self.root, path)
-        yamldoc.fail(self.name, place, f"{where}: {problem}" if where else problem, hint)
-
-    def read(self, kind: Kind, node: Node, path: list[Step]) -> Any:
-        """Return the plain form of *node*, found at *path*, which has to be of *kind*."""
-        value = node.value
-        if isinstance(kind, Either):
-            chosen = kind.first if isinstance(value, dict) and kind.key in value else kind.second
-            return self.read(chosen, node, path)
-        if isinstance(kind, Block):
-            return self._block(kind, node, path)
-        if isinstance(kind, Texts):
-            if not isinstance(value, dict):
-                self.fail(path, _("This has to be a mapping (name: value)."))
-            return {key: self._entry(kind, key, child, node, path) for key, child in value.items()}
-        if isinstance(kind, Many):
-            if not isinstance(value, list):
-                self.fail(path, _("This has to be a list."))
-            if len(value) < kind.least:
-                self.fail(path, _("This list is empty."))
-            return [self.read(kind.item, child, [*path, i]) for i, child in enumerate(value)]
-        return self._scalar(kind, value, path)
-
-    def _entry(self, kind: Texts, key: str, child: Node, node: Node, path: list[Step]) -> Any:
-        if kind.names and key not in kind.names:
-            problem = _("'{key}' is not known here.").format(key=key)
-            self.fail(path, problem, _nearest(key, kind.names), node.keys[key])
-        if kind.pattern and not re.search(kind.pattern, key):
-            self.fail(path, _("'{key}' is not a name that can be used here.").format(key=key), "", node.keys[key])
-        return self.read(kind.item, child, [*path, key])
-
-    def _block(self, block: Block, node: Node, path: list[Step]) -> dict[str, Any]:
-        value = node.value
-        if not isinstance(value, dict):
-            self.fail(path, _("This has to be a mapping (name: value)."))
-        plain: dict[str, Any] = {}
-        for name, child in value.items():
-            key = block.keys.get(name)
-            if key is None:
-                problem = _("'{key}' is not known here.").format(key=name)
-                self.fail(path, problem, _nearest(name, tuple(block.keys)), node.keys[name])
-            read = self.read(key.kind, child, [*path, name])
-            if name == "source":
-                self._sources(read, [*path, name])
-            if key.field != "":
-                plain[key.field or name] = read
-        for name, key in block.keys.items():
-            field = name if key.field is None else key.field
-            if name not in value and (key.required or (self.shipped and key.shipped)):
-                self.fail(path, _("'{key}' is missing.").format(key=name))
-            if field:
-                plain.setdefault(field, key.default)
-        if block is _CONDITION:
-            self._condition(plain, path)
-        return plain
-
-    def _sources(self, keys: list[str], path: list[Step]) -> None:
-        for i, key in enumerate(keys):
-            if key not in self.sources:
-                problem = _("'{key}' is not among the sources of this file.").format(key=key)
-                self.fail([*path, i], problem, _nearest(key, tuple(self.sources)))
-
-    def _condition(self, plain: dict[str, Any], path: list[Step]) -> None:
-        if not (plain["status"] or plain["path"] or plain["contains"]):
-            self.fail(path, _("A condition needs 'status', 'path' or 'contains'."))
-        if plain["equals"] and not plain["path"]:
-            self.fail([*path, "equals"], _("'equals' needs 'path'."))
-        if plain["contains"] != plain["contains"].lower():
-            self.fail([*path, "contains"], _("Write this text in lower case."))
-
-    def _scalar(self, kind: Union[Text, Number, Flag, Scalar], value: Any, path: list[Step]) -> Any:
-        if isinstance(kind, Flag):
-            if not isinstance(value, bool):
-                self.fail(path, _("This has to be true or false."))
-        elif isinstance(kind, Number):
-            if isinstance(value, bool) or not isinstance(value, (int, float) if kind.decimal else int):
-                self.fail(path, _("This has to be a number.") if kind.decimal else _("This has to be a whole number."))
-            if value < kind.least:
-                self.fail(path, _("This has to be at least {n}.").format(n=kind.least))
-        elif isinstance(kind, Scalar):
-            if value is None or isinstance(value, (list, dict)):
-                self.fail(path, _("This has to be text, a number, true or false."))
-        elif not isinstance(value, str):
-            self.fail(path, _("This has to be text (put it in quotes)."))
-        else:
-            self._text(kind, value, path)
-        return value
-
-    def _text(self, kind: Text, value: str, path: list[Step]) -> None:
-        if not value:
-            if not kind.empty:
-                self.fail(path, _("This must not be empty."))
-            if kind.url and not self.custom:
-                self.fail(path, _("Only the preset 'custom' may leave this empty."))
-            if kind.pattern and not self.any_model:
-                self.fail(path, _("Only the preset 'custom' and local servers may leave this empty."))
-            return
-        if kind.one_of and value not in kind.one_of:
-            problem = _("'{value}' is not one of: {known}.").format(value=value, known=", ".join(kind.one_of))
-            self.fail(path, problem, _nearest(value, kind.one_of))
-        if kind.pattern and not re.search(kind.pattern, value):
-            self.fail(path, _pattern_problem(kind.pattern).format(value=value))
-        if kind.url:
-            problem = urls.problem(value, claude=kind.url == "claude")
-            if problem:
-                self.fail(path, problem)
-
-    def check(self, plain: dict[str, Any], expected_id: str) -> None:
-        """Check what concerns more than one key."""
-        if expected_id and plain["id"] != expected_id:
-            problem = _("The id is '{id}', but the file is called '{file}'.")
-            self.fail(["id"], problem.format(id=plain["id"], file=f"{expected_id}.yaml"))
-        for table in ("regions", "models", "legacy_models"):
-            seen: set[str] = set()
-            for i, item in enumerate(plain[table]):
-                if item["id"] in seen:
-                    self.fail([table, i, "id"], _("The id '{id}' appears twice.").format(id=item["id"]))
-                seen.add(item["id"])
-        regions = tuple(region["id"] for region in plain["regions"])
-        for i, family in enumerate((plain["key"] or {}).get("families", ())):
-            if family["region"] and family["region"] not in regions:
-                problem = _("There is no region '{id}' in this file.").format(id=family["region"])
-                self.fail(["key", "families", i, "region"], problem, _nearest(family["region"], regions))
-        if self.shipped:
-            for language in ("en", "zh_CN"):
-                if language not in plain["description"]:
-                    self.fail(["description"], _("'{key}' is missing.").format(key=language))
-        for i, region in enumerate(plain["regions"]):
-            self._region(region, ["regions", i])
-
-    def _region(self, region: dict[str, Any], path: list[Step]) -> None:
-        claude, codex = region["claude"], region["codex"]
-        if claude is None and codex is None:
-            self.fail(path, _("'{key}' is missing.").format(key="claude-code"))
-        if self.shipped:
-            for key, endpoint in (("claude-code", claude), ("codex", codex)):
-                if endpoint is None:
-                    self.fail(path, _("'{key}' is missing.").format(key=key))
-            written = yamldoc.mapping(self.root, path)
-            if (region["key_url"] or region["chat_url"]) and not {"source", "as_of"} <= set(written):
-                self.fail(path, _("'{key}' is missing.").format(key="source"))
-        if claude and "reason" not in claude:
-            empty = claude["models"] is None
-            if empty and not claude["native_models"] and not self.any_model:
-                self.fail([*path, "claude-code"], _("'{key}' is missing.").format(key="models"))
-        if codex and "wire" in codex:
-            here = [*path, "codex"]
-            if codex["wire"] == "chat" and not codex["reason"]:
-                self.fail(here, _("'wire: chat' needs a 'reason' for the user: Codex itself speaks only Responses."))
-            if codex["default_effort"] and codex["default_effort"] not in codex["efforts"]:
-                known = ", ".join(codex["efforts"])
-                problem = _("'{value}' is not one of: {known}.").format(value=codex["default_effort"], known=known)
-                self.fail([*here, "default_effort"], problem)
+def _region(at: Document, region: dict[str, Any], path: Path) -> None:
+    claude, codex = region["claude"], region["codex"]
+    if claude is None and (codex is None or at.shipped):
+        at.missing(path, "claude-code")
+    if at.shipped:
+        if codex is None:
+            at.missing(path, "codex")
+        written = at.data["regions"][path[1]]
+        if (region["key_url"] or region["chat_url"]) and not {"source", "as_of"} <= set(written):
+            at.missing(path, "source")
+    empty = claude and "reason" not in claude and claude["models"] is None
+    if empty and not claude["native_models"] and not _any_model(at):
+        at.missing((*path, "claude-code"), "models")
+    if codex and "wire" in codex:
+        here = (*path, "codex")
+        if codex["wire"] == "chat" and not codex["reason"]:
+            at.fail(here, _("'wire: chat' needs a 'reason' for the user: Codex itself speaks only Responses."))
+        if codex["default_effort"] and not codex["efforts"]:
+            at.missing(here, "efforts")
+        if codex["default_effort"]:
+            Text(one_of=codex["efforts"]).value(at, codex["default_effort"], (*here, "default_effort"))
 
 
 def _complete(plain: dict[str, Any]) -> dict[str, Any]:
@@ -602,33 +486,6 @@ def _complete(plain: dict[str, Any]) -> dict[str, Any]:
     return plain
 
 
-def _written(path: list[Step]) -> str:
-    """Return *path* as people write it: ``regions[0].claude-code.auth``."""
-    text = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
-    return text.removeprefix(".")
-
-
-def _nearest(word: str, known: tuple[str, ...]) -> str:
-    import difflib
-
-    found = difflib.get_close_matches(word, known, n=1)
-    return _("Did you mean '{word}'?").format(word=found[0]) if found else ""
-
-
-def _pattern_problem(pattern: str) -> str:
-    if pattern == ID:
-        return _("'{value}' is not an id: small letters, digits and hyphens, at most 32.")
-    if pattern == _DATE:
-        return _("'{value}' is not a date like 2026-11-20, 2026-11 or 2026.")
-    if pattern == _MODEL:
-        return _("'{value}' is not a plain model id (without spaces, and without a suffix like [1m]).")
-    if pattern == _PATH:
-        return _("'{value}' is not a path like data.0.balance.")
-    if pattern == _LINK:
-        return _("This is not the address of a web page.")
-    return _("'{value}' is not what can stand here.")
-
-
 def json_schema() -> dict[str, Any]:
     """Return the JSON Schema (draft 2020-12) of a preset file, for editors.
 
@@ -648,9 +505,7 @@ def json_schema() -> dict[str, Any]:
     }
     some_model = {"properties": {"model": {"minLength": 1}}}
     return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "$comment": "Made by tools/compile.py from src/ccsetup/presetspec.py.",
-        **_schema(PRESET),
+        **published(PRESET),
         "allOf": [
             {"if": custom, "else": _regions(some_url, some_url)},
             {"if": {"anyOf": [custom, {**local, "required": ["key"]}]}, "else": _regions(some_models, some_model)},
@@ -661,63 +516,3 @@ def json_schema() -> dict[str, Any]:
 def _regions(claude: dict[str, Any], codex: dict[str, Any]) -> dict[str, Any]:
     region = {"properties": {"claude-code": claude, "codex": codex}}
     return {"properties": {"regions": {"items": region}}}
-
-
-def _schema(kind: Kind) -> dict[str, Any]:
-    if isinstance(kind, Flag):
-        return {"type": "boolean"}
-    if isinstance(kind, Number):
-        return {"type": "number" if kind.decimal else "integer", "minimum": kind.least}
-    if isinstance(kind, Scalar):
-        return {"type": ["string", "number", "boolean"]}
-    if isinstance(kind, Many):
-        least = {"minItems": kind.least} if kind.least else {}
-        return {"type": "array", "items": _schema(kind.item), **least}
-    if isinstance(kind, Texts):
-        if kind.names:
-            properties = {name: _schema(kind.item) for name in kind.names}
-            return {"type": "object", "properties": properties, "additionalProperties": False}
-        names = {"pattern": kind.pattern} if kind.pattern else {}
-        return {"type": "object", "propertyNames": names, "additionalProperties": _schema(kind.item)}
-    if isinstance(kind, Either):
-        chosen = {"type": "object", "required": [kind.key]}
-        return {"if": chosen, "then": _schema(kind.first), "else": _schema(kind.second)}
-    if isinstance(kind, Block):
-        return _block_schema(kind)
-    return _text_schema(kind)
-
-
-def _block_schema(block: Block) -> dict[str, Any]:
-    properties = {}
-    for name, key in block.keys.items():
-        schema = {"description": key.what, **_schema(key.kind)}
-        if key.default not in (None, "", [], {}):
-            schema["default"] = key.default
-        properties[name] = schema
-    required = [name for name, key in block.keys.items() if key.required]
-    schema = {"title": block.title, "type": "object", "properties": properties, "additionalProperties": False}
-    if required:
-        schema["required"] = required
-    if block is _CONDITION:
-        schema["anyOf"] = [{"required": [name]} for name in ("status", "path", "contains")]
-    return schema
-
-
-def _text_schema(kind: Text) -> dict[str, Any]:
-    schema: dict[str, Any] = {"type": "string"}
-    if kind.one_of:
-        schema["enum"] = list(kind.one_of)
-    if not kind.empty:
-        schema["minLength"] = 1
-    patterns = [kind.pattern] if kind.pattern else []
-    if kind.url:
-        patterns.append(urls.PATTERN)
-    if kind.url == "claude":
-        patterns.append(urls.CLAUDE_PATTERN)
-    if kind.empty:
-        patterns = [f"^$|{pattern}" for pattern in patterns]
-    if len(patterns) == 1:
-        schema["pattern"] = patterns[0]
-    elif patterns:
-        schema["allOf"] = [{"pattern": pattern} for pattern in patterns]
-    return schema

@@ -6,10 +6,11 @@ import pytest
 
 from ccsetup import presets, profiles
 from ccsetup.errors import CcsetupError, UsageError
+from ccsetup.keys.reference import KeyRef
 from ccsetup.profiles import Part, Profile
 from ccsetup.relay.config import compose
 from ccsetup.relay.config.dump import dump
-from ccsetup.relay.config.model import Config, KeyRef, Listen, Upstream
+from ccsetup.relay.config.model import Config, Listen, Upstream
 from ccsetup.relay.config.parse import parse
 
 BOTH = {"claude-code": Part(), "codex": Part()}

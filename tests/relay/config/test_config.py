@@ -151,8 +151,8 @@ def one(fields: str) -> str:
 WRONG = [
     ("relay: 2\n", "1:8", "version 1"),
     ("upstreams: []\n", "1:1", "'relay' is missing"),
-    ("relay: 1\n", "1:1", "at least one"),
-    ("relay: 1\nupstreams: []\n", "2:12", "at least one"),
+    ("relay: 1\n", "1:1", "'upstreams' is missing"),
+    ("relay: 1\nupstreams: []\n", "2:12", "empty"),
     ("relay: 1\nupstream: []\n", "2:1", "'upstreams'"),
     ("relay: 1\nlisten: {prot: 1}\n", "2:10", "'port'"),
     ("relay: 1\nlisten: {port: 70000}\n", "2:16", "65535"),

@@ -9,10 +9,11 @@ import pytest
 
 from ccsetup import presets
 from ccsetup.errors import DocumentError
+from ccsetup.keys.reference import KeyRef
 from ccsetup.model import Secret
 from ccsetup.relay.config import dangers, importing
 from ccsetup.relay.config.dump import dump
-from ccsetup.relay.config.model import Activation, Config, Cooldown, KeyRef, Window
+from ccsetup.relay.config.model import Activation, Config, Cooldown, Window
 from ccsetup.relay.config.parse import parse
 from ccsetup.relay.config.rules import DEFAULT_RULES, first
 from ccsetup.relay.routing.failover import Ask, Failure, Pool

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from ccsetup.errors import CcsetupError, DocumentError
+from ccsetup.keys.reference import KeyRef
 from ccsetup.model import Preset
 from ccsetup.relay.config import compose, insert
-from ccsetup.relay.config.model import KeyRef, Upstream
+from ccsetup.relay.config.model import Upstream
 
 
 def no_preset(name: str) -> Preset:

@@ -11,7 +11,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from ccsetup.relay.config.model import Config, Cooldown, KeyRef, Retry, Rule, Upstream, Window
+from ccsetup.keys.reference import KeyRef
+from ccsetup.relay.config.model import Config, Cooldown, Retry, Rule, Upstream, Window
 from ccsetup.relay.config.rules import DEFAULT_RULES
 from ccsetup.relay.routing import failover
 from ccsetup.relay.routing.failover import Ask, Choice, Failure, Pool, wire_for

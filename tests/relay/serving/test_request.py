@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from ccsetup.keys.reference import KeyRef
 from ccsetup.model import WireFormat
-from ccsetup.relay.config.model import KeyRef, Upstream
+from ccsetup.relay.config.model import Upstream
 from ccsetup.relay.http.base import Origin
 from ccsetup.relay.routing.failover import Choice
 from ccsetup.relay.serving.request import Request

@@ -18,13 +18,14 @@ from ccsetup.cli.relay import _base, _setup, _up
 from ccsetup.clients import CLIENTS
 from ccsetup.errors import Incomplete, UsageError, printable
 from ccsetup.i18n import _
+from ccsetup.keys.reference import KeyRef
 from ccsetup.model import CLIENT_NAMES, ClaudeEndpoint, ClientName, Region, Unsupported
 from ccsetup.plan import Note
 from ccsetup.profiles import Part, Profile
 from ccsetup.profiles.apiconfigs import Entry
 from ccsetup.relay.config import compose, insert, rules
 from ccsetup.relay.config.dump import dump
-from ccsetup.relay.config.model import Config, KeyRef, Upstream
+from ccsetup.relay.config.model import Config, Upstream
 from ccsetup.relay.config.parse import base_url, parse
 from ccsetup.relay.config.places import Places
 from ccsetup.relay.running import control

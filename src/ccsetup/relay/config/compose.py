@@ -9,11 +9,12 @@ from urllib.parse import urlsplit
 from ccsetup import profiles
 from ccsetup.errors import CcsetupError, Incomplete, UsageError, printable
 from ccsetup.i18n import _
+from ccsetup.keys.reference import KeyRef
 from ccsetup.model import CLIENT_NAMES, ClaudeEndpoint, CodexEndpoint, Preset, Region, Tiers, Unsupported, WireFormat
 from ccsetup.profiles import Part, Profile
 from ccsetup.relay.config import dialects, rules
 from ccsetup.relay.config.dangers import loopback
-from ccsetup.relay.config.model import Config, KeyRef, Listen, PresetLoader, Upstream
+from ccsetup.relay.config.model import Config, Listen, PresetLoader, Upstream
 from ccsetup.relay.config.parse import base_url, default_auth, preset_endpoints, preset_prices
 
 PROFILE = "relay"

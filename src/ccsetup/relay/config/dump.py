@@ -8,10 +8,12 @@ from decimal import Decimal
 from typing import Any, Iterable, Mapping, Optional
 
 from ccsetup.errors import CcsetupError
+from ccsetup.keys.reference import KeyRef
 from ccsetup.model import Preset
 from ccsetup.relay.config import dialects, rules
-from ccsetup.relay.config.model import Activation, Config, KeyRef, PresetLoader, Rule, Upstream, Window
-from ccsetup.relay.config.parse import DAYS, VERSION, default_auth, preset_endpoints, preset_prices
+from ccsetup.relay.config.model import Activation, Config, PresetLoader, Rule, Upstream, Window
+from ccsetup.relay.config.parse import default_auth, preset_endpoints, preset_prices
+from ccsetup.relay.config.table import DAYS, VERSION
 
 _HEAD = """\
 # The relay of ccsetup.  'ccsetup relay check' tests this file; a running relay takes it over when it changes.

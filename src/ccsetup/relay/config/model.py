@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Callable, Literal, Mapping, NamedTuple, Optional
 
+from ccsetup.keys.reference import KeyRef
 from ccsetup.model import Preset, WireFormat
 from ccsetup.relay.wire.messages import Dialect
 
@@ -11,19 +12,7 @@ Group = Literal["primary", "backup"]
 Strategy = Literal["failover", "round_robin", "weighted", "least_busy"]
 Action = Literal["retry", "next_key", "next_upstream", "stop"]
 
-KEY_KINDS = ("profile", "env", "file", "command", "keyring", "inline")
-
 DEFAULT_HOST, DEFAULT_PORT = "127.0.0.1", 5101
-
-
-class KeyRef(NamedTuple):
-    """Where a key of an upstream comes from.  ``profile``: the key of a saved profile; ``inline``: *value* is it."""
-
-    kind: str
-    value: str
-
-    def __repr__(self) -> str:  # an inline one is a key
-        return f"KeyRef({self.kind})"
 
 
 class Window(NamedTuple):

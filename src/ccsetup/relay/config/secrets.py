@@ -8,9 +8,10 @@ from typing import Mapping, NamedTuple, Optional
 from ccsetup import keys
 from ccsetup.errors import CcsetupError
 from ccsetup.i18n import _
+from ccsetup.keys.reference import KeyRef
 from ccsetup.model import Preset, Secret
 from ccsetup.paths import Paths
-from ccsetup.relay.config.model import Config, KeyRef
+from ccsetup.relay.config.model import Config
 
 
 class Keys(NamedTuple):

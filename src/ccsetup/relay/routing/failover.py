@@ -26,9 +26,10 @@ from collections import OrderedDict, deque
 from random import Random
 from typing import Callable, Collection, Iterable, Literal, Mapping, NamedTuple, Optional
 
+from ccsetup.keys.reference import KeyRef
 from ccsetup.model import WireFormat
 from ccsetup.relay.config import rules
-from ccsetup.relay.config.model import Config, KeyRef, Rule, Upstream
+from ccsetup.relay.config.model import Config, Rule, Upstream
 from ccsetup.relay.routing.windows import next_open, open_at
 from ccsetup.relay.store import Rest
 

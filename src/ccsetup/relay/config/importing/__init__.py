@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from typing import Callable, Mapping
 
+from ccsetup.keys.reference import KeyRef
 from ccsetup.model import Secret
 from ccsetup.relay.config.importing.ccr import claude_code_router
 from ccsetup.relay.config.importing.switch import codex_cc_switch
-from ccsetup.relay.config.model import Config, KeyRef
+from ccsetup.relay.config.model import Config
 
 __all__ = ["SOURCES", "claude_code_router", "codex_cc_switch", "extract_keys"]
 

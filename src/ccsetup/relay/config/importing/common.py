@@ -9,10 +9,12 @@ from typing import Any, Mapping, Optional
 from ccsetup.documents import jsondoc
 from ccsetup.errors import DocumentError, printable
 from ccsetup.i18n import _
+from ccsetup.keys.reference import KeyRef
 from ccsetup.model import WireFormat
 from ccsetup.relay.config.dialects import dialect
-from ccsetup.relay.config.model import KeyRef, Upstream
-from ccsetup.relay.config.parse import NAME, base_url, url_problem
+from ccsetup.relay.config.model import Upstream
+from ccsetup.relay.config.parse import base_url, url_problem
+from ccsetup.relay.config.table import NAME
 
 
 def read(data: bytes, name: str, known: tuple[str, ...]) -> dict[str, Any]:
@@ -113,7 +115,7 @@ class Draft:
         """Return a name that is free: *said* where it is fit, else made of *kind*."""
         taken = {u.name.lower() for u in self.upstreams}
         slug = re.sub(r"[ /]+", "-", said)
-        fit = re.fullmatch(NAME, slug) is not None
+        fit = re.fullmatch(NAME.pattern, slug) is not None
         base = slug[:50] if fit else kind
         first = [slug, f"{base}-{kind}"] if fit else []
         tries = itertools.chain(first, (f"{base}-{n}" for n in itertools.count(2 if fit else 1)))

@@ -1,0 +1,487 @@
+"""What ``relay.yaml`` may say; ``parse`` makes a ``Config`` of it.  Pure."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Mapping
+
+from ccsetup import profiles
+from ccsetup.documents.nearest import suggestion
+from ccsetup.documents.schema import (
+    CURRENCY,
+    Block,
+    Document,
+    Flag,
+    Key,
+    Kind,
+    Many,
+    Names,
+    Number,
+    Path,
+    Text,
+    published,
+)
+from ccsetup.errors import UsageError
+from ccsetup.i18n import _
+from ccsetup.keys.reference import ENV, Reference
+from ccsetup.model import WireFormat
+from ccsetup.relay.config import rules
+from ccsetup.relay.config.model import (
+    Activation,
+    Cooldown,
+    Limits,
+    Listen,
+    Price,
+    Retry,
+    Rule,
+    StoreSettings,
+    Timeouts,
+    Window,
+)
+from ccsetup.relay.wire.messages import Dialect
+
+VERSION = 1
+
+WIRES: tuple[WireFormat, ...] = ("anthropic", "responses", "chat")
+DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_DAY = 86400
+
+NAME = Text(
+    "[A-Za-z0-9][A-Za-z0-9._-]{0,63}",
+    lambda: _("An upstream's name has letters, digits, '.', '-' and '_', at most 64, and begins with none of these."),
+)
+_PROFILE = r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}"
+_HOST = Text(
+    r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[?[0-9A-Fa-f:]+\]?",
+    lambda: _("This is not a host or an address."),
+)
+_STORE = r"rediss?://(?:[A-Za-z0-9._~%-]+@)?(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\])(?::\d{1,5})?(?:/\d{1,3})?"
+_PROXY = r"http://[A-Za-z0-9.\[\]:-]+"
+_CLOCK = r"(?:[01]\d|2[0-3]):[0-5]\d"
+_TIME = Text(_CLOCK, lambda: _('A time is written as "09:30".'))
+_OWN_HEADERS = (
+    *("host", "content-length", "content-type", "content-encoding", "accept-encoding", "transfer-encoding"),
+    *("connection", "keep-alive", "te", "trailer", "upgrade", "expect", "cookie", "cookie2"),
+)
+_KEY_HEADER = r"(?:^|.*[-_])(?:authorization|authentication|api-?key|access-?key|token|secret|password|key)$"
+DIALECT_CHOICES: Mapping[str, tuple[str, ...]] = {
+    "thinking_switch": ("", "thinking", "reasoning_effort", "enable_thinking", "reasoning"),
+    "max_tokens_field": ("max_tokens", "max_completion_tokens"),
+}
+
+
+def _seconds(low: float = 0, high: float = _DAY) -> Number:
+    return Number(low, high, decimal=True, unit="seconds")
+
+
+def _some(item: Kind, least: int = 0) -> Many:
+    """Return a list, which may be left out around its one entry."""
+    return Many(item, least, single=True, make=tuple)
+
+
+# What is made of texts.
+
+
+def _minutes(text: str) -> int:
+    hours, minutes = text.split(":")
+    return int(hours) * 60 + int(minutes)
+
+
+def _days(text: str) -> frozenset[int]:
+    found: set[int] = set()
+    for word in text.lower().split(","):
+        first, _dash, last = (w.strip() for w in word.partition("-"))
+        for day in (first, last or first):
+            if day not in DAYS:
+                problem = _("This has to be one of: {known}.").format(known=", ".join(DAYS))
+                raise UsageError(problem, hint=suggestion(day, DAYS, else_all=False))
+        begin, end = DAYS.index(first), DAYS.index(last or first)
+        found.update(d % 7 for d in range(begin, end + 1 if end >= begin else end + 8))
+    return frozenset(found)
+
+
+def _zone(text: str) -> str:
+    import zoneinfo
+
+    try:
+        zoneinfo.ZoneInfo(text)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+        known = sorted(zoneinfo.available_timezones())
+        hint = suggestion(text, known, else_all=False) or _("Such as Asia/Shanghai.")
+        raise UsageError(_("This is not a time zone."), hint=hint) from None
+    return text
+
+
+def _store_url(text: str) -> str:
+    if re.search(r"://[^/]*:[^/]*@", text):
+        raise UsageError(_("The URL holds a password: it goes below 'password'."), hint="password: {env: NAME}")
+    if not re.fullmatch(_STORE, text):
+        raise UsageError(_("This is not an address such as redis://host:6379/0."))
+    return text
+
+
+def _proxy(text: str) -> str:
+    if "@" in text:
+        hint = _("Leave 'proxy' out, and set HTTPS_PROXY where the relay runs.")
+        raise UsageError(_("A password of a proxy is not written here."), hint=hint)
+    if text != "none" and not re.fullmatch(_PROXY, text):
+        raise UsageError(_("This is neither http://host:port nor none."))
+    return text
+
+
+def _profile(text: str) -> str:
+    if not profiles.NAME.match(text) or text in profiles.RESERVED:
+        raise UsageError(_("This is not the name of a saved profile."))
+    return text
+
+
+def _header(name: str) -> str:
+    lower = name.lower()
+    if re.match(_KEY_HEADER, lower):
+        raise UsageError(_("A header that carries a key is not written here."), hint=_("Keys go below 'keys'."))
+    if lower in _OWN_HEADERS or lower.startswith("proxy-"):
+        raise UsageError(_("The relay sets this header itself."))
+    return name
+
+
+class _Headers(Names):
+    """Headers of a request, whose names do not differ in case alone."""
+
+    def read(self, at: Document, value: Any, path: Path) -> Any:
+        out = super().read(at, value, path)
+        seen: set[str] = set()
+        for name in out:
+            if name.lower() in seen:
+                at.fail((*path, name), _("The key '{key}' appears twice.").format(key=name), key=True)
+            seen.add(name.lower())
+        return out
+
+
+class _Status(Kind):
+    """A status, or a range of them; the first and the last of the range are made of it."""
+
+    one = Number(100, 999)
+    range = Text(r"[1-9]\d\d-[1-9]\d\d", lambda: _("A range is written as 500-599."))
+
+    def read(self, at: Document, value: Any, path: Path) -> tuple[int, int]:
+        if not isinstance(value, str):
+            status = self.one.read(at, value, path)
+            return status, status
+        low, high = (int(n) for n in self.range.read(at, value, path).split("-"))
+        if low > high:
+            at.fail(path, _("A range is written as 500-599."))
+        return low, high
+
+    def schema(self) -> dict[str, Any]:
+        return {"anyOf": [self.one.schema(), self.range.schema()]}
+
+
+# What concerns several keys of a block.
+
+
+def _listen(at: Document, given: dict[str, Any], path: Path) -> None:
+    if ("tls_cert" in given) != ("tls_key" in given):
+        at.fail(path, _("'tls_cert' and 'tls_key' go together."))
+
+
+def _cooldown(at: Document, given: dict[str, Any], path: Path) -> None:
+    cooldown = Cooldown(**given)
+    if cooldown.maximum < cooldown.seconds:
+        at.fail((*path, "maximum"), _("'maximum' is less than 'seconds'."))
+
+
+def _rule(at: Document, given: dict[str, Any], path: Path) -> None:
+    found = {"status", "error", "body", "network"} & set(given)
+    if "network" in found and len(found) > 1:
+        at.fail(path, _("A network failure has neither status nor body."))
+    if not found:
+        at.fail(path, _("This matches nothing in particular: give 'status', 'error', 'body' or 'network'."))
+    if "seconds" in given and "cool" not in given:
+        at.fail((*path, "seconds"), _("'seconds' goes with 'cool: key' or 'cool: upstream'."))
+
+
+def _window(at: Document, given: dict[str, Any], path: Path) -> None:
+    if not given:
+        at.fail(path, _("This is empty."))
+
+
+# The tables.
+
+_PLACES = {
+    "env": ENV,
+    "file": Text(),
+    "command": Text(),
+    "keyring": Text(),
+    "inline": Text("[!-~]+", lambda: _("This has a character that no key has.")),
+}
+_PASSWORD = Reference(_PLACES)
+_KEY = Reference({"profile": Text(make=_profile, schema={"pattern": f"^{_PROFILE}$"}), **_PLACES})
+KEY_KINDS = tuple(_KEY.kinds)
+
+_DAYS = Key(
+    Many(Text(make=_days), 1, single=True, make=lambda days: frozenset().union(*days)),
+    "mon-fri, or a list of days; every day where it is missing",
+)
+
+_LISTEN = Block(
+    "Where clients find the relay",
+    {
+        "host": Key(_HOST, "Beyond this machine it needs client keys, and TLS or `plain`"),
+        "port": Key(Number(0, 65535), "0 takes a free one"),
+        "tls_cert": Key(Text(), "The certificate with its chain, PEM; goes with `tls_key`"),
+        "tls_key": Key(Text(), "Its key, without a passphrase"),
+        "names": Key(_some(_HOST), "Further names that a Host header may carry"),
+        "keyless": Key(Flag(), "Take requests without a key; refused beyond this machine"),
+        "plain": Key(Flag(), "Plain http beyond this machine, because something in front of the relay ends TLS"),
+    },
+    make=Listen,
+    rule=_listen,
+    blank=True,
+    schema={"dependentRequired": {"tls_cert": ["tls_key"], "tls_key": ["tls_cert"]}},
+)
+_SELECTION = Block(
+    "Which upstream is asked",
+    {
+        "strategy": Key(
+            Text(one_of=("failover", "round_robin", "weighted", "least_busy")),
+            "Who of the upstreams with the same group and priority is asked first",
+        ),
+        "sticky": Key(_seconds(0, 7 * _DAY), "An idle conversation stays so long with its upstream; 0: not at all"),
+    },
+    make=dict,
+    blank=True,
+)
+_RETRY = Block(
+    "How often, and how long, a request is tried",
+    {
+        "attempts": Key(Number(1, 100), "Requests to upstreams for one request of a client, in all"),
+        "same": Key(Number(0, 20), "Further attempts on the same upstream for the action `retry`"),
+        "seconds": Key(_seconds(1), "No new attempt begins later than this after the request came"),
+        "backoff": Key(_seconds(0, 60), "Wait before the first further attempt; doubles each time"),
+        "backoff_max": Key(_seconds(0, 600), "The longest wait"),
+        "jitter": Key(Number(0, 1, decimal=True), "The part of the wait that is random"),
+    },
+    make=Retry,
+    blank=True,
+)
+_COOLDOWN = Block(
+    "When an upstream is put aside",
+    {
+        "failures": Key(Number(1, 1000), "So many failures put an upstream aside"),
+        "window": Key(_seconds(1, 7 * _DAY), "The time in which they have to happen"),
+        "seconds": Key(_seconds(0, 7 * _DAY), "The first rest; doubles with each try that fails"),
+        "maximum": Key(_seconds(0, 7 * _DAY), "The longest rest"),
+    },
+    make=Cooldown,
+    rule=_cooldown,
+    blank=True,
+)
+_RULE = Block(
+    "A row of the table of failures",
+    {
+        "status": Key(_some(_Status()), "Statuses of the answer, such as 529 or 500-599"),
+        "error": Key(_some(Text(one_of=rules.ERRORS)), "What the answer means, whatever its status"),
+        "body": Key(Text(make=str.lower), "What the answer has in it, in any case"),
+        "network": Key(_some(Text(one_of=rules.NETWORK)), "A failure without an answer"),
+        "action": Key(Text(one_of=("retry", "next_key", "next_upstream", "stop")), "What is done", required=True),
+        "cool": Key(Text(one_of=("key", "upstream")), "What rests at once, whatever the thresholds say"),
+        "seconds": Key(_seconds(0, 30 * _DAY), "How long; 0: as in `cooldown`; goes with `cool`"),
+        "counts": Key(Flag(), "The failure counts toward the upstream's threshold"),
+    },
+    make=Rule,
+    rule=_rule,
+    blank=True,
+    schema={
+        "oneOf": [
+            {"required": ["network"]},
+            {"anyOf": [{"required": [name]} for name in ("status", "error", "body")]},
+        ],
+        "dependentRequired": {"seconds": ["cool"]},
+    },
+)
+_LIMITS = Block(
+    "What the relay takes at most",
+    {
+        "body": Key(Number(1024, 1 << 30, unit="bytes"), "A request; a larger one gets 413"),
+        "requests": Key(Number(1, 100_000), "Requests at a time; more get 503 with Retry-After"),
+    },
+    make=Limits,
+    blank=True,
+)
+_STORE_BLOCK = Block(
+    "Where usage and state are kept",
+    {
+        "url": Key(
+            Text(make=_store_url, schema={"pattern": f"^{_STORE}$"}),
+            "redis://host:port/db, for the state that several relays share; empty: SQLite alone",
+        ),
+        "password": Key(_PASSWORD, "Where its password comes from"),
+        "prefix": Key(
+            Text("[A-Za-z0-9._:-]{1,64}", lambda: _("Use letters, digits, '-', '_', '.' and ':'.")),
+            "What the names in the server begin with",
+        ),
+        "days": Key(Number(1, 3650, unit="days"), "Single requests are kept so long in SQLite; sums by day stay"),
+    },
+    make=StoreSettings,
+    blank=True,
+)
+_WINDOW = Block(
+    "A time in which the upstream may be asked",
+    {
+        "days": _DAYS,
+        "from": Key(Text(_CLOCK, _TIME.problem, make=_minutes), "By the clock on the wall of `zone`", field="start"),
+        "to": Key(
+            Text(_CLOCK + "|24:00", _TIME.problem, make=_minutes),
+            "Over midnight when it is not later than `from`",
+            field="end",
+        ),
+    },
+    make=Window,
+    rule=_window,
+    blank=True,
+    schema={"minProperties": 1},
+)
+_TIMEOUTS = Block(
+    "Time limits; 0 is none",
+    {
+        "connect": Key(_seconds(), "For a connection, TLS included"),
+        "first_byte": Key(_seconds(), "To the first event of a stream, or to the head of another answer"),
+        "idle": Key(_seconds(), "Between two pieces of an answer that has begun"),
+        "total": Key(_seconds(), "For the whole request"),
+    },
+    make=Timeouts,
+    blank=True,
+)
+_MONEY = Number(0, 1e6, decimal=True)
+_PRICE = Block(
+    "Prices per million tokens",
+    {
+        "input": Key(_MONEY, "Input", required=True),
+        "output": Key(_MONEY, "Output, reasoning included", required=True),
+        "cache_read": Key(_MONEY, "Cached input; as `input` where it is missing"),
+        "cache_write": Key(_MONEY, "Input that is cached; as `input` where it is missing"),
+        "currency": Key(CURRENCY, "Currencies are never added up"),
+    },
+    make=Price,
+    blank=True,
+)
+_ACTIVATION = Block(
+    "Small requests at given times",
+    {
+        "times": Key(_some(_TIME, 1), "By the clock on the wall of `zone`", required=True),
+        "days": _DAYS,
+        "model": Key(Text(), "The upstream's `default_model` where it is missing"),
+        "prompt": Key(Text(), "What is asked, for at most 16 tokens"),
+    },
+    make=Activation,
+    blank=True,
+)
+_DIALECT_TEXTS = {
+    "official": "Anthropic's or OpenAI's own endpoint: verifies signatures, and knows every field",
+    "reasoning_field": "Chat: the member that carries the thinking of earlier turns; empty: none is sent",
+    "thinking_switch": "Chat: how thinking is switched; empty: not at all",
+    "images": "It takes images",
+    "system_between": "It takes system messages after the first message",
+    "developer": "Chat: it knows the role `developer`",
+    "max_tokens_field": "Chat: what the limit is called",
+    "stream_usage": "Chat: it takes `stream_options`",
+    "hosted": "Types of tools that it runs itself",
+    "max_output": "The largest limit that it takes; empty: any",
+    "cache_control": "Messages: it takes `cache_control` marks",
+    "structured": "It takes a JSON schema for the answer",
+}
+
+
+def _member(field: str) -> Kind:
+    if field == "max_output":
+        return Number(1, 100_000_000, null=True, unit="tokens")
+    if field == "hosted":
+        return Many(Text(), make=tuple)
+    if field in DIALECT_CHOICES:
+        return Text(one_of=DIALECT_CHOICES[field])
+    return Flag() if isinstance(getattr(Dialect(), field), bool) else Text(empty=True)
+
+
+_DIALECT = Block(
+    "What an endpoint takes beyond, or short of, the definition of its format",
+    {field: Key(_member(field), what, default=getattr(Dialect(), field)) for field, what in _DIALECT_TEXTS.items()},
+    make=dict,
+)
+UPSTREAM = Block(
+    "A provider that the relay asks",
+    {
+        "name": Key(NAME, "Letters, digits, `.`, `-`, `_`", required=True),
+        "preset": Key(Text(), "Addresses, prices and dialect come from this preset"),
+        "region": Key(Text(), "One of the preset's; the first where it is missing"),
+        "url": Key(Text(), "Address, for one format"),
+        "wire": Key(Text(one_of=WIRES), "Its format; goes with `url`"),
+        "endpoints": Key(
+            Block("Addresses by format", {wire: Key(Text(), "Address") for wire in WIRES}, make=dict, blank=True),
+            "Addresses, for several formats, in the place of `url`",
+        ),
+        "key": Key(_KEY, "Where its key comes from"),
+        "keys": Key(Many(_KEY, make=tuple), "Several keys; a new conversation gets the least used one"),
+        "group": Key(Text(one_of=("primary", "backup")), "Backups are asked when no primary can be"),
+        "priority": Key(Number(-1000, 1000), "Lower is asked first inside a group"),
+        "weight": Key(Number(1, 1000), "For `weighted` and `least_busy`"),
+        "enabled": Key(Flag(), "false: never asked"),
+        "windows": Key(_some(_WINDOW), "When it may be asked; empty: always"),
+        "zone": Key(
+            Text("[A-Za-z0-9+_-]+(?:/[A-Za-z0-9+_-]+)*", lambda: _("This is not a time zone."), make=_zone),
+            "Time zone of `windows` and `activation`, such as Asia/Shanghai",
+        ),
+        "accepts": Key(_some(Text(one_of=WIRES)), "Formats of the clients that it is for; empty: all"),
+        "models": Key(_some(Text()), "Names and globs of models that clients may ask it for; empty: all"),
+        "map": Key(Names(Text(), Text(empty=True)), "Name or glob of a model, to its own name of that model"),
+        "default_model": Key(Text(), "For every model that `map` does not name"),
+        "headers": Key(
+            _Headers(
+                Text(r"[!-~](?:[ -~]*[!-~])?", lambda: _("A header has plain ASCII text.")),
+                Text("[!#$%&'*+.^_`|~0-9A-Za-z-]+", lambda: _("This is not the name of a header."), make=_header),
+            ),
+            "Sent besides, or in the place of the client's; none that carries a key",
+        ),
+        "auth": Key(Text(one_of=("bearer", "x-api-key")), "How a Messages endpoint gets the key"),
+        "timeouts": Key(_TIMEOUTS, "Time limits"),
+        "concurrency": Key(Number(0, 100_000), "Requests at a time; 0 is no limit"),
+        "proxy": Key(
+            Text(make=_proxy, schema={"pattern": f"^(?:none|{_PROXY})$"}),
+            "http://host:port, or none; as the environment says where it is missing",
+        ),
+        "dialect": Key(Names(_DIALECT, Text(one_of=WIRES)), "By format, what the relay does not know of it"),
+        "prices": Key(Names(_PRICE, Text(empty=True)), "By model, where the preset has none or others"),
+        "activation": Key(_ACTIVATION, "Small requests at given times"),
+        "insecure": Key(Flag(), "Plain http to a host that is not near: keys and prompts can be read on the way"),
+    },
+    make=dict,
+    blank=True,
+    schema={
+        "anyOf": [{"required": [name]} for name in ("preset", "url", "endpoints")],
+        "dependentRequired": {"url": ["wire"], "wire": ["url"], "region": ["preset"]},
+        "not": {"anyOf": [{"required": ["key", "keys"]}, {"required": ["url", "endpoints"]}]},
+    },
+)
+FILE = Block(
+    "The configuration of the relay, relay.yaml",
+    {
+        "relay": Key(Number(VERSION, VERSION), "The version of the format", field="", required=True),
+        "listen": Key(_LISTEN, "Where clients find the relay"),
+        "selection": Key(_SELECTION, "Which upstream is asked"),
+        "retry": Key(_RETRY, "How often, and how long, a request is tried"),
+        "cooldown": Key(_COOLDOWN, "When an upstream is put aside"),
+        "failures": Key(Many(_RULE, make=tuple), "Rows in front of the table of failures"),
+        "limits": Key(_LIMITS, "What the relay takes at most"),
+        "store": Key(_STORE_BLOCK, "Where usage and state are kept"),
+        "ping": Key(_seconds(0, 3600), "Silence before a client gets a sign of life; 0: never"),
+        "cache_control_limit": Key(Number(0, 100), "Keep only so many cache_control marks of a request; 0: all"),
+        "stop_seconds": Key(_seconds(), "How long running answers may go on after the relay was told to stop"),
+        "upstreams": Key(Many(UPSTREAM, 1), "The providers", required=True),
+    },
+    make=dict,
+    blank=True,
+)
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON Schema of relay.yaml, for editors."""
+    return published(FILE)
