@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import cc, stores, world
+from cli import stores
+from support import cc, world
 
 
 def imported(home: Path, source: str) -> dict[str, Any]:

@@ -10,10 +10,10 @@ from typing import Any
 import anthropic
 import openai
 import pytest
+from relay.talk import Talk, talk
 from support.loopback import Disconnect, Request, Response
 from support.relay import Relay, Reply, upstream
 from support.scripted import WIRES, Figures, Said, Scripted, Use, cut, error, events, heard, whole
-from support.talk import Talk, talk
 
 KEYS = {wire: f"sk-upstream-{wire}-0123456789" for wire in WIRES}
 PATHS = {"anthropic": "/v1/messages", "responses": "/v1/responses", "chat": "/v1/chat/completions"}

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from support.conform import faults
+from relay.conform import faults
 from support.recording import clean
 from support.relay import Relay, upstream
 from support.scripted import WIRES, Said, Scripted
