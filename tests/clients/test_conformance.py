@@ -14,6 +14,7 @@ from ccsetup.clients import CLIENTS
 from ccsetup.clients.base import Files, Use, Version
 from ccsetup.clients.claude import edits as claude
 from ccsetup.clients.codex import edits as codex
+from ccsetup.clients.codex import facts
 from ccsetup.documents.edit import MISSING, KeyPath
 from ccsetup.errors import CcsetupError, UsageError
 from ccsetup.model import CLIENT_NAMES, ClientName, Preset, Secret, Unsupported
@@ -45,7 +46,7 @@ def cases(client: ClientName) -> Iterator[Case]:
                 continue
             for storage in STORAGES[client]:
                 for version in VERSIONS[client]:
-                    if not (client == "codex" and storage == "command" and version < codex.AUTH_COMMAND):
+                    if not (client == "codex" and storage == "command" and version < facts.AUTH_COMMAND):
                         yield Case(preset, region.id, storage, version)
 
 
@@ -116,12 +117,12 @@ def test_codex() -> None:
             (active, files.paths.codex_config),
             (
                 saved,
-                files.paths.codex_profile("n") if case.version >= codex.PROFILE_FILES else files.paths.codex_config,
+                files.paths.codex_profile("n") if case.version >= facts.PROFILE_FILES else files.paths.codex_config,
             ),
         ):
             want = only(wishes.documents, path)
             table = {p[2]: v for p, v in want.items() if p[:2] == ("model_providers", "ccsetup-n")}
-            if wishes is active and case.version < codex.PROFILE_FILES:
+            if wishes is active and case.version < facts.PROFILE_FILES:
                 assert table == {}, case  # it stays in config.toml with the profile
             else:
                 assert table["wire_api"] == "responses", case
@@ -133,16 +134,16 @@ def test_codex() -> None:
                 assert "requires_openai_auth" not in table, case
             top = {p[0] for p in want}
             assert "profile" not in top, case
-            prefix = ("profiles", "n") if wishes is saved and case.version < codex.PROFILE_FILES else ()
+            prefix = ("profiles", "n") if wishes is saved and case.version < facts.PROFILE_FILES else ()
             assert want[(*prefix, "model")], case
             assert want[(*prefix, "model_provider")] == "ccsetup-n", case
-            if case.version < codex.AGENTS_TABLE:
+            if case.version < facts.AGENTS_TABLE:
                 assert not any(p[-2:] == ("agents", "enabled") for p in want), case  # fatal before 0.145
         for path, text in saved.files.items():
             if text is not None:
                 assert path.endswith("/.codex/ccsetup-n.models.json"), case
                 assert "the-key" not in text, case
-                if case.version < codex.MAX_EFFORT:
+                if case.version < facts.MAX_EFFORT:
                     assert '"max"' not in text, case
         count += 1
     assert count > 300

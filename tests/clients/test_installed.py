@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from ccsetup.clients import installed
+from ccsetup.clients.codex import start
 
 
 def npm(root: Path, package: str, program: str, version: str, *, body: str = "#!/bin/sh\nexit 1\n") -> Path:
@@ -38,7 +39,7 @@ def test_npm(tmp_path: Path) -> None:
     codex = npm(tmp_path / "a", "@openai/codex", "codex", "0.133.0")
     claude = npm(tmp_path / "b", "@anthropic-ai/claude-code", "claude", "2.0.76")
     environ = {"PATH": f"{codex}:{claude}"}
-    assert installed.codex_version(environ) == (0, 133, 0)
+    assert start.codex_version(environ) == (0, 133, 0)
     assert installed.claude_version(environ) == (2, 0, 76)
 
 
@@ -63,7 +64,7 @@ def test_claude_of_the_native_installer(tmp_path: Path) -> None:
 )
 def test_another_codex_is_asked(tmp_path: Path, body: str, wanted: object) -> None:
     """A codex that is no npm install prints its version; one that does not is as if it were not there."""
-    assert installed.codex_version({"PATH": str(script(tmp_path, "codex", body))}) == wanted
+    assert start.codex_version({"PATH": str(script(tmp_path, "codex", body))}) == wanted
 
 
 def test_another_claude_is_asked_when_there_is_time(tmp_path: Path) -> None:
@@ -78,23 +79,23 @@ def test_nothing_is_installed(tmp_path: Path) -> None:
     """No PATH, an empty one, relative folders (never looked into) and files that cannot be run give None."""
     (tmp_path / "codex").write_text("#!/bin/sh\necho 0.1.0\n")
     for environ in ({}, {"PATH": ""}, {"PATH": "."}, {"PATH": str(tmp_path)}, {"PATH": f"{tmp_path}/none"}):
-        assert installed.codex_version(environ) is None
+        assert start.codex_version(environ) is None
         assert installed.claude_version(environ) is None
 
 
 def test_a_foreign_package_is_asked(tmp_path: Path) -> None:
     """A package.json of something else beside the program tells nothing."""
     links = npm(tmp_path, "wrapper", "codex", "9.9.9", body="#!/bin/sh\necho codex-cli 0.150.0\n")
-    assert installed.codex_version({"PATH": str(links)}) == (0, 150, 0)
+    assert start.codex_version({"PATH": str(links)}) == (0, 150, 0)
 
 
 def test_a_broken_package_json(tmp_path: Path) -> None:
     """Nonsense beside the program is passed over."""
     links = npm(tmp_path, "@openai/codex", "codex", "x.y", body="#!/bin/sh\necho codex-cli 0.150.0\n")
-    assert installed.codex_version({"PATH": str(links)}) == (0, 150, 0)
+    assert start.codex_version({"PATH": str(links)}) == (0, 150, 0)
     path = tmp_path / "node_modules/@openai/codex/package.json"
     path.write_bytes(b"\xff\xfe\x00")
-    assert installed.codex_version({"PATH": str(links)}) == (0, 150, 0)
+    assert start.codex_version({"PATH": str(links)}) == (0, 150, 0)
 
 
 def test_every_codex_that_is_there(tmp_path: Path) -> None:
@@ -115,6 +116,6 @@ def test_every_codex_that_is_there(tmp_path: Path) -> None:
     own.chmod(0o755)
     (home / ".vscode/extensions/other.codex-1.0.0/bin/x").mkdir(parents=True)
     path = {"PATH": ":".join(folders)}
-    assert installed.codex_versions(path, str(home)) == ((0, 133, 0), (0, 150, 0), (0, 165, 0))
-    assert installed.codex_version(path, str(home)) == (0, 165, 0)
-    assert installed.codex_versions({"PATH": ""}, str(tmp_path)) == ()
+    assert start.codex_versions(path, str(home)) == ((0, 133, 0), (0, 150, 0), (0, 165, 0))
+    assert start.codex_version(path, str(home)) == (0, 165, 0)
+    assert start.codex_versions({"PATH": ""}, str(tmp_path)) == ()

@@ -476,7 +476,7 @@ CASES = [
             )
         },
         CONFIG + ":1",
-        "A top-level 'profile'",
+        "a top-level 'profile'",
         broken=CX,
     ),
     Case(

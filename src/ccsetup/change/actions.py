@@ -14,6 +14,7 @@ from ccsetup.change.world import World, consequence
 from ccsetup.clients import CLIENTS
 from ccsetup.clients.base import Files, Use, Wishes
 from ccsetup.clients.codex import edits as codex
+from ccsetup.clients.codex import facts
 from ccsetup.documents import dotenv
 from ccsetup.documents.edit import MISSING, Set, lookup
 from ccsetup.errors import CcsetupError, UsageError, printable
@@ -70,8 +71,8 @@ def check_strict(world: World, path: str, *, repair: bool) -> None:
 def repair_codex(world: World) -> None:
     """Correct what keeps Codex from starting, where one correction is plainly right, and tell of each."""
     path = world.paths.codex_config
-    for edit, text in codex.repairs(world.files("codex")):
-        world.draft.edit(path, "toml", (edit,))
+    for edits, text in codex.repairs(world.files("codex")):
+        world.draft.edit(path, "toml", edits)
         world.notes.append(Note("info", f"{world.paths.short(path)}: {text}"))
 
 
@@ -287,7 +288,7 @@ def _read_back(world: World, use: Use, *, active: bool) -> None:
     files = codex_profiles.files_of(world, [use.profile.name])
     named = codex.is_saved(files, use.profile)
     if lookup(files.get(world.paths.codex_config), ("profiles", use.profile.name)) is not MISSING and not named:
-        named = files.version >= codex.PROFILE_FILES  # a table of the user's own, which a note tells of
+        named = files.version >= facts.PROFILE_FILES  # a table of the user's own, which a note tells of
     selected = codex.effective(files) if active else (codex.provider_id(use), {})
     if not named or selected[0] != codex.provider_id(use) or not isinstance(selected[1], dict):
         raise CcsetupError(
@@ -335,7 +336,7 @@ def bring_along(world: World) -> list[str]:
             continue
         world.notes[:] = notes
         done.append(profile.name)
-    if files.oldest < codex.PROFILE_FILES <= files.version and mine:
+    if files.oldest < facts.PROFILE_FILES <= files.version and mine:
         text = _("Codex {old} is installed beside {new}: it uses the active profile, and finds none with --profile.")
         text = text.format(old=codex.dotted(files.oldest), new=codex.dotted(files.version))
         world.notes.append(Note("warning", text))

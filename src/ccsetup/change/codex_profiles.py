@@ -8,6 +8,7 @@ from typing import Iterable
 from ccsetup.change.world import World
 from ccsetup.clients.base import Files
 from ccsetup.clients.codex import edits as codex
+from ccsetup.clients.codex import facts
 from ccsetup.errors import CcsetupError
 from ccsetup.i18n import _
 from ccsetup.plan import Note
@@ -65,7 +66,7 @@ def notes(world: World) -> list[Note]:
             out.append(Note("warning", text.format(version=version, names=", ".join(gone)), fix))
         out += [Note("warning", mixed_text(name), fix) for name in mixed(world)]
         known = {p.name for p in separated(world)}
-        for name in _profile_files(world) if world.version("codex") >= codex.PROFILE_FILES else ():
+        for name in _profile_files(world) if world.version("codex") >= facts.PROFILE_FILES else ():
             files = files_of(world, [name])
             found = codex.leaks(files.get(world.paths.codex_config), files.get(world.paths.codex_profile(name)))
             out += [Note("warning", codex.leak_text(name, *leak), fix) for leak in found if name not in known]

@@ -14,6 +14,7 @@ from ccsetup.clients import CLIENTS
 from ccsetup.clients.base import Use
 from ccsetup.clients.claude import edits as claude
 from ccsetup.clients.codex import edits as codex
+from ccsetup.clients.codex import facts
 from ccsetup.documents.edit import MISSING, KeyPath, lookup
 from ccsetup.errors import CcsetupError, UsageError
 from ccsetup.i18n import _
@@ -111,7 +112,7 @@ def _start_codex(world: World, profile: Profile, given: Sequence[str]) -> Start:
         raise UsageError(_("Codex takes --profile once, and this needs it for '{name}'.").format(name=profile.name))
     version = world.version("codex")
     saved = [p for p, form in codex.saved_paths(world.paths, profile.name, version) if form]
-    if version < codex.PROFILE_FILES or all(world.draft.exists(p) for p in saved):
+    if version < facts.PROFILE_FILES or all(world.draft.exists(p) for p in saved):
         return Start(("--profile", profile.name), {}, ())
     key = world.key(profile)
     helper = profile._replace(key_storage="env", key_env=RUN_KEY, key_command="")

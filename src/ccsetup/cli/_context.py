@@ -74,10 +74,11 @@ class Context:
     def _installed(self, client: ClientName) -> tuple[Version, ...]:
         if client not in self._versions:
             from ccsetup.clients import installed
+            from ccsetup.clients.codex import start
 
             environ = self.paths.environ
             if client == "codex":
-                found = installed.codex_versions(environ, self.paths.home)
+                found = start.codex_versions(environ, self.paths.home)
             else:
                 # Hardly anything depends on it, and asking the program would take as long as all the rest.
                 claude = installed.claude_version(environ, run=False)

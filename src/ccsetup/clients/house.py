@@ -8,6 +8,7 @@ from typing import Any, Callable, Literal, Mapping, NamedTuple, Optional, Sequen
 from ccsetup import profiles
 from ccsetup.clients import CLIENTS
 from ccsetup.clients.base import Version
+from ccsetup.clients.codex.start import Said
 from ccsetup.documents import jsondoc, tomldoc
 from ccsetup.documents.edit import Edit, KeyPath
 from ccsetup.errors import CcsetupError, DocumentError
@@ -117,6 +118,8 @@ class Facts(NamedTuple):
     etc: str
     keyring: Callable[[str], Optional[Secret]]
     relay: Relay
+    ask_codex: Callable[[str], Optional[Said]] = lambda _text: None
+    """What the installed Codex says of a text of config.toml."""
 
 
 class House:

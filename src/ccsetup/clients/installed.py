@@ -13,44 +13,6 @@ LIMIT = 10.0
 """Seconds for ``--version``, which takes a tenth of one."""
 
 
-_IDES = (".vscode", ".vscode-insiders", ".vscode-server", ".cursor", ".cursor-server", ".windsurf")
-_EXTENSION = re.compile(r"openai\.chatgpt-\d")
-"""The extension of OpenAI's for editors brings a Codex of its own, in ``bin/<platform>/`` (read in its package)."""
-
-
-def codex_version(environ: Mapping[str, str], home: str = "") -> Optional[Version]:
-    """Return the newest version of Codex that is there, or None."""
-    return max(codex_versions(environ, home), default=None)
-
-
-def codex_versions(environ: Mapping[str, str], home: str = "") -> tuple[Version, ...]:
-    """Return the versions of every ``codex`` on PATH, and of those that editors below *home* bring along, each once.
-
-    An npm install is recognised by the package.json beside it, which costs no process; any other is asked
-    with ``codex --version`` (75 ms).
-    """
-    found = [_version_at(p, '"@openai/codex"') for p in (*_all("codex", environ.get("PATH", "")), *_in_editors(home))]
-    return tuple(dict.fromkeys(v for v in found if v))
-
-
-def _in_editors(home: str) -> list[str]:
-    out: list[str] = []
-    for ide in _IDES if home else ():
-        folder = os.path.join(home, ide, "extensions")
-        try:
-            names = [n for n in os.listdir(folder) if _EXTENSION.match(n)]
-        except OSError:
-            continue
-        for name in names:
-            programs = os.path.join(folder, name, "bin")
-            try:
-                platforms = sorted(os.listdir(programs))
-            except OSError:
-                continue
-            out += [p for p in (os.path.join(programs, f, "codex") for f in platforms) if os.access(p, os.X_OK)]
-    return out
-
-
 def claude_version(environ: Mapping[str, str], *, run: bool = True) -> Optional[Version]:
     """Return the version of the ``claude`` on PATH, or None.
 
@@ -62,11 +24,12 @@ def claude_version(environ: Mapping[str, str], *, run: bool = True) -> Optional[
 
 
 def _version(program: str, package: str, environ: Mapping[str, str], *, run: bool = True) -> Optional[Version]:
-    path = next(iter(_all(program, environ.get("PATH", ""))), "")
-    return _version_at(path, package, run=run) if path else None
+    path = next(iter(programs(program, environ.get("PATH", ""))), "")
+    return version_at(path, package, run=run) if path else None
 
 
-def _version_at(path: str, package: str, *, run: bool = True) -> Optional[Version]:
+def version_at(path: str, package: str, *, run: bool = True) -> Optional[Version]:
+    """Return the version of the program at *path*, None where it does not say; *package* is its quoted name in npm."""
     real = os.path.realpath(path)
     if os.path.basename(os.path.dirname(real)) == "versions":
         found = _numbers(os.path.basename(real))
@@ -102,7 +65,7 @@ def _numbers(text: str) -> Optional[Version]:
     return (int(found[1]), int(found[2]), int(found[3])) if found else None
 
 
-def _all(name: str, path: str) -> list[str]:
+def programs(name: str, path: str) -> list[str]:
     """Return the programs called *name* on *path*, in its order, each once."""
     found: dict[str, str] = {}
     for folder in path.split(os.pathsep):

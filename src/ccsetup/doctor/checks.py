@@ -62,6 +62,7 @@ CHECKS: tuple[Check, ...] = (
     Check("claude-project", CC, _("The folder overrides nothing"), surroundings.claude_project),
     Check("claude-managed", CC, _("The administrator overrides nothing"), surroundings.claude_managed),
     Check("codex-syntax", CX, _("config.toml is TOML"), codex.syntax, "config"),
+    Check("codex-loads", CX, _("Codex loads config.toml"), codex.loads, "config"),
     Check("codex-types", CX, _("config.toml has the right types"), codex.types, "config"),
     # Before the id changes by which others filed the key.
     Check("codex-temp-env-key", CX, _("No temp_env_key"), codex.temp_env_key, "config"),

@@ -10,7 +10,8 @@ from typing import Callable, Mapping, Optional, Sequence
 from ccsetup import disk, git, presets
 from ccsetup.clients import installed
 from ccsetup.clients.base import Version
-from ccsetup.clients.codex.edits import TUI_SERVER
+from ccsetup.clients.codex import start
+from ccsetup.clients.codex.facts import NEWEST, TUI_SERVER
 from ccsetup.clients.house import Daemon, Facts, Relay
 from ccsetup.errors import CcsetupError
 from ccsetup.i18n import _
@@ -38,7 +39,7 @@ def facts(
     """Return the facts of this machine.  *codex_version* counts instead of the installed one."""
     versions: Mapping[ClientName, Optional[Version]] = {
         "claude-code": installed.claude_version(paths.environ),
-        "codex": codex_version or installed.codex_version(paths.environ, paths.home),
+        "codex": codex_version or start.codex_version(paths.environ, paths.home),
     }
     return Facts(
         paths=paths,
@@ -51,6 +52,7 @@ def facts(
         stale_locks=_locks(paths),
         unfinished=[r.command for r in disk.unfinished(paths.homes)],
         damaged=disk.damaged(paths.homes),
+        ask_codex=_asked(paths, versions["codex"] or NEWEST),
         daemon=_daemon(paths, versions["codex"]),
         etc=etc,
         keyring=keyring,
@@ -179,6 +181,17 @@ def _git_state(path: str) -> str:
     if git.tracks(top, real):
         return "tracked"
     return "open" if git.ignores(top, real) == 1 else ""
+
+
+def _asked(paths: Paths, version: Version) -> Callable[[str], Optional[start.Said]]:
+    known: dict[str, Optional[start.Said]] = {}
+
+    def ask(text: str) -> Optional[start.Said]:
+        if text not in known:
+            known[text] = start.ask(paths, version, text)
+        return known[text]
+
+    return ask
 
 
 # Codex's background process.

@@ -9,7 +9,7 @@ from ccsetup.clients import CLIENTS
 from ccsetup.clients.claude import problems as claude
 from ccsetup.clients.claude.edits import BASE_URL, CREDENTIALS, MODELS, OTHER_BACKENDS, env
 from ccsetup.clients.codex import problems as codex
-from ccsetup.clients.codex.edits import TUI_SERVER
+from ccsetup.clients.codex.facts import TUI_SERVER
 from ccsetup.clients.house import Edits, Finding, Form, House, Whole, as_text
 from ccsetup.documents import dotenv, jsondoc
 from ccsetup.documents.edit import Set, lookup

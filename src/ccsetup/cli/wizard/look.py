@@ -15,6 +15,7 @@ from ccsetup.cli.wizard.prompts import cut, sentences, wrap
 from ccsetup.clients import CLIENTS, installed
 from ccsetup.clients.base import Version
 from ccsetup.clients.codex import edits as codex
+from ccsetup.clients.codex import start
 from ccsetup.errors import CcsetupError
 from ccsetup.i18n import _
 from ccsetup.model import CLIENT_NAMES, ClientName, PresetSummary
@@ -95,7 +96,7 @@ def around(context: Context) -> Seen:
 
 
 def _client(context: Context, world: World, name: ClientName) -> ClientState:
-    ask = installed.claude_version if name == "claude-code" else installed.codex_version
+    ask = installed.claude_version if name == "claude-code" else start.codex_version
     now = list_.active(context, world, name)
     return ClientState(
         name,
@@ -138,7 +139,7 @@ def _strict(world: World) -> str:
 
 def _stops_codex(world: World) -> tuple[str, ...]:
     try:
-        return tuple(text for _edit, text in codex.repairs(world.files("codex")))
+        return tuple(text for _edits, text in codex.repairs(world.files("codex")))
     except CcsetupError:
         return ()
 

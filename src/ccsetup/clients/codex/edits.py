@@ -10,9 +10,10 @@ import os
 import re
 from typing import Any, Container, Iterable, Mapping, Optional, cast
 
-from ccsetup.clients import releases
-from ccsetup.clients.base import Current, Files, Use, Version, Wishes, version
-from ccsetup.documents.edit import MISSING, Edit, KeyPath, Set, Unset, lookup
+from ccsetup.clients.base import Current, Files, Use, Version, Wishes
+from ccsetup.clients.codex import facts
+from ccsetup.clients.codex.stops import stops
+from ccsetup.documents.edit import MISSING, Edit, KeyPath, lookup
 from ccsetup.errors import CcsetupError, UsageError
 from ccsetup.i18n import _
 from ccsetup.model import ClientName, CodexEndpoint
@@ -22,21 +23,7 @@ from ccsetup.profiles import Profile, origin
 
 NAME: ClientName = "codex"
 TITLE = "Codex"
-NEWEST = version(releases.CODEX[0])
-
-CHAT_REMOVED: Version = (0, 95, 0)
-CATALOG: Version = (0, 105, 0)
-AUTH_COMMAND: Version = (0, 118, 0)
-PROFILE_FILES: Version = (0, 134, 0)
-AGENTS_TABLE: Version = (0, 145, 0)
-TUI_SERVER: Version = (0, 157, 0)
-MAX_EFFORT: Version = (0, 160, 0)
-"""0.133.0 does not start with an effort ``max`` in a catalogue; 0.160.0 does.  Between them: not tried."""
-
-RESERVED_IDS = frozenset(("openai", "ollama", "lmstudio", "amazon-bedrock", "gcp", "ollama-chat", "oss"))
-"""Ids that Codex keeps for itself; a table of that name stops it (0.116 and later)."""
-
-PROVIDER_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}\Z")
+NEWEST = facts.NEWEST
 
 
 def documents(paths: Paths) -> tuple[tuple[str, str], ...]:
@@ -61,7 +48,7 @@ def free_id(profile: str, taken: Container[str]) -> str:
 
 def check_provider_id(name: str) -> None:
     """Raise UsageError when Codex would refuse *name* as a provider id."""
-    if name in RESERVED_IDS or not PROVIDER_ID.match(name):
+    if name in facts.TAKEN_IDS or not facts.PROVIDER_ID.match(name):
         raise UsageError(
             _("'{name}' cannot be a provider id in Codex: it is reserved or has other characters.").format(name=name),
             hint=_("Give another one with --provider-id, for example ccsetup-{name}.").format(
@@ -80,7 +67,7 @@ def use(files: Files, use: Use) -> Wishes:
     want = _selection(files, use, data, explicit=False)
     table = ("model_providers", provider_id(use))
     provider = _provider(files, use)
-    if files.version < PROFILE_FILES:
+    if files.version < facts.PROFILE_FILES:
         # ``saved`` keeps the table in config.toml for as long as the profile exists.
         return Wishes(
             (
@@ -105,7 +92,7 @@ def use(files: Files, use: Use) -> Wishes:
                 want,
                 tables=(table,),
                 free=frozenset((*table, k) for k in added),
-                forced=frozenset((("model_provider",), *((*table, k) for k in CREDENTIAL_KEYS))),
+                forced=frozenset((("model_provider",), *((*table, k) for k in _CREDENTIALS))),
                 keep_before=_keep_before(data, want, table),
             ),
         ),
@@ -113,15 +100,13 @@ def use(files: Files, use: Use) -> Wishes:
     )
 
 
-CREDENTIAL_KEYS = ("experimental_bearer_token", "env_key", "env_key_instructions", "auth")
-RIDERS = ("http_headers", "env_http_headers", "query_params", "requires_openai_auth")
-"""What a user may add to a provider's table that is sent along: it was meant for the address beside it."""
+_CREDENTIALS = (*facts.CREDENTIAL_KEYS, "env_key_instructions")
 
 
 def _riders(data: Any, use: Use) -> dict[str, Any]:
     """Return what has to go from the provider's table in *data*: what was added for another host than the profile's."""
     table = lookup(data, ("model_providers", provider_id(use)))
-    return dict.fromkeys(RIDERS, MISSING) if is_elsewhere(table, use) else {"requires_openai_auth": MISSING}
+    return dict.fromkeys(facts.RIDERS, MISSING) if is_elsewhere(table, use) else {"requires_openai_auth": MISSING}
 
 
 def _added(files: Files, use: Use, path: str) -> dict[str, Any]:
@@ -138,7 +123,7 @@ def _added(files: Files, use: Use, path: str) -> dict[str, Any]:
 
 def additions(table: Any) -> dict[str, Any]:
     """Return what a user added to a provider's *table* that is ours."""
-    ours = ("name", "base_url", "wire_api", "requires_openai_auth", *CREDENTIAL_KEYS)
+    ours = ("name", "base_url", "wire_api", "requires_openai_auth", *_CREDENTIALS)
     return {k: v for k, v in table.items() if k not in ours}
 
 
@@ -156,11 +141,11 @@ def _provider(files: Files, use: Use) -> dict[str, Any]:
     """
     endpoint = cast(CodexEndpoint, use.endpoint)
     check_provider_id(provider_id(use))
-    if endpoint.wire == "chat" and files.version >= CHAT_REMOVED:
+    if endpoint.wire == "chat" and files.version >= facts.CHAT_REMOVED:
         raise CcsetupError(
             _(
                 "{provider} offers Codex only Chat Completions, and Codex {since} and later speak only Responses."
-            ).format(provider=use.preset.name, since=dotted(CHAT_REMOVED))
+            ).format(provider=use.preset.name, since=dotted(facts.CHAT_REMOVED))
             + (" " + endpoint.reason if endpoint.reason else ""),
             hint=_(
                 "Have the relay translate for it: ccsetup init -p {provider} -k KEY -T codex --via-relay; or use the "
@@ -181,10 +166,10 @@ def _provider(files: Files, use: Use) -> dict[str, Any]:
         assert use.key is not None
         table["experimental_bearer_token"] = use.key
     elif storage in ("command", "keyring"):
-        if files.oldest < AUTH_COMMAND:
+        if files.oldest < facts.AUTH_COMMAND:
             raise UsageError(
                 _("Codex {version} cannot read a key from a command; {since} and later can.").format(
-                    version=dotted(files.oldest), since=dotted(AUTH_COMMAND)
+                    version=dotted(files.oldest), since=dotted(facts.AUTH_COMMAND)
                 ),
                 hint=_("Use --key-storage inline or env, or update Codex."),
             )
@@ -213,9 +198,9 @@ def _selection(files: Files, use: Use, data: Any, *, explicit: bool) -> dict[Key
         ("model",): endpoint.model,
         ("model_provider",): provider_id(use),
     }
-    if endpoint.catalog and files.version >= CATALOG:
+    if endpoint.catalog and files.version >= facts.CATALOG:
         want[("model_catalog_json",)] = catalog_name(use.profile.name)
-    if endpoint.context_window and files.oldest < CATALOG:
+    if endpoint.context_window and files.oldest < facts.CATALOG:
         want[("model_context_window",)] = endpoint.context_window
     if not endpoint.catalog and not explicit:
         want[("model_catalog_json",)] = MISSING  # another provider's catalogue would hide the bundled models
@@ -223,12 +208,12 @@ def _selection(files: Files, use: Use, data: Any, *, explicit: bool) -> dict[Key
         want[("web_search",)] = endpoint.web_search
     elif explicit:
         want[("web_search",)] = "cached"
-    agents = ("agents", "enabled") if files.oldest >= AGENTS_TABLE else ("features", "multi_agent")
+    agents = ("agents", "enabled") if files.oldest >= facts.AGENTS_TABLE else ("features", "multi_agent")
     if not endpoint.extra_tools:
         want[agents] = False
-    elif explicit and files.version >= PROFILE_FILES:
+    elif explicit and files.version >= facts.PROFILE_FILES:
         want[agents] = True
-    if not endpoint.extra_tools and files.version >= TUI_SERVER and not explicit:
+    if not endpoint.extra_tools and files.version >= facts.TUI_SERVER and not explicit:
         # The terminal interface adds a namespace tool under this name unless it is switched off like this.
         want[("mcp_servers", "codex_tui", "command")] = "true"
         want[("mcp_servers", "codex_tui", "enabled")] = False
@@ -267,7 +252,7 @@ def official(files: Files, owned: Mapping[str, tuple[Owned, ...]]) -> Wishes:
 
 def saved_paths(paths: Paths, profile: str, version: Version) -> tuple[tuple[str, str], ...]:
     own = os.path.join(paths.codex_home, catalog_name(profile))
-    if version >= PROFILE_FILES:
+    if version >= facts.PROFILE_FILES:
         return ((paths.codex_profile(profile), "toml"), (own, ""))
     return ((own, ""),)
 
@@ -281,15 +266,15 @@ def saved(files: Files, use: Use) -> Wishes:
     profile = use.profile.name
     whole: dict[str, Optional[str]] = {}
     catalog = os.path.join(files.paths.codex_home, catalog_name(profile))
-    whole[catalog] = catalog_text(use, files.oldest) if endpoint.catalog and files.version >= CATALOG else None
+    whole[catalog] = catalog_text(use, files.oldest) if endpoint.catalog and files.version >= facts.CATALOG else None
     provider = ("model_providers", provider_id(use))
     want = _selection(files, use, {}, explicit=True)
     tables: tuple[KeyPath, ...]
-    if files.version >= PROFILE_FILES:
+    if files.version >= facts.PROFILE_FILES:
         path, tables = files.paths.codex_profile(profile), (provider,)
     else:
         path, tables = files.paths.codex_config, (("profiles", profile), provider)
-        want = {("profiles", profile, *p): v for p, v in want.items() if p in _OLD_PROFILE_KEYS}
+        want = {("profiles", profile, *p): v for p, v in want.items() if p in facts.OLD_PROFILE_KEYS}
     added = _added(files, use, path)
     for key, value in {**_riders(files.get(path), use), **added, **_provider(files, use)}.items():
         want[(*provider, key)] = value
@@ -301,24 +286,11 @@ def saved(files: Files, use: Use) -> Wishes:
                 want,
                 tables=tables,
                 free=frozenset((*provider, k) for k in added),
-                forced=frozenset((("model_provider",), *((*provider, k) for k in CREDENTIAL_KEYS))),
+                forced=frozenset((("model_provider",), *((*provider, k) for k in _CREDENTIALS))),
             ),
         ),
         whole,
     )
-
-
-_OLD_PROFILE_KEYS = frozenset(
-    (
-        ("model",),
-        ("model_provider",),
-        ("model_reasoning_effort",),
-        ("model_catalog_json",),
-        ("web_search",),
-        ("features", "multi_agent"),
-    )
-)
-"""What ``[profiles.NAME]`` takes (observed with 0.133.0, where the last two leave out what the provider refuses)."""
 
 
 def effective(files: Files, profile: str = "") -> tuple[str, Any]:
@@ -329,7 +301,7 @@ def effective(files: Files, profile: str = "") -> tuple[str, Any]:
     """
     data = files.get(files.paths.codex_config)
     named = MISSING
-    if profile and files.version >= PROFILE_FILES:
+    if profile and files.version >= facts.PROFILE_FILES:
         over = files.get(files.paths.codex_profile(profile))
         if not over or lookup(data, ("profiles", profile)) is not MISSING:
             return "", MISSING
@@ -377,14 +349,14 @@ def is_mixed(files: Files, use: Use, *, profile: bool) -> bool:
     wanted = _provider(files, use)
     if table.get("base_url") != wanted["base_url"]:
         return True
-    kinds = ("experimental_bearer_token", "env_key", "auth")
+    kinds = facts.CREDENTIAL_KEYS
     if (
         any((k in table) != (wanted[k] is not MISSING) for k in kinds)
         or table.get("env_key", MISSING) != wanted["env_key"]
     ):
         return True
     below = lookup(files.get(files.paths.codex_config), ("model_providers", name))
-    return profile and is_elsewhere(below, use) and any(k in below for k in RIDERS)
+    return profile and is_elsewhere(below, use) and any(k in below for k in facts.RIDERS)
 
 
 def leaks(config: Any, over: Any) -> list[tuple[str, list[str]]]:
@@ -402,8 +374,8 @@ def leaks(config: Any, over: Any) -> list[tuple[str, list[str]]]:
         url, other = table.get("base_url"), below.get("base_url")
         if not isinstance(url, str) or not isinstance(other, str) or url.rstrip("/") == other.rstrip("/"):
             continue
-        kinds = ("env_key", "experimental_bearer_token", "auth")
-        left = [k for k in (*kinds, *RIDERS) if not _covers(table.get(k), below.get(k))]
+        kinds = facts.CREDENTIAL_KEYS
+        left = [k for k in (*kinds, *facts.RIDERS) if not _covers(table.get(k), below.get(k))]
         if "env_key" in table and "experimental_bearer_token" in left:
             left.remove("experimental_bearer_token")  # env_key beats it
         if origin(url) == origin(other) and not any(table.get(k) for k in kinds):
@@ -428,7 +400,7 @@ def _covers(over: Any, below: Any) -> bool:
 
 def efforts(endpoint: CodexEndpoint, version: Version) -> tuple[str, ...]:
     """Return the reasoning efforts that the provider takes and Codex *version* knows."""
-    return tuple(e for e in endpoint.efforts if e != "max" or version >= MAX_EFFORT)
+    return tuple(e for e in endpoint.efforts if e != "max" or version >= facts.MAX_EFFORT)
 
 
 def catalog_text(use: Use, version: Version) -> str:
@@ -493,7 +465,7 @@ def current(files: Files) -> Current:
         return Current("", model if isinstance(model, str) else "", "")
     table = lookup(data, ("model_providers", name))
     table = table if isinstance(table, dict) else {}
-    credential = next((k for k in ("env_key", "experimental_bearer_token", "auth") if table.get(k)), "")
+    credential = next((k for k in facts.CREDENTIAL_KEYS if table.get(k)), "")
     if credential == "env_key" and isinstance(table["env_key"], str):
         credential = table["env_key"]
     url = table.get("base_url", "")
@@ -520,108 +492,43 @@ def dotted(version: Version) -> str:
     return ".".join(map(str, version))
 
 
-def repairs(files: Files) -> tuple[tuple[Edit, str], ...]:
-    """Return the edits that let this Codex start again, each with what it does.
-
-    Only where one edit is plainly right; a table with a reserved id needs a decision, and stays a note.
-    """
-    out: list[tuple[Edit, str]] = []
-    data = files.get(files.paths.codex_config)
-    providers = lookup(data, ("model_providers",))
-    for name, table in providers.items() if isinstance(providers, dict) else ():
-        if not isinstance(table, dict):
-            continue
-        here = ("model_providers", name)
-        if table.get("wire_api") == "chat" and files.version >= CHAT_REMOVED:
-            text = _('wire_api of provider \'{name}\' was changed from "chat" to "responses".').format(name=name)
-            out.append((Set((*here, "wire_api"), "responses"), text))
-        if not table.get("name") and name not in RESERVED_IDS:
-            out.append((Set((*here, "name"), name), _("provider '{name}' was given a name.").format(name=name)))
-    if lookup(data, ("profile",)) is not MISSING and files.version >= PROFILE_FILES:
-        out.append((Unset(("profile",)), _("the line 'profile' was taken out.")))
-    return tuple(out)
+def repairs(files: Files) -> tuple[tuple[tuple[Edit, ...], str], ...]:
+    """Return the edits that let this Codex start again, each with what it does; only where they are plainly right."""
+    found = stops(files.get(files.paths.codex_config), files.version)
+    return tuple((s.edits, s.done) for s in found if s.done)
 
 
 def notes(files: Files, use: Optional[Use]) -> tuple[Note, ...]:
     """Tell what stops today's Codex from starting, and what wins over these settings."""
-    out: list[Note] = []
     path = files.paths.codex_config
     data = files.get(path)
     text = files.text.get(path, "")
 
-    def at(key: KeyPath) -> str:
+    def at(key: KeyPath, text_: str) -> str:
         from ccsetup.documents import tomldoc
 
-        return f"{files.paths.short(path)}:{tomldoc.locate(text, key)}"
+        return f"{files.paths.short(path)}:{tomldoc.locate(text, key)}: {text_}"
 
-    def blocked(where: KeyPath, text: str, hint: str) -> None:
-        out.append(Note("blocked", f"{at(where)}: {text}", hint))
-
+    out = [Note("blocked", at(s.key, s.text), s.fix) for s in stops(data, files.version)]
     providers = lookup(data, ("model_providers",))
     for name, table in providers.items() if isinstance(providers, dict) else ():
-        here = ("model_providers", name)
-        if not isinstance(table, dict):
-            continue
-        wire = table.get("wire_api")
-        if wire == "chat" and files.version >= CHAT_REMOVED:
-            blocked(
-                (*here, "wire_api"),
-                _("wire_api = \"chat\" in provider '{name}' stops every codex command.").format(name=name),
-                _('Change it to wire_api = "responses", or remove the provider.'),
-            )
-        if not table.get("name") and name not in RESERVED_IDS:
-            blocked(
-                here,
-                _("provider '{name}' has no name, which stops every codex command.").format(name=name),
-                _('Add a line name = "{name}" to its table, or remove the table.').format(name=name),
-            )
-        if name in ("openai", "ollama", "lmstudio") and files.version >= (0, 116, 0):
-            blocked(
-                here,
-                _("'{name}' is a reserved provider id, which stops every codex command.").format(name=name),
-                _("Rename the table, for example to {name}-custom.").format(name=name),
-            )
-        if "temp_env_key" in table and not any(table.get(k) for k in ("env_key", "experimental_bearer_token", "auth")):
-            out.append(
-                Note(
-                    "warning",
-                    at((*here, "temp_env_key"))
-                    + ": "
-                    + _("Codex ignores temp_env_key, so provider '{name}' is used without a key.").format(name=name),
-                    _("Change it to env_key, or set the provider up with ccsetup init."),
-                )
-            )
-    if lookup(data, ("profile",)) is not MISSING and files.version >= PROFILE_FILES:
-        blocked(
-            ("profile",),
-            _("a top-level 'profile' stops every codex command since 0.134.0."),
-            _("Remove the line; ccsetup config-switch selects the profile instead."),
+        if isinstance(table, dict) and "temp_env_key" in table and not any(map(table.get, facts.CREDENTIAL_KEYS)):
+            said = _("Codex ignores temp_env_key, so provider '{name}' is used without a key.").format(name=name)
+            hint = _("Change it to env_key, or set the provider up with ccsetup init.")
+            out.append(Note("warning", at(("model_providers", name, "temp_env_key"), said), hint))
+    if use is None:
+        return tuple(out)
+    old = ("profiles", use.profile.name)
+    if files.version >= facts.PROFILE_FILES and lookup(data, old) is not MISSING:
+        said = _("this table keeps 'codex --profile {name}' from starting.").format(name=use.profile.name)
+        hint = _("Remove the table; {file} replaces it.").format(
+            file=files.paths.short(files.paths.codex_profile(use.profile.name))
         )
-    if (
-        use is not None
-        and files.version >= PROFILE_FILES
-        and lookup(data, ("profiles", use.profile.name)) is not MISSING
-    ):
-        out.append(
-            Note(
-                "warning",
-                at(("profiles", use.profile.name))
-                + ": "
-                + _("this table keeps 'codex --profile {name}' from starting.").format(name=use.profile.name),
-                _("Remove the table; {file} replaces it.").format(
-                    file=files.paths.short(files.paths.codex_profile(use.profile.name))
-                ),
-            )
-        )
-    for name in ("/etc/codex/managed_config.toml",):
-        if use is not None and os.path.isfile(name):
-            out.append(Note("warning", _("{file} is set by the administrator and wins.").format(file=name)))
-    if use is not None and use.profile.key_storage != "inline" and files.version >= TUI_SERVER:
-        out.append(
-            Note(
-                "info",
-                _("A Codex that runs in the background keeps the old key."),
-                _("Run: codex app-server daemon restart"),
-            )
-        )
+        out.append(Note("warning", at(old, said), hint))
+    managed = "/etc/codex/managed_config.toml"
+    if os.path.isfile(managed):
+        out.append(Note("warning", _("{file} is set by the administrator and wins.").format(file=managed)))
+    if use.profile.key_storage != "inline" and files.version >= facts.TUI_SERVER:
+        text_ = _("A Codex that runs in the background keeps the old key.")
+        out.append(Note("info", text_, _("Run: codex app-server daemon restart")))
     return tuple(out)

@@ -13,8 +13,9 @@ import re
 from typing import Any, Callable, Iterable, Mapping, NamedTuple, Optional
 
 from ccsetup import bounded, keys
-from ccsetup.clients.base import Files, Version
-from ccsetup.clients.codex import edits as codex
+from ccsetup.clients.base import Version
+from ccsetup.clients.codex import facts, start
+from ccsetup.clients.codex.stops import pointed, stops
 from ccsetup.clients.saved import recognise
 from ccsetup.documents import encoding, tomldoc
 from ccsetup.documents.edit import MISSING, KeyPath, lookup
@@ -25,9 +26,6 @@ from ccsetup.paths import Paths
 from ccsetup.plan import Note
 from ccsetup.probe.target import Credential, Setting, Target, TierModel
 from ccsetup.probe.verdict import clean
-
-_PROJECT_KEYS = ("model", "model_reasoning_effort", "web_search", "model_context_window", "model_catalog_json")
-"""What a project's file may set; ``model_provider`` and the tables of providers are not among them."""
 
 
 class Layer(NamedTuple):
@@ -52,29 +50,16 @@ def target(
     """Return what Codex would use in the current folder, or None when it would use its own account."""
     findings: list[Note] = []
     layers = _layers(paths, etc, findings)
-    if findings:
-        return _made(paths, layers, findings, "", {}, (), presets, profile, "")
-    own = next((layer for layer in layers if layer.path == paths.codex_config), None)
-    findings += _fatal(paths, own, version)
-    for layer in layers:
-        findings += _wrong_types(layer)
+    if not findings:
+        findings = _asked(paths, version, _stopping(paths, layers, version))
     name, _place = _value(layers, ("model_provider",))
+    if any(f.level == "blocked" for f in findings):
+        return _made(paths, layers, findings, "", {}, (), presets, profile, name if isinstance(name, str) else "")
     if not isinstance(name, str) or not name or name == "openai":
-        return _made(paths, layers, findings, "", {}, (), presets, profile, "") if findings else None
+        return None
     table, origin = _table(layers, name)
     if not table:
-        if name in codex.RESERVED_IDS:
-            return None
-        findings.append(
-            Note(
-                "blocked",
-                _("{source}: model_provider is '{name}', and there is no table [model_providers.{name}].").format(
-                    source=_where(layers, ("model_provider",)), name=clean(name, limit=64)
-                ),
-                _("Set the provider up with: ccsetup init -T codex -p PROVIDER -k KEY"),
-            )
-        )
-        return _made(paths, layers, findings, "", {}, (), presets, profile, name)
+        return None
     url = table.get("base_url")
     if not isinstance(url, str) or not url:
         findings.append(
@@ -109,19 +94,6 @@ def target(
             )
         )
         model = ""
-    catalog, _source = _value(layers, ("model_catalog_json",))
-    if isinstance(catalog, str) and catalog:
-        full = os.path.join(paths.codex_home, os.path.expanduser(catalog))
-        if not os.path.isfile(full):
-            findings.append(
-                Note(
-                    "blocked",
-                    _("{source}: model_catalog_json names a file that is not there; Codex does not start.").format(
-                        source=_where(layers, ("model_catalog_json",))
-                    ),
-                    _("Make the file with: ccsetup init -T codex, or remove the line."),
-                )
-            )
     environ = _environ(paths)
     credentials: tuple[Credential, ...] = ()
     if not any(f.level == "blocked" for f in findings):
@@ -230,7 +202,7 @@ def _layers(paths: Paths, etc: str, findings: list[Note]) -> list[Layer]:
     if any(layer.path == project for layer in out) and not _trusted(paths, out):
         out = [layer for layer in out if layer.path != project]
     return [
-        layer._replace(data={k: v for k, v in layer.data.items() if k in _PROJECT_KEYS})
+        layer._replace(data={k: v for k, v in layer.data.items() if k in facts.PROJECT_KEYS})
         if layer.path == project
         else layer
         for layer in out
@@ -279,80 +251,41 @@ def _table(layers: list[Layer], name: str) -> tuple[dict[str, Any], Callable[[Ke
     return merged, origin
 
 
-def _fatal(paths: Paths, own: Optional[Layer], version: Callable[[], Version]) -> list[Note]:
-    """Return what stops every codex command, whichever provider is active."""
-    if own is None:
+def _asked(paths: Paths, version: Callable[[], Version], findings: list[Note]) -> list[Note]:
+    """Return *findings*, with what the installed Codex says of its configuration; it decides whether it starts."""
+    try:
+        text = bounded.found(paths.codex_config).decode("utf-8")
+    except (OSError, UnicodeError, bounded.TooLarge):
+        return findings
+    said = start.ask(paths, version(), text)
+    if said is None:
+        return findings
+    if said.loads:
         return []
-    known: Version = codex.NEWEST
-    suspicious = '"chat"' in own.text or "'chat'" in own.text or re.search(r"(?m)^[ \t]*profile[ \t]*=", own.text)
-    if suspicious:
-        known = version()  # asks the installed Codex only where the answer depends on it
-    files = Files(paths, {own.path: own.data}, {own.path: own.text}, known)
-    return [Note("blocked", n.text, n.hint) for n in codex.notes(files, None) if n.level == "blocked"]
+    shown = paths.short(paths.codex_config) + (f":{said.line}" if said.line else "")
+    text = _("{place}: Codex refuses the file, and does not start: {words}").format(place=shown, words=said.words)
+    return [*findings, Note("blocked", text, _("Look at all of it with: ccsetup doctor"))]
 
 
-_TYPES: Mapping[str, type] = {
-    "model": str,
-    "model_provider": str,
-    "model_reasoning_effort": str,
-    "model_reasoning_summary": str,
-    "model_verbosity": str,
-    "model_context_window": int,
-    "model_auto_compact_token_limit": int,
-    "model_catalog_json": str,
-    "web_search": str,
-    "model_providers": dict,
-}
-_PROVIDER_TYPES: Mapping[str, type] = {
-    "name": str,
-    "base_url": str,
-    "wire_api": str,
-    "env_key": str,
-    "env_key_instructions": str,
-    "experimental_bearer_token": str,
-    "auth": dict,
-    "query_params": dict,
-    "http_headers": dict,
-    "env_http_headers": dict,
-    "request_max_retries": int,
-    "stream_max_retries": int,
-    "stream_idle_timeout_ms": int,
-    "requires_openai_auth": bool,
-    "supports_websockets": bool,
-}
+def _stopping(paths: Paths, layers: list[Layer], version: Callable[[], Version]) -> list[Note]:
+    """Return what stops every codex command, whichever provider is active."""
 
+    def beside(name: str) -> bool:
+        return any(lookup(layer.data, ("model_providers", name)) is not MISSING for layer in layers)
 
-def _wrong_types(layer: Layer) -> list[Note]:
-    """Return the known keys of another type: one of them, even in an unused provider, stops every codex command."""
     out = []
-    tables: list[tuple[KeyPath, Mapping[str, Any], Mapping[str, type]]] = [((), layer.data, _TYPES)]
-    for name, table in _dict(layer.data.get("model_providers")).items():
-        if isinstance(table, dict):
-            tables.append((("model_providers", name), table, _PROVIDER_TYPES))
-    for path, table, types in tables:
-        for key, kind in types.items():
-            value = table.get(key)
-            if key in table and (not isinstance(value, kind) or (kind is int and isinstance(value, bool))):
-                out.append(
-                    Note(
-                        "blocked",
-                        _("{place}: {key} has the wrong type; Codex does not start.").format(
-                            place=layer.where((*path, key)), key=key
-                        ),
-                        _("Write text in quotes, and numbers without quotes."),
-                    )
-                )
-        wire = table.get("wire_api") if path else None
-        if isinstance(wire, str) and wire not in ("responses", "chat"):
-            out.append(
-                Note(
-                    "blocked",
-                    _('{place}: wire_api has to be "responses"; Codex does not start.').format(
-                        place=layer.where((*path, "wire_api"))
-                    ),
-                    _('Write wire_api = "responses".'),
-                )
-            )
+    for layer in layers:
+
+        def read(value: str, folder: str = os.path.dirname(layer.path)) -> Optional[str]:
+            try:
+                return bounded.found(pointed(folder, paths.home, value)).decode("utf-8", "replace")
+            except OSError:
+                return None
+            except bounded.TooLarge:
+                return value  # it is there
+
+        for stop in stops(layer.data, version(), read=read, beside=beside):
+            out.append(Note("blocked", f"{layer.where(stop.key)}: {stop.text}", stop.fix))
     return out
 
 
@@ -375,13 +308,6 @@ def _credentials(
     auth = table.get("auth")
     openai = table.get("requires_openai_auth") is True
     if auth is not None:
-        for other in ("env_key", "experimental_bearer_token", "requires_openai_auth"):
-            if table.get(other):
-                return stop(
-                    "auth",
-                    _("'auth' cannot be combined with {other}; Codex does not start.").format(other=other),
-                    _("Remove one of the two."),
-                )
         return _command(paths, auth, origin, environ, findings)
     if isinstance(name, str) and name:
         value = environ.get(name, "")
@@ -439,13 +365,8 @@ def _command(
 ) -> tuple[Credential, ...]:
     from ccsetup.probe import command
 
-    program = auth.get("command") if isinstance(auth, dict) else None
-    if not isinstance(program, str) or not program:
-        findings.append(Note("blocked", f"{origin(('auth',))}: " + _("auth.command is empty; Codex does not start.")))
-        return ()
-    args = [str(a) for a in auth.get("args", ())] if isinstance(auth.get("args", []), list) else []
-    limit = auth.get("timeout_ms")
-    seconds = min(limit / 1000, 30.0) if isinstance(limit, (int, float)) and limit > 0 else 5.0
+    program, args = auth["command"], auth.get("args", [])
+    seconds = min(auth.get("timeout_ms", 5000) / 1000, 30.0)
     folder = auth.get("cwd") if isinstance(auth.get("cwd"), str) else paths.cwd
     done = command.run([program, *args], cwd=folder, environ=environ, seconds=seconds)
     text = done.output.strip()

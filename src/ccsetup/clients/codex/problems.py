@@ -1,4 +1,7 @@
-"""Checks of Codex's config.toml.  Every consequence was observed with releases 0.63 to 0.169.0."""
+"""What is wrong with Codex' settings, each with what to do and, where that is certain, its repair.
+
+Every consequence was observed with releases 0.63 to 0.171.0.  What keeps Codex from starting is in ``stops``.
+"""
 
 from __future__ import annotations
 
@@ -9,18 +12,16 @@ from typing import Any, Collection, Iterator, Mapping, Optional
 from ccsetup import keys, profiles, urls
 from ccsetup.clients import recognise as known
 from ccsetup.clients.codex import edits as codex
-from ccsetup.clients.codex.edits import CHAT_REMOVED, PROFILE_FILES
-from ccsetup.clients.house import Edits, Finding, House, Whole, as_text
+from ccsetup.clients.codex import facts
+from ccsetup.clients.codex.start import Said
+from ccsetup.clients.codex.stops import Stop, pointed, stops
+from ccsetup.clients.house import Edits, Finding, House, Level, Whole, as_text
 from ccsetup.documents.edit import MISSING, Edit, KeyPath, Set, Unset, lookup
 from ccsetup.errors import CcsetupError
 from ccsetup.i18n import _
 
-RESERVED = ("openai", "ollama", "lmstudio")
-BUILT_IN = (*RESERVED, "oss", "amazon-bedrock", "gcp", "ollama-chat")
-RESERVED_FATAL = (0, 116, 0)
 
-
-def _at(house: House, level: Any, key: KeyPath, text: str, fix: str, *edits: Edit) -> Finding:
+def _at(house: House, level: Level, key: KeyPath, text: str, fix: str, *edits: Edit) -> Finding:
     path = house.paths.codex_config
     repairs = (Edits(path, "toml", edits),) if edits else ()
     return Finding(level, text, fix, path, house.line(path, "toml", key), repairs)
@@ -50,12 +51,16 @@ def active(house: House, name: str) -> bool:
 def syntax(house: House) -> Iterator[Finding]:
     path = house.paths.codex_config
     if path in house.unreadable:
-        yield Finding("problem", house.unreadable[path], _("Save the file as UTF-8."), path)
+        yield Finding("stops", house.unreadable[path], _("Save the file as UTF-8."), path)
         return
     broken = house.broken(path, "toml")
-    if broken is not None:
+    said = asked(house) if broken is not None else None
+    if broken is not None and said is not None and said.loads:
+        fix = _("Write it as TOML 1.0: until then ccsetup changes nothing in this file.")
+        yield Finding("warning", broken.message, fix, path, broken.line)
+    elif broken is not None:
         yield Finding(
-            "problem",
+            "stops",
             _("{what}; no codex command starts.").format(what=broken.message.rstrip(".。")),
             _("Correct this line by hand; nothing tells for sure what was meant."),
             path,
@@ -63,68 +68,79 @@ def syntax(house: House) -> Iterator[Finding]:
         )
 
 
-_TYPES: Mapping[str, type] = {
-    "model": str,
-    "model_provider": str,
-    "model_context_window": int,
-    "model_auto_compact_token_limit": int,
-    "model_reasoning_effort": str,
-    "model_catalog_json": str,
-    "model_instructions_file": str,
-    "web_search": str,
-    "model_providers": dict,
-    "mcp_servers": dict,
-    "features": dict,
-}
+def stopping(house: House, *ids: str) -> Iterator[Stop]:
+    """Yield what keeps Codex from starting, of the checks *ids* (none given: of all)."""
+    paths = house.paths
+    said = asked(house)
+    if said is not None and said.loads:
+        return
+
+    def read(value: str) -> Optional[str]:
+        path = pointed(paths.codex_home, paths.home, value)
+        return house.text(path) if house.exists(path) or path in house.unreadable else None
+
+    for stop in stops(house.codex, house.version("codex"), read=read, beside=lambda name: _is_managed(house, name)):
+        if not ids or stop.id in ids:
+            yield stop
+
+
+def loads(house: House) -> Iterator[Finding]:
+    """What the installed Codex says itself; the checks below name what is known of it."""
+    said = asked(house)
+    if said is None or said.loads:
+        return
+    text = _("Codex refuses the file, and no codex command starts: {words}").format(words=said.words)
+    fix = _("Correct this line.")
+    if any(True for _stop in stopping(house)) or house.broken(house.paths.codex_config, "toml"):
+        fix = _("See the other findings in this file.")
+    yield Finding("stops", text, fix, house.paths.codex_config, said.line)
+
+
+def asked(house: House) -> Optional[Said]:
+    """Return what the installed Codex says of config.toml as *house* has it."""
+    path = house.paths.codex_config
+    return house.facts.ask_codex(house.text(path)) if house.exists(path) else None
+
+
+def _is_managed(house: House, name: str) -> bool:
+    """Tell whether the administrator's files define provider *name*."""
+    files = (os.path.join(house.facts.etc, "codex", f) for f in ("config.toml", "managed_config.toml"))
+    tables = (house.data(f, "toml").get("model_providers") for f in files)
+    return any(isinstance(t, dict) and name in t for t in tables)
+
+
+def _found(house: House, stop: Stop) -> Finding:
+    return _at(house, "stops", stop.key, stop.text, stop.fix, *stop.edits)
 
 
 def types(house: House) -> Iterator[Finding]:
-    tables: list[tuple[KeyPath, Mapping[str, Any]]] = [((), house.codex)]
-    profiles_ = house.codex.get("profiles")
-    for name, table in profiles_.items() if isinstance(profiles_, dict) else ():
-        if isinstance(table, dict):
-            tables.append((("profiles", name), table))
-    for here, table in tables:
-        for name, kind in _TYPES.items():
-            found = table.get(name, MISSING)
-            if found is MISSING or (isinstance(found, kind) and not (kind is int and isinstance(found, bool))):
-                continue
-            key = (*here, name)
-            good: Any = MISSING
-            if kind is int and isinstance(found, str) and re.fullmatch(r"\d{1,9}", found):
-                good = int(found)
-            text = _("'{key}' has the wrong type, which stops every codex command.").format(key=".".join(key))
-            fix = _("Take it out.") if good is MISSING else _("Correct its type.")
-            yield _at(house, "problem", key, text, fix, Unset(key) if good is MISSING else Set(key, good))
+    for stop in stopping(house, "codex-types"):
+        yield _found(house, stop)
+
+
+def pointers(house: House) -> Iterator[Finding]:
+    for stop in stopping(house, "codex-files"):
+        yield _found(house, stop)
 
 
 def wire_api(house: House) -> Iterator[Finding]:
-    if house.version("codex") < CHAT_REMOVED:
-        return
-    for name, table in house.providers.items():
-        wire = table.get("wire_api", MISSING)
-        if wire is MISSING or wire == "responses":
-            continue
-        here = ("model_providers", name)
-        key = (*here, "wire_api")
-        text = _("wire_api = \"{wire}\" in provider '{name}' stops every codex command.").format(
-            wire=as_text(wire)[:40], name=name
-        )
+    for stop in stopping(house, "codex-wire-api"):
+        here = stop.key[:-1]
+        name, table = here[-1], house.providers[here[-1]]
         place = known.place(house, as_text(table.get("base_url")), "codex")
         endpoint = known.codex_endpoint(place)
-        edits: list[Edit] = [Set(key, "responses")]
-        if place is not None and endpoint is None and wire == "chat":
+        edits = list(stop.edits)
+        if place is not None and endpoint is None and table["wire_api"] == "chat":
             if active(house, name):
                 fix = _("{provider} speaks only chat: use another one, ccsetup config-switch official -T codex.")
-                yield _at(house, "problem", key, text, fix.format(provider=place.preset.name))
+                edits = []
             else:
                 fix = _("Take the table out: {provider} speaks only chat, and nothing uses it.")
-                yield _at(house, "problem", key, text, fix.format(provider=place.preset.name), Unset(here))
+                edits = [Unset(here)]
+            yield _at(house, "stops", stop.key, stop.text, fix.format(provider=place.preset.name), *edits)
             continue
         if endpoint is None or place is None:
-            yield _at(
-                house, "problem", key, text, _('Change it to "responses"; ccsetup test tells if it works.'), *edits
-            )
+            yield _found(house, stop)
             continue
         if endpoint.base_url != as_text(table.get("base_url")).rstrip("/"):
             edits.append(Set((*here, "base_url"), endpoint.base_url))
@@ -134,7 +150,7 @@ def wire_api(house: House) -> Iterator[Finding]:
             if better and better != model:
                 edits.append(Set(("model",), better))
         fix = _('Change it to "responses" at {url}.').format(url=endpoint.base_url)
-        yield _at(house, "problem", key, text, fix, *edits)
+        yield _at(house, "stops", stop.key, stop.text, fix, *edits)
 
 
 def mixed_by_hand(house: House, known: Collection[str]) -> Iterator[Finding]:
@@ -142,7 +158,7 @@ def mixed_by_hand(house: House, known: Collection[str]) -> Iterator[Finding]:
 
     0.134 and later merge both tables, so that what config.toml alone says of the key goes to the file's address.
     """
-    if house.version("codex") < PROFILE_FILES:
+    if house.version("codex") < facts.PROFILE_FILES:
         return
     ending = ".config.toml"
     for path in house.names(house.paths.codex_home, ending):
@@ -168,28 +184,25 @@ def mixed_by_hand(house: House, known: Collection[str]) -> Iterator[Finding]:
 
 
 def legacy_profile(house: House) -> Iterator[Finding]:
-    if house.version("codex") < PROFILE_FILES:
-        return
     tables = house.codex.get("profiles")
     tables = tables if isinstance(tables, dict) else {}
-    chosen = house.codex.get("profile", MISSING)
-    if chosen is not MISSING:
-        table = tables.get(chosen) if isinstance(chosen, str) else None
-        edits: list[Edit] = [Unset(("profile",))]
-        moved = None
-        fix = _("Take the line out.")
-        if isinstance(table, dict):
-            edits += [Set(p, v) for p, v in _leaves(table)]
-            moved = _moved(house, str(chosen), table)
-            fix = _("Copy what profile '{name}' says to the top of the file.").format(name=chosen)
+    chosen = house.codex.get("profile")
+    new = house.version("codex") >= facts.PROFILE_FILES
+    for stop in stopping(house, "codex-legacy-profile"):
+        table = tables.get(chosen) if new else None
+        if not isinstance(table, dict):
+            yield _found(house, stop)
+            continue
+        edits = [*stop.edits, *(Set(p, v) for p, v in _leaves(table))]
+        moved = _moved(house, str(chosen), table)
+        fix = _("Copy what profile '{name}' says to the top of the file.").format(name=chosen)
         if moved is not None:
             fix = _("Copy '{name}' to the top; move it to {file}.").format(
                 name=chosen, file=house.paths.short(house.paths.codex_profile(str(chosen)))
             )
-        text = _("A top-level 'profile' stops every codex command since 0.134.")
-        finding = _at(house, "problem", ("profile",), text, fix, *edits)
+        finding = _at(house, "stops", stop.key, stop.text, fix, *edits)
         yield finding._replace(repairs=(*finding.repairs, *(moved or ())))
-    for name, table in tables.items():
+    for name, table in tables.items() if new else ():
         moved = _moved(house, name, table) if isinstance(table, dict) else None
         if name == chosen and moved is not None:
             continue
@@ -228,7 +241,7 @@ def temp_env_key(house: House) -> Iterator[Finding]:
         here = ("model_providers", name)
         key = (*here, "temp_env_key")
         gone = Unset(key)
-        if any(table.get(k) for k in ("env_key", "experimental_bearer_token", "auth")):
+        if any(table.get(k) for k in facts.CREDENTIAL_KEYS):
             text = _("Codex ignores temp_env_key in provider '{name}'.").format(name=name)
             yield _at(house, "warning", key, text, _("Take it out."), gone)
             continue
@@ -275,11 +288,8 @@ def environment(house: House) -> Mapping[str, str]:
 
 
 def reserved_ids(house: House) -> Iterator[Finding]:
-    if house.version("codex") < RESERVED_FATAL:
-        return
-    for name, table in house.providers.items():
-        if name not in RESERVED:
-            continue
+    for stop in stopping(house, "codex-reserved-id"):
+        name, table = stop.key[1], house.providers[stop.key[1]]
         new = next(n for n in (f"{name}-{tail}" for tail in ("custom", *range(2, 99))) if n not in house.providers)
         here = ("model_providers", name)
         edits: list[Edit] = [Unset(here), *(Set(("model_providers", new, *p), v) for p, v in _leaves(table))]
@@ -289,8 +299,7 @@ def reserved_ids(house: House) -> Iterator[Finding]:
         for profile, content in profiles_.items() if isinstance(profiles_, dict) else ():
             if isinstance(content, dict) and content.get("model_provider") == name:
                 edits.append(Set(("profiles", profile, "model_provider"), new))
-        text = _("'{name}' is a reserved provider id, which stops every codex command.").format(name=name)
-        finding = _at(house, "problem", here, text, _("Rename it to '{name}'.").format(name=new), *edits)
+        finding = _at(house, "stops", here, stop.text, _("Rename it to '{name}'.").format(name=new), *edits)
         others = tuple(
             Edits(p, "toml", (Set(("model_provider",), new),))
             for p in house.names(house.paths.codex_home, ".config.toml")
@@ -300,17 +309,14 @@ def reserved_ids(house: House) -> Iterator[Finding]:
 
 
 def fields(house: House) -> Iterator[Finding]:
+    for stop in stopping(house, "codex-fields"):
+        yield _found(house, stop)
     for name, table in house.providers.items():
-        if name in BUILT_IN:
+        if facts.is_built_in(name, house.version("codex")):
             continue
         here = ("model_providers", name)
         title = as_text(table.get("name"))
-        if not title:
-            text = _("Provider '{name}' has no name, which stops every codex command.").format(name=name)
-            yield _at(
-                house, "problem", here, text, _("Name it '{name}'.").format(name=name), Set((*here, "name"), name)
-            )
-        elif title == "OpenAI" or title.lower() == "azure":
+        if title == "OpenAI" or title.lower() == "azure":
             text = _("The name '{title}' of provider '{name}' switches on OpenAI's own compaction.").format(
                 title=title, name=name
             )
@@ -323,7 +329,7 @@ def fields(house: House) -> Iterator[Finding]:
             preset = next((p for p in house.presets if p.id in (name, name.removeprefix("ccsetup-"))), None)
             endpoint = known.codex_endpoint(known.Place(preset, preset.regions[0], None)) if preset else None
             text = _("Provider '{name}' has no base_url: its key is sent to api.openai.com.").format(name=name)
-            level = "problem" if active(house, name) else "warning"
+            level: Level = "problem" if active(house, name) else "warning"
             if endpoint is not None and endpoint.base_url:
                 fix = _("Set it to {url}.").format(url=endpoint.base_url)
                 yield _at(house, level, here, text, fix, Set((*here, "base_url"), endpoint.base_url))
@@ -331,7 +337,7 @@ def fields(house: House) -> Iterator[Finding]:
                 yield _at(house, level, here, text, _('Add a line base_url = "https://…" to its table.'))
     name = selected(house)
     table = house.providers.get(name, {})
-    if table and not as_text(house.codex.get("model")) and "model" not in _mistyped(house):
+    if table and not house.codex.get("model"):
         place = known.place(house, as_text(table.get("base_url")), "codex")
         endpoint = known.codex_endpoint(place)
         model = as_text(table.get("model")) or (endpoint.model if endpoint else "")
@@ -343,10 +349,6 @@ def fields(house: House) -> Iterator[Finding]:
             yield _at(house, "problem", ("model_provider",), text, _('Add a line model = "…" at the top.'))
 
 
-def _mistyped(house: House) -> set[str]:
-    return {n for n, kind in _TYPES.items() if n in house.codex and not isinstance(house.codex[n], kind)}
-
-
 def base_url(house: House) -> Iterator[Finding]:
     for name, table in house.providers.items():
         url = as_text(table.get("base_url")).strip()
@@ -356,7 +358,7 @@ def base_url(house: House) -> Iterator[Finding]:
             text = _("The address of provider '{name}' names an endpoint: Codex adds /responses itself.").format(
                 name=name
             )
-            level = "problem" if active(house, name) else "warning"
+            level: Level = "problem" if active(house, name) else "warning"
             yield _at(house, level, key, text, _("Change it to {url}.").format(url=better), Set(key, better))
             continue
         place = known.place(house, url, "codex")
@@ -370,29 +372,11 @@ def base_url(house: House) -> Iterator[Finding]:
 
 
 def provider(house: House) -> Iterator[Finding]:
-    name = selected(house)
-    if not name or name in house.providers or name in BUILT_IN:
-        return
-    for file in ("config.toml", "managed_config.toml"):  # the administrator's may define it
-        more = house.data(os.path.join(house.facts.etc, "codex", file), "toml").get("model_providers")
-        if isinstance(more, dict) and name in more:
-            return
-    key = ("model_provider",)
-    text = _("There is no provider '{name}' in the file: Codex does not start.").format(name=name)
-    near = [n for n in house.providers if n.lower() == name.lower()]
-    if near:
-        yield _at(house, "problem", key, text, _("Change it to '{name}'.").format(name=near[0]), Set(key, near[0]))
-        return
-    saved = next((p for p in house.profiles if name == "ccsetup-" + p), "")
-    fix = (
-        _("Run: ccsetup config-switch {name} -T codex").format(name=saved)
-        if saved
-        else _("Run: ccsetup init -T codex -p PROVIDER -k KEY, or: ccsetup config-switch official -T codex")
-    )
-    yield _at(house, "problem", key, text, fix)
-
-
-CREDENTIALS = ("env_key", "experimental_bearer_token", "requires_openai_auth")
+    for stop in stopping(house, "codex-provider"):
+        saved = next((p for p in house.profiles if selected(house) == "ccsetup-" + p), "")
+        if saved and not stop.edits:
+            stop = stop._replace(fix=_("Run: ccsetup config-switch {name} -T codex").format(name=saved))
+        yield _found(house, stop)
 
 
 def _misplaced(house: House, name: str, table: Mapping[str, Any], level: Any) -> Optional[Finding]:
@@ -424,24 +408,16 @@ def _misplaced(house: House, name: str, table: Mapping[str, Any], level: Any) ->
 
 
 def credentials(house: House) -> Iterator[Finding]:
+    for stop in stopping(house, "codex-credentials"):
+        yield _found(house, stop)
     for name, table in house.providers.items():
         here = ("model_providers", name)
-        level = "problem" if active(house, name) else "warning"
+        level: Level = "problem" if active(house, name) else "warning"
         misplaced = _misplaced(house, name, table, level)
         if misplaced is not None and table.get("auth") is None:
             yield misplaced
             continue
         if table.get("auth") is not None:
-            others = [k for k in CREDENTIALS if table.get(k)]
-            if others:
-                yield _at(
-                    house,
-                    "problem",
-                    (*here, others[0]),
-                    _("'auth' cannot stand beside {others}: no codex command starts.").format(others=", ".join(others)),
-                    _("Take {others} out.").format(others=", ".join(others)),
-                    *(Unset((*here, k)) for k in others),
-                )
             continue
         variable, token = as_text(table.get("env_key")), as_text(table.get("experimental_bearer_token"))
         if variable and not environment(house).get(variable, "").strip():
@@ -487,9 +463,6 @@ def _openai_auth(house: House, name: str, level: Any) -> Iterator[Finding]:
         yield _at(house, level, key, text, _("Run: ccsetup init -T codex -p PROVIDER -k KEY"))
 
 
-AUTH_KEYS = frozenset(("OPENAI_API_KEY", "auth_mode", "tokens", "last_refresh", "agent_identity"))
-
-
 def auth_json(house: House) -> Iterator[Finding]:
     path = house.auth_path
     if not house.exists(path):
@@ -499,7 +472,7 @@ def auth_json(house: House) -> Iterator[Finding]:
         fix = _("Remove the file and log in again with: codex login")
         yield Finding("warning", _("Codex cannot read its login."), fix, path, broken.line)
         return
-    unread = [k for k in house.auth if k not in AUTH_KEYS]
+    unread = [k for k in house.auth if k not in facts.AUTH_JSON]
     kept = {k: v for k, v in house.auth.items() if k not in unread}
     empty = not any(v for k, v in kept.items() if k not in ("auth_mode", "last_refresh"))
     elsewhere = house.text(house.paths.codex_config) + house.text(house.paths.codex_dotenv)
@@ -523,48 +496,12 @@ def auth_json(house: House) -> Iterator[Finding]:
         yield Finding("warning", text, _("Remove the file."), path, 1, (Whole(path, None),))
 
 
-def pointers(house: House) -> Iterator[Finding]:
-    for name in ("model_catalog_json", "model_instructions_file"):
-        found = as_text(house.codex.get(name))
-        if not found:
-            continue
-        target = os.path.join(house.paths.codex_home, _expanded(house, found))
-        if not house.exists(target) and target not in house.unreadable:
-            text = _("{key} names a file that is not there: no codex command starts.").format(key=name)
-            yield _at(house, "problem", (name,), text, _("Take the line out."), Unset((name,)))
-
-
-def _expanded(house: House, path: str) -> str:
-    return os.path.join(house.paths.home, path[2:]) if path.startswith("~/") else path
-
-
-IGNORED = (
-    "model_max_output_tokens",
-    "max_output_tokens",
-    "temperature",
-    "model_temperature",
-    "disable_response_storage",
-    "network_access",
-    "windows_wsl_setup_acknowledged",
-    "preferred_auth_method",
-    "model_supports_reasoning_summaries",
-    "experimental_instructions_file",
-    "model_family",
-    "model_params",
-    "http",
-    "default_profile",
-)
-"""Top-level keys of older releases, or of none, that 0.169.0 ignores with a warning."""
-IGNORED_IN_PROVIDER = ("model", "key", "api_key", "temperature", "models", "max_tokens")
-IGNORED_SINCE = (0, 156, 0)
-
-
 def ignored(house: House) -> Iterator[Finding]:
-    if house.version("codex") < IGNORED_SINCE:
+    if house.version("codex") < facts.IGNORED_TOLD:
         return
-    keys: list[KeyPath] = [(n,) for n in IGNORED if n in house.codex]
+    keys: list[KeyPath] = [(n,) for n in facts.IGNORED if n in house.codex]
     for name, table in house.providers.items():
-        keys += [("model_providers", name, n) for n in IGNORED_IN_PROVIDER if n in table]
+        keys += [("model_providers", name, n) for n in facts.IGNORED_IN_PROVIDER if n in table]
     if keys:
         shown = ", ".join(k[-1] for k in keys)
         text = _("Codex warns at every start that it ignores: {names}").format(names=shown)
