@@ -15,7 +15,7 @@ from ccsetup.relay.http.base import UpstreamError
 from ccsetup.relay.http.server import Gone
 from ccsetup.relay.log import Log
 from ccsetup.relay.serving.answers import LONGEST_WAIT, seconds_of
-from ccsetup.relay.serving.exchange import Exchange
+from ccsetup.relay.serving.attempt import Attempt
 
 
 @pytest.fixture(scope="module")
@@ -66,20 +66,21 @@ def test_a_retry_after_that_cannot_be_meant(through: fuzz.Through, wait: str) ->
 
 @pytest.mark.parametrize("wait", WAITS)
 def test_a_wait_is_finite(wait: str) -> None:
-    seconds = seconds_of(wait)
+    seconds = seconds_of(wait, 1e9)
     assert seconds is None or 0 <= seconds <= LONGEST_WAIT
 
 
 def test_what_nobody_foresaw_over_an_answer_is_a_failure_of_its_upstream() -> None:
     """It is noted with its place; that the client is gone, or the relay being stopped, is something else."""
     out = io.StringIO()
-    exchange: Any = object.__new__(Exchange)
-    exchange.relay, exchange.id = SimpleNamespace(log=Log(out, as_json=True)), "1"
-    assert exchange.broke(TypeError("unhashable")) == "protocol"
-    assert exchange.broke(UpstreamError("cut", "")) == "cut"
+    log = Log(out, as_json=True)
+    attempt: Any = object.__new__(Attempt)
+    attempt._relay, attempt._reply, attempt.expired = SimpleNamespace(log=log), SimpleNamespace(id="1"), None
+    assert attempt.why(TypeError("unhashable")) == "protocol"
+    assert attempt.why(UpstreamError("cut", "")) == "cut"
     for other in (Gone(), asyncio.CancelledError()):
         with pytest.raises(type(other)):
-            exchange.broke(other)
-    exchange.relay.log.close()
+            attempt.why(other)
+    log.close()
     assert out.getvalue().count('"answer not understood"') == 1
     assert "unhashable" not in out.getvalue()

@@ -16,7 +16,7 @@ from typing import Any, Optional, Union
 import aiohttp
 from yarl import URL
 
-from ccsetup.relay.http.base import HOP_BY_HOP, OURS, Headers, Origin, UpstreamError, without_named
+from ccsetup.relay.http.base import HOP_BY_HOP, OURS, Headers, NetworkFailure, Origin, UpstreamError, without_named
 from ccsetup.relay.http.dial import authority, proxy_of, trust
 from ccsetup.sockets import HEAD_LIMIT
 
@@ -52,7 +52,7 @@ class Answer:
             raise UpstreamError("protocol", f"the upstream answered with status {self.status}")
         if named:
             self.headers = without_named(self.headers, named)
-        self._failure: Optional[tuple[str, str]] = None
+        self._failure: Optional[tuple[NetworkFailure, str]] = None
 
     async def read(self) -> bytes:
         if self._failure is None:
@@ -70,7 +70,7 @@ class Answer:
 
 
 class Aiohttp:
-    """An ``upstream.Http``.  It belongs to the event loop that makes its first request."""
+    """A ``base.HttpClient``.  It belongs to the event loop that makes its first request."""
 
     def __init__(self, context: Optional[ssl.SSLContext] = None) -> None:
         self._context = context
@@ -175,7 +175,7 @@ def _unmade(e: Exception) -> UpstreamError:
     return UpstreamError("cut", "the upstream ended the connection before its answer")
 
 
-def _lost(e: Exception) -> tuple[str, str]:
+def _lost(e: Exception) -> tuple[NetworkFailure, str]:
     """Return what kept an answer from going on."""
     cause = e.__cause__
     if isinstance(cause, aiohttp.http_exceptions.TransferEncodingError) and cause.message.startswith("Not enough"):

@@ -310,7 +310,7 @@ def _stream(rng: random.Random, kind: str, body: bytes) -> str:
 
 def _request(rng: random.Random, kind: str, body: bytes) -> str:
     from ccsetup.relay.serving.peek import drop_cache_control
-    from ccsetup.relay.serving.request import Request
+    from ccsetup.relay.serving.request import ClientRequest
     from ccsetup.relay.wire import adjust, reasoning
     from ccsetup.relay.wire.formats import FORMATS
     from ccsetup.relay.wire.messages import BadRequest, Dialect
@@ -318,7 +318,7 @@ def _request(rng: random.Random, kind: str, body: bytes) -> str:
     official = Dialect(official=True, developer=True, hosted=("web_search", "web_search_20250305"))
     plain = Dialect(system_between=False, images=False, structured=False, reasoning_field="reasoning_details")
     try:
-        given = Request(kind, body)  # type: ignore[arg-type]
+        given = ClientRequest(kind, body)  # type: ignore[arg-type]
     except BadRequest:
         return "refused"
     given.thread()

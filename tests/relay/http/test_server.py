@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from support import waiting
 
 from ccsetup.relay.http import server as inbound
-from ccsetup.relay.http.server import Connection, Gone, HttpServer, Inbound, Malformed, TooLarge
+from ccsetup.relay.http.server import BodyTooLarge, Connection, Gone, HttpServer, Inbound, Malformed
 from ccsetup.relay.http.writes import SMALL, Writes
 
 LIMIT = 1000
@@ -74,7 +74,7 @@ class Talk:
     async def echo(self, request: Inbound) -> None:
         try:
             body = await request.body()
-        except (TooLarge, Malformed, Gone) as error:
+        except (BodyTooLarge, Malformed, Gone) as error:
             self.failed.append(type(error).__name__)
             request.answer(400, [], b"no")
             return
@@ -290,7 +290,7 @@ def test_a_refused_body_is_read_past() -> None:
         head = b"POST / HTTP/1.1\r\nhost: h\r\ncontent-length: 3000\r\n\r\n"
         out = await talk.send(head + b"x" * 1500)
         assert out.startswith(b"HTTP/1.1 400")
-        assert talk.failed == ["TooLarge"]
+        assert talk.failed == ["BodyTooLarge"]
         out = await talk.send(b"x" * 1500 + PLAIN)
         assert [status for status, _head, _body in answers(out)] == [400, 200]
         assert talk.seen == [SEEN[PLAIN]]

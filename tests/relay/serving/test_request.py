@@ -13,7 +13,7 @@ from ccsetup.model import WireFormat
 from ccsetup.relay.config.model import Upstream
 from ccsetup.relay.http.base import Origin
 from ccsetup.relay.routing.failover import Choice
-from ccsetup.relay.serving.request import Request
+from ccsetup.relay.serving.request import ClientRequest
 from ccsetup.relay.serving.runtime import Lane
 from ccsetup.relay.wire.messages import Dialect, Tool
 
@@ -34,7 +34,7 @@ def way(wire: WireFormat) -> tuple[Lane, Choice]:
 def test_what_is_let_go_of_comes_back(wire: WireFormat) -> None:
     """Another attempt, in the same or another format, gets what the first would have got."""
     chat, own = way("chat"), way(wire)
-    request = Request(wire, RECORDED[wire])
+    request = ClientRequest(wire, RECORDED[wire])
     translated = request.translated(*chat, sanitized=False)
     same = request.same(*own, sanitized=False, marks=0)
     thread = request.thread()
@@ -50,7 +50,7 @@ def test_what_is_let_go_of_comes_back(wire: WireFormat) -> None:
 @pytest.mark.parametrize("wire", list(RECORDED))
 def test_nothing_large_is_kept_for_the_answer(wire: WireFormat) -> None:
     """What the writer of an answer holds has no history, no schema and, once the tokens are known, no body."""
-    request = Request(wire, RECORDED[wire])
+    request = ClientRequest(wire, RECORDED[wire])
     asked = request.asked(way("chat")[1], "0" * 32, 0)
     tools = [tool.name for tool in request.conversation().tools if tool.kind == "function"]
     request.settle()

@@ -13,7 +13,7 @@ from support.drill import WIRES
 from support.fuzz import asked
 
 from ccsetup.relay.serving.peek import drop_cache_control
-from ccsetup.relay.serving.request import Request
+from ccsetup.relay.serving.request import ClientRequest
 from ccsetup.relay.wire import adjust, reasoning
 from ccsetup.relay.wire.formats import FORMATS
 from ccsetup.relay.wire.messages import BadRequest, Dialect
@@ -221,7 +221,7 @@ def test_a_request_on_each_way(name: str, upstream: str) -> None:
         body = json.dumps(make(size)).encode()
 
         def work() -> None:
-            request = Request(client, body)  # type: ignore[arg-type]
+            request = ClientRequest(client, body)  # type: ignore[arg-type]
             request.thread()
             if client == upstream:
                 value = adjust.without_reasoning(client, request.value())

@@ -6,10 +6,13 @@ interface.  It follows no redirect, keeps no cookie, decompresses nothing, and d
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple, Optional, Protocol, Sequence
+from typing import Literal, NamedTuple, Protocol, Sequence
 
 Headers = Sequence[tuple[bytes, bytes]]
 """Names in lower case."""
+
+NetworkFailure = Literal["connect", "tls", "first_byte", "idle", "cut", "protocol"]
+"""How a request to an upstream may fail without an answer; ``first_byte`` and ``idle`` are limits of time."""
 
 HOP_BY_HOP = frozenset(
     (
@@ -48,14 +51,14 @@ class Origin(NamedTuple):
 
 
 class UpstreamError(Exception):
-    """No answer, or no more of it.  *kind* is a ``FailureKind`` other than ``status``; the text holds no key."""
+    """No answer, or no more of it; the text holds no key."""
 
-    def __init__(self, kind: str, message: str) -> None:
+    def __init__(self, kind: NetworkFailure, message: str) -> None:
         super().__init__(message)
         self.kind = kind
 
 
-class Answer(Protocol):
+class UpstreamAnswer(Protocol):
     """An answer whose head has come.  Bytes are read from the connection only as they are asked for (bounded)."""
 
     status: int
@@ -75,8 +78,10 @@ class Answer(Protocol):
         ...
 
 
-class Http(Protocol):
-    async def request(self, origin: Origin, method: bytes, target: bytes, headers: Headers, body: bytes) -> Answer:
+class HttpClient(Protocol):
+    async def request(
+        self, origin: Origin, method: bytes, target: bytes, headers: Headers, body: bytes
+    ) -> UpstreamAnswer:
         """Send a request and return when the answer's head is there.
 
         *headers* are complete but for host, content-length and connection; ValueError when they hold one of these, or
@@ -93,6 +98,3 @@ class Http(Protocol):
 class Counts(NamedTuple):
     open: int
     idle: int
-
-
-Maker = Optional[type[Http]]

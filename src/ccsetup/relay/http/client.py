@@ -12,7 +12,16 @@ from typing import Optional, cast
 
 import httptools
 
-from ccsetup.relay.http.base import HOP_BY_HOP, OURS, Counts, Headers, Origin, UpstreamError, without_named
+from ccsetup.relay.http.base import (
+    HOP_BY_HOP,
+    OURS,
+    Counts,
+    Headers,
+    NetworkFailure,
+    Origin,
+    UpstreamError,
+    without_named,
+)
 from ccsetup.relay.http.dial import authority, dial, proxy_of, trust
 from ccsetup.relay.http.writes import Writes
 from ccsetup.sockets import HEAD_LIMIT
@@ -39,7 +48,7 @@ class _Broken(Exception):
     """Raised in a callback of the parser, to end it: what came is not an answer, or more than one."""
 
 
-class Answer:
+class _Answer:
     __slots__ = ("_connection", "_done", "_failure", "_parts", "_size", "_waiter", "headers", "status")
 
     def __init__(self, connection: _Connection) -> None:
@@ -51,7 +60,7 @@ class Answer:
         self._parts: list[bytes] = []
         self._size = 0
         self._done = False
-        self._failure: Optional[tuple[str, str]] = None
+        self._failure: Optional[tuple[NetworkFailure, str]] = None
         self._waiter: Optional[asyncio.Future[None]] = None
 
     async def read(self) -> bytes:
@@ -92,7 +101,7 @@ class Answer:
             if not waiter.done():  # cancelled
                 waiter.set_result(None)
 
-    def _fail(self, kind: str, message: str) -> None:
+    def _fail(self, kind: NetworkFailure, message: str) -> None:
         self._connection = None
         self._failure = (kind, message)
         self._wake()
@@ -128,7 +137,7 @@ class _Connection(asyncio.Protocol):
         self._open = opened
         self._parser = httptools.HttpResponseParser(self)
         self._feed = self._parser.feed_data
-        self._answer: Optional[Answer] = None
+        self._answer: Optional[_Answer] = None
         self._rest: Optional[memoryview] = None
         """What of the request's body is still to be handed to the transport."""
         self._blocked = False
@@ -151,9 +160,9 @@ class _Connection(asyncio.Protocol):
     def usable(self) -> bool:
         return not self._transport.is_closing()
 
-    def send(self, method: bytes, head: bytes, body: bytes) -> Answer:
+    def send(self, method: bytes, head: bytes, body: bytes) -> _Answer:
         self._begin(method)
-        answer = self._answer = Answer(self)
+        answer = self._answer = _Answer(self)
         transport = self._transport
         if len(body) <= JOINED:
             self._writes.add(transport, head + body if body else head)
@@ -243,7 +252,7 @@ class _Connection(asyncio.Protocol):
             if not waiter.done():
                 waiter.set_result(None)
 
-    def _finish(self, answer: Answer, sound: bool) -> None:
+    def _finish(self, answer: _Answer, sound: bool) -> None:
         answer._done = True
         answer._connection = None
         self._answer = None
@@ -377,7 +386,7 @@ class _Route:
 
 
 class Lean:
-    """An ``upstream.Http``.  It belongs to the event loop that makes its first request."""
+    """A ``base.HttpClient``.  It belongs to the event loop that makes its first request."""
 
     def __init__(self, context: Optional[ssl.SSLContext] = None) -> None:
         self._context = context
@@ -386,7 +395,7 @@ class Lean:
         self._writes: Optional[Writes] = None
         self._sweep: Optional[asyncio.TimerHandle] = None
 
-    async def request(self, origin: Origin, method: bytes, target: bytes, headers: Headers, body: bytes) -> Answer:
+    async def request(self, origin: Origin, method: bytes, target: bytes, headers: Headers, body: bytes) -> _Answer:
         route = self._routes.get(origin)
         if route is None:
             route = self._routes[origin] = _Route(origin)

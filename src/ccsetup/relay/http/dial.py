@@ -10,7 +10,7 @@ from typing import Callable, NamedTuple, Optional, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from ccsetup.platform import system
-from ccsetup.relay.http.base import Origin, UpstreamError
+from ccsetup.relay.http.base import NetworkFailure, Origin, UpstreamError
 from ccsetup.sockets import HEAD_LIMIT, basic, connect, look_up, numeric, tunnel_request, tunnel_status
 
 P = TypeVar("P", bound=asyncio.Protocol)
@@ -93,7 +93,7 @@ async def dial(
     """Return a connection to *origin*, through its proxy and with TLS where it says so; UpstreamError otherwise."""
     where = f"{origin.host}:{origin.port}"
     proxy = proxy_of(origin)
-    step = "connect"
+    step: NetworkFailure = "connect"
     try:
         async with asyncio.timeout(origin.connect_timeout or None):
             near = proxy[:2] if proxy else (origin.host, origin.port)

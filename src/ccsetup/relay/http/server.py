@@ -49,7 +49,7 @@ class Gone(Exception):
     """The client has closed its connection."""
 
 
-class TooLarge(Exception):
+class BodyTooLarge(Exception):
     """The body has more bytes than the server takes."""
 
 
@@ -131,10 +131,10 @@ class Inbound:
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     async def body(self) -> bytes:
-        """Return the body.  TooLarge, Malformed; Gone when the client does not send it to its end."""
+        """Return the body.  BodyTooLarge, Malformed; Gone when the client does not send it to its end."""
         while (here := self.body_here()) is None:
             if self._size > self.connection.server.max_body:
-                raise TooLarge
+                raise BodyTooLarge
             if self._malformed:
                 raise Malformed
             if self.gone:

@@ -24,16 +24,17 @@ from __future__ import annotations
 
 from collections import OrderedDict, deque
 from random import Random
-from typing import Callable, Collection, Iterable, Literal, Mapping, NamedTuple, Optional
+from typing import Callable, Collection, Iterable, Literal, Mapping, NamedTuple, Optional, Union
 
 from ccsetup.keys.reference import KeyRef
 from ccsetup.model import WireFormat
 from ccsetup.relay.config import rules
 from ccsetup.relay.config.model import Config, Rule, Upstream
+from ccsetup.relay.http.base import NetworkFailure
 from ccsetup.relay.routing.windows import next_open, open_at
 from ccsetup.relay.store import Rest
 
-FailureKind = Literal["status", "connect", "tls", "first_byte", "idle", "cut", "protocol"]
+FailureKind = Union[Literal["status"], NetworkFailure]
 
 MAX_CONVERSATIONS = 20_000
 """Conversations whose upstream is remembered."""

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING, Callable, Optional
+from typing import Callable, Optional
 
 from ccsetup.relay.config.model import Upstream
 from ccsetup.relay.http.base import UpstreamError
 from ccsetup.relay.routing import activation
 from ccsetup.relay.serving.answers import wrong_answer
+from ccsetup.relay.serving.relay import Relay
 from ccsetup.relay.serving.runtime import Lane, forwarded
 from ccsetup.relay.store import UsageRow
 from ccsetup.relay.wire.formats import FORMATS
 from ccsetup.relay.wire.messages import Conversation, Message, Text, Usage
 from ccsetup.relay.wire.tap import usage_of
 from ccsetup.relay.wire.tools import ToolNames
-
-if TYPE_CHECKING:
-    from ccsetup.relay.serving.app import Relay
 
 TRIES = 3
 BETWEEN = 60.0

@@ -34,7 +34,8 @@ from ccsetup.relay.log import Level, Log
 from ccsetup.relay.routing.failover import Pool
 from ccsetup.relay.running import control
 from ccsetup.relay.running.activating import Activations
-from ccsetup.relay.serving.app import Relay
+from ccsetup.relay.serving.app import App
+from ccsetup.relay.serving.relay import Relay
 from ccsetup.relay.serving.runtime import Runtime, build
 from ccsetup.relay.store import Store
 from ccsetup.relay.store.sqlite import SqliteStore
@@ -227,7 +228,7 @@ class _Server:
         relay.control.about = {"url": url, "config": places.config, "stop_seconds": config.stop_seconds}
         relay.control.reload = self.reload
         relay.control.stop = self.stop
-        self.server = HttpServer(relay.serve, max_body=config.limits.body)
+        self.server = HttpServer(App(relay).serve, max_body=config.limits.body)
         self._signals(loop)
         self._spawn(self._tick())
         self._spawn(self._files())
@@ -318,8 +319,7 @@ class _Server:
         await asyncio.wait((ended, told), timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         told.cancel()
         for exchange in list(self.relay.running):
-            if exchange.task is not None:
-                exchange.task.cancel()
+            exchange.stop()
         await asyncio.wait((ended,), timeout=FAREWELL)
         ended.cancel()
         server.abort()

@@ -1,331 +1,297 @@
-"""The four ways of an answer to the client: whole or as a stream, as it came or translated.
+"""The ways of an answer to the client: as it came or translated, whole or as a stream.  Pure: bytes in, bytes out.
 
-Each takes an ``Attempt`` whose answer has status 200.  It gives the client the answer, or raises ``Unanswered`` while
-the client has got nothing, or ``Broken`` when it got only a part and was told so.
+``Attempt`` reads, looks at the clock and writes; what may still fail over, and what a cut looks like, is decided here.
 """
 
 from __future__ import annotations
 
-import asyncio
-import time
-from typing import TYPE_CHECKING, Any, Optional, Protocol, Union
+from typing import Callable, Optional, Protocol
 
-from ccsetup.relay.http.base import Answer, UpstreamError
-from ccsetup.relay.routing.failover import Failure, Turn
-from ccsetup.relay.serving.answers import Readable, end_of_events, is_stream, passed, wrong_answer
-from ccsetup.relay.serving.runtime import Lane
+from ccsetup.model import WireFormat
+from ccsetup.relay.http.base import NetworkFailure, UpstreamError
+from ccsetup.relay.serving.answers import end_of_events, wrong_answer
 from ccsetup.relay.wire.formats import FORMATS
-from ccsetup.relay.wire.messages import Event, Failed, Ping, Started, Stop, WireError
+from ccsetup.relay.wire.messages import Asked, Event, Failed, Ping, Started, Stop, Usage, WireError
 from ccsetup.relay.wire.sse import Decoder
 from ccsetup.relay.wire.tap import Tap, usage_of
 
-if TYPE_CHECKING:
-    from ccsetup.relay.serving.exchange import Exchange
-
-_MAX_ANSWER = 64 << 20
+MAX_ANSWER = 64 << 20
 """Bytes of an answer that is not a stream."""
-_MAX_BEFORE = 4 << 20
+MAX_BEFORE = 4 << 20
 """Bytes of a stream before its first event: comments, pings, heads."""
-_MAX_HELD = 1 << 20
+MAX_HELD = 1 << 20
 """Bytes of one event that wait for its end."""
-_UPSTREAMS_FAULT = ("server", "overloaded", "timeout", "cut")
-"""Errors inside an answer that count toward the upstream's rest."""
-_JSON = (b"content-type", b"application/json")
 
-
-class Unanswered(Exception):
-    """An attempt that gave the client nothing."""
-
-    def __init__(self, failure: Failure, error: WireError, raw: bytes = b"", head: Optional[list[Any]] = None) -> None:
-        super().__init__(error.kind)
-        self.failure = failure
-        self.error = error
-        self.raw = raw
-        """The upstream's own error body, when it is in the client's format."""
-        self.head = head or []
-
-
-class Broken(Exception):
-    """The answer stopped after the client had got a part of it; the client has been told."""
-
-    def __init__(self, kind: str) -> None:
-        super().__init__(kind)
-        self.kind = kind
-
-
-class Attempt:
-    """A request to an upstream whose answer has come."""
-
-    __slots__ = ("answer", "body", "idle", "lane", "total", "turn")
-
-    def __init__(self, turn: Turn, lane: Lane, answer: Answer, body: Readable, total: float) -> None:
-        self.turn = turn
-        self.lane = lane
-        self.answer = answer
-        self.body = body
-        """Of the answer, unpacked."""
-        self.total = total
-        """Loop time at which it has to be over."""
-        self.idle = lane.idle
+Told = Callable[[NetworkFailure], WireError]
+"""What a client is told of a failure (``failures.told``)."""
 
 
 class Way(Protocol):
-    async def __call__(self, exchange: Exchange, attempt: Attempt) -> None: ...
+    """One answer on its way.  The members tell what has come of it so far."""
+
+    begun: bool
+    """The client may get it: nobody else is asked any more."""
+    failed: Optional[WireError]
+    """The upstream told an error.  Before it has begun, another upstream may be asked."""
+    finished: bool
+    """The answer is complete."""
+    over: bool
+    """Nothing more of the upstream's body is of use."""
+    boundary: bool
+    """What was returned so far ends between two events, so that one of our own may follow."""
+
+    @property
+    def usage(self) -> Optional[Usage]: ...
+
+    def feed(self, piece: bytes) -> bytes:
+        """Return what the client gets when *piece* has come; b"" while it has to wait.
+
+        UpstreamError ``protocol`` when too much came before anything of use.  Another exception of a reader means the
+        same: the answer cannot be understood.
+        """
+        ...
+
+    def end(self, why: Optional[NetworkFailure] = None) -> bytes:
+        """Return the last of what the client gets; *why*: the body broke off, None when it came to its end.
+
+        An answer that has begun and is not complete ends with an error: a cut never looks finished.
+        """
+        ...
 
 
-def way(*, same: bool, stream: bool) -> Way:
-    """Return the way of an answer; *same*: in the client's own format."""
-    if same:
-        return pass_stream if stream else pass_whole
-    return translate_stream if stream else translate_whole
+class PassedStream:
+    """The client's own format: bytes go on as they came, in whole events."""
 
+    over = False
+    """What follows the end of an answer belongs to its stream."""
 
-# In the client's own format.
+    def __init__(self, wire: WireFormat, asked: Callable[[], Asked], told: Told) -> None:
+        self.begun = False
+        self.boundary = True
+        self.finished = False
+        self.failed: Optional[WireError] = None
+        self._wire: WireFormat = wire
+        self._asked = asked
+        self._told = told
+        self._tap = Tap(wire)
+        self._feed = self._tap.feed
+        self._held: list[bytes] = []
+        """Before it has begun everything, later the beginning of one event."""
+        self._size = 0
+        self._tail = b""
+        """The last bytes that are held: an end of events may begin there."""
 
+    @property
+    def usage(self) -> Optional[Usage]:
+        return self._tap.usage if self.begun else None
 
-async def pass_whole(exchange: Exchange, attempt: Attempt) -> None:
-    raw = await _whole(exchange, attempt)
-    headers = attempt.answer.headers
-    usage = usage_of(exchange.wire, raw)
-    if usage is not None:
-        exchange.usage = usage
-    if usage is None or b'"base_resp"' in raw or b'"failed"' in raw:  # figures come with errors as well
-        error = wrong_answer(exchange.wire, raw)
-        if error is not None:
-            raise exchange.refusal(attempt.lane, error, raw, headers)
-    attempt.turn.succeeded(time.time())
-    exchange.begun()
-    exchange.finish(200, [_JSON, *passed(headers)], raw)
+    def feed(self, piece: bytes) -> bytes:
+        self._feed(piece)
+        boundary = self._tap.at_boundary
+        if not self.begun:
+            piece = self._opening(piece, boundary)
+        if boundary and not self._held:
+            self.boundary = True
+            return piece
+        return self._whole_events(piece, boundary)
 
-
-async def pass_stream(exchange: Exchange, attempt: Attempt) -> None:
-    answer, lane = attempt.answer, attempt.lane
-    if not is_stream(answer):
-        await _stream_of_whole(exchange, attempt)
-        return
-    read = attempt.body.read
-    loop_time = exchange.relay.loop.time
-    total, idle = attempt.total, attempt.idle
-    tap = Tap(exchange.wire)
-    held: list[bytes] = []
-    size = 0
-    while not tap.begun:
-        piece = await read()
-        if not piece:
-            raise Unanswered(Failure("cut"), exchange.unanswered(lane, "cut", "").error)
-        tap.feed(piece)
-        if tap.failed is not None:
-            raise exchange.refusal(lane, tap.failed)
-        held.append(piece)
-        size += len(piece)
-        if size > (_MAX_BEFORE if tap.at_boundary else _MAX_ANSWER):
+    def _opening(self, piece: bytes, boundary: bool) -> bytes:
+        """Return everything so far when *piece* has made it an answer, else b""."""
+        tap = self._tap
+        self.failed = tap.failed
+        if self.failed is not None:
+            return b""
+        self._held.append(piece)
+        self._size += len(piece)
+        if self._size > (MAX_BEFORE if boundary else MAX_ANSWER):
             raise UpstreamError("protocol", "nothing but comments")
-        exchange.deadline = min(loop_time() + idle, total)
-    attempt.turn.succeeded(time.time())
-    exchange.begun()
-    exchange.deadline_kind = "idle"
-    inbound = exchange.inbound
-    write = inbound.write
-    piece = b"".join(held)
-    rest: list[bytes] = []
-    size = 0
-    tail = b""
-    """The last bytes of *rest*: an end of events may begin there."""
-    kind = ""
-    try:
-        exchange.commit(passed(answer.headers))
-        while piece:
-            now = loop_time()
-            exchange.deadline = min(now + idle, total)
-            # Only whole events go out: half of one could neither be taken back nor followed by an error.
-            end = len(piece)
-            if not tap.at_boundary:
-                found = end_of_events(tail + piece)
-                if found:
-                    end = found - len(tail)
-                elif exchange.boundary and size + end <= _MAX_HELD:
-                    end = 0
-            left = piece[end:]
-            if end == 0:
-                rest.append(left)
-                size += len(left)
-                tail = (tail + left)[-2:]
-                piece = b""
-            elif rest or left:
-                piece = b"".join((*rest, piece[:end]))
-                rest, size, tail = ([left], len(left), left[-2:]) if left else ([], 0, b"")
-            if piece:
-                exchange.quiet_since = now
-                write(piece)
-                if inbound.stalled:
-                    await exchange.drain()
-                exchange.boundary = bool(rest) or tap.at_boundary
-                if exchange.follows:
-                    exchange.follow(piece)
-            piece = await read()
-            tap.feed(piece)
-    except (Exception, asyncio.CancelledError) as error:
-        kind = exchange.broke(error)
-    finally:
-        told = (tap.finished, tap.failed)
+        if not tap.begun:
+            return b""
+        self.begun = True
+        piece = b"".join(self._held)
+        self._held, self._size = [], 0
+        return piece
+
+    def _whole_events(self, piece: bytes, boundary: bool) -> bytes:
+        """Half an event could neither be taken back nor followed by an error."""
+        if not self.begun or not piece:
+            return b""
+        end = len(piece)
+        if not boundary:
+            found = end_of_events(self._tail + piece)
+            if found:
+                end = found - len(self._tail)
+            elif self.boundary and self._size + end <= MAX_HELD:
+                self._held.append(piece)
+                self._size += end
+                self._tail = (self._tail + piece)[-2:]
+                return b""
+        left = piece[end:]
+        text = b"".join((*self._held, piece[:end]))
+        self._held, self._size, self._tail = ([left], len(left), left[-2:]) if left else ([], 0, b"")
+        self.boundary = bool(left) or boundary
+        return text
+
+    def end(self, why: Optional[NetworkFailure] = None) -> bytes:
+        if not self.begun:
+            return b""
+        tap = self._tap
+        before = (tap.finished, tap.failed)
         tap.end()
-        if tap.usage is not None:
-            exchange.usage = tap.usage
-    if rest and ((tap.finished, tap.failed) != told or rest[-1].endswith(b"[DONE]\n")):
-        # The end itself, without the empty line that belongs behind it.
-        write(b"".join((*rest, b"\n\n")))
-    if tap.failed is None and not tap.finished:
-        exchange.break_off(lane, kind or "cut")
-    exchange.end()
-    if tap.failed is not None:
-        exchange.error = tap.failed.kind
-        if tap.failed.kind in _UPSTREAMS_FAULT:
-            raise Broken(tap.failed.kind)
+        self.finished, self.failed = tap.finished, tap.failed
+        text = b""
+        if self._held and ((tap.finished, tap.failed) != before or self._held[-1].endswith(b"[DONE]\n")):
+            # The end itself, without the empty line that belongs behind it.
+            text = b"".join((*self._held, b"\n\n"))
+        if tap.finished or tap.failed is not None:
+            return text
+        error = self._told(why or "cut")._replace(kind="cut")
+        said = FORMATS[self._wire].writer(self._asked()).write(Failed(error))
+        return text + (b"" if self.boundary else b"\n\n") + said
 
 
-# Translated.
+class TranslatedStream:
+    """Another format than the client's: events of one become events of the other."""
 
+    boundary = True
+    """Only whole events are written."""
 
-async def translate_whole(exchange: Exchange, attempt: Attempt) -> None:
-    events = await _events(exchange, attempt)
-    assert exchange.asked is not None
-    out = FORMATS[exchange.wire].write_answer(events, exchange.asked)
-    attempt.turn.succeeded(time.time())
-    exchange.begun()
-    exchange.finish(200, [_JSON, *passed(attempt.answer.headers)], out)
+    def __init__(self, upstream: WireFormat, client: WireFormat, asked: Asked, told: Told) -> None:
+        self.begun = False
+        self.finished = False
+        self.over = False
+        self.failed: Optional[WireError] = None
+        self.usage: Optional[Usage] = None
+        self._told = told
+        self._decoder = Decoder()
+        self._decode = self._decoder.feed
+        self._reader = FORMATS[upstream].reader()
+        self._read = self._reader.feed
+        self._write = FORMATS[client].writer(asked).write
+        self._held: list[bytes] = []
+        self._size = 0
 
+    def feed(self, piece: bytes) -> bytes:
+        read = self._read
+        text = self._written([event for name, data in self._decode(piece) for event in read(name, data)])
+        if not self.begun:
+            self._size += len(piece)
+            if self._size > (MAX_BEFORE if self._decoder.at_boundary else MAX_ANSWER):
+                raise UpstreamError("protocol", "nothing but comments")
+        return text
 
-async def translate_stream(exchange: Exchange, attempt: Attempt) -> None:
-    answer, lane = attempt.answer, attempt.lane
-    if not is_stream(answer):
-        await _stream_of_whole(exchange, attempt)
-        return
-    assert exchange.asked is not None
-    read = attempt.body.read
-    loop_time = exchange.relay.loop.time
-    total, idle = attempt.total, attempt.idle
-    inbound = exchange.inbound
-    decoder = Decoder()
-    reader = FORMATS[lane.wire].reader()
-    write = FORMATS[exchange.wire].writer(exchange.asked).write
-    feed = reader.feed
-    held: list[bytes] = []
-    begun = ended = False
-    kind = ""
-    size = 0
-    try:
-        while not ended:
-            piece = await read()
-            out: list[bytes] = []
-            if piece:
-                events = [event for name, data in decoder.feed(piece) for event in feed(name, data)]
-            else:
-                ended = True
-                events = [event for name, data in decoder.end() for event in feed(name, data)]
-                events += reader.end()
-            for event in events:
-                if type(event) is Failed:
-                    if not begun:
-                        if event.error.kind == "cut":
-                            raise exchange.unanswered(lane, "cut", "")
-                        raise exchange.refusal(lane, event.error)
-                    exchange.error = event.error.kind
-                    ended = True
-                elif type(event) is Stop or type(event) is Started:
-                    _note_usage(exchange, event)
-                    begun = begun or type(event) is Stop
-                    ended = ended or type(event) is Stop
-                elif type(event) is not Ping:
-                    begun = True
-                if type(event) is not Ping:
-                    out.append(write(event))
-            if not begun:
-                held += out
-                size += len(piece)
-                if size > (_MAX_BEFORE if decoder.at_boundary else _MAX_ANSWER):
-                    raise UpstreamError("protocol", "nothing but comments")
-                exchange.deadline = min(loop_time() + idle, total)
+    def _written(self, events: list[Event]) -> bytes:
+        write = self._write
+        out: list[bytes] = []
+        begun = self.begun
+        for event in events:
+            if type(event) is Ping:
                 continue
-            now = loop_time()
-            exchange.deadline = min(now + idle, total)
-            if exchange.first is None:
-                attempt.turn.succeeded(time.time())
-                exchange.begun()
-                exchange.deadline_kind = "idle"
-                exchange.commit(passed(answer.headers))
-                out = held + out
-            text = b"".join(out)
-            if text:
-                exchange.quiet_since = now
-                inbound.write(text)
-                if inbound.stalled:
-                    await exchange.drain()
-                if exchange.follows:
-                    exchange.follow(text)
-    except (Exception, asyncio.CancelledError) as error:
-        if exchange.first is None:
-            raise
-        kind = exchange.broke(error)
-    if kind:
-        exchange.error = kind
-        told = exchange.unanswered(lane, kind, "").error._replace(kind="cut")
-        inbound.write(write(Failed(told)))
-    elif piece and not exchange.error:
-        exchange.lingering = True
-        exchange.relay.linger(answer)
-    exchange.end()
-    if kind or exchange.error in _UPSTREAMS_FAULT:
-        raise Broken(kind or exchange.error)
+            if type(event) is Failed:
+                self.failed, self.over = event.error, True
+                if not begun:
+                    return b""
+            elif type(event) is Stop or type(event) is Started:
+                if event.usage is not None:
+                    self.usage = event.usage
+                if type(event) is Stop:
+                    begun = self.finished = self.over = True
+            else:
+                begun = True
+            out.append(write(event))
+        if not begun:
+            self._held += out
+            return b""
+        if not self.begun:
+            self.begun = True
+            out = self._held + out
+            self._held = []
+        return b"".join(out)
+
+    def end(self, why: Optional[NetworkFailure] = None) -> bytes:
+        if why is not None:
+            return self._write(Failed(self._told(why)._replace(kind="cut"))) if self.begun else b""
+        read = self._read
+        events = [event for name, data in self._decoder.end() for event in read(name, data)]
+        return self._written(events + self._reader.end())
 
 
-# What they share.
+class _Whole:
+    """An answer that is one JSON document: nothing is told before all of it has come."""
 
+    over = False
+    boundary = True
 
-async def _whole(exchange: Exchange, attempt: Attempt) -> bytes:
-    """Return the body of an answer that is one JSON document."""
-    pieces: list[bytes] = []
-    size = 0
-    read = attempt.body.read
-    loop_time = exchange.relay.loop.time
-    while True:
-        piece = await read()
-        if not piece:
-            return pieces[0] if len(pieces) == 1 else b"".join(pieces)
-        exchange.deadline = min(loop_time() + attempt.idle, attempt.total)
-        exchange.deadline_kind = "idle"
-        size += len(piece)
-        if size > _MAX_ANSWER:
+    def __init__(self) -> None:
+        self.begun = False
+        self.finished = False
+        self.failed: Optional[WireError] = None
+        self.usage: Optional[Usage] = None
+        self.raw = b""
+        """All of it, once it has ended."""
+        self._pieces: list[bytes] = []
+        self._size = 0
+
+    def feed(self, piece: bytes) -> bytes:
+        self._size += len(piece)
+        if self._size > MAX_ANSWER:
             raise UpstreamError("protocol", "the answer is too large")
-        pieces.append(piece)
+        self._pieces.append(piece)
+        return b""
+
+    def end(self, why: Optional[NetworkFailure] = None) -> bytes:
+        if why is not None:
+            return b""
+        pieces, self._pieces = self._pieces, []
+        self.raw = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        text = self._read()
+        self.begun = self.finished = self.failed is None
+        return text
+
+    def _read(self) -> bytes:
+        """Return what the client gets for all of *raw*, or note why it gets nothing."""
+        raise NotImplementedError
+
+    def _events(self, upstream: WireFormat) -> list[Event]:
+        events = FORMATS[upstream].read_answer(self.raw)
+        for event in events:
+            if type(event) is Failed:
+                self.failed = event.error
+                return []
+            if (type(event) is Started or type(event) is Stop) and event.usage is not None:
+                self.usage = event.usage
+        return events
 
 
-async def _events(exchange: Exchange, attempt: Attempt) -> list[Event]:
-    """Return the events of an answer that is one JSON document; Unanswered when it is an error in disguise."""
-    raw = await _whole(exchange, attempt)
-    lane = attempt.lane
-    events: list[Event] = FORMATS[lane.wire].read_answer(raw)
-    for event in events:
-        if type(event) is Failed:
-            raise exchange.refusal(lane, event.error, raw)
-        if type(event) is Started or type(event) is Stop:
-            _note_usage(exchange, event)
-    return events
+class PassedWhole(_Whole):
+    def __init__(self, wire: WireFormat) -> None:
+        super().__init__()
+        self._wire: WireFormat = wire
+
+    def _read(self) -> bytes:
+        raw = self.raw
+        self.usage = usage_of(self._wire, raw)
+        if self.usage is None or b'"base_resp"' in raw or b'"failed"' in raw:  # figures come with errors as well
+            self.failed = wrong_answer(self._wire, raw)
+        return raw if self.failed is None else b""
 
 
-async def _stream_of_whole(exchange: Exchange, attempt: Attempt) -> None:
-    """The upstream answers a stream's request with one JSON document: make the stream of it."""
-    events = await _events(exchange, attempt)
-    attempt.turn.succeeded(time.time())
-    write = FORMATS[exchange.wire].writer(exchange.asked or exchange.plain_asked()).write
-    text = b"".join(write(event) for event in events)
-    exchange.begun()
-    exchange.commit([])
-    if exchange.follows:
-        exchange.follow(text)
-    exchange.inbound.write(text)
-    exchange.end()
+class TranslatedWhole(_Whole):
+    def __init__(self, upstream: WireFormat, client: WireFormat, asked: Asked) -> None:
+        super().__init__()
+        self._upstream: WireFormat = upstream
+        self._client: WireFormat = client
+        self._asked = asked
+
+    def _read(self) -> bytes:
+        events = self._events(self._upstream)
+        return FORMATS[self._client].write_answer(events, self._asked) if self.failed is None else b""
 
 
-def _note_usage(exchange: Exchange, event: Union[Started, Stop]) -> None:
-    if event.usage is not None:
-        exchange.usage = event.usage
+class StreamOfWhole(TranslatedWhole):
+    """The upstream answers a stream's request with one JSON document: the stream is made of it."""
+
+    def _read(self) -> bytes:
+        events = self._events(self._upstream)
+        write = FORMATS[self._client].writer(self._asked).write
+        return b"".join([write(event) for event in events])

@@ -4,12 +4,11 @@ disguise, and which of its headers a client may see."""
 from __future__ import annotations
 
 import math
-import time
 import zlib
 from functools import lru_cache
 from typing import Optional, Protocol
 
-from ccsetup.relay.http.base import Answer, UpstreamError
+from ccsetup.relay.http.base import UpstreamAnswer, UpstreamError
 from ccsetup.relay.wire import codec, errors
 from ccsetup.relay.wire.messages import WireError
 
@@ -30,7 +29,7 @@ class Readable(Protocol):
 class _Unpacked:
     """The body of an answer that the upstream compressed although it was asked not to."""
 
-    def __init__(self, answer: Answer) -> None:
+    def __init__(self, answer: UpstreamAnswer) -> None:
         self._answer = answer
         self._inflate = zlib.decompressobj(47)
 
@@ -48,7 +47,7 @@ class _Unpacked:
                 return plain
 
 
-def readable(answer: Answer) -> Readable:
+def readable(answer: UpstreamAnswer) -> Readable:
     for name, value in answer.headers:
         if name == b"content-encoding" and value.strip().lower() not in (b"", b"identity"):
             if value.strip().lower() in (b"gzip", b"deflate", b"x-gzip"):
@@ -95,8 +94,11 @@ def is_error(wire: str, raw: bytes) -> bool:
     return bool(value.get("type") == "error" if wire == "anthropic" else value.get("object") != "response")
 
 
-def seconds_of(retry_after: str) -> Optional[float]:
-    """Return a Retry-After header in seconds, at most ``LONGEST_WAIT``; None when it says nothing that can be meant."""
+def seconds_of(retry_after: str, now: float) -> Optional[float]:
+    """Return a Retry-After header in seconds after *now* (Unix time), at most ``LONGEST_WAIT``.
+
+    None when it says nothing that can be meant.
+    """
     text = retry_after.strip()
     if not text:
         return None
@@ -106,7 +108,7 @@ def seconds_of(retry_after: str) -> Optional[float]:
         import email.utils
 
         try:
-            seconds = email.utils.parsedate_to_datetime(text).timestamp() - time.time()
+            seconds = email.utils.parsedate_to_datetime(text).timestamp() - now
         except (TypeError, ValueError, OverflowError):
             return None
     return min(max(0.0, seconds), LONGEST_WAIT) if math.isfinite(seconds) else None
@@ -120,7 +122,7 @@ def wants_no_reasoning(error: WireError) -> bool:
     return "invalid_encrypted_content" in text or ("signature" in text and "thinking" in text)
 
 
-def is_stream(answer: Answer) -> bool:
+def is_stream(answer: UpstreamAnswer) -> bool:
     for name, value in answer.headers:
         if name == b"content-type":
             return b"json" not in value.lower()

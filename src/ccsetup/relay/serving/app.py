@@ -2,31 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
 import hmac
 import os
 import secrets
-import time
-from typing import Any, Awaitable, Callable, Mapping, Optional
+from typing import Any, Mapping, Optional
 
 from ccsetup import __version__
 from ccsetup.model import WireFormat
-from ccsetup.relay.config import access as accessing
-from ccsetup.relay.config import prices
-from ccsetup.relay.config.access import Access, ClientKey
-from ccsetup.relay.http.base import Answer, Http, UpstreamError
-from ccsetup.relay.http.server import Gone, Inbound, Malformed, TooLarge
-from ccsetup.relay.log import Log
-from ccsetup.relay.reporting.metrics import CONTENT_TYPE as METRICS_TYPE
-from ccsetup.relay.reporting.metrics import Metrics
-from ccsetup.relay.routing.failover import Choice, Pool
+from ccsetup.relay.config.access import ClientKey
+from ccsetup.relay.http.server import BodyTooLarge, Gone, Inbound, Malformed
+from ccsetup.relay.reporting import metrics
 from ccsetup.relay.serving.callers import Caller
-from ccsetup.relay.serving.exchange import Exchange, unreadable
-from ccsetup.relay.serving.runtime import Runtime
-from ccsetup.relay.store import Store, UsageRow
+from ccsetup.relay.serving.exchange import Exchange
+from ccsetup.relay.serving.failures import invalid, unreadable
+from ccsetup.relay.serving.relay import Relay
 from ccsetup.relay.wire import codec, tokens
 from ccsetup.relay.wire.formats import FORMATS
-from ccsetup.relay.wire.messages import BadRequest, Usage, WireError
+from ccsetup.relay.wire.messages import BadRequest, WireError
 
 INFERENCE: Mapping[str, WireFormat] = {
     "/v1/messages": "anthropic",
@@ -49,64 +41,16 @@ _HELLO = ("/", "/api", "/api/hello", "/api/api/hello")
 """What Claude Code asks before its first request (HEAD /, HEAD /api/hello; observed with 2.1.197 and 2.1.329)."""
 CONTROL = "/_relay/"
 
-LINGER = 1.0
-"""Seconds for the end of an answer after its last event."""
 _JSON = ((b"content-type", b"application/json"),)
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
-class Control:
-    """What the operator can do with a running relay; the server fills it in."""
+class App:
+    """Answers every request that reaches the server."""
 
-    def __init__(self) -> None:
-        self.token = secrets.token_urlsafe(32)
-        self.reload: Optional[Callable[[], Awaitable[str]]] = None
-        """Return "" or what is wrong."""
-        self.stop: Optional[Callable[[], None]] = None
-        self.about: Mapping[str, Any] = {}
-        """For the status: url, config path."""
-        self.last_reload: Mapping[str, Any] = {}
-
-
-class Relay:
-    """The state that all requests share, and the application."""
-
-    def __init__(
-        self,
-        runtime: Runtime,
-        access: Access,
-        pool: Pool,
-        http: Http,
-        store: Store,
-        log: Log,
-        loop: asyncio.AbstractEventLoop,
-    ) -> None:
-        self.runtime = runtime
-        self.access = access
-        self.pool = pool
-        self.http = http
-        self.store = store
-        self.log = log
-        self.loop = loop
-        self.metrics = Metrics()
-        self.control = Control()
-        self.running: set[Exchange] = set()
-        self.watched: dict[str, float] = {}
-        """Clients, ``*`` for all, whose contents are logged, and until when."""
-        self.ready = True
-        self.started = time.time()
-        self._lingering: set[asyncio.Task[None]] = set()
+    def __init__(self, relay: Relay) -> None:
+        self._relay = relay
         self._prefix = secrets.token_hex(8)
         self._count = 0
-        self._hosts = _hosts(runtime)
-
-    def use(self, runtime: Runtime, access: Access) -> None:
-        """Take a new configuration for the requests to come; those that run keep theirs."""
-        self.runtime = runtime
-        self.access = access
-        self.pool.replace(runtime.config, missing=runtime.missing)
-        self.log.hide((*runtime.secrets, self.control.token))
-        self._hosts = _hosts(runtime)
 
     async def serve(self, inbound: Inbound) -> None:
         """Answer a request.  Raises nothing but CancelledError, when the server ends it."""
@@ -117,14 +61,14 @@ class Relay:
         caller = self._caller(inbound)
         refusal = caller.refusal or (None if inbound.method == "POST" else _method())
         if refusal is None:
-            refusal = caller.late()
-        if refusal is None and len(self.running) >= self.runtime.config.limits.requests:
+            refusal = caller.late(self._relay.clock())
+        if refusal is None and len(self._relay.running) >= self._relay.runtime.config.limits.requests:
             refusal = WireError("overloaded", "The relay serves as many requests as it may at a time.", 503, "1")
         self._count += 1
-        exchange = Exchange(self, wire, inbound, caller, f"{self._prefix}{self._count:016x}")
+        exchange = Exchange(self._relay, wire, inbound, caller, f"{self._prefix}{self._count:016x}")
         if refusal is not None:
             exchange.refuse(refusal)
-            self.metrics.refused(wire, refusal.status)
+            self._relay.metrics.refused(wire, refusal.status)
             return
         await exchange.run()
 
@@ -134,7 +78,7 @@ class Relay:
         except Gone:
             pass
         except Exception as error:
-            self.log.bug(error)
+            self._relay.log.bug(error)
             _json(inbound, 500, {"error": {"message": "This is a bug of the relay; its log says where."}})
 
     async def _answer(self, inbound: Inbound) -> None:
@@ -151,7 +95,7 @@ class Relay:
         elif method in ("HEAD", "GET") and path in _HELLO:
             _json(inbound, 200, {"name": "ccsetup relay"})
         else:
-            refusal = caller.refusal or caller.late()
+            refusal = caller.refusal or caller.late(self._relay.clock())
             if refusal is not None:
                 wire: WireFormat = "anthropic" if path in _COUNTS else "chat"
                 _error(inbound, wire, refusal)
@@ -160,7 +104,7 @@ class Relay:
             elif path in _MODELS and method in ("GET", "HEAD"):
                 _json(inbound, 200, self._models(caller.client))
             elif path == "/metrics" and method == "GET":
-                inbound.answer(200, [(b"content-type", METRICS_TYPE.encode())], self._metrics())
+                inbound.answer(200, [(b"content-type", metrics.CONTENT_TYPE.encode())], self._metrics())
             elif method == "HEAD":
                 _json(inbound, 200, {})
             else:
@@ -175,64 +119,22 @@ class Relay:
         if (
             isinstance(known, Caller)
             and known.headers == inbound.headers
-            and known.runtime is self.runtime
-            and known.access is self.access
+            and known.runtime is self._relay.runtime
+            and known.access is self._relay.access
         ):
             return known
-        caller = connection.memo = Caller(inbound.headers, self.runtime, self.access, self._hosts)
+        caller = connection.memo = Caller(inbound.headers, self._relay.runtime, self._relay.access, self._relay.hosts)
         return caller
-
-    def budget_refusal(self, client: ClientKey) -> Optional[WireError]:
-        now = time.time()
-        return accessing.refusal(client, self.store.spent(client.name, now), now)
-
-    def is_watched(self, client: str) -> bool:
-        return max(self.watched.get(client, 0.0), self.watched.get("*", 0.0)) > time.time()
-
-    def linger(self, answer: Answer) -> None:
-        """Read what is left of an answer whose last event has come, so that its connection can be used again."""
-        task = self.loop.create_task(_read_out(answer))
-        self._lingering.add(task)
-        task.add_done_callback(self._lingering.discard)
-
-    # Notes of exchanges.
-
-    def cost(self, choice: Choice, usage: Usage) -> Optional[tuple[float, str]]:
-        return prices.cost(choice.upstream, choice.model, usage)
-
-    def note(self, row: UsageRow) -> None:
-        self.store.record(row)
-        self.metrics.observe(row)
-        # Those that went well are in the usage figures; a line for each would cost as much as half the rest.
-        failed = row.status >= 400 or row.error != ""
-        if failed or self.log.verbose:
-            self.log.add(
-                "info" if failed else "debug",
-                "request",
-                id=row.id,
-                client=row.client,
-                upstream=row.upstream,
-                wire=row.wire_in if row.wire_in == row.wire_out else f"{row.wire_in}>{row.wire_out}",
-                model=row.model,
-                served=row.served,
-                status=row.status,
-                error=row.error,
-                attempts=row.attempts,
-                tokens_in=row.input + row.cache_read + row.cache_write,
-                tokens_out=row.output,
-                first_ms=None if row.first_ms is None else round(row.first_ms, 1),
-                total_ms=round(row.total_ms, 1),
-            )
 
     # What is not inference.
 
     def _readyz(self, inbound: Inbound) -> None:
-        available = sum(status.available for status in self.pool.status(time.time()))
-        ok = self.ready and available > 0
+        available = sum(status.available for status in self._relay.pool.status(self._relay.clock()))
+        ok = self._relay.ready and available > 0
         _json(
             inbound,
             200 if ok else 503,
-            {"status": "ok" if ok else "not ready", "upstreams": available, "store": dict(self.store.health())},
+            {"status": "ok" if ok else "not ready", "upstreams": available, "store": dict(self._relay.store.health())},
         )
 
     async def _count_tokens(self, inbound: Inbound) -> None:
@@ -240,8 +142,8 @@ class Relay:
         try:
             conversation = FORMATS["anthropic"].read_request(await inbound.body())
         except BadRequest as bad:
-            _error(inbound, "anthropic", WireError("invalid_request", bad.message, 400, param=bad.param))
-        except (TooLarge, Malformed) as error:
+            _error(inbound, "anthropic", invalid(bad))
+        except (BodyTooLarge, Malformed) as error:
             _error(inbound, "anthropic", unreadable(error))
         else:
             _json(inbound, 200, {"input_tokens": tokens.estimate(conversation)})
@@ -250,7 +152,7 @@ class Relay:
         """Return the names that can be asked for, in the shapes of both OpenAI and Anthropic."""
         allowed = set(client.upstreams) if client is not None and client.upstreams else None
         found: dict[str, str] = {}
-        for upstream in self.runtime.config.upstreams:
+        for upstream in self._relay.runtime.config.upstreams:
             if not upstream.enabled or (allowed is not None and upstream.name not in allowed):
                 continue
             names = [*upstream.models, *(pattern for pattern, _name in upstream.map), upstream.default_model]
@@ -280,15 +182,16 @@ class Relay:
         }
 
     def _metrics(self) -> bytes:
-        now = time.time()
-        gauges: dict[str, float] = {"running": float(len(self.running)), "uptime_seconds": now - self.started}
-        return self.metrics.render(gauges, self.pool.status(now))
+        relay = self._relay
+        now = relay.clock()
+        gauges = {"running": float(len(relay.running)), "uptime_seconds": now - relay.started}
+        return relay.metrics.render(gauges, relay.pool.status(now))
 
     # The operator's side.
 
     async def _control(self, inbound: Inbound) -> None:
         given = next((v for n, v in inbound.headers if n == b"authorization"), b"")
-        if not hmac.compare_digest(given, b"Bearer " + self.control.token.encode()):
+        if not hmac.compare_digest(given, b"Bearer " + self._relay.control.token.encode()):
             _json(inbound, 401, {"error": {"message": "This needs the control token of the relay."}})
             return
         action = inbound.path[len(CONTROL) :]
@@ -303,66 +206,47 @@ class Relay:
             body = await inbound.body()
             given_value = codec.loads(body) if body else {}
             value: dict[str, Any] = given_value if isinstance(given_value, dict) else {}
-        except (ValueError, TooLarge, Malformed):
+        except (ValueError, BodyTooLarge, Malformed):
             value = {}
         if action == "reload":
-            problem = await self.control.reload() if self.control.reload is not None else ""
+            problem = await self._relay.control.reload() if self._relay.control.reload is not None else ""
             if problem:
                 _json(inbound, 409, {"error": {"message": problem}})
             else:
-                restart = {"restart": True} if self.control.last_reload.get("restart") else {}
+                restart = {"restart": True} if self._relay.control.last_reload.get("restart") else {}
                 _json(inbound, 200, {"ok": True, **restart})
         elif action == "reset":
             name = str(value.get("upstream", ""))
-            if name and name not in {u.name for u in self.runtime.config.upstreams}:
+            if name and name not in {u.name for u in self._relay.runtime.config.upstreams}:
                 _json(inbound, 404, {"error": {"message": f"There is no upstream '{name[:80]}'."}})
                 return
-            self.pool.reset(name)
+            self._relay.pool.reset(name)
             _json(inbound, 200, {"ok": True})
         elif action == "log":
             seconds = value.get("seconds", 60)
             if not isinstance(seconds, (int, float)) or not 0 <= seconds <= 86400:
                 _json(inbound, 400, {"error": {"message": "seconds is a number from 0 to 86400."}})
                 return
-            self.watched[str(value.get("client", "*"))] = time.time() + seconds
+            self._relay.watched[str(value.get("client", "*"))] = self._relay.clock() + seconds
             _json(inbound, 200, {"ok": True})
         else:
             _json(inbound, 200, {"ok": True})
-            if self.control.stop is not None:
-                self.control.stop()
+            if self._relay.control.stop is not None:
+                self._relay.control.stop()
 
     def _status(self) -> dict[str, Any]:
-        now = time.time()
+        now = self._relay.clock()
         return {
             "version": __version__,
             "pid": os.getpid(),
-            "started": self.started,
-            **self.control.about,
-            "running": len(self.running),
-            "upstreams": [status._asdict() for status in self.pool.status(now)],
-            "store": dict(self.store.health()),
-            "problems": list(self.runtime.problems),
-            "last_reload": dict(self.control.last_reload),
+            "started": self._relay.started,
+            **self._relay.control.about,
+            "running": len(self._relay.running),
+            "upstreams": [status._asdict() for status in self._relay.pool.status(now)],
+            "store": dict(self._relay.store.health()),
+            "problems": list(self._relay.runtime.problems),
+            "last_reload": dict(self._relay.control.last_reload),
         }
-
-
-async def _read_out(answer: Answer) -> None:
-    try:
-        async with asyncio.timeout(LINGER):
-            while await answer.read():
-                pass
-    except (UpstreamError, TimeoutError):
-        pass
-    finally:
-        answer.close()
-
-
-def _hosts(runtime: Runtime) -> Optional[frozenset[str]]:
-    """Return the names that a Host header may carry; None where every name is right."""
-    listen = runtime.config.listen
-    if listen.host in ("0.0.0.0", "::") and not listen.names:  # noqa: S104 - compared, not bound
-        return None
-    return frozenset(name.lower() for name in (*_LOOPBACK, listen.host, *listen.names))
 
 
 def _method() -> WireError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Optional
 from urllib.parse import urlsplit
 
@@ -55,12 +54,11 @@ class Caller:
         self.budgeted = client is not None and not client.free
         self._lines: dict[tuple[str, str, int], tuple[tuple[bytes, bytes], ...]] = {}
 
-    def late(self) -> Optional[WireError]:
-        """Return the refusal of a key that has expired."""
+    def late(self, now: float) -> Optional[WireError]:
+        """Return the refusal of a key that has expired; *now* is Unix time."""
         client = self.client
         if client is None or client.expires is None:
             return None
-        now = time.time()
         return accessing.refusal(client, Spent(), now) if now >= client.expires else None
 
     def lines(self, lane: Lane, key: int, *, same: bool) -> tuple[tuple[bytes, bytes], ...]:

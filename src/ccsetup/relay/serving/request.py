@@ -17,7 +17,7 @@ _BYTES_PER_TOKEN = 4
 _MARK = reasoning.PREFIX.encode()
 
 
-class Request:
+class ClientRequest:
     """The body of a request, kept until no further upstream can be asked.
 
     BadRequest when it is no JSON object or names no model.
