@@ -20,9 +20,10 @@ def schema_text() -> str:
 
 def apply_text() -> str:
     """Return the text of docs/reference/apply.schema.json."""
+    from ccsetup.clients import CLIENTS
     from ccsetup.profiles import declare
 
-    return json.dumps(declare.json_schema(), indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(declare.json_schema(CLIENTS), indent=2, ensure_ascii=False) + "\n"
 
 
 def main() -> None:

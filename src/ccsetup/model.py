@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Mapping, NamedTuple, Optional, Union
+from typing import Any, Literal, Mapping, NamedTuple, Optional, Protocol, Union
 
 from ccsetup import masking
 
-ClientName = Literal["claude-code", "codex"]
-CLIENT_NAMES: tuple[ClientName, ...] = ("claude-code", "codex")
+ClientName = str
+"""The id of a client: a key of ``ccsetup.clients.CLIENTS``."""
+
+Version = tuple[int, int, int]
+"""Of a client's program."""
 
 WireFormat = Literal["anthropic", "responses", "chat"]
 """Anthropic Messages, OpenAI Responses, OpenAI Chat Completions."""
@@ -87,6 +90,13 @@ class Model(NamedTuple):
     currency: str = "USD"
     vision: Optional[bool] = None
     tools: Optional[bool] = None
+
+
+class Endpoint(Protocol):
+    """What a client is to use; each client has a type of its own, a NamedTuple."""
+
+    @property
+    def base_url(self) -> str: ...
 
 
 class ClaudeEndpoint(NamedTuple):

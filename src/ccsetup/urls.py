@@ -57,6 +57,39 @@ def without_keys(url: str) -> tuple[str, tuple[str, ...]]:
     return f"{scheme}://{rest}", tuple(dict.fromkeys(unquote(f) for f in found))
 
 
+_APPENDED = {"anthropic": ("/messages", "/v1"), "responses": ("/responses", "/chat/completions")}
+_APPENDED["chat"] = _APPENDED["responses"]
+
+
+def base(url: str, wire: str) -> str:
+    """Return *url* without the path that clients of the format *wire* append themselves.
+
+    Claude Code appends ``/v1/messages`` (observed, all versions), Codex ``/responses`` (observed with 0.169.0).
+    """
+    url = url.strip().rstrip("/")
+    for tail in _APPENDED[wire]:
+        url = url.removesuffix(tail)
+    return url.rstrip("/")
+
+
+def origin(url: str) -> str:
+    """Return scheme, host and port of *url*."""
+    from urllib.parse import urlsplit
+
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.lower()}"
+
+
+def host(url: str) -> str:
+    """Return the host alone: the rest may hold a password."""
+    from urllib.parse import urlsplit
+
+    try:
+        return urlsplit(url).hostname or "?"
+    except ValueError:
+        return "?"
+
+
 def problem(url: str, *, claude: bool = False) -> str:
     """Return why *url* cannot be a base URL (of Claude Code, with *claude*), or "" when it can.
 

@@ -9,15 +9,15 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from ccsetup import paths, presets, profiles
+from ccsetup import paths, presets
 from ccsetup.clients import CLIENTS
-from ccsetup.clients.base import Files, Use, Version
+from ccsetup.clients.base import Files, Use
 from ccsetup.clients.claude import edits as claude
 from ccsetup.clients.codex import edits as codex
 from ccsetup.clients.codex import facts
 from ccsetup.documents.edit import MISSING, KeyPath
 from ccsetup.errors import CcsetupError, UsageError
-from ccsetup.model import CLIENT_NAMES, ClientName, Preset, Secret, Unsupported
+from ccsetup.model import ClientName, Preset, Secret, Unsupported, Version
 from ccsetup.plan import Wish
 from ccsetup.profiles import Part, Profile
 
@@ -41,7 +41,7 @@ def cases(client: ClientName) -> Iterator[Case]:
     for name in SHIPPED:
         preset = presets.load(name, "/nonexistent")
         for region in preset.regions:
-            endpoint = region.claude if client == "claude-code" else region.codex
+            endpoint = CLIENTS[client].offered(region)
             if isinstance(endpoint, Unsupported) or getattr(endpoint, "wire", "") == "chat":
                 continue
             for storage in STORAGES[client]:
@@ -54,16 +54,14 @@ def use(client: ClientName, case: Case, **part: Any) -> tuple[Files, Use]:
     """Return an empty home, and *case* as *client* is to use it; what a preset leaves to the user is given."""
     region = case.preset.region(case.region)
     assert region is not None
-    endpoint: Any = region.claude if client == "claude-code" else region.codex
+    endpoint: Any = CLIENTS[client].offered(region)
     given: dict[str, Any] = {}
     if not endpoint.base_url:
         given["url"] = "https://given.example"
     if not (endpoint.models or endpoint.native_models if client == "claude-code" else endpoint.model):
         given["primary_model"] = "given-model"
     profile = Profile("n", case.preset.id, case.region, case.storage, "THE_KEY", {client: Part(**(given | part))})  # type: ignore[arg-type]
-    resolved: Any = (profiles.claude_endpoint if client == "claude-code" else profiles.codex_endpoint)(
-        profile, case.preset
-    )
+    resolved: Any = CLIENTS[client].endpoint(profile, case.preset)
     home = paths.from_environ({"HOME": "/home/u"})
     key = KEY if case.storage in ("inline", "dotenv") else None
     return Files(home, {}, {}, case.version), Use(profile, case.preset, resolved, key, ("cat", "/k"))
@@ -149,7 +147,7 @@ def test_codex() -> None:
     assert count > 300
 
 
-@pytest.mark.parametrize("client", CLIENT_NAMES)
+@pytest.mark.parametrize("client", CLIENTS)
 def test_only_promised_files(client: ClientName) -> None:
     """A module wishes for no file that ``documents`` and ``saved_paths`` do not name."""
     module = CLIENTS[client]
@@ -162,7 +160,7 @@ def test_only_promised_files(client: ClientName) -> None:
             assert {w.path for w in wishes.documents} | set(wishes.files) <= promised
 
 
-@pytest.mark.parametrize("client", CLIENT_NAMES)
+@pytest.mark.parametrize("client", CLIENTS)
 def test_what_is_written_is_recognised(client: ClientName) -> None:
     """After a switch, ``current`` and ``matches`` see the profile; a changed address or key is no match."""
     from ccsetup.documents import jsondoc, tomldoc

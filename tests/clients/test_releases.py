@@ -9,7 +9,6 @@ from pathlib import Path
 from support import client_install
 
 from ccsetup.clients import CLIENTS, releases
-from ccsetup.probe import requests
 
 ROOT = Path(__file__).parents[2]
 NEWEST = (releases.CLAUDE_CODE[0], releases.CODEX[0])
@@ -19,9 +18,9 @@ def test_what_is_installed_assumed_and_said() -> None:
     """Tests install these releases; the newest is what is assumed, and what a test of a provider says that it is."""
     assert client_install.pinned("claude-code") == releases.CLAUDE_CODE
     assert client_install.pinned("codex") == releases.CODEX
-    assert [".".join(map(str, CLIENTS[c].NEWEST)) for c in ("claude-code", "codex")] == list(NEWEST)
-    assert requests.AGENTS["claude-code"].startswith(f"claude-cli/{NEWEST[0]} ")
-    assert requests.AGENTS["codex"] == f"codex_exec/{NEWEST[1]}"
+    assert [".".join(map(str, CLIENTS[c].newest)) for c in ("claude-code", "codex")] == list(NEWEST)
+    assert CLIENTS["claude-code"].user_agent.startswith(f"claude-cli/{NEWEST[0]} ")
+    assert CLIENTS["codex"].user_agent == f"codex_exec/{NEWEST[1]}"
 
 
 def test_the_newest_stand_nowhere_else() -> None:

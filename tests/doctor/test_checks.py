@@ -16,7 +16,7 @@ from support.terminal import Terminal
 
 from ccsetup import presets
 from ccsetup.clients import releases
-from ccsetup.doctor.checks import CHECKS
+from ccsetup.doctor.checks import checks
 
 URL = "http://127.0.0.1:9"
 NEW, OLD = releases.CODEX[:2]
@@ -362,7 +362,7 @@ def test_every_check_has_a_case() -> None:
     """
     managed = {"claude-managed", "codex-managed"}
     elsewhere = managed | {"clients", "unfinished-change", "codex-background", "codex-saved", "git"}
-    assert {c.id for c in CHECKS} - elsewhere == {c.id for c in CASES}
+    assert {c.id for c in checks()} - elsewhere == {c.id for c in CASES}
 
 
 def test_every_check_has_a_section() -> None:
@@ -372,4 +372,4 @@ def test_every_check_has_a_section() -> None:
     owners = {"Both clients": None, "Claude Code": "claude-code", "Codex": "codex"}
     for title, client in owners.items():
         said = set(re.findall(r"^### (.*)$", parts[title], re.M))
-        assert said == {c.id for c in CHECKS if c.client == client}
+        assert said == {c.id for c in checks() if c.client == client}

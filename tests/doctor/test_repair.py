@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from ccsetup import paths, presets
 from ccsetup.change.draft import Draft
+from ccsetup.clients import CLIENTS
 from ccsetup.clients.house import Facts, Relay
 from ccsetup.doctor import repair
 from ccsetup.doctor.checks import examine
@@ -120,6 +121,7 @@ def facts() -> Facts:
     return Facts(
         paths=where,
         installed={"claude-code": (2, 1, 329), "codex": (0, 169, 0)},
+        newest={name: client.newest for name, client in CLIENTS.items()},
         load_presets=lambda: PRESETS,
         tracked=lambda files: {},
         stat_mode=lambda path: 0o600,

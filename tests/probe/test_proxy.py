@@ -27,7 +27,7 @@ P = "http://proxy.example:3128"
 )
 def test_choice(client: Any, scheme: str, environ: dict[str, str], used: str) -> None:
     """The variable that the client looks at first decides."""
-    found = proxy.route(client, scheme, "api.example", 443, environ)
+    found = proxy.route(scheme, "api.example", 443, environ, node=client == "claude-code")
     assert (found.proxy.variable if found.proxy else "") == used
 
 
@@ -55,7 +55,7 @@ def test_exceptions(listed: str, host: str, expected: bool) -> None:
 
 def test_password_is_not_shown() -> None:
     """A proxy's user name and password are in no text of it."""
-    found = proxy.route("codex", "https", "a.example", 443, {"HTTPS_PROXY": "http://me:s3cretpass@proxy.example:1"})
+    found = proxy.route("https", "a.example", 443, {"HTTPS_PROXY": "http://me:s3cretpass@proxy.example:1"})
     assert found.proxy is not None
     assert found.proxy.shown == "http://proxy.example:1"
     assert "s3cretpass" not in repr(found)

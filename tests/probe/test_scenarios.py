@@ -400,16 +400,16 @@ def net() -> Iterator[Internet]:
 def preset_target(net: Internet, home: Path, preset: str, client: str, key: str, region: str = "") -> Judgement:
     """Test a preset (its first region, or *region*) with a key, in this process."""
     from ccsetup import presets
-    from ccsetup.clients import saved
+    from ccsetup.clients import CLIENTS, saved
     from ccsetup.clients.base import Use
     from ccsetup.model import Secret
-    from ccsetup.profiles import Part, Profile, claude_endpoint, codex_endpoint
+    from ccsetup.profiles import Part, Profile
 
     found = presets.load(preset)
     profile = Profile(preset, preset, region or found.regions[0].id, "inline", "", {cast(Any, client): Part()})
-    endpoint = (claude_endpoint if client == "claude-code" else codex_endpoint)(profile, found)
+    endpoint = CLIENTS[client].endpoint(profile, found)
     use = Use(profile=profile, preset=found, endpoint=endpoint, key=Secret(key), reader=())
-    target = saved.target(use, Secret(key), cast(Any, client), cc.environment(home, net.env), kind="preset")
+    target = saved.target(use, Secret(key), CLIENTS[client], cc.environment(home, net.env), kind="preset")
     with mock.patch.dict(os.environ, net.env):
         (report,), _ = run.probe([target], run.Options(timeout=20 * TIMEOUT))
     said = report.json()

@@ -9,6 +9,7 @@ import jsonschema
 import pytest
 import yaml
 
+from ccsetup.clients import CLIENTS
 from ccsetup.errors import DocumentError
 from ccsetup.profiles import declare
 
@@ -57,7 +58,7 @@ WRONG = [
 @pytest.mark.parametrize(("text", "place", "word"), WRONG, ids=lambda v: None)
 def test_errors_say_where_and_what_is_near(text: str, place: str, word: str) -> None:
     with pytest.raises(DocumentError) as caught:
-        declare.parse(text.encode(), "team.yaml")
+        declare.parse(text.encode(), "team.yaml", CLIENTS)
     assert caught.value.message.startswith(f"team.yaml:{place}: ")
     assert word in caught.value.message + caught.value.hint
     assert "sk-abc" not in caught.value.message + caught.value.hint
@@ -65,8 +66,8 @@ def test_errors_say_where_and_what_is_near(text: str, place: str, word: str) -> 
 
 def test_dump_and_parse_are_inverse() -> None:
     """Every field comes back as it was."""
-    first = declare.parse(FULL.encode(), "x")
-    again = declare.parse(declare.dump(first).encode(), "x")
+    first = declare.parse(FULL.encode(), "x", CLIENTS)
+    again = declare.parse(declare.dump(first).encode(), "x", CLIENTS)
     assert [d._replace(place=(0, 0)) for d in again.profiles] == [d._replace(place=(0, 0)) for d in first.profiles]
     assert {c: n for c, (n, _p) in again.active.items()} == {"claude-code": "glm", "codex": "three"}
 
@@ -74,15 +75,15 @@ def test_dump_and_parse_are_inverse() -> None:
 def test_the_published_schema_is_current() -> None:
     """docs/reference/apply.schema.json is what the program says; ``python tools/compile.py`` writes it."""
     published = json.loads((ROOT / "docs/reference/apply.schema.json").read_text("utf-8"))
-    assert published == declare.json_schema()
+    assert published == declare.json_schema(CLIENTS)
 
 
 def test_the_schema_takes_and_refuses_the_same() -> None:
     """What ``parse`` reads is valid, and what it refuses is not, but for what JSON Schema cannot say."""
-    validator = jsonschema.Draft202012Validator(declare.json_schema())
+    validator = jsonschema.Draft202012Validator(declare.json_schema(CLIENTS))
     for text in (FULL, (ROOT / "examples/team.yaml").read_text("utf-8")):
         assert list(validator.iter_errors(yaml.safe_load(text))) == []
-        declare.parse(text.encode(), "x")
+        declare.parse(text.encode(), "x", CLIENTS)
     beyond = ("twice", "no settings", "variable")  # entries that are compared with each other
     for text, _place, word in WRONG:
         if word not in beyond:

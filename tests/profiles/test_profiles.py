@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from ccsetup import profiles
+from ccsetup import profiles, urls
+from ccsetup.clients import CLIENTS
 from ccsetup.documents import tomldoc
 from ccsetup.errors import CcsetupError, DocumentError, UsageError, printable
 from ccsetup.model import ClaudeEndpoint, CodexEndpoint, Model, Preset, Region, Tiers, Unsupported
@@ -46,11 +47,11 @@ def test_round_trip() -> None:
     text = profiles.HEADER + "# mine\n"
     for one in PROFILES:
         text = tomldoc.apply(text, profiles.save(one))
-    assert list(profiles.parse(text, "f").values()) == PROFILES
+    assert list(profiles.parse(text, "f", CLIENTS).values()) == PROFILES
     assert text.startswith(profiles.HEADER + "# mine\n")
     for one in PROFILES:
         text = tomldoc.apply(text, (profiles.remove(one.name),))
-    assert profiles.parse(text, "f") == {}
+    assert profiles.parse(text, "f", CLIENTS) == {}
 
 
 def test_what_is_not_known_is_named_and_kept() -> None:
@@ -60,7 +61,7 @@ def test_what_is_not_known_is_named_and_kept() -> None:
         '[profiles.x.codex]\nmodle = "m"\nurl = "https://h/v1"\n\n[[profiles.x.steps]]\nrun = ["a"]\n'
     )
     named: list[str] = []
-    (old,) = profiles.parse(text, "f", named).values()
+    (old,) = profiles.parse(text, "f", CLIENTS, named).values()
     assert [said.partition(": ")[2].split(":")[0] for said in named] == [
         "profiles.x.since",
         "profiles.x.steps",
@@ -75,13 +76,13 @@ def test_what_is_not_known_is_named_and_kept() -> None:
     assert data["codex"].pop("modle") == "m"
     assert data == {**new.setting(), "provider": "glm"}
     assert '"glm"  # mine\nsince = 2027-01-31  # new\n' in changed
-    assert profiles.parse(changed, "f")["x"] == new
+    assert profiles.parse(changed, "f", CLIENTS)["x"] == new
     named.clear()
-    assert profiles.parse("colour = 1\n" + changed + "[defaults]\n", "f", named)["x"] == new
+    assert profiles.parse("colour = 1\n" + changed + "[defaults]\n", "f", CLIENTS, named)["x"] == new
     assert named[0].startswith("f, line 1: colour: this is not known")
     assert "defaults" in named[1]
     copied = tomldoc.apply(changed, profiles.save(new._replace(name="y")))
-    assert profiles.parse(copied, "f")["y"] == new._replace(name="y")
+    assert profiles.parse(copied, "f", CLIENTS)["y"] == new._replace(name="y")
 
 
 BAD = [
@@ -111,7 +112,7 @@ BAD = [
 def test_bad_files(text: str, where: str) -> None:
     """A line that is wrong is named with file, line and key; no value is repeated."""
     with pytest.raises(DocumentError) as caught:
-        profiles.parse(text, "f")
+        profiles.parse(text, "f", CLIENTS)
     assert where in caught.value.message
     assert "secret" not in caught.value.message
 
@@ -153,31 +154,33 @@ CODEX_URLS = [
 @pytest.mark.parametrize(("url", "wanted"), CLAUDE_URLS)
 def test_claude_url(url: str, wanted: str) -> None:
     """Claude Code adds /v1/messages itself, so what a user copied of it goes; a second time changes nothing."""
-    assert profiles.claude_url(url) == wanted
-    assert profiles.claude_url(wanted) == wanted
+    assert urls.base(url, "anthropic") == wanted
+    assert urls.base(wanted, "anthropic") == wanted
 
 
 @pytest.mark.parametrize(("url", "wanted"), CODEX_URLS)
 def test_codex_url(url: str, wanted: str) -> None:
     """Codex adds /responses itself, so what a user copied of it goes; a second time changes nothing."""
-    assert profiles.codex_url(url) == wanted
-    assert profiles.codex_url(wanted) == wanted
+    assert urls.base(url, "responses") == wanted
+    assert urls.base(wanted, "responses") == wanted
 
 
 def test_claude_takes_the_preset() -> None:
     """A profile without choices of its own is the preset's endpoint."""
-    assert profiles.claude_endpoint(profile(), preset()) == CLAUDE
+    assert CLIENTS["claude-code"].endpoint(profile(), preset()) == CLAUDE
 
 
 def test_tiers_follow_the_primary_model() -> None:
     """A tier that the preset gives the primary model follows the profile's primary; others stay; own choices win."""
-    assert profiles.claude_endpoint(profile(primary_model="x"), preset()).models == Tiers(
+    assert CLIENTS["claude-code"].endpoint(profile(primary_model="x"), preset()).models == Tiers(
         "x", "small", "x", "huge", "x", "small"
     )
     own = profile(primary_model="x", haiku_model="h", opus_model="o", subagent_model="s")
-    assert profiles.claude_endpoint(own, preset()).models == Tiers("x", "h", "x", "o", "x", "s")
+    assert CLIENTS["claude-code"].endpoint(own, preset()).models == Tiers("x", "h", "x", "o", "x", "s")
     bare = preset(CLAUDE._replace(models=None))
-    assert profiles.claude_endpoint(profile(primary_model="x"), bare).models == Tiers("x", "x", "x", "x", "x", "x")
+    assert CLIENTS["claude-code"].endpoint(profile(primary_model="x"), bare).models == Tiers(
+        "x", "x", "x", "x", "x", "x"
+    )
 
 
 @pytest.mark.parametrize(
@@ -193,22 +196,22 @@ def test_tiers_follow_the_primary_model() -> None:
 )
 def test_claude_context_window(part: dict[str, object], window: int | None) -> None:
     """The window is the user's, the preset's for its models, a careful guess for others, Claude's own for its ids."""
-    assert profiles.claude_endpoint(profile(**part), preset()).context_window == window
+    assert CLIENTS["claude-code"].endpoint(profile(**part), preset()).context_window == window
 
 
 def test_codex_takes_the_preset_and_the_profile() -> None:
     """A profile without choices is the preset's endpoint; an own model gets its own window."""
-    assert profiles.codex_endpoint(profile(), preset()) == CODEX
-    assert profiles.codex_endpoint(profile(primary_model="known"), preset()).context_window == 64_000
-    assert profiles.codex_endpoint(profile(primary_model="x"), preset()).context_window == profiles.UNKNOWN_CONTEXT
-    assert profiles.codex_endpoint(profile(url="https://o.example/v1/"), preset()).base_url == "https://o.example/v1"
+    assert CLIENTS["codex"].endpoint(profile(), preset()) == CODEX
+    assert CLIENTS["codex"].endpoint(profile(primary_model="known"), preset()).context_window == 64_000
+    assert CLIENTS["codex"].endpoint(profile(primary_model="x"), preset()).context_window == profiles.UNKNOWN_CONTEXT
+    assert CLIENTS["codex"].endpoint(profile(url="https://o.example/v1/"), preset()).base_url == "https://o.example/v1"
 
 
 def test_what_is_missing_is_said() -> None:
     """Without a URL, a model or an endpoint the error says which, and which option gives it."""
     bare = preset(CLAUDE._replace(base_url="", models=None), CODEX._replace(base_url="", model=""))
     none = preset(Unsupported("why"), Unsupported("why"))
-    for resolve in (profiles.claude_endpoint, profiles.codex_endpoint):
+    for resolve in (CLIENTS["claude-code"].endpoint, CLIENTS["codex"].endpoint):
         for one, text in ((profile(), "-u URL"), (profile(url="https://h.example/x"), "-M MODEL")):
             with pytest.raises(UsageError) as caught:
                 resolve(one, bare)
@@ -225,15 +228,15 @@ def test_what_is_missing_is_said() -> None:
 def test_an_unknown_region_is_said() -> None:
     """The error names the regions that there are."""
     with pytest.raises(UsageError, match="Valid regions: r"):
-        profiles.claude_endpoint(profile()._replace(region="mars"), preset())
+        CLIENTS["claude-code"].endpoint(profile()._replace(region="mars"), preset())
 
 
 def test_a_relay_in_front_of_a_chat_provider() -> None:
     """Chat stays chat at the provider's own host; another host is a relay, which speaks Responses."""
     chat = preset(codex=CODEX._replace(wire="chat", reason="only chat"))
-    assert profiles.codex_endpoint(profile(), chat).wire == "chat"
-    assert profiles.codex_endpoint(profile(url="https://p.example/other"), chat).wire == "chat"
-    assert profiles.codex_endpoint(profile(url="http://127.0.0.1:1/v1"), chat).wire == "responses"
+    assert CLIENTS["codex"].endpoint(profile(), chat).wire == "chat"
+    assert CLIENTS["codex"].endpoint(profile(url="https://p.example/other"), chat).wire == "chat"
+    assert CLIENTS["codex"].endpoint(profile(url="http://127.0.0.1:1/v1"), chat).wire == "responses"
 
 
 def test_printable() -> None:

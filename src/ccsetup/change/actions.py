@@ -8,18 +8,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Iterable, NamedTuple, Optional, Sequence
 
 from ccsetup import profiles
-from ccsetup.change import codex_profiles
+from ccsetup.change import beside
 from ccsetup.change.merge import Request, merge
-from ccsetup.change.world import World, consequence
+from ccsetup.change.world import World, own_ids, with_free_id
 from ccsetup.clients import CLIENTS
-from ccsetup.clients.base import Files, Use, Wishes
-from ccsetup.clients.codex import edits as codex
-from ccsetup.clients.codex import facts
+from ccsetup.clients.base import Files, Wishes, dotted
 from ccsetup.documents import dotenv
-from ccsetup.documents.edit import MISSING, Set, lookup
+from ccsetup.documents.edit import MISSING, lookup
 from ccsetup.errors import CcsetupError, UsageError, printable
 from ccsetup.i18n import _
-from ccsetup.model import CLIENT_NAMES, ClientName, Secret
+from ccsetup.model import ClientName, Secret
 from ccsetup.naming import MARK, project_settings
 from ccsetup.plan import Note
 from ccsetup.profiles import Profile
@@ -35,45 +33,21 @@ class Switched(NamedTuple):
     profile: str
 
 
-def check_strict(world: World, path: str, *, repair: bool) -> None:
-    """Refuse settings.json with a comment or a trailing comma, or remove these with *repair*.
+def repair_settings(world: World, client: ClientName, files: Files, *, repair: bool) -> None:
+    """Correct what *client* does not accept in *files*, where one correction is plainly right, and tell of each.
 
-    Claude Code ignores such a file as a whole, silently with ``-p`` before 2.1.329.
+    Without *repair* nothing is corrected; CcsetupError where the client would take no notice of what is to be written.
     """
-    from ccsetup.documents import jsondoc
-
-    world.draft.consequence.setdefault(path, consequence("claude-code"))
-    text = world.draft.text(path)
-    if not text.strip("\ufeff \t\r\n"):
-        return
-    problem = jsondoc.strict_problem(text)
-    if problem is None:
-        return
-    world.draft.data(path, "json")  # what cannot be read at all is another error
-    if not repair:
-        raise CcsetupError(
-            _("{file}:{line}:{column}: {problem}. Claude Code ignores the whole file because of it.").format(
-                file=world.paths.short(path),
-                line=problem.line,
-                column=problem.column,
-                problem=problem.message.rstrip(".。"),
-            ),
-            hint=_(
-                "Run the same command with --repair to take comments and trailing commas out (undo brings them back)."
-            ),
-        )
-    world.draft.replace(path, jsondoc.strict(text))
-    world.notes.append(
-        Note("info", _("{file}: comments and trailing commas were taken out.").format(file=world.paths.short(path)))
-    )
-
-
-def repair_codex(world: World) -> None:
-    """Correct what keeps Codex from starting, where one correction is plainly right, and tell of each."""
-    path = world.paths.codex_config
-    for edits, text in codex.repairs(world.files("codex")):
-        world.draft.edit(path, "toml", edits)
-        world.notes.append(Note("info", f"{world.paths.short(path)}: {text}"))
+    for found in CLIENTS[client].repairs(files):
+        if not repair:
+            if found.refusal is not None:
+                raise found.refusal
+            continue
+        if found.edits:
+            world.draft.edit(found.path, found.format, found.edits)
+        else:
+            world.draft.replace(found.path, found.whole)
+        world.notes.append(Note("info", f"{world.paths.short(found.path)}: {found.text}"))
 
 
 def init(world: World, requests: Sequence[Request], *, repair: bool = False) -> list[Switched]:
@@ -123,7 +97,7 @@ def put(
                 _("Run the command again with CLAUDE_CONFIG_DIR or CODEX_HOME set to it."),
             )
         )
-    for client in CLIENT_NAMES:
+    for client in CLIENTS:
         if client not in profile.parts:
             if old and client in old.parts:
                 _forget_saved(world, old.name, client)
@@ -145,24 +119,25 @@ def _alone(world: World, profile: Profile) -> Profile:
         alone = world.separated(profile)  # earlier versions let two share an id or a variable
         if profile.key_env == old.key_env:
             profile = profile._replace(key_env=alone.key_env)
-        if "codex" in profile.parts and profile.parts["codex"] == old.parts.get("codex"):
-            profile = profile._replace(parts=alone.parts)
+        kept = {c: alone.parts[c] for c, _id in own_ids(profile) if profile.parts[c] == old.parts.get(c)}
+        profile = profile._replace(parts={**profile.parts, **kept})
     others = [world.separated(p) for n, p in world.profiles.items() if n not in (profile.name, world.leaving)]
-    if "codex" in profile.parts:
-        ids = {codex.profile_id(p): p.name for p in others if "codex" in p.parts}
-        part, id_ = profile.parts["codex"], codex.profile_id(profile)
-        if id_ in ids and part.provider_id:
+    ids = {own: p.name for p in others for own in own_ids(p)}
+    for client, id_ in own_ids(profile):
+        if (client, id_) not in ids:
+            continue
+        free = with_free_id(profile, client, ids)
+        if profile.parts[client].provider_id:
             raise UsageError(
                 _(
-                    "Provider id '{id}' is that of profile '{other}': Codex would mix the addresses and keys of both."
-                ).format(id=id_, other=ids[id_]),
+                    "Provider id '{id}' is that of profile '{other}': {client} would mix the addresses and keys of "
+                    "both."
+                ).format(id=id_, other=ids[client, id_], client=CLIENTS[client].title),
                 hint=_("Give another one with --provider-id, for example {id}.").format(
-                    id=codex.free_id(profile.name, ids)
+                    id=free.parts[client].provider_id
                 ),
             )
-        if id_ in ids:
-            part = part._replace(provider_id=codex.free_id(profile.name, ids))
-            profile = profile._replace(parts={**profile.parts, "codex": part})
+        profile = free
     for other in others:
         if other.key_env == profile.key_env != "" and "dotenv" in (profile.key_storage, other.key_storage):
             raise UsageError(
@@ -215,16 +190,14 @@ def _apply(world: World, profile: Profile, client: ClientName, *, activate: bool
     if use.profile.key_storage == "dotenv" and use.key is not None:
         text = world.draft.text(world.paths.codex_dotenv)
         world.draft.replace(world.paths.codex_dotenv, dotenv.set_value(text, use.profile.key_env, use.key.reveal()))
-    if client == "claude-code" and activate:
-        check_strict(world, world.paths.claude_settings, repair=repair)
-    if client == "codex" and activate and repair:
-        repair_codex(world)
-    saved_paths = module.saved_paths(world.paths, profile.name, module.NEWEST)
+    if activate:
+        repair_settings(world, client, world.files(client), repair=repair)
+    saved_paths = module.saved_paths(world.paths, profile.name, module.newest)
     files = world.files(client, saved_paths)
-    if client == "codex":
-        _check_table(world, files, use)
+    if module.beside is not None:
+        module.beside.check(files, use, lambda path, key: world.owns(client, path, key))
         if activate:
-            _keep_additions(world, files, profile.name)
+            _keep_additions(world, client, files, profile.name)
     saved = module.saved(files, use)
     if saved.documents or saved.files:
         owned = world.fulfil(saved, world.slot(client, profile.name), _own_files(world, profile.name, client))
@@ -244,105 +217,75 @@ def _apply(world: World, profile: Profile, client: ClientName, *, activate: bool
                 )
             )
         world.notes.extend(module.notes(world.files(client), use))
-    if client == "codex":
-        _read_back(world, use, active=activate)
+    if module.beside is not None:
+        module.beside.read_back(beside.files_of(world, client, [profile.name]), use, active=activate)
 
 
 def _own_files(world: World, name: str, client: ClientName) -> dict[str, str]:
     """Return the files of profile *name* that go when they are empty, of whichever version of the client."""
     module = CLIENTS[client]
-    return {p: "own" for p, _f in module.saved_paths(world.paths, name, module.NEWEST)}
+    return {p: "own" for p, _f in module.saved_paths(world.paths, name, module.newest)}
 
 
-def _keep_additions(world: World, files: Files, but: str) -> None:
-    """Copy what the user added to the active provider's table to its profile's file, before another takes its place."""
-    selected, table = codex.effective(files)
-    for profile in world.profiles.values():
-        if profile.name == but or "codex" not in profile.parts or profile.problem:
-            continue
-        path, key = world.paths.codex_profile(profile.name), ("model_providers", selected)
-        if codex.profile_id(world.separated(profile)) == selected and world.draft.exists(path):
-            there = lookup(world.draft.data(path, "toml"), key)
-            if isinstance(there, dict) and isinstance(table, dict) and there.get("base_url") == table.get("base_url"):
-                news = {k: v for k, v in codex.additions(table).items() if there.get(k) != v}
-                world.draft.edit(path, "toml", tuple(Set((*key, k), v) for k, v in news.items()))
-
-
-def _check_table(world: World, files: Files, use: Use) -> None:
-    """Refuse to take over a provider's table that somebody wrote for another host: what is in it would be lost."""
-    path, key = world.paths.codex_config, ("model_providers", codex.provider_id(use))
-    if not codex.is_elsewhere(lookup(files.get(path), key), use) or world.owns("codex", path, key):
+def _keep_additions(world: World, client: ClientName, files: Files, but: str) -> None:
+    """Keep what the user added to the active settings in its profile's file, before another profile takes its place."""
+    keeper = CLIENTS[client].beside
+    if keeper is None:
         return
-    if not use.profile.parts["codex"].provider_id:
-        return  # an id that only we give: the record of it was lost
-    raise UsageError(
-        _("{file}: provider '{id}' is there already, for another address.").format(
-            file=world.paths.short(path), id=key[1]
-        ),
-        hint=_("Give another id with --provider-id, or take the table out."),
-    )
-
-
-def _read_back(world: World, use: Use, *, active: bool) -> None:
-    """Read what is to be written as this version of Codex reads it; CcsetupError, before anything is written."""
-    files = codex_profiles.files_of(world, [use.profile.name])
-    named = codex.is_saved(files, use.profile)
-    if lookup(files.get(world.paths.codex_config), ("profiles", use.profile.name)) is not MISSING and not named:
-        named = files.version >= facts.PROFILE_FILES  # a table of the user's own, which a note tells of
-    selected = codex.effective(files) if active else (codex.provider_id(use), {})
-    if not named or selected[0] != codex.provider_id(use) or not isinstance(selected[1], dict):
-        raise CcsetupError(
-            _("Codex {version} would not find the provider of profile '{name}'. Nothing was changed.").format(
-                version=codex.dotted(files.version), name=use.profile.name
-            ),
-            hint=_("Look for a table of that name in {file}, and run: ccsetup doctor").format(
-                file=world.paths.short(world.paths.codex_config)
-            ),
-        )
+    for profile in world.profiles.values():
+        if profile.name == but or client not in profile.parts or profile.problem:
+            continue
+        path, edits = keeper.carried(files, world.separated(profile), world.draft.data)
+        world.draft.edit(path, "toml", edits)
 
 
 def bring_along(world: World) -> list[str]:
-    """Bring every saved profile of Codex into the form of the version that is there; return those that changed.
+    """Bring every saved profile into the form that the version of its client which is there reads.
 
-    Where two versions are there that share no form, it is that of the newest.
-
-    One that cannot be written is told of, and keeps nobody from switching.
+    Where two versions are there that share no form, it is that of the newest.  One that cannot be written is told of,
+    and keeps nobody from switching.  Returns the profiles that changed.
     """
+    return [name for client, _keeper in beside.keepers() for name in _bring_along(world, client)]
+
+
+def _bring_along(world: World, client: ClientName) -> list[str]:
+    keeper, title = CLIENTS[client].beside, CLIENTS[client].title
+    assert keeper is not None
     done: list[str] = []
-    mine = codex_profiles.separated(world)
-    files = codex_profiles.files_of(world, [p.name for p in mine])
-    shared = codex_profiles.mixed(world)
+    mine = beside.separated(world, client)
+    files = beside.files_of(world, client, [p.name for p in mine])
+    shared = beside.mixed(world, client)
+    version = dotted(files.version)
     for profile in mine:
         old = world.profiles[profile.name]
         if old != profile:
             world.draft.edit(world.paths.profiles, "toml", profiles.save(profile, old))
             world.profiles[profile.name] = profile
-        recorded = world.recorded(*world.slot("codex", profile.name))
-        good = codex.is_saved(files, profile) and profile.name not in shared
-        if good or not (recorded or codex.has_trace(files, old)):
+        recorded = world.recorded(*world.slot(client, profile.name))
+        good = keeper.is_saved(files, profile) and profile.name not in shared
+        if good or not (recorded or keeper.has_trace(files, old)):
             continue
-        ids = (codex.profile_id(profile), codex.profile_id(old))
-        selected = world.active("codex") == profile.name and codex.effective(files)[0] in ids
+        ids = (keeper.id(profile), keeper.id(old))
+        selected = world.active(client) == profile.name and keeper.selected(files) in ids
         notes = list(world.notes)
         try:
-            _apply(world, profile, "codex", activate=selected, repair=False)
+            _apply(world, profile, client, activate=selected, repair=False)
         except CcsetupError as e:
             world.notes[:] = notes
-            text = _("Profile '{name}' was not written for Codex {version}: {problem}")
-            version = codex.dotted(files.version)
-            world.notes.append(
-                Note("warning", text.format(name=profile.name, version=version, problem=e.message), e.hint)
+            text = _("Profile '{name}' was not written for {client} {version}: {problem}").format(
+                name=profile.name, client=title, version=version, problem=e.message
             )
+            world.notes.append(Note("warning", text, e.hint))
             continue
         world.notes[:] = notes
         done.append(profile.name)
-    if files.oldest < facts.PROFILE_FILES <= files.version and mine:
-        text = _("Codex {old} is installed beside {new}: it uses the active profile, and finds none with --profile.")
-        text = text.format(old=codex.dotted(files.oldest), new=codex.dotted(files.version))
+    if mine and keeper.is_split(files):
+        text = _("{client} {old} is installed beside {new}: it uses the active profile, and finds none with --profile.")
+        text = text.format(client=title, old=dotted(files.oldest), new=version)
         world.notes.append(Note("warning", text))
     if done:
-        text = _("Written again as Codex {version} reads them: {names}.")
-        world.notes.append(Note("info", text.format(version=codex.dotted(files.version), names=", ".join(done))))
+        text = _("Written again as {client} {version} reads them: {names}.")
+        world.notes.append(Note("info", text.format(client=title, version=version, names=", ".join(done))))
     return done
 
 
@@ -357,7 +300,7 @@ def _forget_saved(world: World, name: str, client: ClientName) -> None:
 def switch(world: World, name: str, clients: Sequence[ClientName], *, repair: bool = False) -> list[Switched]:
     """Make *clients* use the saved profile *name*; an empty list means every client that it has settings for."""
     profile = world.find(name)
-    wanted = clients or [c for c in CLIENT_NAMES if c in profile.parts] or CLIENT_NAMES
+    wanted = clients or [c for c in CLIENTS if c in profile.parts] or CLIENTS
     for client in wanted:
         _apply(world, profile, client, activate=True, repair=repair)
     bring_along(world)
@@ -366,14 +309,12 @@ def switch(world: World, name: str, clients: Sequence[ClientName], *, repair: bo
 
 def official(world: World, clients: Sequence[ClientName], *, repair: bool = False) -> list[Switched]:
     """Take every provider away from *clients* (empty: from both); their own logins are not touched."""
-    wanted = clients or CLIENT_NAMES
+    wanted = clients or CLIENTS
     for client in wanted:
-        if client == "claude-code":
-            check_strict(world, world.paths.claude_settings, repair=repair)
         module = CLIENTS[client]
+        repair_settings(world, client, world.files(client), repair=repair)
         files = world.files(client)
-        if client == "codex":
-            _keep_additions(world, files, "")
+        _keep_additions(world, client, files, "")
         world.fulfil(module.official(files, world.owned(*world.slot(client))), world.slot(client), {})
         world.record(world.slot(client), None)
         world.notes.extend(module.notes(world.files(client), None))
@@ -383,7 +324,7 @@ def official(world: World, clients: Sequence[ClientName], *, repair: bool = Fals
 def remove_key(world: World, name: str) -> list[Switched]:
     """Take the key of profile *name* out of every file; clients that use the profile go back to their own account."""
     profile = world.profiles[name] if name in world.profiles else world.find(name)
-    using = [c for c in CLIENT_NAMES if world.active(c) == name]
+    using = [c for c in CLIENTS if world.active(c) == name]
     switched = official(world, using) if using else []
     _forget_key(world, profile)
     return switched
@@ -482,8 +423,7 @@ def copy(world: World, name: str, new: str) -> None:
     old = world.find(name)
     _check_free(world, new)
     made = old._replace(name=new)
-    if "codex" in old.parts:
-        made = made._replace(parts={**old.parts, "codex": old.parts["codex"]._replace(provider_id="")})
+    made = made._replace(parts={c: p._replace(provider_id="") for c, p in old.parts.items()})
     if old.key_storage == "dotenv":
         taken = {p.key_env for p in world.profiles.values()}
         made = made._replace(key_env=profiles.variable(new, "", taken))
@@ -502,10 +442,8 @@ def rename(world: World, name: str, new: str) -> list[Switched]:
             hint=_("Save it once more with: ccsetup profile copy relay {new}").format(new=new),
         )
     _check_free(world, new)
-    parts = dict(old.parts)
-    if "codex" in parts and not parts["codex"].provider_id:
-        parts["codex"] = parts["codex"]._replace(provider_id="ccsetup-" + name)
-    using = [c for c in CLIENT_NAMES if world.active(c) == name]
+    parts = {**old.parts, **{c: old.parts[c]._replace(provider_id=id_) for c, id_ in own_ids(old)}}
+    using = [c for c in CLIENTS if world.active(c) == name]
     key = _own_key(world, old)
     world.leaving = name
     switched = put(world, old._replace(name=new, parts=parts), key, using)
@@ -532,7 +470,7 @@ def uninstall(world: World, *, keep_profiles: bool) -> list[Switched]:
 
     A client that we have no record of is left alone: what it uses is somebody else's.
     """
-    using = [c for c in CLIENT_NAMES if world.recorded(*world.slot(c))]
+    using = [c for c in CLIENTS if world.recorded(*world.slot(c))]
     switched = official(world, using) if using else []
     for folder in world.projects():
         unset_project(world, folder)
@@ -552,24 +490,24 @@ def uninstall(world: World, *, keep_profiles: bool) -> list[Switched]:
 # Projects: Claude Code reads .claude/settings.local.json of the folder that it starts in.
 
 
-def use_in_project(world: World, name: str, folder: str, *, repair: bool = False) -> None:
-    """Make Claude Code use profile *name* in *folder*; nothing that applies elsewhere is changed but its onboarding.
+def use_in_project(world: World, client: ClientName, name: str, folder: str, *, repair: bool = False) -> None:
+    """Make *client* use profile *name* in *folder*; nothing that applies elsewhere is changed but its onboarding.
 
     The user's settings.json lies below this file, variable by variable, so that what it may set and the profile
     does not want is blanked here (observed with 2.1.329: an empty variable counts as none).
     """
-    profile = world.find(name)
-    path = project_settings(folder)
-    use = world.use(profile, "claude-code")
-    check_strict(world, path, repair=repair)
-    files, below = world.project_files(folder), world.files("claude-code")
-    wishes = CLIENTS["claude-code"].use(files, use)
+    profile, module = world.find(name), CLIENTS[client]
+    path, own = project_settings(folder), module.settings(world.paths)
+    use = world.use(profile, client)
+    repair_settings(world, client, world.project_files(client, folder), repair=repair)
+    files, below = world.project_files(client, folder), world.files(client)
+    wishes = module.use(files, use)
     documents = []
     for wish in wishes.documents:
-        if wish.path == world.paths.claude_settings:
+        if wish.path == own:
             settings = dict(wish.settings)
             for key, value in settings.items():
-                there = lookup(below.get(world.paths.claude_settings), key)
+                there = lookup(below.get(own), key)
                 if value is MISSING and there is not MISSING and there != "":
                     settings[key] = ""
             wish = wish._replace(path=path, settings={**settings, **world.mark(folder)})
@@ -580,33 +518,22 @@ def use_in_project(world: World, name: str, folder: str, *, repair: bool = False
     slot = world.project_slot(folder)
     owned = world.fulfil(Wishes(tuple(documents), wishes.files), slot, {path: "own"})
     world.record(slot, {"profile": name, "owned": owned})
-    if lookup(below.get(world.paths.claude_json), ("primaryApiKey",)) is not MISSING:
-        world.notes.append(
-            Note(
-                "warning",
-                _("A key from a login at Anthropic's console is in {file}: Claude Code sends it along.").format(
-                    file=world.paths.short(world.paths.claude_json)
-                ),
-                _("Log out with: claude auth logout"),
-            )
+    world.notes.extend(module.rides_along(below))
+
+
+def unset_project(world: World, folder: str) -> list[ClientName]:
+    """Take the provider out of the project's settings, whoever wrote it there; return whose they are."""
+    clients = [c for c in CLIENTS.values() if c.projects]
+    path, slot = project_settings(folder), world.project_slot(folder)
+    for client in clients:
+        files, own = world.project_files(client.id, folder), client.settings(world.paths)
+        wishes = client.official(files, {own: world.owned(*slot).get(path, ())})
+        documents = tuple(
+            w._replace(path=path, settings={**w.settings, (MARK,): MISSING}) for w in wishes.documents if w.path == own
         )
-
-
-def unset_project(world: World, folder: str) -> None:
-    """Take the provider out of the project's settings, whoever wrote it there."""
-    path = project_settings(folder)
-    slot = world.project_slot(folder)
-    module = CLIENTS["claude-code"]
-    files = world.project_files(folder)
-    own = {world.paths.claude_settings: world.owned(*slot).get(path, ())}
-    wishes = module.official(files, own)
-    documents = tuple(
-        w._replace(path=path, settings={**w.settings, (MARK,): MISSING})
-        for w in wishes.documents
-        if w.path == world.paths.claude_settings
-    )
-    recorded = world.recorded(*slot)
-    world.fulfil(Wishes(documents, {}), slot, {path: "own"})
-    if recorded and world.draft.exists(path) and not world.draft.data(path, "json"):
-        world.draft.replace(path, None)
-    world.record(slot, None)
+        recorded = world.recorded(*slot)
+        world.fulfil(Wishes(documents, {}), slot, {path: "own"})
+        if recorded and world.draft.exists(path) and not world.draft.data(path, "json"):
+            world.draft.replace(path, None)
+        world.record(slot, None)
+    return [c.id for c in clients]

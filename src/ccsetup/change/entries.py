@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Optional
+from typing import Any, NamedTuple, Optional
 
-from ccsetup import keys, profiles
+from ccsetup import keys, profiles, urls
 from ccsetup.change.merge import Request
 from ccsetup.change.world import World
-from ccsetup.clients import CLIENTS, clients_named
+from ccsetup.clients import CLIENTS, clients_named, usual_client
 from ccsetup.errors import Incomplete, UsageError
 from ccsetup.i18n import _
-from ccsetup.model import CLIENT_NAMES, ClientName, Preset, Secret
+from ccsetup.model import ClientName, Preset, Secret
 from ccsetup.plan import Note
 from ccsetup.profiles import Part, apiconfigs
 from ccsetup.profiles.apiconfigs import Entry
@@ -31,7 +31,7 @@ def requests(world: World, entries: list[Entry], common: Options) -> list[Reques
     """Return what *entries* ask for, with those marked that are to be active; UsageError names the entry."""
     out: list[Request] = []
     defaults: dict[ClientName, str] = {}
-    per_client: dict[ClientName, list[str]] = {c: [] for c in CLIENT_NAMES}
+    per_client: dict[ClientName, list[str]] = {c: [] for c in CLIENTS}
     seen: set[str] = set()
     for entry in entries:
         request = _request(world, entry, common)
@@ -44,7 +44,7 @@ def requests(world: World, entries: list[Entry], common: Options) -> list[Reques
                 if client in defaults:
                     raise UsageError(
                         _("{place}: '{one}' and '{other}' are both the default for {client}.").format(
-                            place=entry.place, one=defaults[client], other=request.name, client=CLIENTS[client].TITLE
+                            place=entry.place, one=defaults[client], other=request.name, client=CLIENTS[client].title
                         )
                     )
                 defaults[client] = request.name
@@ -59,7 +59,7 @@ def requests(world: World, entries: list[Entry], common: Options) -> list[Reques
                 Note(
                     "info",
                     _("No entry is the default for {client}: it was not switched.").format(
-                        client=CLIENTS[client].TITLE
+                        client=CLIENTS[client].title
                     ),
                     _("Choose one with: ccsetup config-switch {name} -T {client}").format(name=names[0], client=client),
                 )
@@ -79,7 +79,7 @@ def _request(world: World, entry: Entry, common: Options) -> Request:
 
 def _checked(world: World, entry: Entry, common: Options) -> Request:
     provider, name = entry.text("provider"), entry.text("name")
-    if not provider and (entry.text("type") or entry.text("url") or entry.text("claudeUrl") or entry.text("codexUrl")):
+    if not provider and (entry.text("type") or entry.text("url") or any(map(entry.text, urls_of()))):
         saved = world.profiles.get(name)
         if saved is None:
             provider = "custom"
@@ -106,13 +106,13 @@ def _checked(world: World, entry: Entry, common: Options) -> Request:
         region = entry.text("region") or existing.region
         clients = common.clients
         if not clients and any(f in entry.fields for f in apiconfigs.PART_FIELDS):
-            clients = ["claude-code"] if "claude-code" in existing.parts else list(existing.parts)
+            clients = [usual_client(existing.parts)] if existing.parts else []
         storage = common.storage or existing.key_storage
     else:
         preset = world.load_preset(provider)
         region = entry.text("region")
         name = name or preset.id
-        clients = common.clients or ["claude-code"]
+        clients = common.clients or [usual_client()]
         old = world.profiles.get(name)
         storage = common.storage or entry.text("keyStorage") or (old.key_storage if old else "inline")
     if entry.fields.get("codeType"):
@@ -191,30 +191,32 @@ def _region_for_key(world: World, preset: Preset, region: str, key: Secret) -> s
     return region
 
 
-def _part(entry: Entry, client: ClientName) -> Part:
-    specific = entry.text("claudeUrl" if client == "claude-code" else "codexUrl")
+def urls_of() -> list[str]:
+    """Return the fields of an entry that hold the address for one client."""
+    return [f"{client.option}Url" for client in CLIENTS.values()]
+
+
+_FIELDS = {
+    "auth": ("type",),
+    "primary_model": ("primaryModel",),
+    "haiku_model": ("defaultHaikuModel", "fastModel"),
+    "sonnet_model": ("defaultSonnetModel",),
+    "opus_model": ("defaultOpusModel",),
+    "fable_model": ("defaultFableModel",),
+    "subagent_model": ("subagentModel",),
+    "provider_id": ("providerId",),
+}
+"""Where the text fields of a client's part come from; the first of an entry's fields that says something."""
+
+
+def _part(entry: Entry, name: ClientName) -> Part:
+    client = CLIENTS[name]
+    specific = entry.text(f"{client.option}Url")
     url = specific or entry.text("url")
     if url:
-        profiles.check_url(
-            url, "--claude-url" if specific and client == "claude-code" else "--codex-url" if specific else "-u"
-        )
-        url = profiles.claude_url(url) if client == "claude-code" else profiles.codex_url(url)
-    context = entry.fields.get("contextWindow", 0)
-    if client == "codex":
-        return Part(
-            url=url,
-            primary_model=entry.text("primaryModel"),
-            context_window=context,
-            provider_id=entry.text("providerId"),
-        )
-    return Part(
-        url=url,
-        auth=entry.text("type"),
-        primary_model=entry.text("primaryModel"),
-        haiku_model=entry.text("defaultHaikuModel") or entry.text("fastModel"),
-        sonnet_model=entry.text("defaultSonnetModel"),
-        opus_model=entry.text("defaultOpusModel"),
-        fable_model=entry.text("defaultFableModel"),
-        subagent_model=entry.text("subagentModel"),
-        context_window=context,
-    )
+        profiles.check_url(url, f"--{client.option}-url" if specific else "-u")
+        url = urls.base(url, client.wire)
+    texts: dict[str, Any] = {
+        f: next(filter(None, map(entry.text, _FIELDS[f])), "") for f in client.fields if f in _FIELDS
+    }
+    return Part(url=url, context_window=entry.fields.get("contextWindow", 0), **texts)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any, Mapping, NamedTuple, Optional
 
-from ccsetup import profiles
+from ccsetup import profiles, urls
 from ccsetup.change.world import World, endpoint_of
 from ccsetup.clients import CLIENTS
 from ccsetup.errors import CcsetupError, UsageError
 from ccsetup.i18n import _
-from ccsetup.model import CLIENT_NAMES, ClientName, Secret, Unsupported
+from ccsetup.model import ClientName, Secret, Unsupported
 from ccsetup.profiles import Part, Profile
 
 
@@ -68,7 +68,7 @@ def merge(world: World, request: Request) -> Profile:
                         name=old.name,
                         provider=old.provider,
                         region=old.region or "-",
-                        client=CLIENTS[other].TITLE,
+                        client=CLIENTS[other].title,
                     ),
                     hint=_("Change it for both with -T all, or choose another name with -n NAME."),
                 )
@@ -87,7 +87,7 @@ def merge(world: World, request: Request) -> Profile:
         raise UsageError(
             _("A key command goes with --key-storage command or inline, not {storage}.").format(storage=storage)
         )
-    ordered = {c: parts[c] for c in CLIENT_NAMES if c in parts}
+    ordered = {c: parts[c] for c in CLIENTS if c in parts}
     profile = Profile(request.name, provider, region, storage, key_env, ordered, key_command)
     needs_own_key(world, old, profile, request)
     _check_one_host(world, old, profile, request)
@@ -110,14 +110,14 @@ def needs_own_key(world: World, old: Optional[Profile], profile: Profile, reques
     """Refuse to send the saved key to another host than those it was given for."""
     if old is None or request.key is not None or request.key_command or "env" in (profile.key_storage, old.key_storage):
         return
-    known = {profiles.origin(world_url(world, old, c)) for c in old.parts}
+    known = {urls.origin(world_url(world, old, c)) for c in old.parts}
     preset = world.load_preset(old.provider)
     for region in preset.regions:
-        own = {profiles.origin(e.base_url) for e in (region.claude, region.codex) if not isinstance(e, Unsupported)}
+        own = {urls.origin(e.base_url) for e in (region.claude, region.codex) if not isinstance(e, Unsupported)}
         if region.id == (old.region or preset.regions[0].id) and own & known:
             known |= own  # the hosts of one site of one provider take the same key
     for client in profile.parts:
-        host = profiles.origin(world_url(world, profile, client))
+        host = urls.origin(world_url(world, profile, client))
         if host not in known:
             raise UsageError(
                 _("The key of profile '{name}' was given for {known}; it is not sent to {host}.").format(
@@ -147,18 +147,17 @@ def _check_one_host(world: World, old: Optional[Profile], profile: Profile, requ
     if old is None or request.key is None or not request.provider:
         return
     kept = [c for c in profile.parts if c not in request.parts]
-    urls = {profile.parts[c].url for c in profile.parts}
-    if not kept or not any(urls):
+    if not kept or not any(p.url for p in profile.parts.values()):
         return
     saved = world.draft.text(world.key_file(old.name)).strip()
     if saved == request.key.reveal():
         return
-    hosts = {c: profiles.origin(world_url(world, profile, c)) for c in profile.parts}
+    hosts = {c: urls.origin(world_url(world, profile, c)) for c in profile.parts}
     for client in kept:
         if any(hosts[client] != hosts[c] for c in request.parts):
             raise UsageError(
                 _("Profile '{name}' has {client} at {host}; the new key would be sent there too.").format(
-                    name=profile.name, client=CLIENTS[client].TITLE, host=hosts[client]
+                    name=profile.name, client=CLIENTS[client].title, host=hosts[client]
                 ),
                 hint=_("Choose another name with -n NAME, or give the addresses of both with -T all."),
             )

@@ -9,9 +9,10 @@ from ccsetup.change import actions, merge
 from ccsetup.change.actions import Switched
 from ccsetup.change.merge import Request
 from ccsetup.change.world import World
+from ccsetup.clients import CLIENTS
 from ccsetup.errors import CcsetupError, UsageError
 from ccsetup.i18n import _
-from ccsetup.model import CLIENT_NAMES, ClientName, Secret
+from ccsetup.model import ClientName, Secret
 from ccsetup.plan import Note
 from ccsetup.profiles import RELAY, Profile, declare
 from ccsetup.profiles.declare import OFFICIAL, Declared, Document, KeyRef
@@ -43,7 +44,7 @@ def apply(world: World, document: Document, *, prune: bool, secrets: set[str]) -
             gone = [c for c in old.parts if c not in profile.parts and world.active(c) == old.name] if old else []
             if gone:
                 switched += actions.official(world, gone)
-            activate = [c for c in CLIENT_NAMES if wanted.get(c) == profile.name]
+            activate = [c for c in CLIENTS if wanted.get(c) == profile.name]
             done = actions.put(world, profile, key, activate)
         except CcsetupError as e:
             line, column = declared.place
@@ -124,7 +125,7 @@ def export(world: World, names: Sequence[str], *, with_keys: bool) -> Document:
     taken: dict[str, str] = {p.key_env: p.name for p in chosen if p.key_storage in ("env", "dotenv")}
     declared = [Declared(p, _reference(world, p, taken, with_keys=with_keys), (0, 0)) for p in chosen]
     active: dict[ClientName, tuple[str, tuple[int, int]]] = {}
-    for client in CLIENT_NAMES:
+    for client in CLIENTS:
         name = world.active(client)
         if any(name == p.name and client in p.parts for p in chosen):
             active[client] = (name, (0, 0))

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 from typing import Any, Callable, Iterator, NamedTuple
 
+from ccsetup.clients import CLIENTS
 from ccsetup.model import ClientName
 from ccsetup.naming import Homes, Relation, origin_from_json, origin_to_json
 from ccsetup.paths import Paths
@@ -69,12 +70,8 @@ def read(data: Any, homes: Homes) -> Found:
 
 def place(paths: Paths, client: ClientName) -> str:
     """Return what the record calls the folder of *client*: where a variable moved it, that is one of its own."""
-    folder, usual = {
-        "claude-code": (paths.claude_dir, "home:.claude"),
-        "codex": (paths.codex_home, "home:.codex"),
-    }[client]
-    name = paths.homes.name(folder)
-    return client if name == usual else f"{client}@{name}"
+    name = paths.homes.name(CLIENTS[client].folder(paths))
+    return client if name == CLIENTS[client].usual else f"{client}@{name}"
 
 
 def active(data: Any, paths: Paths, client: ClientName) -> str:
@@ -94,8 +91,8 @@ def _renamed(member: str, slots: dict[str, Any], again: Callable[[str], str]) ->
             name = again(name)
         elif folder:
             folder = again(folder)
-            usual = {"claude-code": "home:.claude", "codex": "home:.codex"}.get(client)
-            name = client if folder == usual else f"{client}@{folder}"
+            known = CLIENTS.get(client)
+            name = client if known and folder == known.usual else f"{client}@{folder}"
         new = _object(slot)
         out[name] = {**new, "owned": {again(f): items for f, items in _owned(new).items()}} if "owned" in new else new
     return out

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Callable, Container, Iterable, Mapping, NamedTuple, Optional, Union
+from typing import Any, Callable, Container, Iterable, Mapping, NamedTuple, Optional
 
 from ccsetup import profiles
 from ccsetup.change import record
 from ccsetup.change.draft import Draft
 from ccsetup.clients import CLIENTS
-from ccsetup.clients.base import Files, Use, Version, Wishes
-from ccsetup.clients.codex import edits as codex
+from ccsetup.clients.base import Files, Use, Wishes
 from ccsetup.documents import version
 from ccsetup.documents.edit import MISSING, Edit, KeyPath, Set, Unset, lookup
 from ccsetup.errors import CcsetupError, DocumentError, UsageError, printable
 from ccsetup.i18n import _
-from ccsetup.model import CLIENT_NAMES, ClaudeEndpoint, ClientName, CodexEndpoint, Preset, Secret
+from ccsetup.model import ClientName, Endpoint, Preset, Secret, Version
 from ccsetup.naming import MARK, project_of, project_settings
 from ccsetup.paths import Paths
 from ccsetup.plan import Note, Owned, Wish, edits, is_ours, owned_from_json, owned_to_json
@@ -63,7 +62,7 @@ class World:
         """What is in the place of our record and cannot be read; it gets another name before anything is written."""
         self._record = self._read_state()
         unknown: list[str] = []
-        self.profiles = profiles.parse(draft.text(paths.profiles), paths.short(paths.profiles), unknown)
+        self.profiles = profiles.parse(draft.text(paths.profiles), paths.short(paths.profiles), CLIENTS, unknown)
         self.notes += [Note("info", text) for text in unknown]
 
     # The record of what we own.
@@ -124,10 +123,10 @@ class World:
     def used_elsewhere(self, profile: str = "") -> list[str]:
         """Return the folders other than today's whose client uses *profile* ("": any), by our record."""
         clients = self._state("clients")
-        here = {self.slot(c)[1] for c in CLIENT_NAMES}
-        usual: Mapping[str, str] = {"claude-code": "home:.claude", "codex": "home:.codex"}
+        here = {self.slot(c)[1] for c in CLIENTS}
+        usual = {c.id: c.usual for c in CLIENTS.values()}
         return [
-            self.paths.homes.path(place.partition("@")[2] or usual.get(place, place), None)
+            self.paths.homes.path(place.partition("@")[2] or str(usual.get(place, place)), None)
             for place, slot in (clients.items() if isinstance(clients, dict) else ())
             if place not in here and isinstance(slot, dict) and profile in ("", slot.get("profile"))
         ]
@@ -225,7 +224,7 @@ class World:
     def files(self, client: ClientName, extra: Iterable[tuple[str, str]] = ()) -> Files:
         wanted = [*CLIENTS[client].documents(self.paths), *((p, f) for p, f in extra if f)]
         for path, _form in wanted:
-            self.draft.consequence.setdefault(path, consequence(client))
+            self.draft.consequence.setdefault(path, CLIENTS[client].unreadable())
         return Files(
             self.paths,
             {p: self.draft.data(p, f) for p, f in wanted},
@@ -234,14 +233,14 @@ class World:
             self.beside(client),
         )
 
-    def project_files(self, folder: str) -> Files:
-        """Return Claude Code's documents with the project's settings in the place of the user's."""
+    def project_files(self, client: ClientName, folder: str) -> Files:
+        """Return the documents of *client* with the project's settings in the place of the user's."""
         path = project_settings(folder)
-        self.draft.consequence.setdefault(path, consequence("claude-code"))
-        files = self.files("claude-code")
-        own = self.paths.claude_settings
+        self.draft.consequence.setdefault(path, CLIENTS[client].unreadable())
+        files = self.files(client)
+        own = CLIENTS[client].settings(self.paths)
         data = {**files.data, own: self.draft.data(path, "json")}
-        return files._replace(data=data, text={**files.text, own: self.draft.text(path)})
+        return files._replace(data=data, text={**files.text, own: self.draft.text(path)}, names={own: path})
 
     def fulfil(self, wishes: Wishes, slot: tuple[str, ...], form: Mapping[str, str]) -> dict[str, Any]:
         """Apply *wishes*, take back what *slot* owned besides, and return what it owns now, as JSON."""
@@ -303,17 +302,13 @@ class World:
         if client not in profile.parts:
             raise UsageError(
                 _("Profile '{name}' has no settings for {client}.").format(
-                    name=profile.name, client=CLIENTS[client].TITLE
+                    name=profile.name, client=CLIENTS[client].title
                 ),
                 hint=_("Add them with: ccsetup init -n {name} -p {provider} -T {client} -k KEY").format(
                     name=profile.name, provider=profile.provider, client=client
                 ),
             )
-        endpoint = (
-            profiles.claude_endpoint(profile, preset)
-            if client == "claude-code"
-            else profiles.codex_endpoint(profile, preset)
-        )
+        endpoint = CLIENTS[client].endpoint(profile, preset)
         if profile.key_command:
             reader: tuple[str, ...] = ("/bin/sh", "-c", profile.key_command)
         elif profile.key_storage == "keyring":
@@ -352,12 +347,12 @@ class World:
         return Secret(text)
 
     def separated(self, profile: Profile) -> Profile:
-        """Return *profile* with a provider id and a variable in Codex's .env that no profile before it in the file has.
+        """Return *profile* with provider ids and a variable in Codex's .env that no profile before it in the file has.
 
         Codex merges tables of one id key by key, and reads one value of a variable: one profile's key would go to
         another's address.  New profiles are refused what is taken; earlier versions let two share it.
         """
-        ids: set[str] = set()
+        ids: set[tuple[ClientName, str]] = set()
         variables: set[str] = set()
         for name, other in self.profiles.items():
             if name == profile.name:
@@ -365,8 +360,7 @@ class World:
             if name == self.leaving:
                 continue
             before = _apart(other, ids, variables)
-            if "codex" in before.parts:
-                ids.add(codex.profile_id(before))
+            ids.update(own_ids(before))
             if before.key_storage == "dotenv":
                 variables.add(before.key_env)
         return _apart(profile, ids, variables)
@@ -401,29 +395,33 @@ class World:
         )
 
 
-def _apart(profile: Profile, ids: Container[str], variables: Container[str]) -> Profile:
+def own_ids(profile: Profile) -> list[tuple[ClientName, str]]:
+    """Return the ids that *profile* has in clients that keep profiles beside their active settings."""
+    return [(c, beside.id(profile)) for c in profile.parts if (beside := CLIENTS[c].beside)]
+
+
+def with_free_id(profile: Profile, client: ClientName, taken: Iterable[tuple[ClientName, str]]) -> Profile:
+    """Return *profile* with an id for *client* that is not among *taken*."""
+    beside = CLIENTS[client].beside
+    assert beside is not None
+    own = beside.free_id(profile.name, {id_ for c, id_ in taken if c == client})
+    part = profile.parts[client]._replace(provider_id=own)
+    return profile._replace(parts={**profile.parts, client: part})
+
+
+def _apart(profile: Profile, ids: set[tuple[ClientName, str]], variables: Container[str]) -> Profile:
     """Return *profile*, with an own id and variable in the place of one that is taken."""
-    if "codex" in profile.parts and codex.profile_id(profile) in ids:
-        part = profile.parts["codex"]._replace(provider_id=codex.free_id(profile.name, ids))
-        profile = profile._replace(parts={**profile.parts, "codex": part})
+    for client, id_ in own_ids(profile):
+        if (client, id_) in ids:
+            profile = with_free_id(profile, client, ids)
     if profile.key_storage == "dotenv" and profile.key_env in variables:
         profile = profile._replace(key_env=profiles.variable(profile.name, "", variables))
     return profile
 
 
-def consequence(client: ClientName) -> str:
-    """Return what *client* does with a document that cannot be parsed (observed)."""
-    if client == "claude-code":
-        return _("Claude Code ignores the whole file as it is. Nothing was changed.")
-    return _("Codex does not start with the file as it is. Nothing was changed.")
-
-
-def endpoint_of(world: World, profile: Profile, client: ClientName) -> Union[ClaudeEndpoint, CodexEndpoint]:
+def endpoint_of(world: World, profile: Profile, client: ClientName) -> Endpoint:
     """Return what *client* is to use by *profile*; errors say what is missing."""
-    preset = world.load_preset(profile.provider)
-    if client == "claude-code":
-        return profiles.claude_endpoint(profile, preset)
-    return profiles.codex_endpoint(profile, preset)
+    return CLIENTS[client].endpoint(profile, world.load_preset(profile.provider))
 
 
 def _with(members: dict[str, Any], slot: tuple[str, ...], body: Optional[dict[str, Any]]) -> dict[str, Any]:

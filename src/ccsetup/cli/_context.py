@@ -12,10 +12,10 @@ from ccsetup.change.draft import Draft
 from ccsetup.change.world import Keys, World
 from ccsetup.cli import _output
 from ccsetup.clients import CLIENTS
-from ccsetup.clients.base import Version
+from ccsetup.clients.codex.client import Codex
 from ccsetup.errors import BLOCKED, OK, WOULD_CHANGE, UsageError
 from ccsetup.i18n import _
-from ccsetup.model import ClientName, Preset, Secret
+from ccsetup.model import ClientName, Preset, Secret, Version
 from ccsetup.paths import Paths
 from ccsetup.plan import FileChange, Note, Plan
 
@@ -45,6 +45,10 @@ def lookup(name: str) -> Optional[Secret]:
     return keychain.get(name)
 
 
+_SAID = Codex.id
+"""Whose version ``--codex-version`` says."""
+
+
 class Context:
     """One run of a command."""
 
@@ -55,8 +59,10 @@ class Context:
         self.keyring_changed = False
         self._presets: dict[str, Preset] = {}
         self._versions: dict[ClientName, tuple[Version, ...]] = {}
+        self.said: dict[ClientName, Version] = {}
+        """Versions that the user says; they count instead of those installed."""
         if codex_version:
-            self._versions["codex"] = (parse_version(codex_version),)
+            self.said[_SAID] = parse_version(codex_version)
 
     def preset(self, name: str) -> Preset:
         if name not in self._presets:
@@ -73,17 +79,9 @@ class Context:
 
     def _installed(self, client: ClientName) -> tuple[Version, ...]:
         if client not in self._versions:
-            from ccsetup.clients import installed
-            from ccsetup.clients.codex import start
-
-            environ = self.paths.environ
-            if client == "codex":
-                found = start.codex_versions(environ, self.paths.home)
-            else:
-                # Hardly anything depends on it, and asking the program would take as long as all the rest.
-                claude = installed.claude_version(environ, run=False)
-                found = (claude,) if claude else ()
-            self._versions[client] = tuple(sorted(found, reverse=True)) or (CLIENTS[client].NEWEST,)
+            said = self.said.get(client)
+            found = (said,) if said else CLIENTS[client].installed(self.paths, ask=False)
+            self._versions[client] = tuple(sorted(found, reverse=True)) or (CLIENTS[client].newest,)
         return self._versions[client]
 
     def draft(self) -> Draft:
@@ -193,8 +191,8 @@ class Context:
 def switched_text(client: ClientName, profile: str) -> str:
     """Return what *client* uses now, for people; *profile* "" is its own account."""
     if profile:
-        return _("{client} uses profile '{name}'.").format(client=CLIENTS[client].TITLE, name=profile)
-    return _("{client} uses its own account; no provider is set.").format(client=CLIENTS[client].TITLE)
+        return _("{client} uses profile '{name}'.").format(client=CLIENTS[client].title, name=profile)
+    return _("{client} uses its own account; no provider is set.").format(client=CLIENTS[client].title)
 
 
 def saved(incomplete: str) -> list[str]:

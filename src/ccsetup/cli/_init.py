@@ -9,8 +9,8 @@ import typer
 from ccsetup.change.actions import Switched
 from ccsetup.cli import _options, _output
 from ccsetup.cli._context import Context, switched_text
+from ccsetup.clients import CLIENTS
 from ccsetup.i18n import _
-from ccsetup.model import CLIENT_NAMES
 from ccsetup.plan import FileChange
 
 
@@ -188,9 +188,8 @@ def tell(
     if not (changes and hints):
         return
     active = {s.client for s in switched}
-    programs = {"claude-code": "claude", "codex": "codex"}
     if active:
-        named = " / ".join(programs[c] for c in CLIENT_NAMES if c in active)
+        named = " / ".join(CLIENTS[c].program for c in CLIENTS if c in active)
         _output.line(_("Start {programs}; take this back with: ccsetup undo").format(programs=named))
     elif idle:
         _output.line(_("Use it with: ccsetup config-switch {name}").format(name=idle[0]))

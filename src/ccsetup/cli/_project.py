@@ -9,6 +9,7 @@ from ccsetup import git
 from ccsetup.change import actions
 from ccsetup.change.world import World
 from ccsetup.cli._context import Context
+from ccsetup.clients import CLIENTS
 from ccsetup.errors import UsageError
 from ccsetup.i18n import _
 from ccsetup.model import ClientName
@@ -27,22 +28,22 @@ def check(context: Context) -> str:
     return folder
 
 
-def use(world: World, name: str, clients: Sequence[ClientName], folder: str, *, repair: bool) -> bool:
-    """Make Claude Code use profile *name* in *folder*; tell what Codex needs.  Return whether Claude Code is meant."""
+def use(world: World, name: str, clients: Sequence[ClientName], folder: str, *, repair: bool) -> list[ClientName]:
+    """Make those of *clients* that have project settings use profile *name* in *folder*; return them.
+
+    Of the others it is told how to start them.
+    """
     profile = world.find(name)
     wanted = clients or list(profile.parts)
-    if "codex" in wanted:
-        if clients and "codex" not in profile.parts:
-            world.use(profile, "codex")
-        world.notes.append(
-            Note(
-                "info",
-                _("Codex takes no provider from a project's files."),
-                _("Start it with: codex -p {name}").format(name=name),
-            )
-        )
-    if "claude-code" not in wanted:
-        return False
+    here = [c for c in wanted if CLIENTS[c].projects]
+    for client in (CLIENTS[c] for c in wanted if c not in here):
+        if clients and client.id not in profile.parts:
+            world.use(profile, client.id)
+        text = _("{client} takes no provider from a project's files.").format(client=client.title)
+        start = _("Start it with: {command}").format(command=f"{client.program} -p {name}") if client.beside else ""
+        world.notes.append(Note("info", text, start))
+    if not here:
+        return []
     path = project_settings(folder)
     if profile.key_storage == "inline" and git.tracks(os.path.dirname(os.path.dirname(path)), path):
         raise UsageError(
@@ -51,8 +52,9 @@ def use(world: World, name: str, clients: Sequence[ClientName], folder: str, *, 
                 name=name
             ),
         )
-    actions.use_in_project(world, name, folder, repair=repair)
-    return True
+    for id_ in here:
+        actions.use_in_project(world, id_, name, folder, repair=repair)
+    return here
 
 
 def text(context: Context, name: str, folder: str) -> str:

@@ -57,7 +57,7 @@ def _table(rows: Sequence[tuple[str, ClientName | str, dict[str, Step], str]], l
     for heading in (_("Profile"), _("Client"), *wanted, _("Verdict")):
         table.add_column(heading)
     for label, client, steps, verdict in rows:
-        cells = [Text(label), Text(CLIENTS[client].TITLE)]  # type: ignore[index]
+        cells = [Text(label), Text(CLIENTS[client].title)]
         for layer in wanted:
             step = steps.get(layer)
             if step is None:
@@ -78,7 +78,7 @@ def after_live(reports: Sequence[Report], verbose: bool) -> None:
     for report in reports:
         for step in report.steps:
             if step.verdict not in ("ok", "skipped", "unknown"):
-                _output.line(f"{report.label} · {CLIENTS[report.client].TITLE}")  # type: ignore[index]
+                _output.line(f"{report.label} · {CLIENTS[report.client].title}")
                 _output.line(_test_show.step_text(step, verbose))
 
 
@@ -93,7 +93,7 @@ def real_clients(
         step = real.step(target, dict(context.paths.environ))
         out.append(report._replace(steps=(*report.steps, step), seconds=report.seconds + step.seconds))
         if not as_json:
-            _output.line(f"{target.label} · {CLIENTS[target.client].TITLE}")
+            _output.line(f"{target.label} · {CLIENTS[target.client].title}")
             _output.line(_test_show.step_text(step, True))
             sys.stdout.flush()
     return out
@@ -123,7 +123,7 @@ def watch(find: Callable[[], list[Target]], options: Options, seconds: float, *,
             for i, report in enumerate(reports if not as_json else ()):
                 word = _output.paint(f"{report.verdict:<11}", _test_show.COLOURS.get(report.verdict, "31"))
                 text = (
-                    f"{clock}  {word} {report.seconds * 1000:6.0f} ms  {report.label} · {CLIENTS[report.client].TITLE}"  # type: ignore[index]
+                    f"{clock}  {word} {report.seconds * 1000:6.0f} ms  {report.label} · {CLIENTS[report.client].title}"
                 )
                 if before.get(i) != report.verdict:
                     if i in before:
@@ -186,7 +186,7 @@ def _compare_text(speeds: Sequence[Any], runs: int) -> str:
         rows.append(
             [
                 s.label,
-                CLIENTS[s.client].TITLE,
+                CLIENTS[s.client].title,
                 s.model,
                 f"{s.first_event * 1000:.0f} ms" if s.first_event is not None else "-",
                 f"{s.tokens_per_second:.0f}" if s.tokens_per_second is not None else "-",
@@ -204,7 +204,7 @@ def write_report(path: str, reports: Sequence[Report]) -> None:
     level = "quick" if not any(s.layer == "model" for r in reports for s in r.steps) else "normal"
     parts: list[Any] = [_table([(r.label, r.client, {s.layer: s for s in r.steps}, r.verdict) for r in reports], level)]
     for report in reports:
-        lines = [f"\n{report.label} · {CLIENTS[report.client].TITLE} · {report.about.get('base_url', '')}"]  # type: ignore[index]
+        lines = [f"\n{report.label} · {CLIENTS[report.client].title} · {report.about.get('base_url', '')}"]
         lines += [_test_show.step_text(step, True) for step in report.steps]
         parts.append(Text.from_ansi("\n".join(lines)))
     _export(path, parts)

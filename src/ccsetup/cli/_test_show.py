@@ -59,7 +59,7 @@ class Printer:
 
 def title(target: Target) -> str:
     about = target.about()
-    parts = [target.label, CLIENTS[target.client].TITLE, about["base_url"]]
+    parts = [target.label, CLIENTS[target.client].title, about["base_url"]]
     return " · ".join(p for p in parts if p)
 
 

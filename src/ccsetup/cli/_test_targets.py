@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, Iterator, NamedTuple, Optional, Sequence
+from typing import Iterator, NamedTuple, Optional, Sequence
 
 from ccsetup import keys, presets, profiles
-from ccsetup.change import codex_profiles
+from ccsetup.change import beside
 from ccsetup.change.world import World
 from ccsetup.cli._context import Context
-from ccsetup.clients import CLIENTS
+from ccsetup.clients import CLIENTS, usual_client
 from ccsetup.clients.base import Use
 from ccsetup.errors import CcsetupError, UsageError
 from ccsetup.i18n import _
-from ccsetup.model import CLIENT_NAMES, ClaudeEndpoint, ClientName, Preset, Secret
+from ccsetup.model import ClientName, Preset, Secret
 from ccsetup.plan import Note
 from ccsetup.probe.target import Target
 from ccsetup.profiles import Part, Profile, check_auth
@@ -45,18 +45,14 @@ def of_preset(
     place = profiles.region_of(draft, preset)
     if len(clients) > 1 and asked.url:
         raise UsageError(_("The clients have different addresses: give -T once with -u."))
-    usual: ClientName = "claude-code" if isinstance(place.claude, ClaudeEndpoint) or asked.url else "codex"
+    usual = next((c.id for c in CLIENTS.values() if asked.url or c.speaks(c.offered(place))), usual_client())
     out = []
     for client in clients or [usual]:
         part = Part(url=(asked.url or "").strip(), auth=asked.api_type or "", primary_model=asked.model or "")
         mine = draft._replace(parts={client: part})
-        endpoint = (
-            profiles.claude_endpoint(mine, preset) if client == "claude-code" else profiles.codex_endpoint(mine, preset)
-        )
-        if asked.url:
-            endpoint = endpoint._replace(base_url=asked.url.strip())  # as given: what is wrong with it is to be said
+        endpoint = CLIENTS[client].endpoint(mine, preset)
         use = Use(mine, preset, endpoint, secret, ())
-        out.append(saved.target(use, secret, client, context.paths.environ, kind="preset"))
+        out.append(saved.target(use, secret, CLIENTS[client], context.paths.environ, kind="preset", url=part.url))
     return out
 
 
@@ -77,11 +73,12 @@ def of_profiles(context: Context, world: World, names: Sequence[str], clients: S
         profile = world.profiles[name]
         if not profile.parts and len(names) > 1:
             continue  # an upstream of the relay, which ``relay check`` tests
-        for client in clients or [c for c in CLIENT_NAMES if c in profile.parts] or CLIENT_NAMES:
+        for client in clients or [c for c in CLIENTS if c in profile.parts] or CLIENTS:
             if client not in profile.parts and len(names) > 1:
                 continue
             try:
-                found = saved.target(world.use(profile, client), world.key(profile), client, context.paths.environ)
+                use = world.use(profile, client)
+                found = saved.target(use, world.key(profile), CLIENTS[client], context.paths.environ)
                 out.append(_with_mixed(found, mixed))
             except UsageError:
                 if len(names) == 1:
@@ -92,27 +89,29 @@ def of_profiles(context: Context, world: World, names: Sequence[str], clients: S
     return out
 
 
-def _mixed(world: World) -> list[str]:
-    try:
-        return codex_profiles.mixed(world)
-    except CcsetupError:
-        return []  # a file that cannot be read, which is another finding
+def _mixed(world: World) -> set[tuple[ClientName, str]]:
+    """Return the clients and profiles of which the client would not use what is saved."""
+    out: set[tuple[ClientName, str]] = set()
+    for client, _keeper in beside.keepers():
+        try:
+            out.update((client, name) for name in beside.mixed(world, client))
+        except CcsetupError:
+            continue  # a file that cannot be read, which is another finding
+    return out
 
 
-def _with_mixed(target: Target, mixed: Sequence[str]) -> Target:
-    """Return *target* with a finding where Codex would not use it as it is saved."""
-    if target.client != "codex" or target.profile not in mixed:
+def _with_mixed(target: Target, mixed: set[tuple[ClientName, str]]) -> Target:
+    """Return *target* with a finding where its client would not use it as it is saved."""
+    if (target.client, target.profile) not in mixed:
         return target
-    found = Note("blocked", codex_profiles.mixed_text(target.profile), _("Run: ccsetup doctor --fix"))
+    found = Note("blocked", beside.mixed_text(target.client, target.profile), _("Run: ccsetup doctor --fix"))
     return target._replace(findings=(*target.findings, found))
 
 
 def _broken(name: str, client: ClientName, e: CcsetupError) -> Target:
     """Return a target for what cannot even be put together."""
-    wire: Any = "anthropic" if client == "claude-code" else "responses"
-    return Target(
-        name, client, "profile", wire, "", (), (), {}, findings=(Note("blocked", e.message, e.hint),), profile=name
-    )
+    notes = (Note("blocked", e.message, e.hint),)
+    return Target(name, client, "profile", CLIENTS[client].wire, "", (), (), {}, findings=notes, profile=name)
 
 
 def in_use(context: Context, world: World, clients: Sequence[ClientName]) -> list[Target]:
@@ -128,8 +127,7 @@ def in_use(context: Context, world: World, clients: Sequence[ClientName]) -> lis
         return loaded
 
     out = []
-    for client in clients or CLIENT_NAMES:
-        found: Optional[Target]
+    for client in clients or CLIENTS:
         first = _active_preset(context, world, client)
 
         def known(first: Optional[Preset] = first) -> Iterator[Preset]:
@@ -138,22 +136,14 @@ def in_use(context: Context, world: World, clients: Sequence[ClientName]) -> lis
                 yield first
             yield from all_presets()
 
-        if client == "codex":
-            context.notes.extend(codex_profiles.notes(world))
-        if client == "claude-code":
-            from ccsetup.clients.claude import effective as effective_claude
-
-            found = effective_claude.target(context.paths, known)
-        else:
-            from ccsetup.clients.codex import effective as effective_codex
-
-            found = effective_codex.target(context.paths, lambda: context.version("codex"), known)
+        context.notes.extend(beside.notes(world, [client]))
+        found = CLIENTS[client].target(context.paths, lambda c=client: context.version(c), known)  # type: ignore[misc]
         if found is None:
             context.notes.append(
                 Note(
                     "info",
                     _("{client} has no provider set and uses its own account, which is not tested.").format(
-                        client=CLIENTS[client].TITLE
+                        client=CLIENTS[client].title
                     ),
                 )
             )

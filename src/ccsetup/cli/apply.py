@@ -10,6 +10,7 @@ import typer
 from ccsetup import bounded
 from ccsetup.cli import _options, _output
 from ccsetup.cli._context import Context, switched_text
+from ccsetup.clients import CLIENTS
 from ccsetup.errors import DocumentError, UsageError
 from ccsetup.i18n import _
 
@@ -33,7 +34,7 @@ def command(
 
     context = Context(codex_version=codex_version or "")
     try:
-        document = declare.parse(_read(file), _("standard input") if file == "-" else file)
+        document = declare.parse(_read(file), _("standard input") if file == "-" else file, CLIENTS)
     except DocumentError as e:  # a file given on the command line, not one of the clients
         raise UsageError(e.message, hint=e.hint) from None
     dry = dry_run or check

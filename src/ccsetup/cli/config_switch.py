@@ -97,11 +97,10 @@ def _in_project(context: Context, name: str, clients: list[ClientName], given: G
 
     folder = _project.check(context)
 
-    def act(world: World) -> bool:
+    def act(world: World) -> list[ClientName]:
         if name != "official":
             return _project.use(world, name, clients, folder, repair=given.repair)
-        actions.unset_project(world, folder)
-        return True
+        return actions.unset_project(world, folder)
 
     wrote, changes = context.run(f"config-switch {name} --project", act, dry=given.dry)
     _after(context, name, changes, given)
@@ -113,7 +112,7 @@ def _in_project(context: Context, name: str, clients: list[ClientName], given: G
         if given.verbose:
             _output.wrote(context.names(changes))
 
-    result = {"project": folder, "active": {"claude-code": profile} if wrote else {}}
+    result = {"project": folder, "active": dict.fromkeys(wrote, profile)}
     return _finish(context, result, changes, given, show)
 
 

@@ -13,14 +13,13 @@ import typer
 from ccsetup import disk
 from ccsetup.change.draft import Draft
 from ccsetup.cli import _options, _output
-from ccsetup.cli._context import Context, lookup, parse_version
+from ccsetup.cli._context import Context, lookup
 from ccsetup.clients import CLIENTS
 from ccsetup.clients.house import Facts, Finding, Relay
 from ccsetup.doctor import keysin, look, repair
 from ccsetup.doctor.checks import Outcome, examine
 from ccsetup.errors import CcsetupError, ChangedMeanwhile, DocumentError, UsageError
 from ccsetup.i18n import _
-from ccsetup.model import CLIENT_NAMES
 from ccsetup.plan import FileChange, Note, Plan
 
 HELP = _(
@@ -79,13 +78,12 @@ class Run:
     """One run: the facts, and drafts of the files."""
 
     def __init__(self, codex_version: str) -> None:
-        self.context = Context()
-        self._version = parse_version(codex_version) if codex_version else None
+        self.context = Context(codex_version=codex_version)
         self.look()
 
     def look(self) -> None:
         relay = Relay(self._relay_runs, self._relay_problem)
-        self.facts: Facts = look.facts(self.context.paths, codex_version=self._version, keyring=lookup, relay=relay)
+        self.facts: Facts = look.facts(self.context.paths, said=self.context.said, keyring=lookup, relay=relay)
 
     def _relay_runs(self) -> bool:
         if not os.path.exists(self.context.paths.relay_run):
@@ -201,17 +199,17 @@ def report(run: Run, outcomes: Sequence[Outcome], result: dict[str, Any], *, ver
         return code
     width = _width()
     versions = []
-    for client in CLIENT_NAMES:
+    for client in CLIENTS:
         version = run.facts.installed.get(client)
         shown = ".".join(map(str, version)) if version else _("not found")
-        versions.append(f"{CLIENTS[client].TITLE} {shown}")
+        versions.append(f"{CLIENTS[client].title} {shown}")
     _output.line(", ".join(versions))
     for outcome in outcomes:
         for finding in outcome.findings:
             _show(run, outcome, finding, width)
         if verbose and not outcome.findings:
             mark = _("ok") if outcome.applies else "-"
-            owner = f"{CLIENTS[outcome.check.client].TITLE}: " if outcome.check.client else ""
+            owner = f"{CLIENTS[outcome.check.client].title}: " if outcome.check.client else ""
             _output.line(f"{mark} {owner}{outcome.check.title} [{outcome.check.id}]")
     _summary(outcomes, result)
     _output.print_notes(run.context.notes)
@@ -277,7 +275,7 @@ def _as_json(run: Run, outcomes: Sequence[Outcome]) -> dict[str, Any]:
     short = run.context.paths.short
     return {
         "healthy": not _problems(outcomes),
-        "clients": {c: ".".join(map(str, v)) if (v := run.facts.installed.get(c)) else None for c in CLIENT_NAMES},
+        "clients": {c: ".".join(map(str, v)) if (v := run.facts.installed.get(c)) else None for c in CLIENTS},
         "checks": [
             {
                 "id": o.check.id,

@@ -10,7 +10,7 @@ import typer
 from ccsetup.change import once
 from ccsetup.cli import _options, _output
 from ccsetup.cli._context import Context, saved
-from ccsetup.clients import clients_named
+from ccsetup.clients import CLIENTS, clients_named, usual_client
 from ccsetup.documents.edit import MISSING
 from ccsetup.errors import check_one_of
 from ccsetup.i18n import _
@@ -35,26 +35,28 @@ def command(
     context = Context()
     world = context.world()
     profile = world.find(name)
-    clients = clients_named(code_type) or (["claude-code"] if "claude-code" in profile.parts else ["codex"])
+    clients = clients_named(code_type) or [usual_client(profile.parts)]
     lines: dict[str, object] = {}
     for client in clients:
         if client not in profile.parts:
             world.use(profile, client)
         found = once.variables(world, profile, client, names_only=unset)
         lines.update(found)
-        if client == "codex":
-            text = _("Codex takes no provider from variables.")
-            context.notes.append(Note("info", text, _("Start it with: codex --profile {name}").format(name=name)))
+        known = CLIENTS[client]
+        if not known.takes_variables():
+            text = _("{client} takes no provider from variables.").format(client=known.title)
+            start = _("Start it with: {command}").format(command=f"{known.program} --profile {name}")
+            context.notes.append(Note("info", text, start if known.beside else ""))
         elif not unset:
-            files = once.overridden(world, list(found))
-            if files:
+            file, hidden = known.hides(world.files(client), list(found))
+            if hidden:
                 context.notes.append(
                     Note(
                         "warning",
-                        _("{file} sets {names}, which Claude Code prefers to these variables.").format(
-                            file=world.paths.short(world.paths.claude_settings), names=", ".join(files)
+                        _("{file} sets {names}, which {client} prefers to these variables.").format(
+                            file=world.paths.short(file), names=", ".join(hidden), client=known.title
                         ),
-                        _("Start it with: ccsetup run {name} -- {program}").format(name=name, program="claude"),
+                        _("Start it with: {command}").format(command=f"ccsetup run {name} -- {known.program}"),
                     )
                 )
     terminal = sys.stdout.isatty()

@@ -135,7 +135,7 @@ def _show(rows: list[dict[str, Any]]) -> None:
             continue
         key = "…" + r["last4"] if r["last4"] else "$" + r["key_env"] if r["key_env"] else "***"
         provider = r["provider"] + (f" ({r['region']})" if r["region"] else "")
-        names = ", ".join(CLIENTS[c].TITLE for c in r["clients"])
+        names = ", ".join(CLIENTS[c].title for c in r["clients"])
         table.append([f"{r['source']}: {r['found']}", r["name"], provider, r["url"], key, names])
     if len(table) > 1:
         _output.line(_output.safe(_output.columns(table, indent="")))

@@ -15,7 +15,7 @@ from ccsetup.change.world import World
 from ccsetup.cli import _options, _output
 from ccsetup.cli._context import Context
 from ccsetup.cli._init import OPTIONS, Given, tell
-from ccsetup.clients import clients_named
+from ccsetup.clients import CLIENTS, clients_named
 from ccsetup.errors import Incomplete, UsageError
 from ccsetup.i18n import _
 from ccsetup.plan import Note
@@ -133,7 +133,7 @@ def _asks(context: Context, entries: list[Entry], common: Options, *, via_relay:
             profile = merge.merge(world, request)
             preset = world.load_preset(profile.provider)
             for client in profile.parts if not via_relay else ():
-                (profiles.claude_endpoint if client == "claude-code" else profiles.codex_endpoint)(profile, preset)
+                CLIENTS[client].endpoint(profile, preset)
     except Incomplete:
         return True
     return False

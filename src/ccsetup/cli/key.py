@@ -15,10 +15,10 @@ from ccsetup.change.merge import Request
 from ccsetup.change.world import World
 from ccsetup.cli import _options, _output, _parser
 from ccsetup.cli._context import Context
-from ccsetup.clients import CLIENTS
+from ccsetup.clients import CLIENTS, Client
 from ccsetup.errors import CcsetupError, UsageError
 from ccsetup.i18n import _
-from ccsetup.model import CLIENT_NAMES, Secret
+from ccsetup.model import Secret
 from ccsetup.plan import Note
 from ccsetup.profiles import Profile
 
@@ -58,7 +58,7 @@ def list_(as_json: bool = _options.JSON, lang: Optional[str] = _options.LANG) ->
                 "known": bool(key),
                 "command": bool(profile.key_command),
                 "problem": problem,
-                "clients": [c for c in CLIENT_NAMES if world.active(c) == profile.name],
+                "clients": [c for c in CLIENTS if world.active(c) == profile.name],
             }
         )
     if as_json:
@@ -74,7 +74,7 @@ def list_(as_json: bool = _options.JSON, lang: Optional[str] = _options.LANG) ->
                         r["family"] or r["provider"],
                         _shown(r),
                         r["key_storage"],
-                        ", ".join(CLIENTS[c].TITLE for c in r["clients"]),
+                        ", ".join(CLIENTS[c].title for c in r["clients"]),
                     ]
                     for r in rows
                 ],
@@ -199,9 +199,10 @@ def _change(
         return actions.init(world, [request])
 
     switched, changes = context.run(f"{command} {name}", act, dry=False)
-    stale = bool(found) and "codex" in found[0].parts and found[0].key_storage != "inline"
-    if restart and stale and (changes or context.keyring_changed):
-        _restart_codex(context, ask=not restart_now and sys.stdin.isatty() and not as_json, now=restart_now)
+    stale = found[0].parts if found and found[0].key_storage != "inline" else ()
+    for client in (CLIENTS[c] for c in stale if CLIENTS[c].restart):
+        if restart and (changes or context.keyring_changed):
+            _restart(context, client, ask=not restart_now and sys.stdin.isatty() and not as_json, now=restart_now)
 
     def show() -> None:
         _output.done(bool(changes or context.keyring_changed), _("profile '{name}' has the new key.").format(name=name))
@@ -218,18 +219,18 @@ def _change(
     )
 
 
-def _restart_codex(context: Context, *, ask: bool, now: bool) -> None:
-    """Restart Codex's background process, which keeps the keys it started with (observed with 0.157 and later)."""
+def _restart(context: Context, client: Client, *, ask: bool, now: bool) -> None:
+    """Restart the client's background process, which keeps the keys that it started with."""
     import subprocess
 
     if ask:
-        answer = input(_("Restart the Codex that runs in the background? [Y/n] "))
+        answer = input(_("Restart the {client} that runs in the background? [Y/n] ").format(client=client.title))
         now = answer.strip().lower() in ("", "y", "yes")
     if not now:
         return
     try:
         done = subprocess.run(
-            ["codex", "app-server", "daemon", "restart"],
+            client.restart,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -239,8 +240,8 @@ def _restart_codex(context: Context, *, ask: bool, now: bool) -> None:
         ok = done.returncode == 0
     except (OSError, subprocess.SubprocessError):
         ok = False
-    text = _("Codex was restarted.") if ok else _("Codex could not be restarted.")
-    context.notes.append(Note("info" if ok else "warning", text, "" if ok else "codex app-server daemon restart"))
+    text = (_("{client} was restarted.") if ok else _("{client} could not be restarted.")).format(client=client.title)
+    context.notes.append(Note("info" if ok else "warning", text, "" if ok else " ".join(client.restart)))
 
 
 @app.command(
@@ -271,7 +272,7 @@ def rm(
     def show() -> None:
         _output.done(bool(changes), _("profile '{name}' has no key any more.").format(name=name))
         for s in switched:
-            _output.line("  " + _("{client} uses its own account.").format(client=CLIENTS[s.client].TITLE))
+            _output.line("  " + _("{client} uses its own account.").format(client=CLIENTS[s.client].title))
         _output.line(_("The backups of undo still hold it; revoke the key at the provider if it leaked."))
 
     return context.finish(

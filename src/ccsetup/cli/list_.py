@@ -7,14 +7,14 @@ from typing import Any, Mapping, Optional, Sequence
 import typer
 
 from ccsetup import i18n, presets
-from ccsetup.change import codex_profiles
+from ccsetup.change import beside
 from ccsetup.change.world import World
 from ccsetup.cli import _options, _output
 from ccsetup.cli._context import Context
 from ccsetup.clients import CLIENTS, clients_named
 from ccsetup.errors import CcsetupError
 from ccsetup.i18n import _
-from ccsetup.model import CLIENT_NAMES, ClientName
+from ccsetup.model import ClientName
 from ccsetup.plan import Note
 
 HELP = _("Show the saved profiles, which one each client uses, and the providers that can be set up.")
@@ -34,12 +34,11 @@ def show(name: str, context: Context, clients: Sequence[ClientName], *, presets_
     """Print profiles, and presets with *presets_too*; read everything, write nothing."""
     world = context.world()
     context.notes.extend(world.notes)
-    wanted = list(clients) or list(CLIENT_NAMES)
+    wanted = list(clients) or list(CLIENTS)
     state = {c: active(context, world, c) for c in wanted}
     rows = _profiles(context, world, clients, wanted, state)
     result: dict[str, Any] = {"profiles": rows, "clients": state}
-    if "codex" in wanted:
-        context.notes.extend(codex_profiles.notes(world))
+    context.notes.extend(beside.notes(world, wanted))
     if presets_too:
         result["presets"] = _presets(context, clients)
     if as_json:
@@ -72,7 +71,7 @@ def _profiles(
                 "provider": profile.provider,
                 "region": profile.region,
                 "key_storage": profile.key_storage,
-                "clients": [c for c in CLIENT_NAMES if c in profile.parts],
+                "clients": [c for c in CLIENTS if c in profile.parts],
                 "active": [c for c in wanted if state[c].get("profile") == profile.name],
             }
         )
@@ -116,8 +115,7 @@ def _print_presets(rows: Sequence[Mapping[str, Any]]) -> None:
 
 def serves(clients: Sequence[ClientName], by_relay: Sequence[ClientName] = ()) -> str:
     """Return *clients* for a narrow column; for those that are *by_relay* it has one word."""
-    short = {"claude-code": "claude", "codex": "codex"}
-    return " ".join([*(short[c] for c in CLIENT_NAMES if c in clients), *(["relay"] if by_relay else [])])
+    return " ".join([*(CLIENTS[c].program for c in CLIENTS if c in clients), *(["relay"] if by_relay else [])])
 
 
 def _print_profiles(
@@ -125,7 +123,7 @@ def _print_profiles(
 ) -> None:
     for client in wanted:
         info = state[client]
-        title = CLIENTS[client].TITLE
+        title = CLIENTS[client].title
         if info.get("error"):
             text = _("cannot be read: {problem}").format(problem=info["error"])
         elif info.get("profile") and info.get("changed"):
@@ -144,7 +142,7 @@ def _print_profiles(
     _output.line(_("Profiles (ccsetup config-switch NAME):"))
     table = []
     for row in rows:
-        used = ", ".join(CLIENTS[c].TITLE for c in row["active"])
+        used = ", ".join(CLIENTS[c].title for c in row["active"])
         table.append(
             [
                 ("* " if used else "  ") + row["name"],

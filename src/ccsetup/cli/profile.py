@@ -14,7 +14,6 @@ from ccsetup.cli._context import Context
 from ccsetup.clients import CLIENTS
 from ccsetup.errors import CcsetupError, UsageError
 from ccsetup.i18n import _
-from ccsetup.model import CLIENT_NAMES
 from ccsetup.plan import Note
 
 HELP = _("Show, copy, rename and remove saved profiles.")
@@ -47,7 +46,7 @@ def show(name: str = _options.PROFILE, as_json: bool = _options.JSON, lang: Opti
         "name": profile.name,
         **profile.setting(),
         "key_last4": key[-4:] if len(key) >= 12 else "",
-        "active": [c for c in CLIENT_NAMES if world.active(c) == name],
+        "active": [c for c in CLIENTS if world.active(c) == name],
         "endpoints": {},
     }
     for client in profile.parts:
@@ -75,7 +74,7 @@ def show(name: str = _options.PROFILE, as_json: bool = _options.JSON, lang: Opti
     for client, part in profile.parts.items():
         now = result["endpoints"].get(client, {})
         used = "  " + _("(used now)") if client in result["active"] else ""
-        rows.append([CLIENTS[client].TITLE, f"{now.get('model', '')}  {now.get('url', '')}{used}".strip()])
+        rows.append([CLIENTS[client].title, f"{now.get('model', '')}  {now.get('url', '')}{used}".strip()])
         rows += [["", f"{k}: {v}"] for k, v in part._asdict().items() if v]
     _output.line(_output.safe(_output.columns(rows, indent="")))
     _output.print_notes(context.notes)
@@ -125,7 +124,7 @@ def rm(
     world = Context().world()
     if name not in world.profiles:
         world.find(name)
-    using = [CLIENTS[c].TITLE for c in CLIENT_NAMES if world.active(c) == name]
+    using = [CLIENTS[c].title for c in CLIENTS if world.active(c) == name]
     using += [world.paths.short(p) for p in world.projects() if world.in_project(p) == name]
     if using and not (yes or dry_run):
         raise UsageError(
@@ -159,9 +158,9 @@ def _change(command: str, what: str, act: Callable[[World], Any], text: str, dry
             _output.line(
                 "  "
                 + (
-                    _("{client} uses profile '{name}'.").format(client=CLIENTS[s.client].TITLE, name=s.profile)
+                    _("{client} uses profile '{name}'.").format(client=CLIENTS[s.client].title, name=s.profile)
                     if s.profile
-                    else _("{client} uses its own account.").format(client=CLIENTS[s.client].TITLE)
+                    else _("{client} uses its own account.").format(client=CLIENTS[s.client].title)
                 )
             )
 

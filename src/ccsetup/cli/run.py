@@ -11,9 +11,9 @@ import typer
 from ccsetup.change import once
 from ccsetup.cli import _options, _output
 from ccsetup.cli._context import Context, saved
+from ccsetup.clients import CLIENTS, usual_client
 from ccsetup.errors import CcsetupError, UsageError
 from ccsetup.i18n import _
-from ccsetup.model import ClientName
 from ccsetup.platform import system
 from ccsetup.profiles import RELAY
 
@@ -22,8 +22,6 @@ HELP = _(
     "arguments, and its exit code is the result."
 )
 EPILOG = _("Example: ccsetup run glm -- claude -p 'say hi'")
-
-PROGRAMS: dict[str, ClientName] = {"claude": "claude-code", "codex": "codex"}
 
 
 def command(
@@ -38,11 +36,14 @@ def command(
     profile = world.find(name)
     argv = list(arguments or ())
     if not argv:
-        argv = ["claude" if "claude-code" in profile.parts else "codex"]
-    client = PROGRAMS.get(os.path.basename(argv[0]))
+        argv = [CLIENTS[usual_client(profile.parts)].program]
+    programs = {c.program: c.id for c in CLIENTS.values()}
+    client = programs.get(os.path.basename(argv[0]))
     if client is None:
         raise UsageError(
-            _("'{program}' is none of the clients: claude, codex.").format(program=_output.safe(argv[0])),
+            _("'{program}' is none of the clients: {programs}.").format(
+                program=_output.safe(argv[0]), programs=", ".join(programs)
+            ),
             hint=_('For other programs: eval "$(ccsetup env {name})"').format(name=name),
         )
     import shutil

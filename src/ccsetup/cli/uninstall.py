@@ -54,7 +54,7 @@ def command(
     def show() -> None:
         _output.done(bool(changes), _("the clients hold nothing of ccsetup's any more."))
         for s in switched:
-            _output.line("  " + _("{client} uses its own account.").format(client=CLIENTS[s.client].TITLE))
+            _output.line("  " + _("{client} uses its own account.").format(client=CLIENTS[s.client].title))
         for change in changes:
             if change.path != context.paths.state:
                 text = _("removed {file}") if change.after is None else _("changed {file}")

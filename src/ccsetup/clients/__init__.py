@@ -1,36 +1,42 @@
-"""The clients that ccsetup sets up."""
+"""The clients that ccsetup sets up: a line for each."""
 
 from __future__ import annotations
 
-from typing import Any, Mapping
+from typing import Any
 
 from ccsetup.clients.base import Client
-from ccsetup.clients.claude import edits as claude
-from ccsetup.clients.codex import edits as codex
+from ccsetup.clients.claude.client import ClaudeCode
+from ccsetup.clients.codex.client import Codex
 from ccsetup.errors import UsageError, printable
 from ccsetup.i18n import _
-from ccsetup.model import CLIENT_NAMES, ClientName
+from ccsetup.model import ClientName
 
-CLIENTS: Mapping[ClientName, Client] = {"claude-code": claude, "codex": codex}
+CLIENTS: dict[ClientName, Client] = {
+    ClaudeCode.id: ClaudeCode(),
+    Codex.id: Codex(),
+}
+"""By id, in the order of lists; the first one is meant where nobody says which."""
 
-__all__ = ["CLIENTS", "Client", "clients_named"]
+__all__ = ["CLIENTS", "Client", "clients_named", "usual_client"]
+
+
+def usual_client(among: Any = ()) -> ClientName:
+    """Return the first client among those of *among*, or of all."""
+    return next((c for c in CLIENTS if c in among), next(iter(CLIENTS)))
 
 
 def clients_named(values: Any) -> list[ClientName]:
     """Return the clients that ``-T`` or ``codeType`` names, each once and in the program's order; [] for none given."""
     out: set[ClientName] = set()
+    words = {w: client.id for client in CLIENTS.values() for w in (client.id, *client.aliases)}
     for value in values or ():
         for word in value.split(","):
-            if word == "all":
-                out.update(CLIENT_NAMES)
-            elif word in ("claude-code", "cc"):
-                out.add("claude-code")
-            elif word in ("codex", "cx"):
-                out.add("codex")
-            else:
+            if word != "all" and word not in words:
+                valid = ", ".join(f"{c.id} ({', '.join(c.aliases)})" for c in CLIENTS.values())
                 raise UsageError(
-                    _("Invalid client '{value}'. Valid clients: claude-code (cc), codex (cx), all").format(
-                        value=printable(word)
+                    _("Invalid client '{value}'. Valid clients: {valid}, all").format(
+                        value=printable(word), valid=valid
                     )
                 )
-    return [c for c in CLIENT_NAMES if c in out]
+            out.update(CLIENTS if word == "all" else (words[word],))
+    return [c for c in CLIENTS if c in out]

@@ -1,19 +1,38 @@
-"""What every client module offers; ``CLIENTS`` in the package lists them.
+"""What every client offers; ``CLIENTS`` in the package lists them.
 
-A client module turns a profile into wishes for the client's documents, and reads from these documents what
-the client uses now.  Pure: documents come in parsed, nothing is read or written here.
+A client turns a profile into wishes for the client's documents, and reads from these documents what it uses now: that
+is what every client has to say.  Its other abilities have an answer here that says it has not got them.
 """
 
 from __future__ import annotations
 
-from typing import Any, Mapping, NamedTuple, Optional, Protocol, Union
+from abc import ABC, abstractmethod
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Callable,
+    Collection,
+    Container,
+    Iterable,
+    Mapping,
+    NamedTuple,
+    Optional,
+    Protocol,
+    Sequence,
+    Union,
+)
 
-from ccsetup.model import ClaudeEndpoint, ClientName, CodexEndpoint, Preset, Secret
+from ccsetup.documents.edit import Edit, KeyPath
+from ccsetup.errors import CcsetupError, UsageError
+from ccsetup.i18n import _
+from ccsetup.model import ClientName, Endpoint, KeyStorage, Preset, Region, Secret, Unsupported, Version, WireFormat
 from ccsetup.paths import Paths
 from ccsetup.plan import Note, Owned, Wish
 from ccsetup.profiles import Profile
 
-Version = tuple[int, int, int]
+if TYPE_CHECKING:
+    from ccsetup.clients.house import Address, Check, Daemon, Finding, House, McpServers, Said
+    from ccsetup.probe.target import Credential, Target, TierModel
 
 
 def version(text: str) -> Version:
@@ -27,7 +46,7 @@ class Use(NamedTuple):
 
     profile: Profile
     preset: Preset
-    endpoint: Union[ClaudeEndpoint, CodexEndpoint]
+    endpoint: Endpoint
     key: Optional[Secret]
     """None where no file of the client is to hold it (storages ``env``, ``command``, ``keyring``)."""
     reader: tuple[str, ...]
@@ -54,6 +73,8 @@ class Files(NamedTuple):
     """The client's version (installed, or said by the user); the newest known one when there is none."""
     others: tuple[Version, ...] = ()
     """Older versions that are installed beside it, and read the same documents."""
+    names: Mapping[str, str] = {}
+    """Where a document is another one than the path says: that of a project in the place of the user's."""
 
     @property
     def oldest(self) -> Version:
@@ -70,44 +91,293 @@ class Wishes(NamedTuple):
     """Whole files of ours: text, or None for a file that is to go."""
 
 
-class Client(Protocol):
-    @property
-    def NAME(self) -> ClientName: ...
-    @property
-    def TITLE(self) -> str: ...
-    @property
-    def NEWEST(self) -> Version:
-        """The newest version that this module was tried with; assumed when the client is not installed."""
+class Repaired(NamedTuple):
+    """One thing in a client's settings that ``--repair`` corrects: what it does, and how."""
+
+    path: str
+    format: str
+    text: str
+    """What was done, for people."""
+    edits: tuple[Edit, ...] = ()
+    whole: str = ""
+    """The whole file, corrected, where there are no *edits*."""
+    refusal: Optional[CcsetupError] = None
+    """What a command says that cannot go on without the repair."""
+
+
+class Asked(NamedTuple):
+    """What a client would send, for a test of a saved profile."""
+
+    credentials: tuple[Credential, ...]
+    models: tuple[TierModel, ...]
+    environ: Mapping[str, str] = {}
+    """Variables that the profile sets for the client."""
+    extra: Mapping[str, Any] = {}
+    note: str = ""
+
+
+class Start(NamedTuple):
+    """How a client is started with a profile: no argument holds a key."""
+
+    arguments: tuple[str, ...]
+    """To be put directly behind the program."""
+    set: Mapping[str, str]
+    unset: tuple[str, ...]
+
+
+class Starting(NamedTuple):
+    """What a client has to know to be started with a profile."""
+
+    files: Files
+    profile: Profile
+    use: Callable[[Profile], Use]
+    """Return a profile as the client is to use it; errors say what is missing."""
+    key: Callable[[Profile], Optional[Secret]]
+    exists: Callable[[str], bool]
+
+
+class Beside(Protocol):
+    """Saved profiles that a client finds by name beside its active settings (``codex --profile``).
+
+    Each has a provider id of its own there: the client merges tables of one id.
+    """
+
+    def id(self, profile: Profile) -> str:
+        """Return the provider id of *profile*, as it is saved."""
         ...
 
+    def free_id(self, profile: str, taken: Container[str]) -> str:
+        """Return an id for the profile called *profile* that is not among *taken*."""
+        ...
+
+    def selected(self, files: Files) -> str:
+        """Return the id that the active settings select, or ""."""
+        ...
+
+    def is_saved(self, files: Files, profile: Profile) -> bool:
+        """Tell whether this version finds *profile*, in the form that it reads."""
+        ...
+
+    def has_trace(self, files: Files, profile: Profile) -> bool:
+        """Tell whether *profile* was saved here, in the form of whichever version."""
+        ...
+
+    def is_mixed(self, files: Files, use: Use, *, profile: bool) -> bool:
+        """Tell whether the client reads another's address or credential; with *profile*, when it is asked by name."""
+        ...
+
+    def is_split(self, files: Files) -> bool:
+        """Tell whether two versions are installed that share no form."""
+        ...
+
+    def foreign(self, files: Files, name: str) -> Sequence[str]:
+        """Return what is wrong with a profile *name* that is not ours."""
+        ...
+
+    def mixed_by_hand(self, house: House, known: Collection[str]) -> Iterable[Finding]:
+        """Return what ``doctor`` finds in profiles that are not among *known*, which are ours."""
+        ...
+
+    def names(self, paths: Paths) -> Sequence[str]:
+        """Return the names of the profile files that are there."""
+        ...
+
+    def carried(self, files: Files, profile: Profile, read: Callable[[str, str], Any]) -> tuple[str, tuple[Edit, ...]]:
+        """Return the edits that keep what the user added to the active settings of *profile*, and of which file.
+
+        *read* parses a document, by path and format.
+        """
+        ...
+
+    def check(self, files: Files, use: Use, owns: Callable[[str, KeyPath], bool]) -> None:
+        """Raise UsageError where what somebody else wrote would be lost; *owns* tells what is ours, by our record."""
+        ...
+
+    def read_back(self, files: Files, use: Use, *, active: bool) -> None:
+        """Raise CcsetupError when what is to be written is not what this version would read."""
+        ...
+
+
+class Client(ABC):
+    id: ClientName
+    title: str
+    program: str
+    """What starts it."""
+    aliases: tuple[str, ...]
+    """Short words for ``-T``."""
+    option: str
+    """Its own address is given with ``--<option>-url``, or as ``<option>Url`` in an entry."""
+    wire: WireFormat
+    """What it speaks; an address is cleaned of what clients of this format append themselves."""
+    install: str
+    """The command that installs it."""
+    newest: Version
+    """The newest version that this was tried with; assumed when the client is not installed."""
+    user_agent: str = ""
+    """What it calls itself to a provider."""
+    node: bool = False
+    """Runs on Node.js, which has rules of its own for proxies and certificates."""
+    fields: tuple[str, ...] = ("url", "primary_model")
+    """The text fields of its part of a profile."""
+    storages: tuple[KeyStorage, ...] = ("inline", "command", "keyring", "env")
+    """Where it can take its key from."""
+
+    beside: Optional[Beside] = None
+    """None: it keeps no profiles beside its active settings."""
+    restart: tuple[str, ...] = ()
+    """What restarts its process in the background, which keeps the keys that it started with."""
+    projects: bool = False
+    """It reads ``.claude/settings.local.json`` of the folder that it starts in."""
+
+    def __repr__(self) -> str:
+        return f"<client {self.id}>"
+
+    # Places and values.
+
+    usual: str
+    """What records call its folder where no variable moves it (``home:.codex``)."""
+
+    @abstractmethod
+    def folder(self, paths: Paths) -> str:
+        """Return its folder."""
+
+    @abstractmethod
+    def settings(self, paths: Paths) -> str:
+        """Return its main settings file."""
+
+    @abstractmethod
+    def unreadable(self) -> str:
+        """Return what it does with a settings file that cannot be parsed, as a sentence; nothing was changed."""
+
+    @abstractmethod
+    def endpoint(self, profile: Profile, preset: Preset) -> Endpoint:
+        """Return what it is to use: the preset's endpoint with the profile's own choices on top.
+
+        Raises UsageError for a region that the preset has not, CcsetupError where the provider has nothing for it,
+        Incomplete where the user has to say more.
+        """
+
+    def offered(self, region: Region) -> Union[Endpoint, Unsupported]:
+        """Return what *region* has for it as it is."""
+        return Unsupported("")
+
+    def speaks(self, endpoint: Union[Endpoint, Unsupported]) -> bool:
+        """Tell whether it can use *endpoint* without the relay."""
+        return not isinstance(endpoint, Unsupported)
+
+    def installed(self, paths: Paths, *, ask: bool = True) -> tuple[Version, ...]:
+        """Return the versions that are installed, the first on PATH first; with *ask* the program itself may be run."""
+        return ()
+
+    # Its documents.
+
+    @abstractmethod
     def documents(self, paths: Paths) -> tuple[tuple[str, str], ...]:
-        """Return (path, "json" | "toml") of every document that a switch may touch or has to look at."""
-        ...
+        """Return (path, format) of every document that a switch may touch or has to look at."""
 
+    @abstractmethod
     def use(self, files: Files, use: Use) -> Wishes:
         """Return what makes the client use a profile from now on."""
-        ...
 
+    @abstractmethod
     def official(self, files: Files, owned: Mapping[str, tuple[Owned, ...]]) -> Wishes:
         """Return what takes every provider away, so that the client's own account is used again."""
-        ...
 
     def saved(self, files: Files, use: Use) -> Wishes:
         """Return what a saved profile needs beside the active settings (``codex --profile``)."""
-        ...
+        return Wishes((), {})
 
     def saved_paths(self, paths: Paths, profile: str, version: Version) -> tuple[tuple[str, str], ...]:
-        """Return (path, "json" | "toml" | "") of the files that ``saved`` may touch."""
-        ...
+        """Return (path, format; "" for a whole file) of the files that ``saved`` may touch."""
+        return ()
 
+    @abstractmethod
     def current(self, files: Files) -> Current:
         """Return what the client uses now."""
-        ...
 
+    @abstractmethod
     def matches(self, files: Files, use: Use) -> bool:
         """Tell whether the client's documents say what the profile says: address, credential, model."""
-        ...
 
     def notes(self, files: Files, use: Optional[Use]) -> tuple[Note, ...]:
         """Return what will win over, ride along with, or break these settings."""
-        ...
+        return ()
+
+    def rides_along(self, files: Files) -> Sequence[Note]:
+        """Return what the client sends beside a project's key, by its own settings."""
+        return ()
+
+    def repairs(self, files: Files) -> Sequence[Repaired]:
+        """Return what ``--repair`` corrects in its settings, where one correction is plainly right."""
+        return ()
+
+    def checks(self) -> Sequence[Check]:
+        """Return what ``doctor`` looks at, in the order in which it repairs."""
+        return ()
+
+    def servers(self, paths: Paths) -> Optional[McpServers]:
+        """Return where it keeps its MCP servers."""
+        return None
+
+    def own_address(self, house: House) -> Optional[Address]:
+        """Return the address that its settings select, for the check of proxies."""
+        return None
+
+    def background(self, paths: Paths, version: Optional[Version]) -> Optional[Daemon]:
+        """Return its process in the background, where one runs; may ask the program."""
+        return None
+
+    def judge(self, paths: Paths, version: Version) -> Optional[Callable[[str], Optional[Said]]]:
+        """Return what asks the installed program whether it loads a text of its settings."""
+        return None
+
+    # What it would really use, and how it is started.
+
+    def target(
+        self, paths: Paths, version: Callable[[], Version], presets: Callable[[], Iterable[Preset]]
+    ) -> Optional[Target]:
+        """Return what it would use in the current folder, or None when it would use its own account.
+
+        *presets* is called only when an address has to be recognised.
+        """
+        return None
+
+    def asked(self, use: Use, key: Optional[Secret], source: str) -> Asked:
+        """Return what it would send by a saved profile; *source* says where the key is from, for people."""
+        from ccsetup.probe.target import Credential
+
+        return Asked((Credential("authorization", "Bearer", key, source),) if key is not None else (), ())
+
+    def signed(self, target: Target) -> Target:
+        """Return *target* with what the client tells of itself."""
+        return target._replace(client=self.id, user_agent=self.user_agent, node=self.node)
+
+    def variables(self, files: Files, use: Use) -> Mapping[str, Any]:
+        """Return what a terminal has to export for a profile: text, a Secret, or MISSING for one that has to go.
+
+        *use* has its key, however the profile keeps it.
+        """
+        profile = use.profile
+        return {profile.key_env: use.key} if profile.key_storage in ("env", "dotenv") else {}
+
+    def hides(self, files: Files, names: Sequence[str]) -> tuple[str, Sequence[str]]:
+        """Return the settings file that beats variables of the shell, and those of *names* that it sets."""
+        return "", ()
+
+    def takes_variables(self) -> bool:
+        """Tell whether variables alone can point it at a provider."""
+        return False
+
+    def start(self, starting: Starting, given: Sequence[str]) -> tuple[Start, Sequence[Note]]:
+        """Return how it is started with a profile; *given* are the user's own arguments.
+
+        Raises UsageError where these are in the way.
+        """
+        raise UsageError(
+            _("{client} cannot be started with a profile.").format(client=self.title),
+            hint=_("Switch to the profile instead: ccsetup config-switch {name}").format(name=starting.profile.name),
+        )
+
+
+def dotted(version: Version) -> str:
+    return ".".join(map(str, version))

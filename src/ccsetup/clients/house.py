@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Callable, Literal, Mapping, NamedTuple, Optional, Sequence, Union
+from typing import Any, Callable, Iterable, Literal, Mapping, NamedTuple, Optional, Sequence, Union
 
 from ccsetup import profiles
-from ccsetup.clients import CLIENTS
-from ccsetup.clients.base import Version
-from ccsetup.clients.codex.start import Said
 from ccsetup.documents import jsondoc, tomldoc
 from ccsetup.documents.edit import Edit, KeyPath
 from ccsetup.errors import CcsetupError, DocumentError
-from ccsetup.model import ClientName, Preset, Secret
+from ccsetup.model import ClientName, Preset, Secret, Version
 from ccsetup.paths import Paths
 from ccsetup.profiles import Profile
 
@@ -94,11 +91,23 @@ class Relay(NamedTuple):
     """Why it cannot use its configuration, and the line (0: none); ("", 0) when it can."""
 
 
+class Said(NamedTuple):
+    """What Codex says of a configuration."""
+
+    loads: bool
+    words: str = ""
+    """Why it does not: Codex' own words, cleaned."""
+    line: int = 0
+    """The line of config.toml that they are about; 0: they name none."""
+
+
 class Facts(NamedTuple):
     """What lies outside the files that a repair changes; gathered once."""
 
     paths: Paths
     installed: Mapping[ClientName, Optional[Version]]
+    newest: Mapping[ClientName, Version]
+    """The newest version of each client that is known; its keys are the clients."""
     load_presets: Callable[[], Sequence[Preset]]
     tracked: Callable[[Sequence[str]], Mapping[str, str]]
     """What git says of files: "tracked", "open" (in a work tree, not ignored); others are left out."""
@@ -153,6 +162,10 @@ class House:
     def exists(self, path: str) -> bool:
         self.text(path)
         return self._texts[path] is not None
+
+    def seen(self, path: str) -> bool:
+        """Tell whether there is something at *path*, also what cannot be read."""
+        return self.exists(path) or path in self.unreadable
 
     def text(self, path: str) -> str:
         """Return the text of *path*, "" where there is none, or none that can be read."""
@@ -218,7 +231,7 @@ class House:
 
     def version(self, client: ClientName) -> Version:
         """Return the installed version, or the newest that is known."""
-        return self.facts.installed.get(client) or CLIENTS[client].NEWEST
+        return self.facts.installed.get(client) or self.facts.newest[client]
 
     @property
     def presets(self) -> Sequence[Preset]:
@@ -229,7 +242,9 @@ class House:
         """The saved profiles; {} when their file cannot be read."""
         if self._profiles is None:
             try:
-                self._profiles = profiles.parse(self.text(self.paths.profiles), self.paths.short(self.paths.profiles))
+                self._profiles = profiles.parse(
+                    self.text(self.paths.profiles), self.paths.short(self.paths.profiles), self.facts.newest.keys()
+                )
             except CcsetupError:
                 self._profiles = {}
         return self._profiles
@@ -286,3 +301,43 @@ class House:
 
 def as_text(value: Any) -> str:
     return value if isinstance(value, str) else ""
+
+
+class Check(NamedTuple):
+    """One line of ``doctor``."""
+
+    id: str
+    """Stable: programs read it, and the documentation has a section of this name."""
+    client: Optional[ClientName]
+    title: str
+    run: Callable[[House], Iterable[Finding]]
+    needs: Callable[[House], bool] = lambda _house: True
+    """Tells whether there is anything to check."""
+
+
+def SAVED(_house: House) -> Iterable[Finding]:
+    """Stand for the check of saved profiles, which knows more than the client: ``doctor`` puts it in its place."""
+    raise NotImplementedError
+
+
+class McpServers(NamedTuple):
+    """Where a client keeps its MCP servers."""
+
+    path: str
+    form: Form
+    key: str
+    remove: str
+    """The command that removes ``{name}``."""
+
+
+class Address(NamedTuple):
+    """The address that a client uses, with what decides about proxies."""
+
+    url: str
+    environ: Mapping[str, str]
+    at: tuple[str, int]
+    """Where the address stands."""
+    fix: str
+    """With ``{name}`` of the variable."""
+    repair: Callable[[str, str], Repair]
+    """Makes a repair of the variable's name and new value."""

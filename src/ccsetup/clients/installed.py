@@ -7,7 +7,7 @@ import re
 from typing import Mapping, Optional
 
 from ccsetup import bounded
-from ccsetup.clients.base import Version
+from ccsetup.model import Version
 
 LIMIT = 10.0
 """Seconds for ``--version``, which takes a tenth of one."""

@@ -8,14 +8,10 @@ import time
 from typing import Callable, Mapping, Optional, Sequence
 
 from ccsetup import disk, git, presets
-from ccsetup.clients import installed
-from ccsetup.clients.base import Version
-from ccsetup.clients.codex import start
-from ccsetup.clients.codex.facts import NEWEST, TUI_SERVER
-from ccsetup.clients.house import Daemon, Facts, Relay
+from ccsetup.clients import CLIENTS
+from ccsetup.clients.house import Facts, Relay
 from ccsetup.errors import CcsetupError
-from ccsetup.i18n import _
-from ccsetup.model import ClientName, Preset, Secret
+from ccsetup.model import ClientName, Preset, Secret, Version
 from ccsetup.paths import Paths
 from ccsetup.platform import system
 
@@ -31,19 +27,20 @@ _SIZE = 1 << 20
 def facts(
     paths: Paths,
     *,
-    codex_version: Optional[Version] = None,
+    said: Mapping[ClientName, Version] = {},
     etc: str = "/etc",
     keyring: Callable[[str], Optional[Secret]],
     relay: Relay,
 ) -> Facts:
-    """Return the facts of this machine.  *codex_version* counts instead of the installed one."""
-    versions: Mapping[ClientName, Optional[Version]] = {
-        "claude-code": installed.claude_version(paths.environ),
-        "codex": codex_version or start.codex_version(paths.environ, paths.home),
+    """Return the facts of this machine.  *said* are versions that count instead of those installed."""
+    versions: dict[ClientName, Optional[Version]] = {
+        name: said.get(name) or max(client.installed(paths), default=None) for name, client in CLIENTS.items()
     }
+    judges = (c.judge(paths, versions[c.id] or c.newest) for c in CLIENTS.values())
     return Facts(
         paths=paths,
         installed=versions,
+        newest={name: client.newest for name, client in CLIENTS.items()},
         load_presets=_presets(paths),
         tracked=_tracked(),
         stat_mode=_mode,
@@ -52,10 +49,10 @@ def facts(
         stale_locks=_locks(paths),
         unfinished=[r.command for r in disk.unfinished(paths.homes)],
         damaged=disk.damaged(paths.homes),
-        ask_codex=_asked(paths, versions["codex"] or NEWEST),
-        daemon=_daemon(paths, versions["codex"]),
+        daemon=next(filter(None, (c.background(paths, versions[c.id]) for c in CLIENTS.values())), None),
         etc=etc,
         keyring=keyring,
+        ask_codex=next(filter(None, judges), lambda _text: None),
         relay=relay,
     )
 
@@ -181,61 +178,3 @@ def _git_state(path: str) -> str:
     if git.tracks(top, real):
         return "tracked"
     return "open" if git.ignores(top, real) == 1 else ""
-
-
-def _asked(paths: Paths, version: Version) -> Callable[[str], Optional[start.Said]]:
-    known: dict[str, Optional[start.Said]] = {}
-
-    def ask(text: str) -> Optional[start.Said]:
-        if text not in known:
-            known[text] = start.ask(paths, version, text)
-        return known[text]
-
-    return ask
-
-
-# Codex's background process.
-
-
-def _daemon(paths: Paths, version: Optional[Version]) -> Optional[Daemon]:
-    """Ask Codex for its background process, where one was ever started (observed with 0.169.0)."""
-    note = os.path.join(paths.codex_home, "app-server-daemon", "daemon.pid")
-    if version is None or version < TUI_SERVER or not os.path.isfile(note):
-        return None
-    import json
-    import subprocess
-
-    try:
-        done = subprocess.run(
-            ["codex", "app-server", "daemon", "version"],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env=dict(paths.environ),
-            timeout=5,
-            check=False,
-        )
-        said = json.loads(done.stdout)
-    except (OSError, subprocess.SubprocessError, ValueError):
-        return None
-    if not isinstance(said, dict) or said.get("status") != "running":
-        return None
-    server, program = str(said.get("appServerVersion", "")), str(said.get("cliVersion", ""))
-    stale = ""
-    if server and program and server != program:
-        stale = _("A Codex {old} runs in the background; {new} is installed.").format(old=server, new=program)
-    else:
-        started = _time(note)
-        newer = [p for p in (paths.codex_dotenv, os.path.join(paths.codex_home, "auth.json")) if _newer(p, started)]
-        if newer:
-            stale = _("A Codex in the background started before {file} was changed, and keeps the old keys.").format(
-                file=paths.short(newer[0])
-            )
-    return Daemon(True, server, stale)
-
-
-def _newer(path: str, started: float) -> bool:
-    try:
-        return os.stat(path).st_mtime > started
-    except OSError:
-        return False

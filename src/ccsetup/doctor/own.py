@@ -14,14 +14,13 @@ from ccsetup.documents import version
 from ccsetup.documents.edit import Edit, Set, lookup
 from ccsetup.errors import CcsetupError, DocumentError
 from ccsetup.i18n import _
-from ccsetup.model import CLIENT_NAMES
 
 
 def record(house: House) -> Iterator[Finding]:
     path = house.paths.profiles
     unknown: list[str] = []
     try:
-        profiles.parse(house.text(path), house.paths.short(path), unknown)
+        profiles.parse(house.text(path), house.paths.short(path), CLIENTS, unknown)
     except CcsetupError as e:
         line = e.line if isinstance(e, DocumentError) else 0
         yield Finding(
@@ -41,7 +40,7 @@ def record(house: House) -> Iterator[Finding]:
         version.check(recorded.get("version"), world.VERSION, house.paths.short(state))
     except version.Newer as e:
         yield Finding("problem", e.message, e.hint, state)
-    using = {c: records.active(recorded, house.paths, c) for c in CLIENT_NAMES}
+    using = {c: records.active(recorded, house.paths, c) for c in CLIENTS}
     for name, profile in house.profiles.items():
         line = house.line(path, "toml", profiles.path(name))
         if profile.problem:
@@ -67,7 +66,7 @@ def record(house: House) -> Iterator[Finding]:
             fix = _("Run: ccsetup init -n {name} -p PROVIDER -k KEY, or ccsetup list to see them.").format(name=name)
             yield Finding("problem", text, fix, path, line)
             continue
-        active = [CLIENTS[c].TITLE for c in CLIENT_NAMES if using[c] == name]
+        active = [CLIENTS[c].title for c in CLIENTS if using[c] == name]
         missing = ""
         if profile.key_storage == "env":
             missing = profile.key_env if not house.environ.get(profile.key_env, "").strip() else ""
@@ -86,7 +85,7 @@ def record(house: House) -> Iterator[Finding]:
     for client, chosen in using.items():
         if chosen and chosen not in house.profiles:
             text = _("{client} was set to profile '{name}', which is no longer saved.").format(
-                client=CLIENTS[client].TITLE, name=chosen
+                client=CLIENTS[client].title, name=chosen
             )
             fix = _("Run: ccsetup config-switch NAME -T {client}").format(client=client)
             yield Finding("warning", text, fix, house.paths.state)
@@ -102,7 +101,7 @@ def models(house: House) -> Iterator[Finding]:
         table = lookup(house.data(house.paths.profiles, "toml"), profiles.path(name))
         edits: list[Edit] = []
         old = ""
-        for client in CLIENT_NAMES:
+        for client in CLIENTS:
             part = lookup(table, (client,))
             for field, value in part.items() if isinstance(part, dict) else ():
                 if "model" in field and isinstance(value, str) and known.successor(preset, value)[0]:

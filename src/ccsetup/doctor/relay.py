@@ -11,7 +11,6 @@ from ccsetup.documents import relayrefs
 from ccsetup.documents.relayrefs import Reference
 from ccsetup.errors import DocumentError
 from ccsetup.i18n import _
-from ccsetup.model import CLIENT_NAMES
 from ccsetup.platform import system
 from ccsetup.profiles import RELAY
 
@@ -47,11 +46,11 @@ def config(house: House) -> Iterator[Finding]:
 
 def runs(house: House) -> Iterator[Finding]:
     state = house.data(house.paths.state, "json")
-    users = [c for c in CLIENT_NAMES if record.active(state, house.paths, c) == RELAY]
+    users = [c for c in CLIENTS if record.active(state, house.paths, c) == RELAY]
     if not users or RELAY not in house.profiles or house.facts.relay.runs():
         return
     text = _("{clients} cannot work: the profile is 'relay', and the relay does not run.").format(
-        clients=", ".join(CLIENTS[c].TITLE for c in users)
+        clients=", ".join(CLIENTS[c].title for c in users)
     )
     yield Finding("problem", text, _("Run: ccsetup relay start, or ccsetup config-switch to another profile."))
 

@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 from ccsetup.change import actions
 from ccsetup.change.draft import Draft
-from ccsetup.clients.house import BringAlong, Edits, Facts, Finding, House, Protect, Recover, RemoveFolder, Whole
-from ccsetup.doctor.checks import CHECKS, Check, examine
+from ccsetup.clients.house import BringAlong, Check, Edits, Facts, Finding, House, Protect, Recover, RemoveFolder, Whole
+from ccsetup.doctor.checks import checks, examine
 from ccsetup.doctor.saved import world_of
 from ccsetup.errors import CcsetupError
 
@@ -80,7 +80,7 @@ def plan(facts: Facts, draft: Draft) -> Plan:
 
 def _next(house: House, tried: dict[tuple[str, str, str], int]) -> Repaired | None:
     """Return the first finding with a repair that was not tried yet."""
-    for check in CHECKS:
+    for check in checks():
         for outcome in examine(house, (check,)):
             for finding in outcome.findings:
                 key = (check.id, finding.text, repr(finding.repairs))  # which names paths, and no value

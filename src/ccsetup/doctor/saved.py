@@ -2,39 +2,42 @@
 
 from __future__ import annotations
 
-from typing import Iterator
+from typing import Callable, Iterator
 
-from ccsetup.change import codex_profiles
+from ccsetup.change import beside
 from ccsetup.change.draft import Draft
 from ccsetup.change.world import Keys, World
 from ccsetup.clients import CLIENTS
-from ccsetup.clients.base import Version
-from ccsetup.clients.codex import problems as codex
-from ccsetup.clients.house import BringAlong, Facts, Finding, House, Level
+from ccsetup.clients.base import dotted
+from ccsetup.clients.house import BringAlong, Facts, Finding, House
 from ccsetup.errors import CcsetupError
 from ccsetup.i18n import _
-from ccsetup.model import ClientName, Preset, Secret
+from ccsetup.model import ClientName, Preset, Secret, Version
 
 
-def check(house: House) -> Iterator[Finding]:
-    """Our own profiles: those that this Codex does not find, and those that share a provider id or a variable."""
-    try:
-        world = world_of(house.facts, Draft(house.bytes, house.paths.short))
-        lost, mixed = codex_profiles.lost(world), codex_profiles.mixed(world)
-    except CcsetupError:
-        return  # a file that cannot be read, which is another check's
-    fix = _("Write the saved profiles again, each for itself.")
-    for name in mixed:
-        yield _finding(house, "problem", codex_profiles.mixed_text(name), fix)
-    for name in (n for n in lost if n not in mixed):
-        version = ".".join(map(str, house.version("codex")))
-        text = _("Codex {version} does not find profile '{name}' with --profile.").format(version=version, name=name)
-        yield _finding(house, "warning", text, fix)
-    yield from codex.mixed_by_hand(house, {p.name for p in codex_profiles.separated(world)})
+def check_of(client: ClientName) -> Callable[[House], Iterator[Finding]]:
+    """Return the check of our own profiles in *client*: those not found, and those that share an id or a variable."""
 
+    def check(house: House) -> Iterator[Finding]:
+        try:
+            world = world_of(house.facts, Draft(house.bytes, house.paths.short))
+            lost, mixed = beside.lost(world, client), beside.mixed(world, client)
+        except CcsetupError:
+            return  # a file that cannot be read, which is another check's
+        path = CLIENTS[client].settings(house.paths)
+        fix = _("Write the saved profiles again, each for itself.")
+        for name in mixed:
+            yield Finding("problem", beside.mixed_text(client, name), fix, path, 0, (BringAlong(),))
+        for name in (n for n in lost if n not in mixed):
+            text = _("{client} {version} does not find profile '{name}' with --profile.").format(
+                client=CLIENTS[client].title, version=dotted(house.version(client)), name=name
+            )
+            yield Finding("warning", text, fix, path, 0, (BringAlong(),))
+        keeper = CLIENTS[client].beside
+        if keeper is not None:
+            yield from keeper.mixed_by_hand(house, {p.name for p in beside.separated(world, client)})
 
-def _finding(house: House, level: Level, text: str, fix: str) -> Finding:
-    return Finding(level, text, fix, house.paths.codex_config, 0, (BringAlong(),))
+    return check
 
 
 def world_of(facts: Facts, draft: Draft) -> World:
@@ -50,6 +53,6 @@ def world_of(facts: Facts, draft: Draft) -> World:
         raise CcsetupError(_("The key comes from a command, which is not run here."))
 
     def version(client: ClientName) -> Version:
-        return facts.installed.get(client) or CLIENTS[client].NEWEST
+        return facts.installed.get(client) or CLIENTS[client].newest
 
     return World(draft, facts.paths, preset, version, Keys(("ccsetup",), facts.keyring, refuse))

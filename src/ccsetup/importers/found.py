@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Callable, Mapping, NamedTuple, Optional
 
-from ccsetup import keys, profiles, urls
+from ccsetup import keys, urls
 from ccsetup.documents.edit import lookup
 from ccsetup.model import ClientName, Secret
 from ccsetup.profiles import Part
@@ -61,7 +61,7 @@ def from_claude_env(source: str, name: str, env: Any) -> Optional[Found]:
     url, inside = urls.without_keys(url or "https://api.anthropic.com")
     token = token or ("" if key or len(inside) != 1 else inside[0])
     part = Part(
-        url=profiles.claude_url(url),
+        url=urls.base(url, "anthropic"),
         auth="auth_token" if token else "api_key",
         primary_model=model(text(env, "ANTHROPIC_MODEL")),
         haiku_model=model(
@@ -96,6 +96,6 @@ def from_codex(source: str, name: str, config: Any, auth: Any, provider: str) ->
         # temp_env_key is what zcf writes: the name of a key in auth.json, which Codex itself does not read.
         key = key or (text(auth, where) if where else "")
     found = text(table, "model") or (text(config, "model") if selected else "")
-    part = Part(url=profiles.codex_url(url), primary_model=found)
+    part = Part(url=urls.base(url, "responses"), primary_model=found)
     chat = text(table, "wire_api") == "chat"
     return Found(source, name, "codex", part, secret(key), "" if key else variable, chat)

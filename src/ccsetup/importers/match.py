@@ -7,10 +7,11 @@ from typing import Iterable, Mapping, NamedTuple, Optional, Sequence
 
 from ccsetup import keys, profiles, urls
 from ccsetup.change.merge import Request
+from ccsetup.clients import CLIENTS
 from ccsetup.errors import CcsetupError
 from ccsetup.i18n import _
 from ccsetup.importers.found import Found
-from ccsetup.model import ClaudeEndpoint, ClientName, CodexEndpoint, Preset, Region, Secret, Unsupported
+from ccsetup.model import ClaudeEndpoint, ClientName, CodexEndpoint, Endpoint, Preset, Region, Secret, Unsupported
 from ccsetup.profiles import Part, Profile
 
 
@@ -80,8 +81,8 @@ def match(found: Found, presets: Iterable[Preset]) -> _Matched | str:
     """
     for preset in presets:
         for region in preset.regions:
-            endpoint = region.claude if found.client == "claude-code" else region.codex
-            urls_here = {profiles.codex_url(region.chat_url)} if found.chat and region.chat_url else set()
+            endpoint = CLIENTS[found.client].offered(region)
+            urls_here = {urls.base(region.chat_url, "chat")} if found.chat and region.chat_url else set()
             if not isinstance(endpoint, Unsupported) and endpoint.base_url:
                 urls_here.add(endpoint.base_url.rstrip("/"))
             if isinstance(region.codex, CodexEndpoint) and found.chat:
@@ -89,9 +90,9 @@ def match(found: Found, presets: Iterable[Preset]) -> _Matched | str:
             if found.part.url in urls_here - {""}:
                 return _known(found, preset, region.id, endpoint, _moved(found, endpoint))
         for old in preset.legacy_urls:
-            if profiles.claude_url(old.url) == profiles.claude_url(found.part.url) and old.client == found.client:
+            if urls.base(old.url, "anthropic") == urls.base(found.part.url, "anthropic") and old.client == found.client:
                 region = _near(preset, found)
-                endpoint = region.claude if found.client == "claude-code" else region.codex
+                endpoint = CLIENTS[found.client].offered(region)
                 if old.still_works and not found.chat:
                     return _known(found, preset, region.id, endpoint, (), url=found.part.url)
                 return _known(found, preset, region.id, endpoint, _moved(found, endpoint))
@@ -100,14 +101,14 @@ def match(found: Found, presets: Iterable[Preset]) -> _Matched | str:
     problem = urls.problem(found.part.url)
     if problem:
         return problem
-    native = found.client == "claude-code" and not found.part.primary_model
+    native = CLIENTS[found.client].wire == "anthropic" and not found.part.primary_model
     custom = next((p for p in presets if p.id == ("anthropic" if native else "custom")), None)
     if custom is None:
         return _("no preset has this address")
     return _Matched(custom, custom.regions[0].id, found.part, ())
 
 
-def _moved(found: Found, endpoint: ClaudeEndpoint | CodexEndpoint | Unsupported) -> tuple[str, ...]:
+def _moved(found: Found, endpoint: Endpoint | Unsupported) -> tuple[str, ...]:
     """Return a note where the client will not use the address that was found."""
     if isinstance(endpoint, Unsupported) or endpoint.base_url.rstrip("/") == found.part.url:
         return ()
@@ -116,10 +117,10 @@ def _moved(found: Found, endpoint: ClaudeEndpoint | CodexEndpoint | Unsupported)
 
 def _near(preset: Preset, found: Found) -> Region:
     """Return the region of *preset* at the host of an older address, or its default one."""
-    host = profiles.origin(found.part.url)
+    host = urls.origin(found.part.url)
     for region in preset.regions:
         for endpoint in (region.claude, region.codex):
-            if not isinstance(endpoint, Unsupported) and profiles.origin(endpoint.base_url) == host:
+            if not isinstance(endpoint, Unsupported) and urls.origin(endpoint.base_url) == host:
                 return region
     return preset.regions[0]
 
@@ -128,7 +129,7 @@ def _known(
     found: Found,
     preset: Preset,
     region: str,
-    endpoint: ClaudeEndpoint | CodexEndpoint | Unsupported,
+    endpoint: Endpoint | Unsupported,
     notes: tuple[str, ...],
     url: str = "",
 ) -> _Matched:
@@ -162,9 +163,7 @@ def _problem(found: Found, matched: _Matched) -> str:
         return _("a control or invisible character is in it")
     profile = Profile("x", matched.preset.id, matched.region, "inline", "", {found.client: matched.part})
     try:
-        if found.client == "claude-code":
-            profiles.claude_endpoint(profile, matched.preset)
-        elif profiles.codex_endpoint(profile, matched.preset).wire == "chat":
+        if not CLIENTS[found.client].speaks(CLIENTS[found.client].endpoint(profile, matched.preset)):
             return _("it speaks only Chat Completions, which Codex does not")
     except CcsetupError as e:
         return e.message
@@ -207,7 +206,7 @@ def _same(
     if found.key != key if found.key is not None else found.key_env != profile.key_env:
         return False
     wanted = Profile("x", matched.preset.id, matched.region, "inline", "", {found.client: matched.part})
-    endpoint = profiles.claude_endpoint if found.client == "claude-code" else profiles.codex_endpoint
+    endpoint = CLIENTS[found.client].endpoint
     try:
         return endpoint(profile, presets[profile.provider]) == endpoint(wanted, matched.preset)
     except CcsetupError:
@@ -217,7 +216,9 @@ def _same(
 def _free(found: Found, matched: _Matched, names: set[str]) -> str:
     """Return a name for the profile that is free: the preset's for what a client uses now, else the store's."""
     own = found.name
-    if found.source == "clients" and found.client == "claude-code":  # the settings have no name of their own for it
-        own = re.sub(r"^\w+://|:\d+$", "", profiles.origin(matched.part.url)) if matched.part.url else ""
+    if (
+        found.source == "clients" and found.name == CLIENTS[found.client].program
+    ):  # the settings have no name of their own for it
+        own = re.sub(r"^\w+://|:\d+$", "", urls.origin(matched.part.url)) if matched.part.url else ""
     slug = re.sub(r"[^A-Za-z0-9_-]+", "-", own).strip("-_")[:56] or matched.preset.id
     return next(n for n in (slug, *(f"{slug}-{i}" for i in range(2, 9999))) if profiles.is_free(n, names))

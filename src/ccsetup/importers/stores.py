@@ -7,7 +7,7 @@ import os
 import re
 from typing import Any, Callable, Mapping, Optional
 
-from ccsetup import profiles
+from ccsetup import urls
 from ccsetup.documents import jsondoc, tomldoc
 from ccsetup.documents.edit import lookup
 from ccsetup.errors import DocumentError
@@ -31,7 +31,7 @@ def zcf(store: Store) -> list[Found]:
     data = _toml(store, os.path.join(store.home, ".ufomiao", "zcf", "config.toml"))
     for name, body in _items(lookup(data, ("claudeCode", "profiles"))):
         part = Part(
-            url=profiles.claude_url(text(body, "baseUrl")),
+            url=urls.base(text(body, "baseUrl"), "anthropic"),
             auth=text(body, "authType") if text(body, "authType") in ("auth_token", "api_key") else "",
             primary_model=model(text(body, "primaryModel")),
             haiku_model=model(text(body, "defaultHaikuModel")),
@@ -57,7 +57,7 @@ def ccjk(store: Store) -> list[Found]:
         if not text(body, "baseUrl"):
             continue
         part = Part(
-            url=profiles.claude_url(text(body, "baseUrl")),
+            url=urls.base(text(body, "baseUrl"), "anthropic"),
             auth=text(body, "authType") if text(body, "authType") in ("auth_token", "api_key") else "",
             primary_model=model(text(body, "model")),
             haiku_model=model(text(body, "fastModel")),
@@ -115,7 +115,7 @@ def ccr(store: Store) -> list[Found]:
         uses = lookup(entry, ("transformer", "use"))
         anthropic = isinstance(uses, list) and "Anthropic" in uses
         part = Part(
-            url=profiles.claude_url(url) if anthropic else profiles.codex_url(url),
+            url=urls.base(url, "anthropic" if anthropic else "responses"),
             primary_model=model(chosen) if anthropic else "",
         )
         out.append(

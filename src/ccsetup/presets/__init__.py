@@ -15,7 +15,6 @@ from ccsetup import bounded, masking
 from ccsetup.errors import CcsetupError, DocumentError, UsageError
 from ccsetup.i18n import _
 from ccsetup.model import (
-    CLIENT_NAMES,
     ClaudeEndpoint,
     ClientName,
     CodexEndpoint,
@@ -127,14 +126,20 @@ def key_families(folders: Folders = BUILT_IN) -> list[tuple[str, KeyFamily]]:
 
 def summary(preset: Preset, *, user: bool) -> PresetSummary:
     """Return what lists show of *preset*."""
-    clients: list[ClientName] = []
-    if any(isinstance(region.claude, ClaudeEndpoint) for region in preset.regions):
-        clients.append("claude-code")
-    if any(isinstance(region.codex, CodexEndpoint) and region.codex.wire == "responses" for region in preset.regions):
-        clients.append("codex")
+    clients = [client for client in _CLIENTS if any(_serves(region, client) for region in preset.regions)]
     regions = tuple(region.id for region in preset.regions)
-    indirect = tuple(c for c in CLIENT_NAMES if c not in clients) if any(map(has_address, preset.regions)) else ()
+    indirect = tuple(c for c in _CLIENTS if c not in clients) if any(map(has_address, preset.regions)) else ()
     return PresetSummary(preset.id, preset.name, preset.description, regions, tuple(clients), user, indirect)
+
+
+_CLIENTS: tuple[ClientName, ...] = ("claude-code", "codex")
+"""The clients that presets say something of."""
+
+
+def _serves(region: Region, client: ClientName) -> bool:
+    if client == _CLIENTS[0]:
+        return isinstance(region.claude, ClaudeEndpoint)
+    return isinstance(region.codex, CodexEndpoint) and region.codex.wire == "responses"
 
 
 def has_address(region: Region) -> bool:

@@ -74,7 +74,7 @@ def measure(
             return
         try:
             async with asyncio.timeout(options.timeout * runs):
-                async with Http(target.client, target.environ, Trust(target.client, target.environ)) as run.http:
+                async with Http(target.environ, Trust(target.environ, node=target.node)) as run.http:
                     for _number in range(runs):
                         before = run.usage.output_tokens
                         heard = await deep.hear(run, requests.minimal(target.wire, model, PROMPT, max_tokens=TOKENS))

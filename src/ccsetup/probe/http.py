@@ -21,7 +21,6 @@ import h11
 
 from ccsetup import sockets
 from ccsetup.i18n import _
-from ccsetup.model import ClientName
 from ccsetup.probe import proxy as proxies
 from ccsetup.probe.proxy import Proxy, Route
 from ccsetup.probe.verdict import Verdict, clean
@@ -80,8 +79,7 @@ class _Connection:
 class Http:
     """The connections of one target."""
 
-    def __init__(self, client: ClientName, environ: Mapping[str, str], context: Trust) -> None:
-        self._client = client
+    def __init__(self, environ: Mapping[str, str], context: Trust) -> None:
         self._environ = environ
         self._trust = context
         self._idle: dict[str, _Connection] = {}
@@ -143,7 +141,7 @@ class Http:
         parts = urlsplit(url)
         host = parts.hostname or ""
         port = parts.port or (443 if parts.scheme == "https" else 80)
-        way = proxies.route(self._client, parts.scheme, host, port, self._environ)
+        way = proxies.route(parts.scheme, host, port, self._environ, node=self._trust.node)
         if way.problem:
             raise Fault(
                 "unreachable",
@@ -362,9 +360,10 @@ class Stream:
 class Trust:
     """Which certificates count: those of the system, and those that the user's environment adds."""
 
-    def __init__(self, client: ClientName, environ: Mapping[str, str]) -> None:
+    def __init__(self, environ: Mapping[str, str], *, node: bool) -> None:
+        self.node = node
         self.notes: list[str] = []
-        self.extra = environ.get("NODE_EXTRA_CA_CERTS", "") if client == "claude-code" else ""
+        self.extra = environ.get("NODE_EXTRA_CA_CERTS", "") if node else ""
         self._context: Optional[ssl.SSLContext] = None
         if self.extra:
             self.notes.append(_("NODE_EXTRA_CA_CERTS adds certificates from {file}.").format(file=clean(self.extra)))
@@ -375,7 +374,7 @@ class Trust:
                         name=name, file=clean(environ[name])
                     )
                 )
-        if client == "claude-code" and environ.get("NODE_TLS_REJECT_UNAUTHORIZED") == "0":
+        if node and environ.get("NODE_TLS_REJECT_UNAUTHORIZED") == "0":
             self.notes.append(
                 _("NODE_TLS_REJECT_UNAUTHORIZED=0 switches the client's certificate check off. This test checks.")
             )

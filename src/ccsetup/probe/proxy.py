@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Mapping, NamedTuple, Optional
 from urllib.parse import unquote, urlsplit
 
-from ccsetup.model import ClientName, Secret
+from ccsetup.model import Secret
 
 
 class Proxy(NamedTuple):
@@ -35,11 +35,11 @@ class Route(NamedTuple):
     """Why the proxy's address cannot be used."""
 
 
-def route(client: ClientName, scheme: str, host: str, port: int, environ: Mapping[str, str]) -> Route:
-    """Return the way to *host* that *client* would take with *environ*."""
+def route(scheme: str, host: str, port: int, environ: Mapping[str, str], *, node: bool = False) -> Route:
+    """Return the way to *host* that a client would take with *environ*; with *node* as Claude Code does."""
     names = (
         ("https_proxy", "HTTPS_PROXY", "http_proxy", "HTTP_PROXY")
-        if client == "claude-code"
+        if node
         else (f"{scheme}_proxy", f"{scheme}_proxy".upper(), "all_proxy", "ALL_PROXY")
     )
     name = next((n for n in names if environ.get(n)), "")

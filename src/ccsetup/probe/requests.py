@@ -9,7 +9,6 @@ import json
 from typing import Any, Mapping, NamedTuple, Optional, Sequence
 
 from ccsetup import __version__
-from ccsetup.clients import releases
 from ccsetup.model import KeyCheck, Secret, WireFormat
 from ccsetup.probe.target import Target
 
@@ -18,11 +17,6 @@ BETAS = (
     "prompt-caching-scope-2026-01-05,effort-2025-11-24"
 )
 VERSION = "2023-06-01"
-AGENTS: Mapping[str, str] = {
-    "claude-code": f"claude-cli/{releases.CLAUDE_CODE[0]} (external, sdk-cli)",
-    "codex": f"codex_exec/{releases.CODEX[0]}",
-}
-"""What the clients call themselves in ``user-agent`` (observed with 2.1.329 and 0.169.0), with the pinned versions."""
 
 
 class Request(NamedTuple):
@@ -130,7 +124,7 @@ def _headers(target: Target, accept: str) -> tuple[tuple[str, str], ...]:
 
 
 def _agent(target: Target) -> str:
-    return f"{AGENTS[target.client]} ccsetup/{__version__}"
+    return f"{target.user_agent} ccsetup/{__version__}"
 
 
 def _query(target: Target) -> str:

@@ -43,11 +43,11 @@ def probe(targets: Sequence[Target], options: Options, on_step: Optional[OnStep]
 
 async def _layers(run: Run) -> None:
     """Run all layers that are wanted; whatever ends them, *run* has a step for each afterwards."""
-    trust = Trust(run.target.client, run.target.environ)
+    trust = Trust(run.target.environ, node=run.target.node)
     run.start = time.perf_counter()
     try:
         async with asyncio.timeout(run.options.timeout):
-            async with Http(run.target.client, run.target.environ, trust) as run.http:
+            async with Http(run.target.environ, trust) as run.http:
                 _resolve(run)
                 await _reach(run)
                 await _key_and_wire(run)

@@ -71,6 +71,10 @@ class Target(NamedTuple):
     profile: str = ""
     extra: Mapping[str, Any] = {}
     """What the deep test has to know of the settings: betas, tools_off, web_search."""
+    user_agent: str = ""
+    """What the client calls itself."""
+    node: bool = False
+    """The client runs on Node.js, which has rules of its own for proxies and certificates."""
 
     @property
     def key(self) -> Optional[Secret]:

@@ -63,7 +63,7 @@ async def check(run: Run, answer: Answer, request: Request, reply: Reply) -> Non
         return
     if answer.meaning == "ok":
         # Claude Code asks again without streaming; Codex gives up (observed with 2.1.329 and 0.169.0).
-        claude = target.client == "claude-code"
+        claude = target.wire == "anthropic"
         run.add(
             "degraded" if claude else "wire",
             _("Answers in one piece, although a stream was asked for."),
@@ -117,13 +117,13 @@ async def _wrong(run: Run, answer: Answer, reply: Reply, evidence: Evidence) -> 
     if answer.meaning in ("not_found", "wrong_method", "html", "other_protocol", "garbage", "empty"):
         spoken = await _other_protocol(run, answer)
     hint = ""
-    if spoken == "chat" and target.client == "codex":
+    if spoken == "chat" and target.wire != "anthropic":
         hint = _(
             "This address speaks only Chat Completions, so Codex needs the relay for this: ccsetup init --via-relay"
         )
     elif spoken:
         hint = _("This address speaks {other}, which {client} does not.").format(
-            other=_name(spoken), client="Codex" if target.client == "codex" else "Claude Code"
+            other=_name(spoken), client="Claude Code" if target.wire == "anthropic" else "Codex"
         )
     right = _right_address(run)
     if right:
@@ -177,7 +177,7 @@ def _right_address(run: Run) -> Optional[tuple[str, str]]:
     target = run.target
     if target.preset is None or target.region is None:
         return None
-    endpoint = target.region.claude if target.client == "claude-code" else target.region.codex
+    endpoint = target.region.claude if target.wire == "anthropic" else target.region.codex
     url = getattr(endpoint, "base_url", "")
     if not url or url.rstrip("/") == target.base_url.rstrip("/") or getattr(endpoint, "wire", "responses") == "chat":
         return None

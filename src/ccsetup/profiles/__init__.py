@@ -24,21 +24,9 @@ from typing import (
 from ccsetup import keys, urls
 from ccsetup.documents import tomldoc, version
 from ccsetup.documents.edit import Edit, KeyPath, Set, Unset
-from ccsetup.errors import CcsetupError, DocumentError, Incomplete, UsageError, check_one_of, printable
+from ccsetup.errors import DocumentError, UsageError, check_one_of, printable
 from ccsetup.i18n import _
-from ccsetup.model import (
-    CLIENT_NAMES,
-    KEY_STORAGES,
-    Auth,
-    ClaudeEndpoint,
-    ClientName,
-    CodexEndpoint,
-    KeyStorage,
-    Preset,
-    Region,
-    Tiers,
-    Unsupported,
-)
+from ccsetup.model import KEY_STORAGES, ClientName, KeyStorage, Preset, Region
 from ccsetup.paths import Paths
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}\Z")
@@ -110,9 +98,8 @@ class Profile(NamedTuple):
             out["key_env"] = self.key_env
         if self.key_command:
             out["key_command"] = self.key_command
-        for client in CLIENT_NAMES:
-            if client in self.parts:
-                out[client] = {k: v for k, v in self.parts[client]._asdict().items() if v}
+        for client, part in sorted(self.parts.items()):
+            out[client] = {k: v for k, v in part._asdict().items() if v}
         return out
 
 
@@ -244,13 +231,17 @@ def _unfit(profile: Profile) -> Optional[tuple[KeyPath, str]]:
 
 
 _TEXT_FIELDS = tuple(f for f in Part._fields if f != "context_window")
-_MEMBERS = ("provider", "region", "key_storage", "key_env", "key_command", *CLIENT_NAMES)
+_MEMBERS = ("provider", "region", "key_storage", "key_env", "key_command")
 _WORDS = {"tools": ("all",), "web_search": ("disabled", "cached", "live")}
 """What the fields may say that have a closed list."""
 
 
-def parse(text: str, file: str, unknown: Optional[list[str]] = None) -> dict[str, Profile]:
+def parse(
+    text: str, file: str, clients: Collection[ClientName], unknown: Optional[list[str]] = None
+) -> dict[str, Profile]:
     """Return the profiles in *text*, in the file's order; DocumentError says file, line and key.
+
+    *clients* are the ids that a table of a profile may have.
 
     Members that are not known are named in *unknown*.  Raises CcsetupError for a file of a newer ccsetup.
     """
@@ -290,7 +281,7 @@ def parse(text: str, file: str, unknown: Optional[list[str]] = None) -> dict[str
             raise bad(here, _("not a usable profile name"))
         if not isinstance(body, dict):
             raise bad(here, _("this has to be a table"))
-        other: dict[KeyPath, Any] = {(key,): value for key, value in body.items() if key not in _MEMBERS}
+        other: dict[KeyPath, Any] = {(key,): value for key, value in body.items() if key not in (*_MEMBERS, *clients)}
         for key in ("provider", "region", "key_storage", "key_env", "key_command"):
             if not isinstance(body.get(key, ""), str):
                 raise bad((*here, key), _("this has to be text in quotes"))
@@ -300,7 +291,7 @@ def parse(text: str, file: str, unknown: Optional[list[str]] = None) -> dict[str
         if storage not in KEY_STORAGES:
             raise bad((*here, "key_storage"), _("has to be one of {valid}").format(valid=", ".join(KEY_STORAGES)))
         parts: dict[ClientName, Part] = {}
-        for client in CLIENT_NAMES:
+        for client in clients:
             if client not in body:
                 continue
             fields = body[client]
@@ -359,127 +350,6 @@ def region_of(profile: Profile, preset: Preset) -> Region:
     return region
 
 
-def claude_endpoint(profile: Profile, preset: Preset) -> ClaudeEndpoint:
-    """Return what Claude Code is to use: the preset's endpoint with the profile's own choices on top.
-
-    A tier for which the profile has no choice keeps the preset's model, except where the preset gives that
-    tier the same model as the primary one: then it follows the profile's primary model.
-    """
-    part = profile.parts["claude-code"]
-    region = region_of(profile, preset)
-    base = region.claude
-    if isinstance(base, Unsupported):
-        if not part.url:
-            raise CcsetupError(
-                _("{provider} has no endpoint that Claude Code can speak to: {reason}").format(
-                    provider=preset.name, reason=base.reason
-                ),
-                hint=_("Have the relay translate for it: add --via-relay; or choose another provider."),
-            )
-        base = ClaudeEndpoint("", "auth_token", None, None, {})
-    url = claude_url(part.url or base.base_url)
-    if not url:
-        raise Incomplete(
-            _("Provider '{provider}' needs a URL for Claude Code.").format(provider=preset.id),
-            hint=_("Give it with -u URL."),
-        )
-    default = base.models
-    primary = part.primary_model or (default.primary if default else "")
-    models: Optional[Tiers] = None
-    if primary:
-
-        def tier(own: str, preset_tier: str, follow: str) -> str:
-            if own:
-                return own
-            if not default or preset_tier == default.primary:
-                return follow
-            return preset_tier
-
-        d = default or Tiers("", "", "", "", "", "")
-        models = Tiers(
-            primary=primary,
-            haiku=tier(part.haiku_model, d.haiku, primary),
-            sonnet=tier(part.sonnet_model, d.sonnet, primary),
-            opus=tier(part.opus_model, d.opus, primary),
-            fable=tier(part.fable_model, d.fable, primary),
-            subagent=tier(part.subagent_model, d.subagent, primary),
-        )
-    elif not base.native_models:
-        raise Incomplete(
-            _("Provider '{provider}' needs a model for Claude Code.").format(provider=preset.id),
-            hint=_("Give it with -M MODEL."),
-        )
-    return base._replace(
-        base_url=url,
-        auth=cast(Auth, part.auth or base.auth),
-        models=models,
-        context_window=part.context_window or _claude_context(preset, base, primary),
-    )
-
-
-def _claude_context(preset: Preset, base: ClaudeEndpoint, primary: str) -> Optional[int]:
-    if not primary or re.match(r"(?:anthropic/)?claude-", primary):
-        return None  # the client knows its own models
-    if base.models and primary == base.models.primary and base.context_window:
-        return base.context_window
-    known = preset.model(primary)
-    return known.context if known and known.context else UNKNOWN_CONTEXT
-
-
-def codex_endpoint(profile: Profile, preset: Preset) -> CodexEndpoint:
-    """Return what Codex is to use: the preset's endpoint with the profile's own choices on top."""
-    part = profile.parts["codex"]
-    region = region_of(profile, preset)
-    base = region.codex
-    if isinstance(base, Unsupported):
-        if not part.url:
-            raise CcsetupError(
-                _("{provider} has no endpoint that Codex can speak to: {reason}").format(
-                    provider=preset.name, reason=base.reason
-                ),
-                hint=_("Have the relay translate for it: add --via-relay; or choose another provider."),
-            )
-        base = CodexEndpoint("", "responses", "", None, "disabled", False, True, (), "")
-    if part.url and base.wire == "chat" and origin(part.url) != origin(base.base_url):
-        # The user names another host: a relay in front of the provider. Codex speaks Responses to it.
-        base = base._replace(wire="responses")
-    url = codex_url(part.url or base.base_url)
-    if not url:
-        raise Incomplete(
-            _("Provider '{provider}' needs a URL for Codex.").format(provider=preset.id),
-            hint=_("Give it with -u URL."),
-        )
-    model = part.primary_model or base.model
-    if not model:
-        raise Incomplete(
-            _("Provider '{provider}' needs a model for Codex.").format(provider=preset.id),
-            hint=_("Give it with -M MODEL."),
-        )
-    known = preset.model(model)
-    context = part.context_window or (base.context_window if model == base.model else None)
-    return base._replace(
-        base_url=url,
-        extra_tools=base.extra_tools or part.tools == "all",
-        web_search=part.web_search or base.web_search,
-        model=model,
-        context_window=context or (known.context if known else None) or UNKNOWN_CONTEXT,
-    )
-
-
-def claude_url(url: str) -> str:
-    """Return *url* as Claude Code wants it: it appends ``/v1/messages`` itself (observed, all versions)."""
-    url = url.strip().rstrip("/")
-    return url.removesuffix("/messages").removesuffix("/v1").rstrip("/")
-
-
-def codex_url(url: str) -> str:
-    """Return *url* as Codex wants it: it appends ``/responses`` itself (observed with 0.169.0)."""
-    url = url.strip().rstrip("/")
-    for tail in ("/responses", "/chat/completions"):
-        url = url.removesuffix(tail)
-    return url.rstrip("/")
-
-
 def check_url(url: str, option: str) -> None:
     """Raise UsageError when *url*, given by *option*, is no address a client can use."""
     problem = urls.problem(url.strip())
@@ -500,14 +370,6 @@ def check_auth(value: str) -> None:
     if value not in ("", "auth_token", "api_key"):
         text = _("Invalid auth type '{type}'. Valid types: auth_token, api_key")
         raise UsageError(text.format(type=printable(value)))
-
-
-def origin(url: str) -> str:
-    """Return scheme, host and port of *url*."""
-    from urllib.parse import urlsplit
-
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.lower()}"
 
 
 def key_file(paths: Paths, name: str, names: Iterable[str], exists: Callable[[str], bool]) -> str:

@@ -6,14 +6,14 @@ named by reference, and ``ccsetup.change.provision`` follows the references.
 
 from __future__ import annotations
 
-from typing import Any, Mapping, NamedTuple, Optional
+from typing import Any, Mapping, NamedTuple, Optional, Protocol
 
 from ccsetup import keys, profiles, urls
 from ccsetup.documents import yamldoc
 from ccsetup.documents.yamldoc import Node
 from ccsetup.errors import UsageError, printable
 from ccsetup.i18n import _
-from ccsetup.model import CLIENT_NAMES, KEY_STORAGES, ClientName, KeyStorage
+from ccsetup.model import KEY_STORAGES, ClientName, KeyStorage, WireFormat
 from ccsetup.profiles import Part, Profile
 
 VERSION = 1
@@ -54,15 +54,19 @@ class Document(NamedTuple):
     """The profile that a client is to use; a client that is not named keeps what it has."""
 
 
-_TEXT = ("url", "primary_model")
-_FIELDS: Mapping[ClientName, tuple[str, ...]] = {
-    "claude-code": (*_TEXT, "auth", *(f"{t}_model" for t in ("haiku", "sonnet", "opus", "fable", "subagent"))),
-    "codex": (*_TEXT, "provider_id"),
-}
-"""The text fields of a client's part; ``context_window`` is a number."""
+class Fields(Protocol):
+    """What is known of a client's part of a profile."""
+
+    fields: tuple[str, ...]
+    """Its text fields; ``context_window`` is a number."""
+    wire: WireFormat
 
 
-def parse(data: bytes, name: str) -> Document:
+Clients = Mapping[ClientName, Fields]
+"""By id, the one that is meant where nobody says which first."""
+
+
+def parse(data: bytes, name: str, clients: Clients) -> Document:
     """Return what *data*, YAML or JSON, says; DocumentError has ``name:line:column`` and the nearest known name."""
     root = yamldoc.parse(data, name)
     top = _mapping(root, ("ccsetup", "profiles", "active"), name, required=("ccsetup",))
@@ -76,14 +80,14 @@ def parse(data: bytes, name: str) -> Document:
         )
     found: list[Declared] = []
     for node in _list(top.get("profiles"), name):
-        one = _declared(node, name)
+        one = _declared(node, name, clients)
         if any(d.profile.name == one.profile.name for d in found):
             yamldoc.fail(name, one.place, _("Profile '{name}' is here twice.").format(name=one.profile.name))
         found.append(one)
     active: dict[ClientName, tuple[str, Place]] = {}
     if "active" in top and top["active"].value is not None:
-        for client, node in _mapping(top["active"], CLIENT_NAMES, name).items():
-            active[client] = (_text(node, name), _at(node))  # type: ignore[index]  # only known names come through
+        for client, node in _mapping(top["active"], tuple(clients), name).items():
+            active[client] = (_text(node, name), _at(node))
     for client, (wanted, place) in active.items():
         here = next((d for d in found if d.profile.name == wanted), None)
         if here is not None and client not in here.profile.parts:
@@ -96,8 +100,8 @@ def parse(data: bytes, name: str) -> Document:
     return Document(name, tuple(found), active)
 
 
-def _declared(node: Node, name: str) -> Declared:
-    fields = ("name", "provider", "region", "key", "key_storage", "via_relay", *CLIENT_NAMES)
+def _declared(node: Node, name: str, clients: Clients) -> Declared:
+    fields = ("name", "provider", "region", "key", "key_storage", "via_relay", *clients)
     body = _mapping(node, fields, name, required=("name", "provider"))
 
     def text(field: str) -> str:
@@ -123,14 +127,14 @@ def _declared(node: Node, name: str) -> Declared:
             name, place, _("A key command goes with key_storage command or inline, not {value}.").format(value=storage)
         )
     parts: dict[ClientName, Part] = {}
-    for client in CLIENT_NAMES:
+    for client in clients:
         if client in body:
-            parts[client] = _part(body[client], client, name)
+            parts[client] = _part(body[client], clients[client], name)
     via_relay = body["via_relay"].value if "via_relay" in body else False
     if not isinstance(via_relay, bool):
         yamldoc.fail(name, _at(body["via_relay"]), _("This has to be true or false."))
     if not parts and not via_relay:
-        parts = {"claude-code": Part()}
+        parts = {next(iter(clients)): Part()}
     profile = Profile(
         name=own,
         provider=text("provider"),
@@ -162,10 +166,10 @@ def _key(node: Node, name: str) -> KeyRef:
     return KeyRef(kind, text)
 
 
-def _part(node: Node, client: ClientName, name: str) -> Part:
+def _part(node: Node, client: Fields, name: str) -> Part:
     if node.value is None:  # "codex:" with nothing behind it
         return Part()
-    body = _mapping(node, (*_FIELDS[client], "context_window"), name)
+    body = _mapping(node, (*client.fields, "context_window"), name)
     fields: dict[str, Any] = {}
     for field, value in body.items():
         if field == "context_window":
@@ -178,7 +182,7 @@ def _part(node: Node, client: ClientName, name: str) -> Part:
             problem = urls.problem(text)
             if problem:
                 yamldoc.fail(name, _at(value), problem)
-            text = profiles.claude_url(text) if client == "claude-code" else profiles.codex_url(text)
+            text = urls.base(text, client.wire)
         if field == "auth" and text not in ("", "auth_token", "api_key"):
             _unknown(name, _at(value), _("auth type"), text, ("auth_token", "api_key"))
         fields[field] = text
@@ -265,15 +269,15 @@ def dump(document: Document) -> str:
     return yaml.safe_dump(body, sort_keys=False, allow_unicode=True, width=1000)
 
 
-def json_schema() -> dict[str, Any]:
+def json_schema(clients: Clients) -> dict[str, Any]:
     """Return a JSON Schema (2020-12) of the document, for editors."""
     text = {"type": "string"}
 
     def closed(properties: Mapping[str, Any], **more: Any) -> dict[str, Any]:
         return {"type": "object", "additionalProperties": False, "properties": dict(properties), **more}
 
-    def part(client: ClientName) -> dict[str, Any]:
-        fields: dict[str, Any] = dict.fromkeys(_FIELDS[client], text)
+    def part(client: Fields) -> dict[str, Any]:
+        fields: dict[str, Any] = dict.fromkeys(client.fields, text)
         if "auth" in fields:
             fields["auth"] = {"enum": ["auth_token", "api_key"]}
         fields["url"] = {"type": "string", "pattern": urls.PATTERN}
@@ -291,7 +295,7 @@ def json_schema() -> dict[str, Any]:
             "key": closed(sources, minProperties=1, maxProperties=1),
             "key_storage": {"enum": list(KEY_STORAGES)},
             "via_relay": {"type": "boolean"},
-            **{client: part(client) for client in CLIENT_NAMES},
+            **{name: part(client) for name, client in clients.items()},
         },
         required=["name", "provider"],
     )
@@ -302,7 +306,7 @@ def json_schema() -> dict[str, Any]:
             {
                 "ccsetup": {"const": VERSION},
                 "profiles": {"type": ["array", "null"], "items": entry},
-                "active": {**closed(dict.fromkeys(CLIENT_NAMES, name)), "type": ["object", "null"]},
+                "active": {**closed(dict.fromkeys(clients, name)), "type": ["object", "null"]},
             },
             required=["ccsetup"],
         ),

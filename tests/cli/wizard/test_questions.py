@@ -18,8 +18,9 @@ from ccsetup.cli.wizard import command_line, look
 from ccsetup.cli.wizard.answers import TYPE, Answers, Ask, Choose, Facts, Settled
 from ccsetup.cli.wizard.ask_model import LIVE
 from ccsetup.cli.wizard.questions import next_step
+from ccsetup.clients import CLIENTS
 from ccsetup.errors import CcsetupError
-from ccsetup.model import CLIENT_NAMES, ClientName, Model, Secret
+from ccsetup.model import ClientName, Model, Secret
 from ccsetup.profiles.apiconfigs import Entry
 
 KEY = "test-key-0123456789abcdefWXYZ"
@@ -371,7 +372,7 @@ def test_every_provider(context: Context, preset_id: str, clients: list[ClientNa
     assert changes
     told = command_line(answers)
     assert KEY not in told
-    for client in CLIENT_NAMES:
+    for client in CLIENTS:
         named = {"claude-code": context.paths.claude_settings, "codex": context.paths.codex_config}[client]
         assert (named in {c.path for c in changes}) == (client in clients)
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from ccsetup import presets, profiles
+from ccsetup import presets
+from ccsetup.clients import CLIENTS
 from ccsetup.errors import CcsetupError, UsageError
 from ccsetup.keys.reference import KeyRef
 from ccsetup.profiles import Part, Profile
@@ -68,7 +69,7 @@ def test_tools_of_codex(names: tuple[str, ...], search: str) -> None:
     """Codex keeps its groups of tools, and its search where the first upstream can carry it out."""
     codex = compose.relay_profile(made(*names), SAVED, presets.load, "http://127.0.0.1:5101").parts["codex"]
     assert (codex.tools, codex.web_search) == ("all", search)
-    endpoint = profiles.codex_endpoint(
+    endpoint = CLIENTS["codex"].endpoint(
         Profile("relay", "custom", "", "inline", "", {"codex": codex}), presets.load("custom")
     )
     assert (endpoint.extra_tools, endpoint.web_search) == (True, search)
@@ -136,11 +137,11 @@ def test_the_profile_of_the_relay() -> None:
     found = made("glm", "cerebras", "own")
     relay = compose.relay_profile(found, SAVED, presets.load, "http://127.0.0.1:5101")
     preset = presets.load(relay.provider)
-    claude = profiles.claude_endpoint(relay, preset)
+    claude = CLIENTS["claude-code"].endpoint(relay, preset)
     assert claude.models is not None
     assert (claude.base_url, claude.auth) == ("http://127.0.0.1:5101", "auth_token")
     assert (claude.models.primary, claude.models.haiku, claude.models.opus) == ("glm-5.3", "glm-5.3-flash", "glm-5.3")
-    codex = profiles.codex_endpoint(relay, preset)
+    codex = CLIENTS["codex"].endpoint(relay, preset)
     assert (codex.base_url, codex.wire, codex.model) == ("http://127.0.0.1:5101/v1", "responses", "glm-5.3")
     context = presets.load("cerebras").regions[0].codex.context_window  # type: ignore[union-attr]
     assert claude.context_window == codex.context_window == context

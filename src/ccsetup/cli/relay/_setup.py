@@ -10,6 +10,7 @@ from ccsetup.change.actions import Switched
 from ccsetup.change.world import World
 from ccsetup.cli._context import Context
 from ccsetup.cli.relay import key as keys
+from ccsetup.clients import CLIENTS
 from ccsetup.errors import CcsetupError, Incomplete, UsageError, printable
 from ccsetup.i18n import _
 from ccsetup.model import ClientName, Secret
@@ -99,13 +100,14 @@ def _profile(context: Context, world: World, config: Config, url: str) -> Profil
         return compose.relay_profile(config, world.profiles, context.preset, url)
     except Incomplete:
         parts: dict[ClientName, Part] = {}
-        makers: tuple[tuple[ClientName, str], ...] = (("claude-code", "anthropic"), ("codex", "openai"))
-        for client, preset in makers:
+        for client in CLIENTS:
+            preset = "anthropic" if CLIENTS[client].wire == "anthropic" else "openai"
             known = tuple(u if u.default_model or u.preset else u._replace(preset=preset) for u in config.upstreams)
             made = compose.relay_profile(config._replace(upstreams=known), world.profiles, context.preset, url)
             parts[client] = made.parts[client]
         # Claude Code knows the windows of Anthropic's models.
-        parts["claude-code"] = parts["claude-code"]._replace(context_window=0)
+        for client in (c for c in CLIENTS if CLIENTS[c].wire == "anthropic"):
+            parts[client] = parts[client]._replace(context_window=0)
         return made._replace(parts=parts)
 
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, Optional, Sequence
 from ccsetup import profiles
 from ccsetup.change import actions
 from ccsetup.change.actions import Switched
-from ccsetup.change.entries import Options
+from ccsetup.change.entries import Options, urls_of
 from ccsetup.change.entries import requests as as_requests
 from ccsetup.change.merge import Request
 from ccsetup.change.world import World
@@ -19,7 +19,7 @@ from ccsetup.clients import CLIENTS
 from ccsetup.errors import Incomplete, UsageError, printable
 from ccsetup.i18n import _
 from ccsetup.keys.reference import KeyRef
-from ccsetup.model import CLIENT_NAMES, ClaudeEndpoint, ClientName, Region, Unsupported
+from ccsetup.model import ClientName, Region, Unsupported
 from ccsetup.plan import Note
 from ccsetup.profiles import Part, Profile
 from ccsetup.profiles.apiconfigs import Entry
@@ -71,7 +71,7 @@ def tell(outcome: Outcome, up: Optional[_up.Up], *, changed: bool) -> None:
     """Print what was done."""
     for s in outcome.switched:
         text = _("{client} uses provider '{name}' through the relay.")
-        _output.done(changed, text.format(client=CLIENTS[s.client].TITLE, name=outcome.name))
+        _output.done(changed, text.format(client=CLIENTS[s.client].title, name=outcome.name))
     if not outcome.switched:
         text = _("profile '{name}' is an upstream of the relay.").format(name=outcome.name)
         _output.done(changed, text)
@@ -94,8 +94,7 @@ def run(context: Context, entries: Sequence[Entry], common: Options, given: Give
     def show() -> None:
         tell(outcome_now, up, changed=bool(changes))
         if changes and outcome_now.switched:
-            programs = {"claude-code": "claude", "codex": "codex"}
-            names = " / ".join(programs[s.client] for s in outcome_now.switched)
+            names = " / ".join(CLIENTS[s.client].program for s in outcome_now.switched)
             _output.line(_("Start {programs}; take this back with: ccsetup undo").format(programs=names))
 
     result: dict[str, Any] = {
@@ -125,10 +124,10 @@ def _speaks(region: Region, client: ClientName, part: Part) -> bool:
 
     Of an address that the user gives it is believed that it cannot: why else put the relay in front?
     """
-    endpoint = region.claude if client == "claude-code" else region.codex
+    endpoint = CLIENTS[client].offered(region)
     if isinstance(endpoint, Unsupported) or (part.url and not endpoint.base_url):
         return False
-    return isinstance(endpoint, ClaudeEndpoint) or endpoint.wire != "chat"
+    return CLIENTS[client].speaks(endpoint)
 
 
 def _upstream(context: Context, world: World, at: Places, entry: Entry, profile: Profile, request: Request) -> Config:
@@ -183,16 +182,16 @@ def _made(context: Context, world: World, entry: Entry, profile: Profile, reques
     region = profiles.region_of(profile, preset)
     indirect = [c for c, p in request.parts.items() if not _speaks(region, c, p)]
     model = next((request.parts[c].primary_model for c in indirect if request.parts[c].primary_model), "")
-    given = next((u for u in (entry.text(f) for f in ("url", "codexUrl", "claudeUrl")) if u), "") if indirect else ""
+    given = next((u for u in (entry.text(f) for f in ("url", *reversed(urls_of()))) if u), "") if indirect else ""
     if not given:
         try:
             made = compose.from_profiles([profile.name], world.profiles, context.preset).upstreams[0]
         except Incomplete:
             # A local server, whose models only the user knows.
-            named = profile._replace(parts={c: Part(primary_model=model or "-") for c in CLIENT_NAMES})
+            named = profile._replace(parts={c: Part(primary_model=model or "-") for c in CLIENTS})
             made = compose.from_profiles([profile.name], {profile.name: named}, context.preset).upstreams[0]
             if not model:
-                client = CLIENTS[next(iter(indirect or request.parts))].TITLE
+                client = CLIENTS[next(iter(indirect or request.parts))].title
                 raise Incomplete(
                     _("Provider '{provider}' needs a model for {client}.").format(provider=preset.id, client=client),
                     hint=_("Give it with -M MODEL."),
@@ -212,7 +211,7 @@ def _asked(context: Context, profile: Profile, client: ClientName, part: Part) -
         fields = ("primary_model", "haiku_model", "sonnet_model", "opus_model", "fable_model", "subagent_model")
         return Part(**{f: getattr(part, f) for f in fields}, context_window=part.context_window)
     models = compose.models_of(profile._replace(parts={}), context.preset(profile.provider))
-    if client == "codex":
+    if CLIENTS[client].wire != "anthropic":
         return Part(primary_model=models.codex, context_window=part.context_window)
     tiers = {f"{tier}_model": name for tier, name in models.tiers._asdict().items()}
     return Part(**tiers, context_window=part.context_window)

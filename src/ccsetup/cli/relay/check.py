@@ -11,6 +11,7 @@ import typer
 from ccsetup.cli import _options, _output, _test_show
 from ccsetup.cli._context import Context
 from ccsetup.cli.relay import _base
+from ccsetup.clients import CLIENTS
 from ccsetup.i18n import _
 from ccsetup.model import Secret, WireFormat
 from ccsetup.plan import Note
@@ -191,9 +192,12 @@ def _target(
         for name in (upstream.default_model, *(n for _p, n in upstream.map), *upstream.models)
         if name and not any(c in name for c in "*?[")
     )
+    speaker = next(c for c in CLIENTS.values() if c.wire == wire or c.wire != "anthropic" != wire)
     return Target(
         label=label,
-        client="claude-code" if wire == "anthropic" else "codex",
+        client=speaker.id,
+        user_agent=speaker.user_agent,
+        node=speaker.node,
         kind="profile",
         wire=wire,
         base_url=url,

@@ -19,9 +19,10 @@ from ccsetup.cli._init import OPTIONS, Given, tell
 from ccsetup.cli.wizard import look, prompts, questions
 from ccsetup.cli.wizard.answers import Answers, Ask, Choose, Facts, Settled, clients_of
 from ccsetup.cli.wizard.prompts import GoBack, Option, Prompter, complain, say
+from ccsetup.clients import CLIENTS, usual_client
 from ccsetup.errors import BLOCKED, OK, WOULD_CHANGE, CcsetupError, UsageError
 from ccsetup.i18n import _, ngettext
-from ccsetup.model import CLIENT_NAMES, Model, Preset, Region, Secret
+from ccsetup.model import Model, Preset, Region, Secret
 from ccsetup.plan import FileChange, Note
 from ccsetup.profiles.apiconfigs import Entry
 
@@ -255,8 +256,8 @@ class _Wizard:
             _parser.run(argv)
 
     def _farewell(self, answers: Answers, *, written: bool) -> None:
-        clients = clients_of(self.facts, answers) or ["claude-code"]
-        programs = [{"claude-code": "claude", "codex": "codex"}[c] for c in CLIENT_NAMES if c in clients]
+        clients = clients_of(self.facts, answers) or [usual_client()]
+        programs = [CLIENTS[c].program for c in CLIENTS if c in clients]
         say()
         if written and answers.options.activate:
             say(_("Start it with: {program}").format(program=_(" or ").join(programs)))
@@ -294,8 +295,8 @@ def command_line(answers: Answers, given: Optional[Given] = None) -> str:
         if answers.fields.get(field):
             words += [option, str(answers.fields[field])]
     clients = answers.options.clients
-    if clients and clients != ["claude-code"]:
-        words += ["-T", "all" if len(clients) == len(CLIENT_NAMES) else clients[0]]
+    if clients and clients != [usual_client()]:
+        words += ["-T", "all" if len(clients) == len(CLIENTS) else clients[0]]
     elif clients and not answers.field("provider"):
         words += ["-T", clients[0]]
     options = answers.options

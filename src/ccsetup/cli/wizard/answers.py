@@ -11,9 +11,9 @@ from typing import Any, Callable, Mapping, NamedTuple, Optional, Sequence, Union
 from ccsetup.change.entries import Options
 from ccsetup.cli.wizard.look import Seen
 from ccsetup.cli.wizard.prompts import Option
-from ccsetup.clients import clients_named
+from ccsetup.clients import CLIENTS, clients_named
 from ccsetup.i18n import _
-from ccsetup.model import ClaudeEndpoint, ClientName, CodexEndpoint, KeyFamily, Model, Preset, Region, Unsupported
+from ccsetup.model import ClientName, KeyFamily, Model, Preset, Region, Unsupported
 from ccsetup.profiles import Profile
 
 TYPE = "\0type"
@@ -129,19 +129,15 @@ def region_of(facts: Facts, answers: Answers) -> Region:
     return preset.region(known) or preset.regions[0]
 
 
-def endpoint(region: Region, client: ClientName) -> Union[ClaudeEndpoint, CodexEndpoint, Unsupported]:
-    return region.claude if client == "claude-code" else region.codex
-
-
 def refusal(region: Region, client: ClientName) -> str:
     """Return why *client* cannot use *region*, or ""."""
-    found = endpoint(region, client)
+    found = CLIENTS[client].offered(region)
     if isinstance(found, Unsupported):
         return found.reason or _("it is not served")
-    if isinstance(found, CodexEndpoint) and found.wire != "responses":
-        return found.reason or _("it speaks Chat Completions only")
+    if not CLIENTS[client].speaks(found):
+        return getattr(found, "reason", "") or _("it speaks Chat Completions only")
     return ""
 
 
 def own_url(answers: Answers, client: ClientName) -> str:
-    return answers.field("claudeUrl" if client == "claude-code" else "codexUrl") or answers.field("url")
+    return answers.field(f"{CLIENTS[client].option}Url") or answers.field("url")

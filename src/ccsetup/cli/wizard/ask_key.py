@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Optional, Sequence
 
-from ccsetup import keys, presets, profiles
+from ccsetup import keys, presets, urls
 from ccsetup.cli.wizard import found as find
 from ccsetup.cli.wizard.answers import (
     TYPE,
@@ -26,7 +26,7 @@ from ccsetup.cli.wizard.prompts import Option, sentences
 from ccsetup.clients import CLIENTS
 from ccsetup.errors import CcsetupError, UsageError
 from ccsetup.i18n import _
-from ccsetup.model import CLIENT_NAMES, KeyFamily, Preset, Secret
+from ccsetup.model import KeyFamily, Preset, Secret
 from ccsetup.profiles import Profile
 
 KEEP = "\0keep"
@@ -85,7 +85,7 @@ def ask_region(facts: Facts, answers: Answers) -> Step:
         lacking = next(c for c in wanted if all(refusal(r, c) for r in preset.regions))
         raise UsageError(
             _("{provider} has no endpoint that {client} can speak to: {reason}").format(
-                provider=preset.name, client=CLIENTS[lacking].TITLE, reason=refusal(preset.regions[0], lacking)
+                provider=preset.name, client=CLIENTS[lacking].title, reason=refusal(preset.regions[0], lacking)
             )
         )
     if len(able) == 1:
@@ -164,10 +164,10 @@ def _candidates(facts: Facts, answers: Answers) -> list[tuple[Found, str]]:
     """Return the keys found on this machine that belong to the provider, and to the addresses that are known."""
     preset = preset_of(facts, answers)
     if preset.id == "custom":
-        hosts = {profiles.origin(own_url(answers, c)) for c in CLIENT_NAMES if own_url(answers, c)}
-        fits = [(k, "") for k in facts.seen.keys if k.url and {profiles.origin(k.url)} == hosts]
+        hosts = {urls.origin(own_url(answers, c)) for c in CLIENTS if own_url(answers, c)}
+        fits = [(k, "") for k in facts.seen.keys if k.url and {urls.origin(k.url)} == hosts]
         return list({k.key: (k, r) for k, r in fits}.values())
-    if any(own_url(answers, c) for c in CLIENT_NAMES):
+    if any(own_url(answers, c) for c in CLIENTS):
         return []  # a preset with an address of the person's own: no found key is known to belong there
     region = answers.field("region")
     return [
@@ -180,8 +180,8 @@ def _same_hosts(facts: Facts, answers: Answers, saved: Profile) -> bool:
     preset = preset_of(facts, answers)
     if saved.provider != preset.id:
         return False
-    mine = {profiles.origin(own_url(answers, c)) for c in CLIENT_NAMES if own_url(answers, c)}
-    before = {profiles.origin(p.url) for p in saved.parts.values() if p.url}
+    mine = {urls.origin(own_url(answers, c)) for c in CLIENTS if own_url(answers, c)}
+    before = {urls.origin(p.url) for p in saved.parts.values() if p.url}
     return mine <= before
 
 

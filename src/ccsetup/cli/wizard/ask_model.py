@@ -15,7 +15,6 @@ from ccsetup.cli.wizard.answers import (
     Settled,
     Step,
     clients_of,
-    endpoint,
     name_of,
     own_url,
     preset_of,
@@ -110,7 +109,9 @@ def ask_context(facts: Facts, answers: Answers) -> Step:
         return None
     preset = preset_of(facts, answers)
     known = preset.model(model)
-    own = re.match(r"(?:anthropic/)?claude-", model) and "codex" not in clients_of(facts, answers)
+    own = re.match(r"(?:anthropic/)?claude-", model) and all(
+        CLIENTS[c].wire == "anthropic" for c in clients_of(facts, answers)
+    )
     if (known and known.context) or own or model in _recommended(facts, answers).values():
         return None
 
@@ -132,7 +133,7 @@ def _recommended(facts: Facts, answers: Answers) -> dict[ClientName, str]:
     region = region_of(facts, answers)
     out: dict[ClientName, str] = {}
     for client in clients_of(facts, answers):
-        found = endpoint(region, client)
+        found = CLIENTS[client].offered(region)
         if isinstance(found, ClaudeEndpoint):
             if found.models:
                 out[client] = found.models.primary
@@ -148,10 +149,12 @@ def _recommended(facts: Facts, answers: Answers) -> dict[ClientName, str]:
 
 def _of_the_other(region: Region, client: ClientName) -> str:
     """Return the model that the other client would get there; "" where none is known."""
-    found = endpoint(region, "codex" if client == "claude-code" else "claude-code")
-    if isinstance(found, ClaudeEndpoint):
-        return found.models.primary if found.models else ""
-    return found.model if isinstance(found, CodexEndpoint) else ""
+    for found in (CLIENTS[c].offered(region) for c in CLIENTS if c != client):
+        if isinstance(found, ClaudeEndpoint) and found.models:
+            return found.models.primary
+        if isinstance(found, CodexEndpoint) and found.model:
+            return found.model
+    return ""
 
 
 def _describe(model: Optional[Model]) -> str:
@@ -181,7 +184,7 @@ def _advice(region: Region, advice: Mapping[ClientName, str]) -> str:
         return _("The client's own choice")
     if len(ids) == 1:
         return ids[0]
-    return ", ".join(f"{CLIENTS[c].TITLE}: {m or _('its own')}" for c, m in advice.items())
+    return ", ".join(f"{CLIENTS[c].title}: {m or _('its own')}" for c, m in advice.items())
 
 
 def _advice_detail(preset: Preset, region: Region, advice: Mapping[ClientName, str]) -> str:
@@ -190,7 +193,7 @@ def _advice_detail(preset: Preset, region: Region, advice: Mapping[ClientName, s
     if len(ids) == 1:
         parts.append(_describe(preset.model(ids[0])))
     tiers = region.claude.models if isinstance(region.claude, ClaudeEndpoint) else None
-    if tiers and "claude-code" in advice and tiers.haiku != tiers.primary:
+    if tiers and any(CLIENTS[c].wire == "anthropic" for c in advice) and tiers.haiku != tiers.primary:
         parts.append(_("small tasks: {model}").format(model=tiers.haiku))
     return _(", ").join(p for p in parts if p)
 

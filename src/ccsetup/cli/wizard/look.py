@@ -12,13 +12,12 @@ from ccsetup.cli._context import Context
 from ccsetup.cli.wizard import found as find
 from ccsetup.cli.wizard.found import Found
 from ccsetup.cli.wizard.prompts import cut, sentences, wrap
-from ccsetup.clients import CLIENTS, installed
-from ccsetup.clients.base import Version
-from ccsetup.clients.codex import edits as codex
-from ccsetup.clients.codex import start
+from ccsetup.clients import CLIENTS
+from ccsetup.clients.base import Repaired
 from ccsetup.errors import CcsetupError
 from ccsetup.i18n import _
-from ccsetup.model import CLIENT_NAMES, ClientName, PresetSummary
+from ccsetup.model import ClientName, PresetSummary, Version
+from ccsetup.paths import Paths
 from ccsetup.plan import Note
 
 LINES = 12
@@ -39,6 +38,8 @@ class ClientState(NamedTuple):
     model: str
     credential: str
     """Where its key comes from, for people."""
+    file: str
+    """The name of its settings file."""
     broken: str
     """Why its settings cannot be read, or ""."""
 
@@ -53,10 +54,8 @@ class Seen(NamedTuple):
     """Ids of presets that are saved, in use, or have a key somewhere here, the likeliest first; and which it is."""
     summaries: tuple[PresetSummary, ...]
     keys: tuple[Found, ...]
-    strict: str
-    """Where settings.json has a comment or a trailing comma, which Claude Code does not accept; or ""."""
-    stops_codex: tuple[str, ...]
-    """What ``--repair`` would do to config.toml so that Codex starts again."""
+    repairs: Mapping[ClientName, tuple[Repaired, ...]]
+    """What ``--repair`` would correct in the settings of each client."""
     notes: tuple[Note, ...]
 
     def client(self, name: ClientName) -> ClientState:
@@ -67,17 +66,16 @@ def around(context: Context) -> Seen:
     """Look at everything once; nothing here raises because of a file that is broken."""
     world = context.world()
     before = len(context.notes)
-    clients = tuple(_client(context, world, name) for name in CLIENT_NAMES)
+    clients = tuple(_client(context, world, name) for name in CLIENTS)
     notes = context.notes[before:]
     del context.notes[before:]
-    for name in CLIENT_NAMES:
+    for name in CLIENTS:
         try:
             notes.extend(CLIENTS[name].notes(world.files(name), None))
         except CcsetupError:
             continue  # said above already
-    strict = _strict(world)
-    if strict:
-        notes.insert(0, Note("warning", strict))
+    repairs = {name: _repairs(world, name) for name in CLIENTS}
+    notes[:0] = [Note("warning", r.refusal.message) for found in repairs.values() for r in found if r.refusal]
     summaries, problems = presets.summaries(context.paths.user_presets)
     notes.extend(Note("warning", p.message, p.hint) for p in problems)
     active = [c.profile for c in clients if c.profile in world.profiles]
@@ -89,59 +87,41 @@ def around(context: Context) -> Seen:
         _providers(context, world, names, clients, keys, summaries),
         tuple(summaries),
         keys,
-        strict,
-        _stops_codex(world),
+        repairs,
         tuple(n for n in notes if n.level != "info"),
     )
 
 
 def _client(context: Context, world: World, name: ClientName) -> ClientState:
-    ask = installed.claude_version if name == "claude-code" else start.codex_version
     now = list_.active(context, world, name)
     return ClientState(
         name,
-        ask(context.paths.environ),
+        max(CLIENTS[name].installed(context.paths), default=None),
         now["profile"],
         now["changed"],
         now["url"],
         now["model"],
-        _credential(name, now["credential"]) if now["credential"] or now["url"] else "",
+        _credential(name, now["credential"], context.paths) if now["credential"] or now["url"] else "",
+        os.path.basename(CLIENTS[name].settings(context.paths)),
         now.get("error", ""),
     )
 
 
-def _credential(client: ClientName, where: str) -> str:
+def _credential(client: ClientName, where: str, paths: Paths) -> str:
     if not where:
         return _("no key")
     if where in ("apiKeyHelper", "auth"):
         return _("key from a command")
     if where in ("ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_API_KEY", "experimental_bearer_token"):
-        return _("key in {file}").format(file="settings.json" if client == "claude-code" else "config.toml")
+        return _("key in {file}").format(file=os.path.basename(CLIENTS[client].settings(paths)))
     return _("key in ${variable}").format(variable=where)
 
 
-def _strict(world: World) -> str:
-    from ccsetup.documents import jsondoc
-
-    path = world.paths.claude_settings
+def _repairs(world: World, client: ClientName) -> tuple[Repaired, ...]:
     try:
-        text = world.draft.text(path)
-        problem = jsondoc.strict_problem(text) if text.strip("\ufeff \t\r\n") else None
-        if problem is None:
-            return ""
-        world.draft.data(path, "json")
+        return tuple(CLIENTS[client].repairs(world.files(client)))
     except CcsetupError:
-        return ""  # it cannot be read at all, which is said elsewhere
-    return _("{file}:{line}:{column}: {problem}. Claude Code ignores the whole file because of it.").format(
-        file=world.paths.short(path), line=problem.line, column=problem.column, problem=problem.message.rstrip(".。")
-    )
-
-
-def _stops_codex(world: World) -> tuple[str, ...]:
-    try:
-        return tuple(text for _edits, text in codex.repairs(world.files("codex")))
-    except CcsetupError:
-        return ()
+        return ()  # it cannot be read at all, which is said elsewhere
 
 
 def _providers(
@@ -182,7 +162,7 @@ def screen(seen: Seen, context: Context, width: int) -> list[str]:
     head = _output.paint(f"ccsetup {__version__}", "1")
     gap = width - len(f"ccsetup {__version__}") - _output.width(hint)
     lines = [head + " " * gap + hint if hint and gap > 1 else head]
-    titles = [CLIENTS[c.name].TITLE + (" " + ".".join(map(str, c.version)) if c.version else "") for c in seen.clients]
+    titles = [CLIENTS[c.name].title + (" " + ".".join(map(str, c.version)) if c.version else "") for c in seen.clients]
     column = max(map(len, titles))
     for client, title in zip(seen.clients, titles, strict=True):
         lines.append(cut(f"  {title.ljust(column)}  {_uses(client)}", width))

@@ -14,7 +14,7 @@ from ccsetup.cli.wizard.prompts import Option, Prompter, say
 from ccsetup.clients import CLIENTS
 from ccsetup.documents.edit import Set
 from ccsetup.i18n import _
-from ccsetup.model import CLIENT_NAMES, ClientName
+from ccsetup.model import ClientName
 from ccsetup.profiles import RELAY
 
 LANGUAGES = {"en": "English", "zh_CN": "简体中文"}
@@ -104,7 +104,7 @@ def pick(context: Context, clients: Sequence[ClientName]) -> str:
 
 def _profile(context: Context, prompter: Prompter, clients: Sequence[ClientName], *, official: bool = False) -> str:
     world = context.world()
-    wanted = list(clients) or list(CLIENT_NAMES)
+    wanted = list(clients) or list(CLIENTS)
     state: dict[ClientName, dict[str, Any]] = {c: list_.active(context, world, c) for c in wanted}
     options = []
     for profile in world.profiles.values():
@@ -112,13 +112,13 @@ def _profile(context: Context, prompter: Prompter, clients: Sequence[ClientName]
             continue
         users = [c for c in wanted if state[c]["profile"] == profile.name and not state[c]["changed"]]
         mark = "* " if users else "  "
-        serves = " ".join({"claude-code": "claude", "codex": "codex"}[c] for c in CLIENT_NAMES if c in profile.parts)
+        serves = " ".join(CLIENTS[c].program for c in CLIENTS if c in profile.parts)
         what = profile.provider + (f" ({profile.region})" if profile.region else "")
-        used = _("used by {clients}").format(clients=", ".join(CLIENTS[c].TITLE for c in users)) if users else ""
+        used = _("used by {clients}").format(clients=", ".join(CLIENTS[c].title for c in users)) if users else ""
         options.append(Option(profile.name, mark + profile.name, "  ".join(t for t in (serves, what, used) if t)))
     if official:
         free = [c for c in wanted if not state[c]["url"] and not state[c].get("error")]
-        used = _("used by {clients}").format(clients=", ".join(CLIENTS[c].TITLE for c in free)) if free else ""
+        used = _("used by {clients}").format(clients=", ".join(CLIENTS[c].title for c in free)) if free else ""
         what = _("the client's own account, no provider")
         options.append(
             Option("official", ("* " if free else "  ") + "official", "  ".join(t for t in (what, used) if t))

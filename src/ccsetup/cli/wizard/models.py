@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any, Iterator, Optional
 
-from ccsetup import profiles
+from ccsetup import urls
 from ccsetup.cli.wizard.answers import Answers, own_url
+from ccsetup.clients import CLIENTS
 from ccsetup.errors import CcsetupError
 from ccsetup.i18n import _
-from ccsetup.model import CLIENT_NAMES, Model, Preset, Region, Secret
+from ccsetup.model import Model, Preset, Region, Secret
 
 DEADLINE = 10.0
 """Seconds for the whole request."""
@@ -41,20 +42,20 @@ def live(preset: Preset, region: Region, answers: Answers, key: Secret) -> list[
 def _request(preset: Preset, region: Region, answers: Answers, key: Secret) -> tuple[str, dict[str, str], str]:
     """Return address, headers, and the path to the ids in the answer."""
     text = key.reveal()
-    if not any(own_url(answers, c) for c in CLIENT_NAMES):
+    if not any(own_url(answers, c) for c in CLIENTS):
         checks = [c for c in region.verify if c.models and (not c.prefixes or text.startswith(c.prefixes))]
         if checks:
             check = checks[0]
             names = {"x-api-key": "x-api-key"}
             value = {"bearer": f"Bearer {text}"}.get(check.auth, text)
             return check.url, {names.get(check.auth, "Authorization"): value}, check.models
-    claude = own_url(answers, "claude-code")
-    if claude:
-        base = profiles.claude_url(claude) + "/v1"
+    by_wire = {c.wire: own_url(answers, c.id) for c in CLIENTS.values()}
+    if by_wire.get("anthropic"):
+        base = urls.base(by_wire["anthropic"], "anthropic") + "/v1"
         name = "x-api-key" if answers.field("type") == "api_key" else "Authorization"
         headers = {name: text if name == "x-api-key" else f"Bearer {text}", "anthropic-version": "2023-06-01"}
         return base + "/models", headers, "data.*.id"
-    base = profiles.codex_url(own_url(answers, "codex") or region.chat_url)
+    base = urls.base(by_wire.get("responses") or region.chat_url, "responses")
     return base + "/models", {"Authorization": f"Bearer {text}"}, "data.*.id"
 
 

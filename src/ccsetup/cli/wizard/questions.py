@@ -14,7 +14,6 @@ from ccsetup.cli.wizard.answers import (
     Settled,
     Step,
     clients_of,
-    endpoint,
     name_of,
     own_url,
     preset_of,
@@ -24,10 +23,10 @@ from ccsetup.cli.wizard.answers import (
 from ccsetup.cli.wizard.ask_key import ask_family, ask_region, key_or_region
 from ccsetup.cli.wizard.ask_model import ask_context, ask_model
 from ccsetup.cli.wizard.prompts import Option, sentences
-from ccsetup.clients import CLIENTS, clients_named
+from ccsetup.clients import CLIENTS, Client, clients_named, usual_client
 from ccsetup.errors import CcsetupError, UsageError
 from ccsetup.i18n import _
-from ccsetup.model import CLIENT_NAMES, ClientName, Unsupported
+from ccsetup.model import ClientName, Unsupported, WireFormat
 
 
 def next_step(facts: Facts, answers: Answers) -> Step:
@@ -50,7 +49,7 @@ def _clients(facts: Facts, answers: Answers) -> Step:
     for client in facts.seen.clients:
         version = ".".join(map(str, client.version)) if client.version else _("not installed")
         reason = _("its settings cannot be read, see above") if client.broken else ""
-        options.append(Option(client.name, CLIENTS[client.name].TITLE, version, disabled=reason))
+        options.append(Option(client.name, CLIENTS[client.name].title, version, disabled=reason))
     broken = [c for c in facts.seen.clients if c.broken]
     if len(broken) == len(facts.seen.clients):
         raise CcsetupError(broken[0].broken)
@@ -59,7 +58,7 @@ def _clients(facts: Facts, answers: Answers) -> Step:
     def apply(value: str) -> Answers:
         return answers._replace(options=answers.options._replace(clients=clients_named([value])))
 
-    default = here[0] if len(here) == 1 else "all" if here else CLIENT_NAMES[0]
+    default = here[0] if len(here) == 1 else "all" if here else usual_client()
     if broken:
         default = next(c.name for c in facts.seen.clients if not c.broken)
     return Choose("clients", _("Which client is to use the provider?"), options, apply, default)
@@ -69,7 +68,7 @@ def _provider(facts: Facts, answers: Answers) -> Step:
     if answers.field("provider") or answers.field("name") in facts.profiles:
         return None
     wanted = clients_of(facts, answers)
-    if any(own_url(answers, c) for c in CLIENT_NAMES):
+    if any(own_url(answers, c) for c in CLIENTS):
         return Settled(answers.put("provider", provider="custom"))
     able, relayed, unable = [], [], []
     order = {p: i for i, p in enumerate(facts.seen.providers)}
@@ -83,7 +82,7 @@ def _provider(facts: Facts, answers: Answers) -> Step:
         elif all(c in (*summary.clients, *summary.by_relay) for c in wanted):
             relayed.append(Option(summary.id, summary.id, f"{serves}[{_('by the relay')}] {what}"))
         else:
-            lacking = [CLIENTS[c].TITLE for c in wanted if c not in summary.clients]
+            lacking = [CLIENTS[c].title for c in wanted if c not in summary.clients]
             reason = _("not for {clients}").format(clients=", ".join(lacking))
             unable.append(Option(summary.id, summary.id, what, disabled=reason))
     if not able and not relayed:
@@ -117,7 +116,7 @@ def _name(facts: Facts, answers: Answers) -> Step:
 
         return Ask("new-name", _("Name of the new profile"), lambda v: answers.put("name", name=v), free, check=check)
     old = facts.profiles[preset.id]
-    parts = ", ".join(CLIENTS[c].TITLE for c in CLIENT_NAMES if c in old.parts)
+    parts = ", ".join(CLIENTS[c].title for c in CLIENTS if c in old.parts)
     what = ", ".join(t for t in (old.region, parts) if t)
     options = [
         Option("change", _("Change profile '{name}'").format(name=old.name), what),
@@ -158,13 +157,13 @@ def _relay(facts: Facts, answers: Answers) -> Step:
         return new._replace(fields=kept, options=options, key_variable="")
 
     why = _("{clients} cannot speak to {provider} directly. The relay can translate: ccsetup runs it on this machine.")
-    note = why.format(clients=_(" and ").join(CLIENTS[c].TITLE for c in lacking), provider=preset.name)
+    note = why.format(clients=_(" and ").join(CLIENTS[c].title for c in lacking), provider=preset.name)
     default = "relay" if not problem else options[1].value
     return Choose("relay", _("Use the relay?"), options, apply, default, note=sentences(note, problem))
 
 
 def _titles(clients: Sequence[ClientName]) -> str:
-    return ", ".join(CLIENTS[c].TITLE for c in clients)
+    return ", ".join(CLIENTS[c].title for c in clients)
 
 
 def _urls(facts: Facts, answers: Answers) -> Step:
@@ -172,40 +171,41 @@ def _urls(facts: Facts, answers: Answers) -> Step:
     wanted = clients_of(facts, answers)
     saved = facts.profiles.get(name_of(facts, answers))
     for client in wanted:
-        found = endpoint(region, client)
+        known = CLIENTS[client]
+        found = known.offered(region)
         before = saved.parts[client].url if saved and client in saved.parts else ""
         if own_url(answers, client) or isinstance(found, Unsupported) or found.base_url:
             continue
         if before and not answers.field("provider"):
             continue
-        field = "url" if len(wanted) == 1 else "claudeUrl" if client == "claude-code" else "codexUrl"
+        field = "url" if len(wanted) == 1 else f"{known.option}Url"
         default = before
-        if not default and client == "codex" and answers.field("claudeUrl"):
-            default = profiles.claude_url(answers.field("claudeUrl")) + "/v1"
+        others = [answers.field(f"{c.option}Url") for c in CLIENTS.values() if c.wire == "anthropic" != known.wire]
+        if not default and any(others):
+            default = urls.base(next(filter(None, others)), "anthropic") + "/v1"
         note = (
             _("The address before /v1/messages, for example https://host/api/anthropic")
-            if client == "claude-code"
+            if known.wire == "anthropic"
             else _("The address before /responses, for example https://host/v1")
         )
 
-        def check(value: str, client: ClientName = client) -> str:
-            clean = profiles.claude_url(value) if client == "claude-code" else profiles.codex_url(value)
+        def check(value: str, wire: WireFormat = known.wire) -> str:
+            clean = urls.base(value, wire)
             return urls.problem(clean) or ("" if clean else _("An address is needed."))
 
-        def apply(value: str, field: str = field, client: ClientName = client) -> Answers:
-            clean = profiles.claude_url(value) if client == "claude-code" else profiles.codex_url(value)
-            return answers.put(f"url-{client}", **{field: clean})
+        def apply(value: str, field: str = field, known: Client = known) -> Answers:
+            return answers.put(f"url-{known.id}", **{field: urls.base(value, known.wire)})
 
-        message = _("Address for {client}").format(client=CLIENTS[client].TITLE)
+        message = _("Address for {client}").format(client=CLIENTS[client].title)
         return Ask(f"url-{client}", message, apply, default, note, check)
     return None
 
 
 def _auth(facts: Facts, answers: Answers) -> Step:
     preset = preset_of(facts, answers)
-    if preset.id != "custom" or "claude-code" not in clients_of(facts, answers) or answers.field("type"):
+    if preset.id != "custom" or answers.field("type"):
         return None
-    if not own_url(answers, "claude-code"):
+    if not any("auth" in CLIENTS[c].fields and own_url(answers, c) for c in clients_of(facts, answers)):
         return None
     options = [
         Option("auth_token", _("Authorization: Bearer"), _("usual")),
@@ -232,8 +232,7 @@ def _storage(facts: Facts, answers: Answers) -> Step:
     own = name_of(facts, answers)
     taken = {p.key_env for n, p in facts.profiles.items() if n != own}
     variable = answers.key_variable or profiles.variable(own, preset.key_env, taken)
-    files = {"claude-code": "settings.json", "codex": "config.toml"}
-    inline = " / ".join(files[c] for c in wanted)
+    inline = " / ".join(facts.seen.client(c).file for c in wanted)
     kept = answers.options.secret is None and saved is not None
     options = [
         Option("inline", _("In the client's settings"), _("{files}, only you can read it").format(files=inline)),
@@ -250,7 +249,7 @@ def _storage(facts: Facts, answers: Answers) -> Step:
         options.append(
             Option("env", _("In ${variable}").format(variable=variable), _("your shell exports it; nothing is stored"))
         )
-    if wanted == ["codex"] and not answers.via_relay:
+    if all("dotenv" in CLIENTS[c].storages for c in wanted) and not answers.via_relay:
         options.append(Option("dotenv", _("In ~/.codex/.env"), _("as ${variable}").format(variable=variable)))
 
     def apply(value: str) -> Answers:
@@ -271,27 +270,32 @@ def _repair(facts: Facts, answers: Answers) -> Step:
     if answers.repair or "repair" in answers.settled:
         return None
     wanted = clients_of(facts, answers)
-    strict = facts.seen.strict if "claude-code" in wanted else ""
-    codex = facts.seen.stops_codex if "codex" in wanted else ()
-    if not strict and not codex:
+    refused = [r.refusal.message for c in wanted for r in facts.seen.repairs[c] if r.refusal]
+    stopped = [c for c in wanted if any(not r.refusal for r in facts.seen.repairs[c])]
+    if not refused and not stopped:
         return None
     options = []
-    stops = _("Codex does not start with its config.toml as it is.")
-    if strict and codex:
-        note = sentences(strict, stops)
+    names = [facts.seen.client(c).file for c in wanted if facts.seen.repairs[c]]
+    files = _(" and ").join(names)
+    stops = [
+        _("{client} does not start with its {file} as it is.").format(
+            client=CLIENTS[c].title, file=facts.seen.client(c).file
+        )
+        for c in stopped
+    ]
+    note = sentences(*refused, *stops)
+    if refused and stopped:
         options.append(Option("repair", _("Correct both files"), _("ccsetup undo takes it back")))
         options.append(Option("stop", _("Stop, I correct them myself")))
-        message = _("settings.json and config.toml cannot stay as they are.")
-    elif strict:
-        note = strict
+        message = _("{files} cannot stay as they are.").format(files=files)
+    elif refused:
         options.append(Option("repair", _("Take comments and trailing commas out"), _("ccsetup undo brings them back")))
         options.append(Option("stop", _("Stop, I correct it myself")))
-        message = _("settings.json cannot stay as it is.")
+        message = _("{file} cannot stay as it is.").format(file=files)
     else:
-        note = stops
-        options.append(Option("repair", _("Correct config.toml"), _("ccsetup undo takes it back")))
+        options.append(Option("repair", _("Correct {file}").format(file=files), _("ccsetup undo takes it back")))
         options.append(Option("keep", _("Leave it, I correct it myself")))
-        message = _("Correct the lines that stop Codex?")
+        message = _("Correct the lines that stop {client}?").format(client=_titles(stopped))
 
     def apply(value: str) -> Answers:
         if value == "stop":

@@ -10,18 +10,13 @@ import re
 from typing import Any, Mapping, Optional, cast
 
 from ccsetup import bounded
-from ccsetup.clients import releases
-from ccsetup.clients.base import Current, Files, Use, Version, Wishes, version
+from ccsetup.clients.base import Current, Files, Repaired, Use, Wishes
 from ccsetup.documents.edit import MISSING, KeyPath, lookup
-from ccsetup.errors import UsageError
+from ccsetup.errors import CcsetupError, UsageError
 from ccsetup.i18n import _
-from ccsetup.model import ClaudeEndpoint, ClientName, Secret
+from ccsetup.model import ClaudeEndpoint, Version
 from ccsetup.paths import Paths
 from ccsetup.plan import Note, Owned, Wish
-
-NAME: ClientName = "claude-code"
-TITLE = "Claude Code"
-NEWEST = version(releases.CLAUDE_CODE[0])
 
 BLANK_TOKEN: Version = (2, 1, 0)
 """From here on an empty ANTHROPIC_AUTH_TOKEN counts as none.  2.0.76 is older, 2.1.197 newer; between: not tried."""
@@ -216,12 +211,39 @@ def official(files: Files, owned: Mapping[str, tuple[Owned, ...]]) -> Wishes:
     return Wishes((settings, Wish(files.paths.claude_json, "json", stays, free=frozenset(stays), claude_lock=True)), {})
 
 
-def saved(files: Files, use: Use) -> Wishes:
-    return Wishes((), {})
+def repairs(files: Files) -> list[Repaired]:
+    """Return how a comment or a trailing comma is taken out of settings.json.
+
+    Claude Code ignores such a file as a whole, silently with ``-p`` before 2.1.329.
+    """
+    from ccsetup.documents import jsondoc
+
+    path = files.paths.claude_settings
+    text = files.text.get(path, "")
+    problem = jsondoc.strict_problem(text) if text.strip("\ufeff \t\r\n") else None
+    if problem is None:
+        return []
+    said = _("{file}:{line}:{column}: {problem}. Claude Code ignores the whole file because of it.")
+    refusal = CcsetupError(
+        said.format(
+            file=files.paths.short(files.names.get(path, path)),
+            line=problem.line,
+            column=problem.column,
+            problem=problem.message.rstrip(".。"),
+        ),
+        hint=_("Run the same command with --repair to take comments and trailing commas out (undo brings them back)."),
+    )
+    done = _("comments and trailing commas were taken out.")
+    return [Repaired(files.names.get(path, path), "json", done, whole=jsondoc.strict(text), refusal=refusal)]
 
 
-def saved_paths(paths: Paths, profile: str, version: Version) -> tuple[tuple[str, str], ...]:
-    return ()
+def console_note(files: Files) -> list[Note]:
+    """Tell of a key from a login at Anthropic's console, which is sent beside the profile's."""
+    path = files.paths.claude_json
+    if lookup(files.get(path), CONSOLE_KEY) is MISSING:
+        return []
+    text = _("A key from a login at Anthropic's console is in {file}: Claude Code sends it along.")
+    return [Note("warning", text.format(file=files.paths.short(path)), _("Log out with: claude auth logout"))]
 
 
 def current(files: Files) -> Current:
@@ -307,19 +329,3 @@ def notes(files: Files, use: Optional[Use]) -> tuple[Note, ...]:
                 )
             )
     return tuple(out)
-
-
-__all__ = [
-    "NAME",
-    "NEWEST",
-    "TITLE",
-    "Secret",
-    "current",
-    "documents",
-    "matches",
-    "notes",
-    "official",
-    "saved",
-    "saved_paths",
-    "use",
-]

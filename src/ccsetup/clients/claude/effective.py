@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import os
 import re
-from typing import Any, Callable, Iterable, Mapping, NamedTuple, Optional
+from typing import Any, Callable, Iterable, Mapping, NamedTuple, Optional, cast
 
 from ccsetup import bounded
+from ccsetup.clients.base import Asked, Use
 from ccsetup.clients.claude.edits import API_KEY, AUTH_TOKEN, BASE_URL, MODELS, OTHER_BACKENDS, TYPES, key_suffix
-from ccsetup.clients.saved import recognise, wire_id
+from ccsetup.clients.saved import recognise
 from ccsetup.documents import encoding, jsondoc
 from ccsetup.documents.edit import MISSING, lookup
 from ccsetup.errors import DocumentError
 from ccsetup.i18n import _
-from ccsetup.model import Preset, Secret
+from ccsetup.model import ClaudeEndpoint, Preset, Secret
 from ccsetup.paths import Paths
 from ccsetup.plan import Note
 from ccsetup.probe.target import Credential, Setting, Target, TierModel
@@ -174,6 +175,24 @@ def target(
             )
         )
     return _made(paths, url, credentials, _models(layers, foreign), layers, findings, presets, profile)
+
+
+def asked(use: Use, key: Optional[Secret], source: str) -> Asked:
+    """Return what Claude Code would send by a saved profile; *source* says where the key is from."""
+    endpoint = cast(ClaudeEndpoint, use.endpoint)
+    env = {n: f.value for n, f in endpoint.env.items()}
+    extra = {"betas": env.get("CLAUDE_CODE_DISABLE_EXPERIMENTAL_BETAS", "") in ("", "0"), "env": env}
+    credentials: tuple[Credential, ...] = ()
+    if key is not None:
+        bearer = Credential("authorization", "Bearer", key, source)
+        plain = Credential("x-api-key", "", key, source)
+        if use.profile.key_storage != "inline":
+            credentials = (bearer, plain)  # apiKeyHelper sends both
+        else:
+            credentials = (bearer,) if endpoint.auth == "auth_token" else (plain,)
+    names = ("primary", "opus", "sonnet", "haiku", "fable", "subagent") if endpoint.models else ()
+    models = tuple(TierModel(t, wire_id(getattr(endpoint.models, t))) for t in names)
+    return Asked(credentials, models, env, extra)
 
 
 def _made(
@@ -503,6 +522,11 @@ def _trusted(paths: Paths, claude_json: Mapping[str, Any]) -> bool:
 
 
 # Models.
+
+
+def wire_id(model: str) -> str:
+    """Return *model* without the suffix that Claude Code keeps to itself (observed: only ``[1m]``)."""
+    return model.removesuffix("[1m]")
 
 
 def _models(layers: list[Layer], foreign: bool) -> tuple[TierModel, ...]:

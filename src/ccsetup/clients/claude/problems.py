@@ -8,6 +8,7 @@ from typing import Any, Iterator, NamedTuple, Sequence
 
 from ccsetup import profiles, urls
 from ccsetup.clients import recognise as known
+from ccsetup.clients.claude import endpoints
 from ccsetup.clients.claude.edits import (
     API_KEY,
     APPROVED,
@@ -138,7 +139,7 @@ def base_url(house: House) -> Iterator[Finding]:
     place = known.place(house, found.text, "claude-code")
     if not found.text or (place and place.legacy):
         return
-    better = profiles.claude_url(found.text)
+    better = urls.base(found.text, "anthropic")
     clean, inside = urls.without_keys(found.text)
     if inside:
         yield _misplaced(house, found, clean, inside)
@@ -200,7 +201,7 @@ def no_key(house: House) -> Iterator[Finding]:
         if "claude-code" not in profile.parts or not house.saved_key(profile):
             continue
         endpoint = _endpoint(house, profile)
-        if endpoint is not None and endpoint.base_url == profiles.claude_url(url.text):
+        if endpoint is not None and endpoint.base_url == urls.base(url.text, "anthropic"):
             name = AUTH_TOKEN if endpoint.auth == "auth_token" else API_KEY
             yield _at(
                 house,
@@ -221,7 +222,7 @@ def no_key(house: House) -> Iterator[Finding]:
 def _endpoint(house: House, profile: profiles.Profile) -> ClaudeEndpoint | None:
     preset = next((p for p in house.presets if p.id == profile.provider), None)
     try:
-        return profiles.claude_endpoint(profile, preset) if preset else None
+        return endpoints.endpoint(profile, preset) if preset else None
     except CcsetupError:
         return None
 

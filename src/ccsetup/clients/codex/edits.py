@@ -8,22 +8,19 @@ from __future__ import annotations
 import json
 import os
 import re
-from typing import Any, Container, Iterable, Mapping, Optional, cast
+from typing import Any, Container, Mapping, Optional, cast
 
-from ccsetup.clients.base import Current, Files, Use, Version, Wishes
+from ccsetup.clients.base import Current, Files, Use, Wishes, dotted
 from ccsetup.clients.codex import facts
 from ccsetup.clients.codex.stops import stops
 from ccsetup.documents.edit import MISSING, Edit, KeyPath, lookup
 from ccsetup.errors import CcsetupError, UsageError
 from ccsetup.i18n import _
-from ccsetup.model import ClientName, CodexEndpoint
+from ccsetup.model import CodexEndpoint, Version
 from ccsetup.paths import Paths
 from ccsetup.plan import Note, Owned, Wish
-from ccsetup.profiles import Profile, origin
-
-NAME: ClientName = "codex"
-TITLE = "Codex"
-NEWEST = facts.NEWEST
+from ccsetup.profiles import Profile
+from ccsetup.urls import origin
 
 
 def documents(paths: Paths) -> tuple[tuple[str, str], ...]:
@@ -333,11 +330,6 @@ def has_trace(files: Files, profile: Profile) -> bool:
     return any(lookup(files.get(f), (*p, "model_provider")) == profile_id(profile) for f, p in places)
 
 
-def lost(files: Files, profiles: Iterable[Profile]) -> list[str]:
-    """Return the names of those *profiles* that were saved for another version and this one does not find."""
-    return [p.name for p in profiles if has_trace(files, p) and not is_saved(files, p)]
-
-
 def is_mixed(files: Files, use: Use, *, profile: bool) -> bool:
     """Tell whether Codex reads another address or another kind of credential than the profile's.
 
@@ -486,10 +478,6 @@ def matches(files: Files, use: Use) -> bool:
     if use.profile.key_storage in ("command", "keyring"):
         return isinstance(table.get("auth"), dict)
     return bool(table.get("env_key") == use.profile.key_env)
-
-
-def dotted(version: Version) -> str:
-    return ".".join(map(str, version))
 
 
 def repairs(files: Files) -> tuple[tuple[tuple[Edit, ...], str], ...]:

@@ -13,7 +13,6 @@ import re
 from typing import Any, Callable, Iterable, Mapping, NamedTuple, Optional
 
 from ccsetup import bounded, keys
-from ccsetup.clients.base import Version
 from ccsetup.clients.codex import facts, start
 from ccsetup.clients.codex.stops import pointed, stops
 from ccsetup.clients.saved import recognise
@@ -21,7 +20,7 @@ from ccsetup.documents import encoding, tomldoc
 from ccsetup.documents.edit import MISSING, KeyPath, lookup
 from ccsetup.errors import DocumentError
 from ccsetup.i18n import _
-from ccsetup.model import Preset, Secret
+from ccsetup.model import Preset, Secret, Version
 from ccsetup.paths import Paths
 from ccsetup.plan import Note
 from ccsetup.probe.target import Credential, Setting, Target, TierModel

@@ -10,8 +10,9 @@ import re
 from typing import Any, Iterator, Mapping, NamedTuple
 
 from ccsetup.clients import releases
-from ccsetup.clients.base import Version, version
+from ccsetup.clients.base import version
 from ccsetup.documents.edit import KeyPath
+from ccsetup.model import Version
 
 NEWEST = version(releases.CODEX[0])
 

@@ -12,10 +12,9 @@ from typing import Any, Collection, Iterator, Mapping, Optional
 from ccsetup import keys, profiles, urls
 from ccsetup.clients import recognise as known
 from ccsetup.clients.codex import edits as codex
-from ccsetup.clients.codex import facts
-from ccsetup.clients.codex.start import Said
+from ccsetup.clients.codex import endpoints, facts
 from ccsetup.clients.codex.stops import Stop, pointed, stops
-from ccsetup.clients.house import Edits, Finding, House, Level, Whole, as_text
+from ccsetup.clients.house import Edits, Finding, House, Level, Said, Whole, as_text
 from ccsetup.documents.edit import MISSING, Edit, KeyPath, Set, Unset, lookup
 from ccsetup.errors import CcsetupError
 from ccsetup.i18n import _
@@ -264,7 +263,7 @@ def stored_key(house: House, name: str, variable: str = "") -> tuple[str, str]:
         found = house.auth.get(key) if key else None
         if isinstance(found, str) and found.strip():
             return found.strip(), where
-    url = profiles.codex_url(as_text(lookup(house.codex, ("model_providers", name, "base_url"))))
+    url = urls.base(as_text(lookup(house.codex, ("model_providers", name, "base_url"))), "responses")
     for profile in house.profiles.values():
         if "codex" in profile.parts and house.saved_key(profile) and url and _profile_url(house, profile) == url:
             return house.saved_key(profile), _("profile '{name}'").format(name=profile.name)
@@ -275,7 +274,7 @@ def stored_key(house: House, name: str, variable: str = "") -> tuple[str, str]:
 def _profile_url(house: House, profile: profiles.Profile) -> str:
     preset = next((p for p in house.presets if p.id == profile.provider), None)
     try:
-        return profiles.codex_endpoint(profile, preset).base_url if preset else ""
+        return endpoints.endpoint(profile, preset).base_url if preset else ""
     except CcsetupError:
         return ""
 
@@ -352,7 +351,7 @@ def fields(house: House) -> Iterator[Finding]:
 def base_url(house: House) -> Iterator[Finding]:
     for name, table in house.providers.items():
         url = as_text(table.get("base_url")).strip()
-        better = profiles.codex_url(url)
+        better = urls.base(url, "responses")
         if url and re.search(r"/(responses|chat/completions)/*$", url):
             key = ("model_providers", name, "base_url")
             text = _("The address of provider '{name}' names an endpoint: Codex adds /responses itself.").format(

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-from typing import Any, Iterator, Mapping, NamedTuple, Optional
+from typing import Any, Iterator, Mapping, Optional
 
 from ccsetup.clients import installed
-from ccsetup.clients.base import Version
+from ccsetup.clients.house import Said
 from ccsetup.documents.edit import KeyPath
+from ccsetup.model import Version
 from ccsetup.paths import Paths
 
 _IDES = (".vscode", ".vscode-insiders", ".vscode-server", ".cursor", ".cursor-server", ".windsurf")
@@ -74,16 +75,6 @@ def native(program: str) -> str:
             if found and os.access(found[0], os.X_OK):
                 return found[0]
     return program
-
-
-class Said(NamedTuple):
-    """What Codex says of a configuration."""
-
-    loads: bool
-    words: str = ""
-    """Why it does not: Codex' own words, cleaned."""
-    line: int = 0
-    """The line of config.toml that they are about; 0: they name none."""
 
 
 def ask(paths: Paths, version: Version, text: str) -> Optional[Said]:

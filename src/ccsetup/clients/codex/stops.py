@@ -10,10 +10,10 @@ import os
 import re
 from typing import Any, Callable, Iterator, Mapping, NamedTuple, Optional
 
-from ccsetup.clients.base import Version
 from ccsetup.clients.codex import facts
 from ccsetup.documents.edit import MISSING, Edit, KeyPath, Set, Unset, lookup
 from ccsetup.i18n import _
+from ccsetup.model import Version
 
 
 class Stop(NamedTuple):

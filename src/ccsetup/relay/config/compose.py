@@ -6,11 +6,13 @@ import re
 from typing import Iterable, Literal, Mapping, NamedTuple, Optional, Sequence, Union
 from urllib.parse import urlsplit
 
-from ccsetup import profiles
+from ccsetup import profiles, urls
+from ccsetup.clients.claude.client import ClaudeCode
+from ccsetup.clients.codex.client import Codex
 from ccsetup.errors import CcsetupError, Incomplete, UsageError, printable
 from ccsetup.i18n import _
 from ccsetup.keys.reference import KeyRef
-from ccsetup.model import CLIENT_NAMES, ClaudeEndpoint, CodexEndpoint, Preset, Region, Tiers, Unsupported, WireFormat
+from ccsetup.model import ClaudeEndpoint, CodexEndpoint, Preset, Region, Tiers, Unsupported, WireFormat
 from ccsetup.profiles import Part, Profile
 from ccsetup.relay.config import dialects, rules
 from ccsetup.relay.config.dangers import loopback
@@ -21,6 +23,10 @@ PROFILE = "relay"
 """The saved profile that points at the relay."""
 
 _TIERS = ("haiku", "sonnet", "opus", "fable")
+
+
+_SPEAKERS = (ClaudeCode(), Codex())
+"""Those who can talk to the relay: Anthropic Messages and OpenAI Responses."""
 
 
 class Models(NamedTuple):
@@ -101,7 +107,7 @@ def _upstream(
 
 
 def _auth(profile: Profile, region: Region, endpoints: Mapping[WireFormat, str]) -> Literal["bearer", "x-api-key"]:
-    chosen = profile.parts.get("claude-code", Part()).auth
+    chosen = next((p.auth for p in profile.parts.values() if p.auth), "")
     if chosen:
         return "x-api-key" if chosen == "api_key" else "bearer"
     return default_auth(region, endpoints)
@@ -114,21 +120,21 @@ def _endpoints(profile: Profile, region: Region) -> Mapping[WireFormat, str]:
     """
     known = preset_endpoints(region)
     own: dict[WireFormat, str] = {}
-    claude, codex = (profile.parts.get(client, Part()) for client in CLIENT_NAMES)
+    claude, codex = (profile.parts.get(client.id, Part()) for client in _SPEAKERS)
     if claude.url:
         own["anthropic"] = base_url(claude.url, "anthropic")
     if codex.url:
-        # The same rule as ``profiles.codex_endpoint``: on another host stands a relay, which speaks Responses.
+        # The same rule as Codex's ``endpoint``: on another host stands a relay, which speaks Responses.
         wire: WireFormat = "chat" if _chat_there(codex.url, region.codex) else "responses"
         own[wire] = base_url(codex.url, wire)
-    hosts = {profiles.origin(url) for url in known.values()}
-    if any(profiles.origin(url) not in hosts for url in own.values()):
+    hosts = {urls.origin(url) for url in known.values()}
+    if any(urls.origin(url) not in hosts for url in own.values()):
         if claude.url and codex.url:
             return own
         named: set[WireFormat] = set()
-        if "claude-code" in profile.parts and not claude.url:
+        if ClaudeCode.id in profile.parts and not claude.url:
             named.add("anthropic")
-        if "codex" in profile.parts and not codex.url:
+        if Codex.id in profile.parts and not codex.url:
             named.update(("responses", "chat"))
         return {**{wire: url for wire, url in known.items() if wire in named}, **own}
     return {**known, **own}
@@ -137,7 +143,7 @@ def _endpoints(profile: Profile, region: Region) -> Mapping[WireFormat, str]:
 def _chat_there(url: str, endpoint: Union[CodexEndpoint, Unsupported]) -> bool:
     if not isinstance(endpoint, CodexEndpoint) or endpoint.wire != "chat":
         return False
-    return profiles.origin(url) == profiles.origin(endpoint.base_url)
+    return urls.origin(url) == urls.origin(endpoint.base_url)
 
 
 def _leads_to(url: str, listen: Listen) -> bool:
@@ -150,12 +156,12 @@ def _leads_to(url: str, listen: Listen) -> bool:
 
 def models_of(profile: Profile, preset: Preset) -> Models:
     """Return the models of *profile*; where it is for one client alone, the preset's for the other."""
-    both = profile._replace(parts={client: profile.parts.get(client, Part()) for client in CLIENT_NAMES})
+    both = profile._replace(parts={client.id: profile.parts.get(client.id, Part()) for client in _SPEAKERS})
     region = profiles.region_of(profile, preset)
     problem: Optional[CcsetupError] = None
     tiers, native = None, False
     try:
-        endpoint = profiles.claude_endpoint(both, preset)
+        endpoint = _SPEAKERS[0].endpoint(both, preset)
         tiers = endpoint.models
         if tiers is None:
             tiers, native = _claude_tiers(preset), True
@@ -163,7 +169,7 @@ def models_of(profile: Profile, preset: Preset) -> Models:
         problem = error
     codex = ""
     try:
-        codex = profiles.codex_endpoint(both, preset).model
+        codex = _SPEAKERS[1].endpoint(both, preset).model
     except CcsetupError as error:
         problem = problem or error
     if tiers is None:
@@ -171,7 +177,7 @@ def models_of(profile: Profile, preset: Preset) -> Models:
             raise problem or Incomplete(_("Profile '{name}' names no model.").format(name=profile.name))
         tiers = Tiers(codex, codex, codex, codex, codex, codex)
     codex = codex or tiers.primary
-    parts = [both.parts[client].context_window for client in CLIENT_NAMES]
+    parts = [both.parts[client.id].context_window for client in _SPEAKERS]
     return Models(
         tiers,
         codex,
@@ -246,7 +252,7 @@ def relay_profile(config: Config, saved: Mapping[str, Profile], load_preset: Pre
         tools="all",
         web_search=_web_search(order[0], load_preset),
     )
-    return Profile(PROFILE, "custom", "", "inline", "", {"claude-code": claude, "codex": codex})
+    return Profile(PROFILE, "custom", "", "inline", "", {ClaudeCode.id: claude, Codex.id: codex})
 
 
 def _web_search(first: Upstream, load_preset: PresetLoader) -> Literal["disabled", "cached", "live"]:
@@ -260,7 +266,7 @@ def _web_search(first: Upstream, load_preset: PresetLoader) -> Literal["disabled
     endpoint = region.codex if region is not None else None
     if not isinstance(endpoint, CodexEndpoint) or endpoint.wire != "responses":
         return "disabled"
-    if profiles.origin(endpoint.base_url) != profiles.origin(first.endpoints["responses"]):
+    if urls.origin(endpoint.base_url) != urls.origin(first.endpoints["responses"]):
         return "disabled"
     return endpoint.web_search or "cached"  # Codex's own default
 
@@ -275,7 +281,7 @@ def _models(upstream: Upstream, saved: Mapping[str, Profile], load_preset: Prese
     model = upstream.default_model
     problem: Optional[CcsetupError] = None
     if ref or upstream.preset:
-        parts = {client: Part() for client in CLIENT_NAMES}
+        parts = {client.id: Part() for client in _SPEAKERS}
         profile = saved[ref] if ref else Profile(upstream.name, upstream.preset, upstream.region, "inline", "", parts)
         try:
             preset = load_preset(profile.provider)

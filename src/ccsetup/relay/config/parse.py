@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal, Mapping, Optional
 
-from ccsetup import profiles, urls
+from ccsetup import urls
 from ccsetup.documents import yamldoc
 from ccsetup.documents.nearest import suggestion
 from ccsetup.documents.schema import Document, Path
@@ -164,8 +164,7 @@ def default_auth(region: Optional[Region], endpoints: Mapping[WireFormat, str]) 
 
 def base_url(url: str, wire: WireFormat) -> str:
     """Return *url* without what the relay appends itself: people copy whole addresses from documentation."""
-    tidy = profiles.claude_url if wire == "anthropic" else profiles.codex_url
-    while (shorter := tidy(url)) != url:
+    while (shorter := urls.base(url, wire)) != url:
         url = shorter
     return url
 

@@ -87,7 +87,7 @@ class _Reader:
                 Draft(lambda p: disk.snapshot([p])[p], self._paths.short),
                 self._paths,
                 preset,
-                lambda client: CLIENTS[client].NEWEST,
+                lambda client: CLIENTS[client].newest,
                 Reach((sys.executable, "-m", "ccsetup"), keychain.get, keys.from_command),
             )
         world = self._world

@@ -111,7 +111,7 @@ def _proxy(upstream: Upstream, https: bool, host: str, port: int, environ: Mappi
         return ""
     from ccsetup.probe import proxy
 
-    found = proxy.route("codex", "https" if https else "http", host, port, environ).proxy
+    found = proxy.route("https" if https else "http", host, port, environ).proxy
     if found is None:
         return ""
     user = found.authorization

@@ -1,0 +1,107 @@
+"""Saved profiles that clients find by name beside the active one: what is found, and what would be mixed.
+
+A client that keeps none (``Client.beside`` is None) has nothing here.
+"""
+
+from __future__ import annotations
+
+from typing import Iterable, Iterator
+
+from ccsetup.change.world import World
+from ccsetup.clients import CLIENTS
+from ccsetup.clients.base import Beside, Files, dotted
+from ccsetup.errors import CcsetupError
+from ccsetup.i18n import _
+from ccsetup.model import ClientName
+from ccsetup.plan import Note
+from ccsetup.profiles import Profile
+
+
+def keepers() -> Iterator[tuple[ClientName, Beside]]:
+    """Yield the clients that keep saved profiles beside their active settings."""
+    for client in CLIENTS.values():
+        if client.beside is not None:
+            yield client.id, client.beside
+
+
+def separated(world: World, client: ClientName) -> list[Profile]:
+    """Return the profiles that *client* can use, each with the provider id that it has to itself."""
+    return [world.separated(p) for p in world.profiles.values() if client in p.parts and not p.problem]
+
+
+def mixed(world: World, client: ClientName) -> list[str]:
+    """Return the profiles for which *client* reads another's address or credential, as its files are.
+
+    Earlier versions let two profiles share a provider id or a variable, and people copy tables by hand.
+    """
+    keeper = CLIENTS[client].beside
+    mine = separated(world, client)
+    if keeper is None or not mine:
+        return []
+    files = files_of(world, client, [p.name for p in mine])
+    out = []
+    for profile in mine:
+        if world.profiles[profile.name] != profile:
+            out.append(profile.name)
+            continue
+        if not keeper.has_trace(files, profile) and keeper.selected(files) != keeper.id(profile):
+            continue
+        try:
+            # No key command is run for this: it may ask for a password.
+            use = None if profile.key_command else world.use(profile, client)
+        except CcsetupError:
+            continue
+        active = world.active(client) == profile.name
+        if use and (
+            keeper.is_mixed(files, use, profile=True) or (active and keeper.is_mixed(files, use, profile=False))
+        ):
+            out.append(profile.name)
+    return out
+
+
+def lost(world: World, client: ClientName) -> list[str]:
+    """Return the profiles that were saved for another version of *client*, and that today's does not find by name."""
+    keeper = CLIENTS[client].beside
+    mine = separated(world, client)
+    files = files_of(world, client, [p.name for p in mine])
+    return [p.name for p in mine if keeper and keeper.has_trace(files, p) and not keeper.is_saved(files, p)]
+
+
+def notes(world: World, clients: Iterable[ClientName]) -> list[Note]:
+    """Return what is wrong with the profiles of *clients*: not found by this version, or mixed, also by hand.
+
+    Of files that cannot be read nothing is told: other notes name them.
+    """
+    fix = _("Run: ccsetup doctor --fix")
+    out: list[Note] = []
+    for client, keeper in keepers():
+        if client not in clients:
+            continue
+        try:
+            gone = lost(world, client)
+            if gone:
+                text = _("{client} {version} does not find with --profile: {names}.").format(
+                    client=CLIENTS[client].title, version=dotted(world.version(client)), names=", ".join(gone)
+                )
+                out.append(Note("warning", text, fix))
+            out += [Note("warning", mixed_text(client, name), fix) for name in mixed(world, client)]
+            known = {p.name for p in separated(world, client)}
+            for name in keeper.names(world.paths):
+                if name not in known:
+                    found = keeper.foreign(files_of(world, client, [name]), name)
+                    out += [Note("warning", text, fix) for text in found]
+        except CcsetupError:
+            continue
+    return out
+
+
+def mixed_text(client: ClientName, name: str) -> str:
+    return _("{client} mixes profile '{name}' with another: one's key may go to the other's address.").format(
+        client=CLIENTS[client].title, name=name
+    )
+
+
+def files_of(world: World, client: ClientName, names: Iterable[str]) -> Files:
+    """Return the documents of *client*, and the files of the profiles *names*, whichever version reads them."""
+    module = CLIENTS[client]
+    return world.files(client, [at for n in names for at in module.saved_paths(world.paths, n, module.newest)])

@@ -1,0 +1,126 @@
+"""Claude Code, as the program knows every client."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Callable, Iterable, Mapping, Optional, Sequence, Union
+
+from ccsetup.clients import releases
+from ccsetup.clients.base import Asked, Client, Current, Files, Repaired, Start, Starting, Use, Wishes, version
+from ccsetup.clients.claude import edits, endpoints
+from ccsetup.i18n import _
+from ccsetup.model import ClaudeEndpoint, Endpoint, Preset, Region, Secret, Unsupported, Version
+from ccsetup.paths import Paths
+from ccsetup.plan import Note, Owned
+from ccsetup.profiles import Profile
+
+if TYPE_CHECKING:
+    from ccsetup.clients.house import Address, Check, House, McpServers
+    from ccsetup.probe.target import Target
+
+
+class ClaudeCode(Client):
+    id = "claude-code"
+    title = "Claude Code"
+    program = "claude"
+    aliases = ("cc",)
+    option = "claude"
+    wire = "anthropic"
+    install = "npm install -g @anthropic-ai/claude-code"
+    newest = version(releases.CLAUDE_CODE[0])
+    user_agent = f"claude-cli/{releases.CLAUDE_CODE[0]} (external, sdk-cli)"
+    node = True
+    fields = (*Client.fields, "auth", *(f"{t}_model" for t in ("haiku", "sonnet", "opus", "fable", "subagent")))
+    usual = "home:.claude"
+    projects = True
+
+    def folder(self, paths: Paths) -> str:
+        return paths.claude_dir
+
+    def settings(self, paths: Paths) -> str:
+        return paths.claude_settings
+
+    def unreadable(self) -> str:
+        return _("Claude Code ignores the whole file as it is. Nothing was changed.")
+
+    def offered(self, region: Region) -> Union[Endpoint, Unsupported]:
+        return region.claude
+
+    def endpoint(self, profile: Profile, preset: Preset) -> ClaudeEndpoint:
+        return endpoints.endpoint(profile, preset)
+
+    def installed(self, paths: Paths, *, ask: bool = True) -> tuple[Version, ...]:
+        from ccsetup.clients import installed
+
+        # Hardly anything depends on it, and asking the program would take as long as all the rest.
+        found = installed.claude_version(paths.environ, run=ask)
+        return (found,) if found else ()
+
+    def documents(self, paths: Paths) -> tuple[tuple[str, str], ...]:
+        return edits.documents(paths)
+
+    def use(self, files: Files, use: Use) -> Wishes:
+        return edits.use(files, use)
+
+    def official(self, files: Files, owned: Mapping[str, tuple[Owned, ...]]) -> Wishes:
+        return edits.official(files, owned)
+
+    def current(self, files: Files) -> Current:
+        return edits.current(files)
+
+    def matches(self, files: Files, use: Use) -> bool:
+        return edits.matches(files, use)
+
+    def notes(self, files: Files, use: Optional[Use]) -> tuple[Note, ...]:
+        return edits.notes(files, use)
+
+    def rides_along(self, files: Files) -> Sequence[Note]:
+        return edits.console_note(files)
+
+    def repairs(self, files: Files) -> Sequence[Repaired]:
+        return edits.repairs(files)
+
+    def checks(self) -> Sequence[Check]:
+        from ccsetup.clients.claude import checks
+
+        return checks.CHECKS
+
+    def servers(self, paths: Paths) -> Optional[McpServers]:
+        from ccsetup.clients.house import McpServers
+
+        return McpServers(paths.claude_json, "json", "mcpServers", "claude mcp remove {name}")
+
+    def own_address(self, house: House) -> Optional[Address]:
+        from ccsetup.clients.claude import surroundings
+
+        return surroundings.address(house)
+
+    def target(
+        self, paths: Paths, version: Callable[[], Version], presets: Callable[[], Iterable[Preset]]
+    ) -> Optional[Target]:
+        from ccsetup.clients.claude import effective
+
+        found = effective.target(paths, presets)
+        return self.signed(found) if found is not None else None
+
+    def asked(self, use: Use, key: Optional[Secret], source: str) -> Asked:
+        from ccsetup.clients.claude import effective
+
+        return effective.asked(use, key, source)
+
+    def takes_variables(self) -> bool:
+        return True
+
+    def variables(self, files: Files, use: Use) -> Mapping[str, Any]:
+        from ccsetup.clients.claude import start
+
+        return start.variables(files, use)
+
+    def hides(self, files: Files, names: Sequence[str]) -> tuple[str, Sequence[str]]:
+        from ccsetup.clients.claude import start
+
+        return start.hides(files, names)
+
+    def start(self, starting: Starting, given: Sequence[str]) -> tuple[Start, Sequence[Note]]:
+        from ccsetup.clients.claude import start
+
+        return start.start(starting, given)

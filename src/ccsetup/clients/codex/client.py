@@ -1,0 +1,136 @@
+"""Codex, as the program knows every client."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Callable, Iterable, Mapping, Optional, Sequence, Union
+
+from ccsetup.clients import releases
+from ccsetup.clients.base import Asked, Client, Current, Files, Repaired, Start, Starting, Use, Wishes, version
+from ccsetup.clients.codex import edits, endpoints
+from ccsetup.clients.codex.beside import ProfileFiles
+from ccsetup.i18n import _
+from ccsetup.model import CodexEndpoint, Endpoint, Preset, Region, Secret, Unsupported, Version
+from ccsetup.paths import Paths
+from ccsetup.plan import Note, Owned
+from ccsetup.profiles import Profile
+
+if TYPE_CHECKING:
+    from ccsetup.clients.house import Address, Check, Daemon, House, McpServers, Said
+    from ccsetup.probe.target import Target
+
+
+class Codex(Client):
+    id = "codex"
+    title = "Codex"
+    program = "codex"
+    aliases = ("cx",)
+    option = "codex"
+    wire = "responses"
+    install = "npm install -g @openai/codex"
+    newest = version(releases.CODEX[0])
+    user_agent = f"codex_exec/{releases.CODEX[0]}"
+    fields = (*Client.fields, "provider_id")
+    storages = (*Client.storages, "dotenv")
+    usual = "home:.codex"
+    beside = ProfileFiles()
+    restart = ("codex", "app-server", "daemon", "restart")
+
+    def folder(self, paths: Paths) -> str:
+        return paths.codex_home
+
+    def settings(self, paths: Paths) -> str:
+        return paths.codex_config
+
+    def unreadable(self) -> str:
+        return _("Codex does not start with the file as it is. Nothing was changed.")
+
+    def offered(self, region: Region) -> Union[Endpoint, Unsupported]:
+        return region.codex
+
+    def speaks(self, endpoint: Union[Endpoint, Unsupported]) -> bool:
+        return isinstance(endpoint, CodexEndpoint) and endpoint.wire != "chat"
+
+    def endpoint(self, profile: Profile, preset: Preset) -> CodexEndpoint:
+        return endpoints.endpoint(profile, preset)
+
+    def installed(self, paths: Paths, *, ask: bool = True) -> tuple[Version, ...]:
+        from ccsetup.clients.codex import start
+
+        return start.codex_versions(paths.environ, paths.home)
+
+    def documents(self, paths: Paths) -> tuple[tuple[str, str], ...]:
+        return edits.documents(paths)
+
+    def use(self, files: Files, use: Use) -> Wishes:
+        return edits.use(files, use)
+
+    def official(self, files: Files, owned: Mapping[str, tuple[Owned, ...]]) -> Wishes:
+        return edits.official(files, owned)
+
+    def saved(self, files: Files, use: Use) -> Wishes:
+        return edits.saved(files, use)
+
+    def saved_paths(self, paths: Paths, profile: str, version: Version) -> tuple[tuple[str, str], ...]:
+        return edits.saved_paths(paths, profile, version)
+
+    def current(self, files: Files) -> Current:
+        return edits.current(files)
+
+    def matches(self, files: Files, use: Use) -> bool:
+        return edits.matches(files, use)
+
+    def notes(self, files: Files, use: Optional[Use]) -> tuple[Note, ...]:
+        return edits.notes(files, use)
+
+    def repairs(self, files: Files) -> Sequence[Repaired]:
+        return [Repaired(files.paths.codex_config, "toml", text, found) for found, text in edits.repairs(files)]
+
+    def checks(self) -> Sequence[Check]:
+        from ccsetup.clients.codex import checks
+
+        return checks.CHECKS
+
+    def servers(self, paths: Paths) -> Optional[McpServers]:
+        from ccsetup.clients.house import McpServers
+
+        return McpServers(paths.codex_config, "toml", "mcp_servers", "codex mcp remove {name}")
+
+    def own_address(self, house: House) -> Optional[Address]:
+        from ccsetup.clients.codex import surroundings
+
+        return surroundings.address(house)
+
+    def background(self, paths: Paths, version: Optional[Version]) -> Optional[Daemon]:
+        from ccsetup.clients.codex import surroundings
+
+        return surroundings.background(paths, version)
+
+    def judge(self, paths: Paths, version: Version) -> Optional[Callable[[str], Optional[Said]]]:
+        from ccsetup.clients.codex import start
+
+        known: dict[str, Optional[Said]] = {}
+
+        def ask(text: str) -> Optional[Said]:
+            if text not in known:
+                known[text] = start.ask(paths, version, text)
+            return known[text]
+
+        return ask
+
+    def target(
+        self, paths: Paths, version: Callable[[], Version], presets: Callable[[], Iterable[Preset]]
+    ) -> Optional[Target]:
+        from ccsetup.clients.codex import effective
+
+        found = effective.target(paths, version, presets)
+        return self.signed(found) if found is not None else None
+
+    def asked(self, use: Use, key: Optional[Secret], source: str) -> Asked:
+        from ccsetup.clients.codex import run
+
+        return run.asked(super().asked(use, key, source), use)
+
+    def start(self, starting: Starting, given: Sequence[str]) -> tuple[Start, Sequence[Note]]:
+        from ccsetup.clients.codex import run
+
+        return run.start(starting, given), ()
