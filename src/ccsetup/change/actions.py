@@ -47,7 +47,8 @@ def repair_settings(world: World, client: ClientName, files: Files, *, repair: b
             world.draft.edit(found.path, found.format, found.edits)
         else:
             world.draft.replace(found.path, found.whole)
-        world.notes.append(Note("info", f"{world.paths.short(found.path)}: {found.text}"))
+        said = _("{file}: {text}").format(file=world.paths.short(found.path), text=found.text)
+        world.notes.append(Note("info", said))
 
 
 def init(world: World, requests: Sequence[Request], *, repair: bool = False) -> list[Switched]:
