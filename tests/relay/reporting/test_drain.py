@@ -119,7 +119,7 @@ def test_what_comes_twice_is_written_once(stream: RedisServer, postgres: Postgre
 
 _KILLED = """
 import os, signal, sys
-from ccsetup.relay import drain as draining
+from ccsetup.relay.reporting import drain as draining
 
 def killed(self, messages):
     os.kill(os.getpid(), signal.SIGKILL)
