@@ -11,7 +11,7 @@ from ccsetup.model import WireFormat
 from ccsetup.relay.http.base import NetworkFailure, UpstreamError
 from ccsetup.relay.serving.answers import end_of_events, wrong_answer
 from ccsetup.relay.wire.formats import FORMATS
-from ccsetup.relay.wire.messages import Asked, Event, Failed, Ping, Started, Stop, Usage, WireError
+from ccsetup.relay.wire.messages import Asked, Delta, Event, Failed, Ping, Started, Stop, Usage, WireError
 from ccsetup.relay.wire.sse import Decoder
 from ccsetup.relay.wire.tap import Tap, usage_of
 
@@ -173,7 +173,12 @@ class TranslatedStream:
 
     def feed(self, piece: bytes) -> bytes:
         read = self._read
-        text = self._written([event for name, data in self._decode(piece) for event in read(name, data)])
+        events = [event for name, data in self._decode(piece) for event in read(name, data)]
+        if self.begun:
+            if len(events) == 1 and type(events[0]) is Delta:  # nearly every piece
+                return self._write(events[0])
+            return self._written(events)
+        text = self._written(events)
         if not self.begun:
             self._size += len(piece)
             if self._size > (MAX_BEFORE if self._decoder.at_boundary else MAX_ANSWER):

@@ -39,6 +39,27 @@ _JSON = (b"content-type", b"application/json")
 class Attempt:
     """``run`` makes it, once.  The ticker calls ``expire`` when the deadline has passed."""
 
+    __slots__ = (
+        "_asked",
+        "_caller",
+        "_deadline_kind",
+        "_now",
+        "_on_begun",
+        "_relay",
+        "_reply",
+        "_request",
+        "_runtime",
+        "_same",
+        "_turn",
+        "_until",
+        "choice",
+        "deadline",
+        "error",
+        "expired",
+        "lane",
+        "usage",
+    )
+
     def __init__(
         self,
         relay: Relay,

@@ -24,6 +24,25 @@ from ccsetup.relay.wire.sse import Decoder
 class Exchange:
     """Created for each request to an inference endpoint; ``run`` serves it."""
 
+    __slots__ = (
+        "_asked_tokens",
+        "_attempt",
+        "_attempts",
+        "_began",
+        "_caller",
+        "_error",
+        "_first",
+        "_id",
+        "_inbound",
+        "_relay",
+        "_reply",
+        "_request",
+        "_status",
+        "_task",
+        "_time",
+        "_wire",
+    )
+
     def __init__(self, relay: Relay, wire: WireFormat, inbound: Inbound, caller: Caller, request_id: str) -> None:
         self._relay = relay
         self._wire: WireFormat = wire

@@ -37,6 +37,23 @@ class Phase(Enum):
 class Reply:
     """The client's side of an exchange.  Once the client is gone, what is sent goes nowhere."""
 
+    __slots__ = (
+        "_follows",
+        "_inbound",
+        "_quiet_since",
+        "_way",
+        "created",
+        "followed",
+        "heard",
+        "id",
+        "model",
+        "phase",
+        "status",
+        "stream",
+        "watched",
+        "wire",
+    )
+
     def __init__(self, wire: WireFormat, inbound: Inbound, request_id: str, created: int) -> None:
         self.wire: WireFormat = wire
         self.id = request_id
