@@ -17,8 +17,8 @@ SITE = str(Path(__file__).resolve().parent / "site")
 """Goes on PYTHONPATH: its ``sitecustomize`` reads ``WORLD_PORT`` and ``WORLD_TIME``."""
 
 PROGRAMS = (
-    "awk", "basename", "bash", "cat", "chmod", "cp", "cut", "date", "dirname", "env", "expr", "find", "git", "grep",
-    "head", "id", "ln", "ls", "mkdir", "mktemp", "mv", "readlink", "rm", "rmdir", "sed", "setsid", "sh",
+    "awk", "basename", "bash", "cat", "chmod", "cp", "cut", "date", "dirname", "echo", "env", "expr", "find", "git",
+    "grep", "head", "id", "ln", "ls", "mkdir", "mktemp", "mv", "readlink", "rm", "rmdir", "sed", "setsid", "sh",
     "sleep", "sort", "stat", "stty", "tail", "tee", "touch", "tr", "true", "uname", "wc", "xargs",
 )  # fmt: skip
 """What tests may call, and scripts that tests run: it is everywhere."""
