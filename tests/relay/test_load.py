@@ -215,7 +215,7 @@ def test_a_thousand_slow_streams(tmp_path: Path) -> None:
             with Started(tmp_path, entries(port)) as relay:
                 gate = asyncio.Semaphore(100)
                 tasks = [asyncio.create_task(one(relay, number, gate)) for number in range(STREAMS)]
-                await soon(lambda: begun == STREAMS, "all have begun", 60)
+                await soon(lambda: begun == STREAMS, "all have begun")
                 assert running(relay) == STREAMS
                 go.set()
                 await asyncio.gather(*tasks)

@@ -40,7 +40,7 @@ SAVED = {
 
 
 def made(*names: str) -> Config:
-    found = compose.from_profiles(names, SAVED, presets.load)
+    found = compose.from_profiles(names, SAVED, presets.load, Listen(port=5101))
     assert parse(dump(found, presets.load).encode(), "x", presets.load) == found
     return found
 
@@ -127,7 +127,7 @@ def test_what_is_refused(names: tuple[str, ...], word: str) -> None:
 
 def test_the_relay_is_recognised_at_its_own_port() -> None:
     with pytest.raises(UsageError):
-        compose.from_profiles(["back"], SAVED, presets.load, Listen("0.0.0.0"))
+        compose.from_profiles(["back"], SAVED, presets.load, Listen("0.0.0.0", 5101))
     found = compose.from_profiles(["back"], SAVED, presets.load, Listen(port=5202))
     assert found.upstreams[0].endpoints == {"anthropic": "http://localhost:5101"}
 
