@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import sys
 from typing import TYPE_CHECKING, Mapping, Sequence
@@ -25,6 +24,8 @@ MODES = True
 
 def try_lock(fd: int) -> None:
     """Lock the open file *fd* for this process alone; OSError (EAGAIN, EACCES) while another one has it."""
+    import fcntl
+
     fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
