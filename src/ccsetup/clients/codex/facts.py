@@ -32,7 +32,7 @@ GCP: Version = (0, 171, 0)
 RESERVED_IDS = frozenset(("openai", "ollama", "lmstudio"))
 """Ids of Codex' own.  A table of that name stops it."""
 RETIRED_IDS = frozenset(("oss", "ollama-chat"))
-"""Ids of older releases: selecting one stops it, unless there is a table ``oss``."""
+"""Ids of older releases: selecting one stops it, unless there is a table of that name."""
 _OWN_KEYS: Mapping[str, frozenset[str]] = {
     "amazon-bedrock": frozenset(("aws",)),
     "amazon-bedrock-runtime": frozenset(("aws", "auth", "base_url", "http_headers")),

@@ -96,6 +96,15 @@ def _meant(value: Any, shape: facts.Shape) -> Any:
 def _provider(name: str, table: Mapping[str, Any], version: Version) -> Iterator[Stop]:
     here = ("model_providers", name)
     own = facts.own_keys(name, version)
+    wire = table.get("wire_api")
+    if isinstance(wire, str) and wire != "responses" and (wire != "chat" or version >= facts.CHAT_REMOVED):
+        text = _("wire_api = \"{wire}\" in provider '{name}' stops every codex command.").format(
+            wire=wire[:40], name=name
+        )
+        fix = _('Change it to wire_api = "responses", or remove the provider.')
+        done = _('wire_api of provider \'{name}\' was changed from "chat" to "responses".').format(name=name)
+        key = (*here, "wire_api")
+        yield Stop("codex-wire-api", key, text, fix, (Set(key, "responses"),), done if wire == "chat" else "")
     if name in facts.RESERVED_IDS:
         if version >= facts.RESERVED_FATAL:
             text = _("'{name}' is a reserved provider id, which stops every codex command.").format(name=name)
@@ -111,15 +120,6 @@ def _provider(name: str, table: Mapping[str, Any], version: Version) -> Iterator
             "codex-reserved-id", here, text, _("Rename the table, for example to {name}-custom.").format(name=name)
         )
         return
-    wire = table.get("wire_api")
-    if isinstance(wire, str) and wire != "responses" and (wire != "chat" or version >= facts.CHAT_REMOVED):
-        text = _("wire_api = \"{wire}\" in provider '{name}' stops every codex command.").format(
-            wire=wire[:40], name=name
-        )
-        fix = _('Change it to wire_api = "responses", or remove the provider.')
-        done = _('wire_api of provider \'{name}\' was changed from "chat" to "responses".').format(name=name)
-        key = (*here, "wire_api")
-        yield Stop("codex-wire-api", key, text, fix, (Set(key, "responses"),), done if wire == "chat" else "")
     title = table.get("name", "")
     if not own and isinstance(title, str) and not title.strip():
         text = _("provider '{name}' has no name, which stops every codex command.").format(name=name)
@@ -165,7 +165,7 @@ def _selection(data: Mapping[str, Any], version: Version, beside: Callable[[str]
     if not isinstance(name, str) or facts.is_built_in(name, version) or beside(name):
         return
     providers = data.get("model_providers", {})
-    if not isinstance(providers, dict) or (name in providers and name != "ollama-chat"):
+    if not isinstance(providers, dict) or name in providers:
         return
     text = _("There is no provider '{name}' in the file: Codex does not start.").format(name=name)
     near = [n for n in providers if n.lower() == name.lower() and n != name]
