@@ -126,6 +126,7 @@ READS_BY_ITSELF = {
     "probe/http.py": "a connection: says that an answer was cut",
     "cli/wizard/prompts.py": "keys of the terminal",
     "disk/lock.py": "the number of a process",
+    "platform/posix.py": "keys of the terminal",
 }
 
 

@@ -131,7 +131,7 @@ def test_family() -> None:
     """The longest prefix wins; a key of no family has none."""
     short = KeyFamily("sk-", "plain", "", "")
     long = KeyFamily("sk-code-", "code", "code", "")
-    preset = Preset("x", "X", {}, "", "X_KEY", True, "", (short, long), (), (), (), (), {})
+    preset = Preset("x", "X", {}, "", "X_KEY", True, "", (short, long), (), (), (), (), {}, {})
     assert keys.family(Secret("sk-1"), preset) == short
     assert keys.family(Secret("sk-code-1"), preset) == long
     assert keys.family(Secret("other"), preset) is None

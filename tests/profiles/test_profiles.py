@@ -19,7 +19,7 @@ CODEX = CodexEndpoint("https://p.example/v1", "responses", "big", 300_000, "disa
 def preset(claude: ClaudeEndpoint | Unsupported = CLAUDE, codex: CodexEndpoint | Unsupported = CODEX) -> Preset:
     region = Region("r", "R", claude, codex, "", "", ())
     models = (Model("big", context=300_000), Model("known", context=64_000))
-    return Preset("p", "P", {}, "", "P_KEY", True, "", (), (region,), models, (), (), {})
+    return Preset("p", "P", {}, "", "P_KEY", True, "", (), (region,), models, (), (), {}, {})
 
 
 def profile(**part: object) -> Profile:

@@ -154,6 +154,7 @@ def run_test(
 def judge(home: Path, client: str, emulator: Emulator, *, level: str = "normal", timeout: float = 10) -> Judgement:
     """Test, in this process, what *client* would use in an empty folder."""
     from ccsetup import paths
+    from ccsetup.clients import CLIENTS
     from ccsetup.clients.claude import effective as effective_claude
     from ccsetup.clients.codex import effective as effective_codex
     from ccsetup.probe import run
@@ -170,6 +171,7 @@ def judge(home: Path, client: str, emulator: Emulator, *, level: str = "normal",
         else effective_codex.target(here, lambda: (0, 169, 0), list, etc=etc)
     )
     assert target is not None
+    target = CLIENTS[client].signed(target)  # type: ignore[index]
     with mock.patch.dict(os.environ, emulator.env):  # OpenSSL reads SSL_CERT_FILE there
         (report,), interrupted = run.probe([target], run.Options(level=cast(Any, level), timeout=timeout))
     assert not interrupted

@@ -201,7 +201,7 @@ KEY = re.compile(
     r"|身份验证|鉴权失败"
 )
 MODEL = re.compile(
-    r"\bmodel(?:s|code|_name)?\b.{0,80}(?:not exist|n't exist|not (?:be )?found|is not supported|not available"
+    r"\bmodel(?:s|code|_name)?\b.{0,40}?(?:not exist|n't exist|not (?:be )?found|is not supported|not available"
     r"|unavailable"
     r"|not (?:a |an )?(?:valid|known|supported|allowed|enabled)\b(?! (?:for|in|value))|not have access|unknown model"
     r"|\binvalid\b|decommissioned|deprecated|no longer|has been (?:retired|removed|disabled)"
