@@ -31,7 +31,7 @@ from ccsetup.plan import Note, Owned, Wish
 from ccsetup.profiles import Profile
 
 if TYPE_CHECKING:
-    from ccsetup.clients.house import Address, Check, Daemon, Finding, House, McpServers, Said
+    from ccsetup.clients.house import Address, Check, Daemon, Finding, House, Judgement, McpServers
     from ccsetup.probe.target import Credential, Target, TierModel
 
 
@@ -91,7 +91,7 @@ class Wishes(NamedTuple):
     """Whole files of ours: text, or None for a file that is to go."""
 
 
-class Repaired(NamedTuple):
+class Correction(NamedTuple):
     """One thing in a client's settings that ``--repair`` corrects: what it does, and how."""
 
     path: str
@@ -105,7 +105,7 @@ class Repaired(NamedTuple):
     """What a command says that cannot go on without the repair."""
 
 
-class Asked(NamedTuple):
+class Sending(NamedTuple):
     """What a client would send, for a test of a saved profile."""
 
     credentials: tuple[Credential, ...]
@@ -307,7 +307,7 @@ class Client(ABC):
         """Return what the client sends beside a project's key, by its own settings."""
         return ()
 
-    def repairs(self, files: Files) -> Sequence[Repaired]:
+    def repairs(self, files: Files) -> Sequence[Correction]:
         """Return what ``--repair`` corrects in its settings, where one correction is plainly right."""
         return ()
 
@@ -327,7 +327,7 @@ class Client(ABC):
         """Return its process in the background, where one runs; may ask the program."""
         return None
 
-    def judge(self, paths: Paths, version: Version) -> Optional[Callable[[str], Optional[Said]]]:
+    def judge(self, paths: Paths, version: Version) -> Optional[Callable[[str], Optional[Judgement]]]:
         """Return what asks the installed program whether it loads a text of its settings."""
         return None
 
@@ -342,11 +342,11 @@ class Client(ABC):
         """
         return None
 
-    def asked(self, use: Use, key: Optional[Secret], source: str) -> Asked:
+    def asked(self, use: Use, key: Optional[Secret], source: str) -> Sending:
         """Return what it would send by a saved profile; *source* says where the key is from, for people."""
         from ccsetup.probe.target import Credential
 
-        return Asked((Credential("authorization", "Bearer", key, source),) if key is not None else (), ())
+        return Sending((Credential("authorization", "Bearer", key, source),) if key is not None else (), ())
 
     def signed(self, target: Target) -> Target:
         """Return *target* with what the client tells of itself."""

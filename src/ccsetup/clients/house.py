@@ -91,7 +91,7 @@ class Relay(NamedTuple):
     """Why it cannot use its configuration, and the line (0: none); ("", 0) when it can."""
 
 
-class Said(NamedTuple):
+class Judgement(NamedTuple):
     """What Codex says of a configuration."""
 
     loads: bool
@@ -127,7 +127,7 @@ class Facts(NamedTuple):
     etc: str
     keyring: Callable[[str], Optional[Secret]]
     relay: Relay
-    ask_codex: Callable[[str], Optional[Said]] = lambda _text: None
+    ask_codex: Callable[[str], Optional[Judgement]] = lambda _text: None
     """What the installed Codex says of a text of config.toml."""
 
 

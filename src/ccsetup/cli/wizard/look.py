@@ -13,7 +13,7 @@ from ccsetup.cli.wizard import found as find
 from ccsetup.cli.wizard.found import Found
 from ccsetup.cli.wizard.prompts import cut, sentences, wrap
 from ccsetup.clients import CLIENTS
-from ccsetup.clients.base import Repaired
+from ccsetup.clients.base import Correction
 from ccsetup.errors import CcsetupError
 from ccsetup.i18n import _
 from ccsetup.model import ClientName, PresetSummary, Version
@@ -54,7 +54,7 @@ class Seen(NamedTuple):
     """Ids of presets that are saved, in use, or have a key somewhere here, the likeliest first; and which it is."""
     summaries: tuple[PresetSummary, ...]
     keys: tuple[Found, ...]
-    repairs: Mapping[ClientName, tuple[Repaired, ...]]
+    repairs: Mapping[ClientName, tuple[Correction, ...]]
     """What ``--repair`` would correct in the settings of each client."""
     notes: tuple[Note, ...]
 
@@ -117,7 +117,7 @@ def _credential(client: ClientName, where: str, paths: Paths) -> str:
     return _("key in ${variable}").format(variable=where)
 
 
-def _repairs(world: World, client: ClientName) -> tuple[Repaired, ...]:
+def _repairs(world: World, client: ClientName) -> tuple[Correction, ...]:
     try:
         return tuple(CLIENTS[client].repairs(world.files(client)))
     except CcsetupError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Callable, Iterable, Mapping, Optional, Sequence, Union
 
 from ccsetup.clients import releases
-from ccsetup.clients.base import Asked, Client, Current, Files, Repaired, Start, Starting, Use, Wishes, version
+from ccsetup.clients.base import Client, Correction, Current, Files, Sending, Start, Starting, Use, Wishes, version
 from ccsetup.clients.claude import edits, endpoints
 from ccsetup.i18n import _
 from ccsetup.model import ClaudeEndpoint, Endpoint, Preset, Region, Secret, Unsupported, Version
@@ -76,7 +76,7 @@ class ClaudeCode(Client):
     def rides_along(self, files: Files) -> Sequence[Note]:
         return edits.console_note(files)
 
-    def repairs(self, files: Files) -> Sequence[Repaired]:
+    def repairs(self, files: Files) -> Sequence[Correction]:
         return edits.repairs(files)
 
     def checks(self) -> Sequence[Check]:
@@ -102,7 +102,7 @@ class ClaudeCode(Client):
         found = effective.target(paths, presets)
         return self.signed(found) if found is not None else None
 
-    def asked(self, use: Use, key: Optional[Secret], source: str) -> Asked:
+    def asked(self, use: Use, key: Optional[Secret], source: str) -> Sending:
         from ccsetup.clients.claude import effective
 
         return effective.asked(use, key, source)

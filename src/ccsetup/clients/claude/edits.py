@@ -10,7 +10,7 @@ import re
 from typing import Any, Mapping, Optional, cast
 
 from ccsetup import bounded
-from ccsetup.clients.base import Current, Files, Repaired, Use, Wishes
+from ccsetup.clients.base import Correction, Current, Files, Use, Wishes
 from ccsetup.documents.edit import MISSING, KeyPath, lookup
 from ccsetup.errors import CcsetupError, UsageError
 from ccsetup.i18n import _
@@ -211,7 +211,7 @@ def official(files: Files, owned: Mapping[str, tuple[Owned, ...]]) -> Wishes:
     return Wishes((settings, Wish(files.paths.claude_json, "json", stays, free=frozenset(stays), claude_lock=True)), {})
 
 
-def repairs(files: Files) -> list[Repaired]:
+def repairs(files: Files) -> list[Correction]:
     """Return how a comment or a trailing comma is taken out of settings.json.
 
     Claude Code ignores such a file as a whole, silently with ``-p`` before 2.1.329.
@@ -234,7 +234,7 @@ def repairs(files: Files) -> list[Repaired]:
         hint=_("Run the same command with --repair to take comments and trailing commas out (undo brings them back)."),
     )
     done = _("comments and trailing commas were taken out.")
-    return [Repaired(files.names.get(path, path), "json", done, whole=jsondoc.strict(text), refusal=refusal)]
+    return [Correction(files.names.get(path, path), "json", done, whole=jsondoc.strict(text), refusal=refusal)]
 
 
 def console_note(files: Files) -> list[Note]:

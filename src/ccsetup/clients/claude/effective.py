@@ -12,7 +12,7 @@ import re
 from typing import Any, Callable, Iterable, Mapping, NamedTuple, Optional, cast
 
 from ccsetup import bounded
-from ccsetup.clients.base import Asked, Use
+from ccsetup.clients.base import Sending, Use
 from ccsetup.clients.claude.edits import API_KEY, AUTH_TOKEN, BASE_URL, MODELS, OTHER_BACKENDS, TYPES, key_suffix
 from ccsetup.clients.saved import recognise
 from ccsetup.documents import encoding, jsondoc
@@ -177,7 +177,7 @@ def target(
     return _made(paths, url, credentials, _models(layers, foreign), layers, findings, presets, profile)
 
 
-def asked(use: Use, key: Optional[Secret], source: str) -> Asked:
+def asked(use: Use, key: Optional[Secret], source: str) -> Sending:
     """Return what Claude Code would send by a saved profile; *source* says where the key is from."""
     endpoint = cast(ClaudeEndpoint, use.endpoint)
     env = {n: f.value for n, f in endpoint.env.items()}
@@ -192,7 +192,7 @@ def asked(use: Use, key: Optional[Secret], source: str) -> Asked:
             credentials = (bearer,) if endpoint.auth == "auth_token" else (plain,)
     names = ("primary", "opus", "sonnet", "haiku", "fable", "subagent") if endpoint.models else ()
     models = tuple(TierModel(t, wire_id(getattr(endpoint.models, t))) for t in names)
-    return Asked(credentials, models, env, extra)
+    return Sending(credentials, models, env, extra)
 
 
 def _made(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Callable, Iterable, Mapping, Optional, Sequence, Union
 
 from ccsetup.clients import releases
-from ccsetup.clients.base import Asked, Client, Current, Files, Repaired, Start, Starting, Use, Wishes, version
+from ccsetup.clients.base import Client, Correction, Current, Files, Sending, Start, Starting, Use, Wishes, version
 from ccsetup.clients.codex import edits, endpoints
 from ccsetup.clients.codex.beside import ProfileFiles
 from ccsetup.i18n import _
@@ -15,7 +15,7 @@ from ccsetup.plan import Note, Owned
 from ccsetup.profiles import Profile
 
 if TYPE_CHECKING:
-    from ccsetup.clients.house import Address, Check, Daemon, House, McpServers, Said
+    from ccsetup.clients.house import Address, Check, Daemon, House, Judgement, McpServers
     from ccsetup.probe.target import Target
 
 
@@ -82,8 +82,8 @@ class Codex(Client):
     def notes(self, files: Files, use: Optional[Use]) -> tuple[Note, ...]:
         return edits.notes(files, use)
 
-    def repairs(self, files: Files) -> Sequence[Repaired]:
-        return [Repaired(files.paths.codex_config, "toml", text, found) for found, text in edits.repairs(files)]
+    def repairs(self, files: Files) -> Sequence[Correction]:
+        return [Correction(files.paths.codex_config, "toml", text, found) for found, text in edits.repairs(files)]
 
     def checks(self) -> Sequence[Check]:
         from ccsetup.clients.codex import checks
@@ -105,12 +105,12 @@ class Codex(Client):
 
         return surroundings.background(paths, version)
 
-    def judge(self, paths: Paths, version: Version) -> Optional[Callable[[str], Optional[Said]]]:
+    def judge(self, paths: Paths, version: Version) -> Optional[Callable[[str], Optional[Judgement]]]:
         from ccsetup.clients.codex import start
 
-        known: dict[str, Optional[Said]] = {}
+        known: dict[str, Optional[Judgement]] = {}
 
-        def ask(text: str) -> Optional[Said]:
+        def ask(text: str) -> Optional[Judgement]:
             if text not in known:
                 known[text] = start.ask(paths, version, text)
             return known[text]
@@ -125,7 +125,7 @@ class Codex(Client):
         found = effective.target(paths, version, presets)
         return self.signed(found) if found is not None else None
 
-    def asked(self, use: Use, key: Optional[Secret], source: str) -> Asked:
+    def asked(self, use: Use, key: Optional[Secret], source: str) -> Sending:
         from ccsetup.clients.codex import run
 
         return run.asked(super().asked(use, key, source), use)

@@ -14,7 +14,7 @@ from ccsetup.clients import recognise as known
 from ccsetup.clients.codex import edits as codex
 from ccsetup.clients.codex import endpoints, facts
 from ccsetup.clients.codex.stops import Stop, pointed, stops
-from ccsetup.clients.house import Edits, Finding, House, Level, Said, Whole, as_text
+from ccsetup.clients.house import Edits, Finding, House, Judgement, Level, Whole, as_text
 from ccsetup.documents.edit import MISSING, Edit, KeyPath, Set, Unset, lookup
 from ccsetup.errors import CcsetupError
 from ccsetup.i18n import _
@@ -95,7 +95,7 @@ def loads(house: House) -> Iterator[Finding]:
     yield Finding("stops", text, fix, house.paths.codex_config, said.line)
 
 
-def asked(house: House) -> Optional[Said]:
+def asked(house: House) -> Optional[Judgement]:
     """Return what the installed Codex says of config.toml as *house* has it."""
     path = house.paths.codex_config
     return house.facts.ask_codex(house.text(path)) if house.exists(path) else None

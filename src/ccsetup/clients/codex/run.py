@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Sequence, cast
 
-from ccsetup.clients.base import Asked, Start, Starting, Use
+from ccsetup.clients.base import Sending, Start, Starting, Use
 from ccsetup.clients.codex import edits, facts
 from ccsetup.documents.edit import MISSING
 from ccsetup.errors import UsageError
@@ -38,7 +38,7 @@ def _toml_key(key: str) -> str:
     return key if key.replace("-", "").replace("_", "").isalnum() and key.isascii() else json.dumps(key)
 
 
-def asked(plain: Asked, use: Use) -> Asked:
+def asked(plain: Sending, use: Use) -> Sending:
     """Return *plain* with what Codex would ask for by a saved profile."""
     from ccsetup.probe.target import TierModel
 

@@ -7,7 +7,7 @@ import re
 from typing import Any, Iterator, Mapping, Optional
 
 from ccsetup.clients import installed
-from ccsetup.clients.house import Said
+from ccsetup.clients.house import Judgement
 from ccsetup.documents.edit import KeyPath
 from ccsetup.model import Version
 from ccsetup.paths import Paths
@@ -77,7 +77,7 @@ def native(program: str) -> str:
     return program
 
 
-def ask(paths: Paths, version: Version, text: str) -> Optional[Said]:
+def ask(paths: Paths, version: Version, text: str) -> Optional[Judgement]:
     """Return what the installed Codex *version* says of *text* as config.toml; None where nobody can tell.
 
     ``features list`` refuses what every command refuses, and asks no network (observed with 0.133.0 to 0.171.0).  It
@@ -109,11 +109,11 @@ def ask(paths: Paths, version: Version, text: str) -> Optional[Said]:
         )
     refused = re.search(r"(?m)^Error: (.*(?:\n.*)*)", done.output)
     if refused is None:
-        return Said(True) if not done.problem and re.search(r"(?m)^\w+ .*\b(?:true|false)$", done.output) else None
+        return Judgement(True) if not done.problem and re.search(r"(?m)^\w+ .*\b(?:true|false)$", done.output) else None
     words = refused[1].replace(os.path.realpath(home), paths.short(paths.codex_home))
     words = words.replace(home, paths.short(paths.codex_home))
     cause = re.split(r"Caused by:\s*", words)[-1]
-    return Said(False, clean(re.sub(r"\s+", " ", cause), limit=240).rstrip(".。"), _line(words, text))
+    return Judgement(False, clean(re.sub(r"\s+", " ", cause), limit=240).rstrip(".。"), _line(words, text))
 
 
 def _furnish(home: str, paths: Paths, text: str) -> bool:
