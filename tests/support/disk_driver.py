@@ -13,6 +13,7 @@ Exit 0 done, 1 refused (the message on stderr), 130 interrupted.
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import json
 import os
 import signal
@@ -27,8 +28,8 @@ from ccsetup.errors import CcsetupError
 from ccsetup.naming import Homes
 from ccsetup.plan import FileChange, Plan
 
-# Loaded now, so that a fault hits the work and not an import.
-LOADED = (ctypes, json, signal)
+# Loaded now: a fault has to hit the work and not an import, and another user may not read modules.
+LOADED = (ctypes, fcntl, json, signal)
 
 OLD = {"a.json": b'{"key": "old-a"}\n', "b.toml": b'key = "old-b"\n', "gone.txt": b"old-gone\n"}
 NEW = {"a.json": b'{"key": "new-a"}\n', "b.toml": b'key = "new-b"\n', "made/deep/c.json": b'{"key": "new-c"}\n'}
