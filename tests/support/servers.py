@@ -39,7 +39,10 @@ def redis_program() -> Optional[str]:
 def postgres_programs() -> Optional[Path]:
     """Return the folder of the newest PostgreSQL server's programs, or None."""
     if initdb := shutil.which("initdb", path=_PATH):
-        return Path(initdb).parent
+        # Where it lies itself: another user runs it, who may not look into a folder of links in our temporary one.
+        for folder in (Path(initdb).resolve().parent, Path(initdb).parent):
+            if (folder / "initdb").exists() and (folder / "postgres").exists():
+                return folder
     found = list(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
     return max(found, key=lambda path: float(path.parts[-3])).parent if found else None
 
