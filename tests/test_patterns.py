@@ -11,9 +11,10 @@ from typing import Any, Optional
 from support import patterns
 from support.patterns import Pattern
 
-SHORT, LONG = 750, 6000
-"""Characters.  Eight times as long takes 8 times as long where the growth is linear, and 64 times where quadratic."""
-LIMIT = 24
+SHORT, LONG = 500, 8000
+"""Characters.  Sixteen times the text takes 16 times as long where the growth is linear, and 256 where quadratic."""
+LIMIT = 64
+"""Four times the one and a quarter of the other, whatever else the machine does."""
 NOTICEABLE = 0.003
 """Seconds of processor time; what takes less than that for LONG characters is not measured more closely."""
 
