@@ -1,6 +1,6 @@
 """Several saved profiles with the real Codex: whose key goes where, and what another version of Codex makes of them.
 
-``CCSETUP_TEST_PAIRS=all`` tries every pair of ways to make a profile (5184) with every release, instead of a covering
+``CCSETUP_TEST_PAIRS=all`` tries every pair of ways to make a profile (8100) with every release, instead of a covering
 few; a number tries so many of them, by chance but always the same.
 """
 
@@ -52,7 +52,9 @@ class Way(NamedTuple):
     """``--provider-id``: "" for none; "own"; "other" for the id that the other profile has by default."""
 
 
-STORAGES = ("inline", "command", "env", "dotenv")
+STORAGES = ("inline", "command", "env", "dotenv", "keyring")
+KEYRING = {"PYTHON_KEYRING_BACKEND": "support.keyring_file.Keyring", "PYTHONPATH": str(Path(__file__).parents[1])}
+"""For ccsetup, and for the command by which Codex gets a key from there."""
 WAYS = [
     Way(s, h, q, i)
     for s in STORAGES
@@ -65,6 +67,7 @@ FEW = [
     (Way("env", "http_headers", True, ""), Way("inline", "", False, "")),
     (Way("inline", "", False, "own"), Way("command", "env_http_headers", True, "own")),
     (Way("dotenv", "env_http_headers", False, ""), Way("dotenv", "", True, "other")),
+    (Way("keyring", "http_headers", True, "own"), Way("keyring", "", False, "other")),
     (Way("command", "http_headers", False, "other"), Way("env", "http_headers", True, "own")),
 ]
 
@@ -83,7 +86,7 @@ def make(home: Path, provider: Provider, version: str, name: str, way: Way) -> N
     key = () if way.storage == "env" else ("-k", f"sk-key-of-{name}-0123456789")
     more = [*key, "--key-storage", way.storage, *(("--provider-id", id_) if id_ else ())]
     url = provider.url(f"/{name}/v1")
-    env = installed(version)
+    env = {**installed(version), **KEYRING}
     argv = ["init", "-s", "-p", "custom", "-n", name, "-T", "codex", "-u", url, "-M", f"model-{name}"]
     done = cc.run(home, *argv, *more, env=env)
     if way.id == "other" and not done.ok:
@@ -112,7 +115,7 @@ def test_what_is_chosen_is_sent_and_nothing_else(tmp_path: Path, provider: Provi
     for number, ways in enumerate(pairs()):
         home = tmp_path / f"{number}" / "home"
         home.mkdir(parents=True)
-        env = {"HEADER_A": "header-of-a", "HEADER_B": "header-of-b"}
+        env = {"HEADER_A": "header-of-a", "HEADER_B": "header-of-b", **KEYRING}
         expected = {}
         for name, way in zip("ab", ways, strict=True):
             make(home, provider, version, name, way)
@@ -124,7 +127,7 @@ def test_what_is_chosen_is_sent_and_nothing_else(tmp_path: Path, provider: Provi
             query = f"query-of-{name}" if way.query else ""
             expected[name] = (f"Bearer {key}", f"/{name}/v1", header, query)
         for active, other in (("b", "a"), ("a", "b")):
-            done = cc.run(home, "config-switch", active, env=installed(version))
+            done = cc.run(home, "config-switch", active, env={**installed(version), **KEYRING})
             assert done.ok, done
             assert ask(home, provider, version, None, env) == expected[active], (ways, active)
             assert ask(home, provider, version, other, env) == expected[other], (ways, other)
