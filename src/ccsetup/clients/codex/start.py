@@ -14,7 +14,7 @@ from ccsetup.paths import Paths
 
 _IDES = (".vscode", ".vscode-insiders", ".vscode-server", ".cursor", ".cursor-server", ".windsurf")
 _EXTENSION = re.compile(r"openai\.chatgpt-\d")
-"""The extension of OpenAI's for editors brings a Codex of its own, in ``bin/<platform>/`` (known from reports, not tried)."""
+"""OpenAI's extension for editors brings a Codex of its own, in ``bin/<platform>/`` (from reports, not tried)."""
 
 _PACKAGE = '"@openai/codex"'
 
