@@ -93,3 +93,20 @@ def test_claude_code_adds_v1_itself(url: str) -> None:
 def test_the_pattern_for_schemas_agrees(url: str) -> None:
     """The pattern in the JSON Schema accepts what the function accepts; it cannot know ports."""
     assert bool(re.search(urls.PATTERN, url)) == (url in GOOD)
+
+
+@pytest.mark.parametrize("tail", ["", "/", "/messages", "/responses", "/chat/completions", "/Chat/Completions/"])
+@pytest.mark.parametrize(
+    ("wire", "given", "wanted"),
+    [
+        ("anthropic", "https://h.example/v1", "https://h.example"),
+        ("anthropic", "https://h.example/api/anthropic/v1", "https://h.example/api/anthropic"),
+        ("anthropic", "https://h.example/api/v3", "https://h.example/api/v3"),
+        ("responses", "https://h.example/v1", "https://h.example/v1"),
+        ("responses", "https://h.example/api/v3", "https://h.example/api/v3"),
+        ("chat", "https://h.example/v1", "https://h.example/v1"),
+    ],
+)
+def test_the_path_of_a_request_is_no_part_of_a_base(wire: str, given: str, wanted: str, tail: str) -> None:
+    """Whichever format the path is of; the base of Claude Code ends before /v1."""
+    assert urls.base(given + tail, wire) == wanted

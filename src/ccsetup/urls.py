@@ -57,19 +57,25 @@ def without_keys(url: str) -> tuple[str, tuple[str, ...]]:
     return f"{scheme}://{rest}", tuple(dict.fromkeys(unquote(f) for f in found))
 
 
-_APPENDED = {"anthropic": ("/messages", "/v1"), "responses": ("/responses", "/chat/completions")}
-_APPENDED["chat"] = _APPENDED["responses"]
+def key_inside(url: str) -> str:
+    """Return a sentence where *url* holds a key: whoever reads the settings would see it; "" where it holds none."""
+    return _("The address holds a key.") if any(map(masking.likely, without_keys(url)[1])) else ""
+
+
+_REQUESTED = ("/messages/count_tokens", "/messages", "/responses", "/chat/completions")
+"""Paths of requests: a page or a log shows an address with one of them, and clients append theirs themselves."""
 
 
 def base(url: str, wire: str) -> str:
-    """Return *url* without the path that clients of the format *wire* append themselves.
+    """Return *url* without the path of a request, of whichever format, at its end.
 
-    Claude Code appends ``/v1/messages`` (observed, all versions), Codex ``/responses`` (observed with 0.169.0).
+    Claude Code appends ``/v1/messages`` (observed, all versions), Codex ``/responses`` (observed with 0.169.0): the
+    base of *wire* "anthropic" ends before ``/v1``.
     """
     url = url.strip().rstrip("/")
-    for tail in _APPENDED[wire]:
-        url = url.removesuffix(tail)
-    return url.rstrip("/")
+    tail = next((t for t in _REQUESTED if url.lower().endswith(t)), "")
+    url = url[: len(url) - len(tail)].rstrip("/")
+    return url.removesuffix("/v1").rstrip("/") if wire == "anthropic" else url
 
 
 def origin(url: str) -> str:

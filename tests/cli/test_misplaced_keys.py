@@ -191,7 +191,7 @@ def test_the_error_says_where_the_key_goes(saved: Path, argv: tuple[str, ...], c
 
 def test_the_next_command_works(saved: Path) -> None:
     """What the error says to type takes the key, and the profile has it then."""
-    assert cc.main("key", "set", "glm", "-k", "-", stdin=OPENROUTER.encode()).ok
+    assert cc.main("key", "set", "glm", "-k", "-", "--force-key", stdin=OPENROUTER.encode()).ok
     assert cc.main("key", "get", "glm").stdout == OPENROUTER
 
 
@@ -302,7 +302,7 @@ def test_a_key_in_an_odd_file_is_not_shown(home: Path, monkeypatch: pytest.Monke
 @pytest.mark.parametrize("key", ["file", "test", "123", "sk", "glm", "profile", "openrouter", "lm-studio"])
 def test_a_short_key_leaves_the_output_readable(home: Path, key: str) -> None:
     """A key that is a plain word is hidden in its place, and nowhere else: names, paths and JSON stay whole."""
-    init = ("init", "-s", "-p", "glm", "-k", key, "-T", "all")
+    init = ("init", "-s", "-p", "glm", "-k", key, "-T", "all", "--force-key")
     shown = cc.main(*init, "--dry-run").stdout
     assert '"ANTHROPIC_AUTH_TOKEN": "***"' in shown
     assert 'experimental_bearer_token = "***"' in shown

@@ -50,6 +50,91 @@ def test_refused(text: str, problem: str) -> None:
     assert not text.strip() or text not in caught.value.message + caught.value.hint
 
 
+TAKEN_APART = [
+    '"{}"',
+    "'{}'",
+    "`{}`",
+    "\u201c{}\u201d",
+    "KIMI_API_KEY={}",
+    'ANTHROPIC_AUTH_TOKEN="{}"',
+    "export GLM_API_KEY='{}'",
+    "export GLM_API_KEY={} # mine",
+    "set OPENAI_API_KEY={}",
+    '$env:OPENAI_API_KEY = "{}"',
+    "KIMI={}",
+    '"apiKey": "{}",',
+    '"ANTHROPIC_API_KEY": "{}"',
+    "api_key: {}",
+    "x-api-key: {}",
+    "Bearer {}",
+    "Authorization: Bearer {}",
+    'Authorization="Bearer {}"',
+    "# the key\n\nANTHROPIC_API_KEY={}\n",
+    "'\"{}\"'",
+]
+WHOLE = [
+    "sk-0123456789abcdef==",
+    "AbKey=",
+    "user-key:password",
+    "mytoken:abc",
+    "abc=def",
+    "id.secret/with+signs=",
+    "it's",
+    "a,b;",
+]
+
+
+@pytest.mark.parametrize("line", TAKEN_APART)
+def test_what_stands_around_a_key_is_left_out(line: str) -> None:
+    """Quotes, ``NAME=`` and ``Bearer`` are no part of the key, and what was left out is said once, without the key."""
+    said: list[str] = []
+    assert keys.clean(line.format("sk-0123456789abcdef=="), "the source", said.append) == Secret(
+        "sk-0123456789abcdef=="
+    )
+    assert len(said) == 1
+    assert "the source" in said[0]
+    assert "0123456789" not in said[0]
+
+
+@pytest.mark.parametrize("key", WHOLE)
+def test_a_key_with_signs_stays_whole(key: str) -> None:
+    """What only looks a little like a line with a name is a key; nothing is said."""
+    said: list[str] = []
+    assert keys.clean(key, "x", said.append) == Secret(key)
+    assert not said
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "sk-...", "sk-ant-...", "<your-key>", "<KEY>", "sk-<your-key>", "YOUR_KEY", "YOUR_API_KEY", "your-api-key-here",
+        "your_token_here", "sk-your-key", "yourApiKey", "YOUR_KIMI_API_KEY", "$KIMI_KEY", "${API_KEY}", "${api_key:-}",
+        "$api_key", "$env:KIMI_KEY", "%KEY%", "%Kimi_Key%", "sk-****abcd", "sk-********************abcd", "***",
+        "{{API_KEY}}",
+        "{API_KEY}", "[your-key]", "$(pass show kimi)".replace(" ", ""), "API_KEY", "KIMI_API_KEY",
+        "ANTHROPIC_AUTH_TOKEN",
+        "insert-your-key", "REPLACE_WITH_KEY", "paste_key_here", "api-key-here", "process.env.KEY",
+        "op://vault/kimi/key",
+        'KIMI_API_KEY=${OTHER}', '"<your-key>"', "export KIMI_API_KEY=sk-...",
+    ],
+)  # fmt: skip
+def test_a_placeholder_is_no_key(key: str) -> None:
+    """What a page shows in the place of a key is refused, whatever stands around it, and is not repeated."""
+    with pytest.raises(UsageError, match="a placeholder, not a key") as caught:
+        keys.clean(key, "the source")
+    assert key not in caught.value.message + caught.value.hint
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["EMPTY", "ollama", "123", "lm-studio", "dummy", "none", "token-abc123", "sk-no-key-required", "sk-1234", "test",
+     "sk-xxxx", "my-secret-key", "anything", "$ecret", "100%safe", "a.b..c", "K-RENEWED", "<3", "a*b**c"],
+)  # fmt: skip
+def test_a_key_of_a_machine_of_ones_own(key: str) -> None:
+    """Words that servers of one's own take as keys are keys."""
+    assert keys.clean(key, "x") == Secret(key)
+
+
 def read(
     value: str | None = None, file: str | None = None, variable: str | None = None, **more: object
 ) -> Secret | None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple, Optional
 
-from ccsetup import keys, profiles, urls
+from ccsetup import keys, profiles
+from ccsetup.change import merge
 from ccsetup.change.merge import Request
 from ccsetup.change.world import World
 from ccsetup.clients import CLIENTS, clients_named, usual_client
@@ -25,6 +26,8 @@ class Options(NamedTuple):
     storage_env: str
     key_command: str
     activate: bool
+    force_key: bool = False
+    """The key is used although it looks like none of the provider's."""
 
 
 def requests(world: World, entries: list[Entry], common: Options) -> list[Request]:
@@ -90,11 +93,11 @@ def _checked(world: World, entry: Entry, common: Options) -> Request:
             _("'{one}' and '{other}' both name a key: give one of them.").format(one=sources[0], other=sources[1])
         )
     if sources == ["key"]:
-        key = keys.clean(entry.text("key"), "key")
+        key = keys.clean(entry.text("key"), "key", world.inform)
     elif sources == ["keyEnv"]:
-        key = keys.from_variable(entry.text("keyEnv"), "keyEnv", world.paths.environ)
+        key = keys.from_variable(entry.text("keyEnv"), "keyEnv", world.paths.environ, world.inform)
     elif sources == ["keyFile"]:
-        key = keys.from_file(entry.text("keyFile"), "keyFile")
+        key = keys.from_file(entry.text("keyFile"), "keyFile", world.inform)
     if not provider:
         if not name:
             raise Incomplete(
@@ -119,7 +122,7 @@ def _checked(world: World, entry: Entry, common: Options) -> Request:
         clients = clients_named(entry.fields["codeType"])
     profiles.check_storage(storage)
     profiles.check_own_name(name, world.profiles)
-    variable = common.storage_env or entry.text("keyVariable")
+    variable = common.storage_env or entry.text("keyVariable") or (entry.text("keyEnv") if storage == "env" else "")
     if variable:
         keys.check_variable(variable, "--key-env-name" if common.storage_env else "keyVariable")
     key_command = common.key_command or entry.text("keyCommand")
@@ -142,8 +145,9 @@ def _checked(world: World, entry: Entry, common: Options) -> Request:
         )
     if key is not None:
         region = _region_for_key(world, preset, region, key)
-    parts = {c: _part(entry, c) for c in clients}
-    return Request(name, provider, region, parts, key, storage, variable, frozenset(clients), key_command)
+    parts = {c: _part(world, entry, c) for c in clients}
+    insists = common.force_key
+    return Request(name, provider, region, parts, key, storage, variable, frozenset(clients), key_command, insists)
 
 
 def _has_key(world: World, name: str) -> bool:
@@ -156,19 +160,9 @@ def _has_key(world: World, name: str) -> bool:
 def _region_for_key(world: World, preset: Preset, region: str, key: Secret) -> str:
     """Return the region, chosen by the key's family where the user chose none; tell what does not fit."""
     found = keys.family(key, preset)
-    if found is None:
-        return region
-    if found.provider and found.provider != preset.id:
-        world.notes.append(
-            Note(
-                "warning",
-                _("This looks like a key of {family}, not of {provider}.").format(
-                    family=found.name, provider=preset.name
-                ),
-                _("If so, use: -p {provider}").format(provider=found.provider),
-            )
-        )
-    elif found.region and not region and found.region != preset.regions[0].id:
+    if found is None or found.provider not in ("", preset.id):
+        return region  # another provider's: ``merge.check_key`` knows about it
+    if found.region and not region and found.region != preset.regions[0].id:
         world.notes.append(
             Note(
                 "info",
@@ -209,14 +203,17 @@ _FIELDS = {
 """Where the text fields of a client's part come from; the first of an entry's fields that says something."""
 
 
-def _part(entry: Entry, name: ClientName) -> Part:
+def _part(world: World, entry: Entry, name: ClientName) -> Part:
     client = CLIENTS[name]
     specific = entry.text(f"{client.option}Url")
     url = specific or entry.text("url")
     if url:
         profiles.check_url(url, f"--{client.option}-url" if specific else "-u")
-        url = urls.base(url, client.wire)
+        url = world.corrected(merge.address(client, url))
     texts: dict[str, Any] = {
         f: next(filter(None, map(entry.text, _FIELDS[f])), "") for f in client.fields if f in _FIELDS
     }
+    for field, text in texts.items():
+        if field.endswith("_model"):
+            profiles.check_model(text, next(f for f in _FIELDS[field] if entry.text(f)) if text else "")
     return Part(url=url, context_window=entry.fields.get("contextWindow", 0), **texts)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any, Mapping, NamedTuple, Optional
 
-from ccsetup import profiles, urls
+from ccsetup import keys, presets, profiles, urls
 from ccsetup.change.world import World, endpoint_of
-from ccsetup.clients import CLIENTS
+from ccsetup.clients import CLIENTS, Client
 from ccsetup.errors import CcsetupError, UsageError
 from ccsetup.i18n import _
-from ccsetup.model import ClientName, Secret, Unsupported
+from ccsetup.model import ClientName, Preset, Region, Secret, Unsupported
 from ccsetup.profiles import Part, Profile
 
 
@@ -27,6 +27,47 @@ class Request(NamedTuple):
     key_env: str
     activate: frozenset[ClientName]
     key_command: str = ""
+    force_key: bool = False
+
+
+def address(client: Client, url: str) -> tuple[str, str]:
+    """Return *url* as the base that *client* takes, and a sentence where something was left out at its end."""
+    base = urls.base(url, client.wire)
+    text = _("{client} adds the path of its requests itself: the address is {url}.")
+    return base, text.format(client=client.title, url=base) if base != url.strip().rstrip("/") else ""
+
+
+def check_key(world: World, profile: Profile, key: Optional[Secret]) -> None:
+    """Raise UsageError where *key* can never work at the addresses of *profile*: a stand-in, or another vendor's.
+
+    Only those of a provider that sells keys are held against it: a gateway of one's own, a machine of one's own and a
+    preset of one's own take any key.
+    """
+    problem, hint = key_problem(world.load_preset(profile.provider), profile.parts, key)
+    if problem:
+        raise UsageError(problem, hint=hint or _("If the provider takes it all the same, add --force-key."))
+
+
+def key_problem(preset: Preset, parts: Mapping[ClientName, Part], key: Optional[Secret]) -> tuple[str, str]:
+    """Return why *key* can never work where *parts* send it, and what to type for it; "" where nothing says so."""
+    own = all(part.url and not _of(preset, part.url) for part in parts.values()) and bool(parts)
+    if key is None or own or not preset.key_required or preset.id not in presets.ids() or preset.id == "custom":
+        return "", ""
+    if keys.stand_in(key.reveal()):
+        return _("This is no key of {provider}, but a word that stands in for one.").format(provider=preset.name), ""
+    owner, family = keys.owner(key, preset, presets.key_families())
+    if family is None or owner == preset.id:
+        return "", ""
+    text = _("This looks like the key of another provider ({family}), not of {provider}.")
+    text = text.format(family=family.name, provider=preset.name)
+    hint = _("If so, use: -p {provider}. To use it all the same, add --force-key.").format(provider=owner)
+    return text, hint if owner else ""
+
+
+def _of(preset: Preset, url: str) -> bool:
+    """Tell whether *url* is at a host of *preset*."""
+    ends = [e.base_url for r in preset.regions for e in (r.claude, r.codex) if not isinstance(e, Unsupported)]
+    return urls.origin(url) in {urls.origin(base) for base in (*ends, *(r.chat_url for r in preset.regions)) if base}
 
 
 def merge(world: World, request: Request) -> Profile:
@@ -73,7 +114,7 @@ def merge(world: World, request: Request) -> Profile:
                     hint=_("Change it for both with -T all, or choose another name with -n NAME."),
                 )
         else:
-            parts = {**others, **parts}
+            parts = {**others, **{c: _with_models(p, old.parts.get(c), found, c) for c, p in parts.items()}}
     storage: Any = request.key_storage or (old.key_storage if old else "") or "inline"
     key_env = request.key_env
     if storage in ("env", "dotenv") and not key_env:
@@ -89,9 +130,30 @@ def merge(world: World, request: Request) -> Profile:
         )
     ordered = {c: parts[c] for c in CLIENTS if c in parts}
     profile = Profile(request.name, provider, region, storage, key_env, ordered, key_command)
+    if not request.force_key:
+        check_key(world, profile, request.key)
+    _check_stored(world, profile, request.key)
     needs_own_key(world, old, profile, request)
     _check_one_host(world, old, profile, request)
     return profile
+
+
+def _check_stored(world: World, profile: Profile, key: Optional[Secret]) -> None:
+    """Refuse a key that would be thrown away, because a variable of the user's holds the one that counts."""
+    variable = profile.key_env
+    if key is None or profile.key_storage != "env" or not keys.VARIABLE.match(variable):
+        return
+    held = world.paths.environ.get(variable, "")
+    if keys.bare(held.strip()) == key.reveal():
+        return
+    raise UsageError(
+        _("Profile '{name}' takes its key from the variable {variable}: change it there.").format(
+            name=profile.name, variable=variable
+        ),
+        hint=_("To store the key instead: ccsetup init -n {name} -k KEY --key-storage inline").format(
+            name=profile.name
+        ),
+    )
 
 
 def _variables(world: World, name: str, storage: str, provider: str) -> set[str]:
@@ -137,6 +199,16 @@ def world_without(world: World, name: str) -> CcsetupError:
     except CcsetupError as e:
         return e
     raise AssertionError
+
+
+def _with_models(part: Part, old: Optional[Part], region: Region, client: ClientName) -> Part:
+    """Return *part* with the models of *old*, where it names none and the provider has none to offer."""
+    offered = CLIENTS[client].offered(region)
+    default = getattr(offered, "model", "") or getattr(offered, "models", None)
+    if old is None or part.primary_model or default or (part.url and urls.origin(part.url) != urls.origin(old.url)):
+        return part  # another server has other models
+    fields = (*(f for f in Part._fields if f.endswith("_model")), "context_window")
+    return part._replace(**{f: getattr(part, f) or getattr(old, f) for f in fields})
 
 
 def _overlay(old: Part, new: Part) -> Part:

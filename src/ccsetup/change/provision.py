@@ -25,7 +25,7 @@ class Applied(NamedTuple):
     removed: tuple[str, ...]
 
 
-def apply(world: World, document: Document, *, prune: bool, secrets: set[str]) -> Applied:
+def apply(world: World, document: Document, *, prune: bool, secrets: set[str], force_key: bool = False) -> Applied:
     """Make the saved profiles and the clients what *document* says; the second time nothing is left to do.
 
     Every problem is found before anything is written, because all of it is one draft.  Keys that are read are added
@@ -40,6 +40,8 @@ def apply(world: World, document: Document, *, prune: bool, secrets: set[str]) -
             profile, key = _resolved(world, declared)
             if key is not None:
                 secrets.add(key.reveal())
+            if not force_key:
+                merge.check_key(world, profile, key)
             old = world.profiles.get(profile.name)
             gone = [c for c in old.parts if c not in profile.parts and world.active(c) == old.name] if old else []
             if gone:
@@ -94,11 +96,11 @@ def _resolved(world: World, declared: Declared) -> tuple[Profile, Optional[Secre
     old = world.profiles.get(profile.name)
     key: Optional[Secret] = None
     if ref.kind == "env" and profile.key_storage != "env":
-        key = keys.from_variable(ref.value, "key.env", world.paths.environ)
+        key = keys.from_variable(ref.value, "key.env", world.paths.environ, world.inform)
     elif ref.kind == "file":
-        key = keys.from_file(ref.value, "key.file")
+        key = keys.from_file(ref.value, "key.file", world.inform)
     elif ref.kind == "inline":
-        key = keys.clean(ref.value, "key.inline")
+        key = keys.clean(ref.value, "key.inline", world.inform)
     elif not ref.kind:
         kept = old is not None and (old.key_storage == profile.key_storage or not old.key_command)
         if kept and old is not None and old.key_command:
@@ -113,7 +115,8 @@ def _resolved(world: World, declared: Declared) -> tuple[Profile, Optional[Secre
                 _("Profile '{name}' has no key here, and the file names none.").format(name=profile.name),
                 hint=_("Add a line such as: key: {{env: {variable}}}").format(variable=preset.key_env or "NAME"),
             )
-    return profile, key
+    own = {c: world.corrected(merge.address(CLIENTS[c], p.url)) for c, p in profile.parts.items()}
+    return profile._replace(parts={c: p._replace(url=own[c]) for c, p in profile.parts.items()}), key
 
 
 def export(world: World, names: Sequence[str], *, with_keys: bool) -> Document:

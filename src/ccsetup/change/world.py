@@ -65,6 +65,16 @@ class World:
         self.profiles = profiles.parse(draft.text(paths.profiles), paths.short(paths.profiles), CLIENTS, unknown)
         self.notes += [Note("info", text) for text in unknown]
 
+    def inform(self, text: str) -> None:
+        """Tell the user *text* with the outcome."""
+        self.notes.append(Note("info", text))
+
+    def corrected(self, found: tuple[str, str]) -> str:
+        """Return a value after the sentence that comes with it was told."""
+        if found[1]:
+            self.inform(found[1])
+        return found[0]
+
     # The record of what we own.
 
     def _read_state(self) -> record.Found:

@@ -93,6 +93,10 @@ class Context:
         self._note(world.notes)
         return world
 
+    def inform(self, text: str) -> None:
+        """Tell the user *text* with the outcome."""
+        self._note([Note("info", text)])
+
     def _note(self, notes: Sequence[Note]) -> None:
         """Keep *notes*, each once."""
         self.notes.extend(n for n in notes if n not in self.notes)

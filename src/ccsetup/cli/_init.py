@@ -34,6 +34,7 @@ class Given(NamedTuple):
     key: Optional[str] = _options.KEY
     key_file: Optional[str] = _options.KEY_FILE
     key_env: Optional[str] = _options.KEY_VARIABLE
+    force_key: bool = _options.FORCE_KEY
     key_command: Optional[str] = typer.Option(
         None,
         "--api-key-command",

@@ -66,7 +66,7 @@ def refuse(argv: Sequence[str], command: Callable[[Sequence[str]], str]) -> None
         if value.startswith(("http://", "https://")):
             from ccsetup import urls
 
-            if any(masking.likely(k) for k in urls.without_keys(value)[1]):
+            if urls.key_inside(value):
                 problem = _("{option}: The address holds a key, which does not belong there.")
                 problem = problem.format(option=before) if before else _("The address holds a key.")
                 raise UsageError(problem, hint=_hint(argv, command(argv), value))

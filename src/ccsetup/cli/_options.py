@@ -41,6 +41,10 @@ KEY_VARIABLE = typer.Option(
     None, "--api-key-env", metavar="NAME", help=_("Read the key from a variable; also CCSETUP_API_KEY.")
 )
 
+FORCE_KEY = typer.Option(
+    False, "--force-key", help=_("Use the key although it looks like another provider's, or like none.")
+)
+
 
 T = TypeVar("T", bound=tuple[Any, ...])
 

@@ -23,6 +23,7 @@ HELP = _(
 def command(
     file: str = typer.Argument(..., metavar="FILE", help=_("YAML or JSON; - for standard input.")),
     prune: bool = typer.Option(False, "--prune", help=_("Remove the saved profiles that are not in the file.")),
+    force_key: bool = _options.FORCE_KEY,
     codex_version: Optional[str] = _options.CODEX_VERSION,
     dry_run: bool = _options.DRY,
     check: bool = _options.CHECK,
@@ -39,7 +40,9 @@ def command(
         raise UsageError(e.message, hint=e.hint) from None
     dry = dry_run or check
     applied, changes = context.run(
-        "apply", lambda w: provision.apply(w, document, prune=prune, secrets=context.secrets), dry=dry
+        "apply",
+        lambda w: provision.apply(w, document, prune=prune, secrets=context.secrets, force_key=force_key),
+        dry=dry,
     )
     if not dry:
         from ccsetup.cli import _worktree

@@ -36,9 +36,12 @@ def command(given: Given) -> int:
     clients = clients_named(given.code_type)
     many = given.api_configs is not None or given.api_configs_file is not None
     _check(given, many)
-    secret = keys.read(given.key, given.key_file, given.key_env, os.environ, sys.stdin.buffer)
+    secret = keys.read(given.key, given.key_file, given.key_env, os.environ, sys.stdin.buffer, context.inform)
     storage = _keyring_or_file(context) if given.key_storage == "keyring" else given.key_storage or ""
-    common = Options(secret, clients, storage, given.storage_env or "", given.key_command or "", not given.no_activate)
+    variable = given.storage_env or (given.key_env if storage == "env" else "") or ""
+    common = Options(
+        secret, clients, storage, variable, given.key_command or "", not given.no_activate, given.force_key
+    )
     entries = _entries(given, many)
     asks = not (given.skip_prompt or given.as_json or many or given.project) and _asks(
         context, entries, common, via_relay=given.via_relay

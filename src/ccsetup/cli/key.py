@@ -135,10 +135,11 @@ def set_(
     key: Optional[str] = _options.KEY,
     key_file: Optional[str] = _options.KEY_FILE,
     key_env: Optional[str] = _options.KEY_VARIABLE,
+    force_key: bool = _options.FORCE_KEY,
     as_json: bool = _options.JSON,
     lang: Optional[str] = _options.LANG,
 ) -> int:
-    return _change("key set", name, key, key_file, key_env, as_json, restart=False)
+    return _change("key set", name, (key, key_file, key_env), force_key, as_json)
 
 
 @app.command(
@@ -151,26 +152,26 @@ def rotate(
     key: Optional[str] = _options.KEY,
     key_file: Optional[str] = _options.KEY_FILE,
     key_env: Optional[str] = _options.KEY_VARIABLE,
+    force_key: bool = _options.FORCE_KEY,
     restart: bool = typer.Option(False, "--restart-codex", help=_("Restart it without asking.")),
     as_json: bool = _options.JSON,
     lang: Optional[str] = _options.LANG,
 ) -> int:
-    return _change("key rotate", name, key, key_file, key_env, as_json, restart=True, restart_now=restart)
+    return _change("key rotate", name, (key, key_file, key_env), force_key, as_json, restart=True, now=restart)
 
 
 def _change(
     command: str,
     name: str,
-    key: Optional[str],
-    key_file: Optional[str],
-    key_env: Optional[str],
+    given: tuple[Optional[str], Optional[str], Optional[str]],
+    force_key: bool,
     as_json: bool,
     *,
-    restart: bool,
-    restart_now: bool = False,
+    restart: bool = False,
+    now: bool = False,
 ) -> int:
     context = Context()
-    secret = keys.read(key, key_file, key_env, os.environ, sys.stdin.buffer)
+    secret = keys.read(*given, os.environ, sys.stdin.buffer, context.inform)
     if secret is None:
         if not sys.stdin.isatty() or as_json:
             raise UsageError(
@@ -180,29 +181,23 @@ def _change(
         import getpass
 
         try:
-            secret = keys.clean(getpass.getpass(_("New key for {name}: ").format(name=name)), _("the terminal"))
+            text = getpass.getpass(_("New key for {name}: ").format(name=name))
+            secret = keys.clean(text, _("the terminal"), context.inform)
         except EOFError:
             raise KeyboardInterrupt from None
     context.secrets.add(secret.reveal())
     found: list[Profile] = []
 
     def act(world: World) -> list[Switched]:
-        profile = world.find(name)
-        found[:] = [profile]
-        if profile.key_storage == "env":
-            raise UsageError(
-                _("Profile '{name}' takes its key from the variable {variable}: change it there.").format(
-                    name=name, variable=profile.key_env
-                )
-            )
-        request = Request(name, "", "", {}, secret, "", "", frozenset())
+        found[:] = [world.find(name)]
+        request = Request(name, "", "", {}, secret, "", "", frozenset(), "", force_key)
         return actions.init(world, [request])
 
     switched, changes = context.run(f"{command} {name}", act, dry=False)
     stale = found[0].parts if found and found[0].key_storage != "inline" else ()
     for client in (CLIENTS[c] for c in stale if CLIENTS[c].restart):
         if restart and (changes or context.keyring_changed):
-            _restart(context, client, ask=not restart_now and sys.stdin.isatty() and not as_json, now=restart_now)
+            _restart(context, client, ask=not now and sys.stdin.isatty() and not as_json, now=now)
 
     def show() -> None:
         _output.done(bool(changes or context.keyring_changed), _("profile '{name}' has the new key.").format(name=name))

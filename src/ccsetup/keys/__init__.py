@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
-from typing import BinaryIO, Mapping, Optional
+from typing import BinaryIO, Callable, Mapping, Optional
 
 from ccsetup import bounded, masking
 from ccsetup.errors import CcsetupError, UsageError
 from ccsetup.i18n import _
-from ccsetup.model import KeyFamily, Preset, Secret
+from ccsetup.keys.form import bare, family, owner, placeholder, stand_in
+from ccsetup.model import Secret
+
+Tell = Callable[[str], object]
+"""Is called with a sentence about what was corrected."""
 
 MAX_BYTES = 16 * 1024
 COMMAND_SECONDS = 30.0
@@ -30,9 +34,13 @@ def check_variable(name: str, source: str) -> None:
         )
 
 
-def clean(text: str, source: str) -> Secret:
-    """Return the key in *text* without white space around it; UsageError, which never shows it, when it is none."""
-    key = text.strip("\ufeff \t\r\n")
+def clean(text: str, source: str, tell: Optional[Tell] = None) -> Secret:
+    """Return the key in *text* without what stands around it; UsageError, which never shows it, when it is none.
+
+    *tell* is told when more than white space was left out.
+    """
+    given = text.strip("\ufeff \t\r\n")
+    key = bare(given) if len(given) <= MAX_BYTES else given
     if not key:
         raise UsageError(_("The key from {source} is empty.").format(source=source))
     for c in key:
@@ -44,6 +52,14 @@ def clean(text: str, source: str) -> Secret:
             )
     if len(key) > MAX_BYTES:
         raise UsageError(_("The key from {source} is too long to be a key.").format(source=source))
+    if placeholder(key):
+        raise UsageError(
+            _("What {source} gives is a placeholder, not a key.").format(source=source),
+            hint=_("Give the key itself, --api-key-env NAME for a variable, or --api-key-command CMD."),
+        )
+    if key != given and tell is not None:
+        text = _("{source}: quotes, or a name before the key, are no part of it and were left out.")
+        tell(text.format(source=source))
     return Secret(key)
 
 
@@ -53,42 +69,44 @@ def read(
     variable: Optional[str],
     environ: Mapping[str, str],
     stdin: BinaryIO,
+    tell: Optional[Tell] = None,
 ) -> Optional[Secret]:
     """Return the key that the options name, or the one in CCSETUP_API_KEY, or None.
 
-    *value* is ``-k`` ("-": standard input), *file* is ``--api-key-file``, *variable* is ``--api-key-env``.
+    *value* is ``-k`` ("-": standard input), *file* is ``--api-key-file``, *variable* is ``--api-key-env``; *tell* is
+    that of ``clean``.
     """
     given = [o for o, v in (("-k", value), ("--api-key-file", file), ("--api-key-env", variable)) if v is not None]
     if len(given) > 1:
         raise UsageError(_("{options} both name a key: give one of them.").format(options=" / ".join(given)))
     if value is not None:
         if value != "-":
-            return clean(value, "-k")
+            return clean(value, "-k", tell)
         name = _("standard input")
-        return clean(bounded.stream(stdin, MAX_BYTES, name).decode("utf-8", "replace"), name)
+        return clean(bounded.stream(stdin, MAX_BYTES, name).decode("utf-8", "replace"), name, tell)
     if file is not None:
-        return from_file(file, "--api-key-file")
+        return from_file(file, "--api-key-file", tell)
     if variable is not None:
-        return from_variable(variable, "--api-key-env", environ)
+        return from_variable(variable, "--api-key-env", environ, tell)
     if environ.get("CCSETUP_API_KEY"):
-        return clean(environ["CCSETUP_API_KEY"], "CCSETUP_API_KEY")
+        return clean(environ["CCSETUP_API_KEY"], "CCSETUP_API_KEY", tell)
     return None
 
 
-def from_file(path: str, option: str) -> Secret:
+def from_file(path: str, option: str, tell: Optional[Tell] = None) -> Secret:
     try:
-        return clean(bounded.given(path, MAX_BYTES).decode("utf-8", "replace"), path)
+        return clean(bounded.given(path, MAX_BYTES).decode("utf-8", "replace"), path, tell)
     except OSError as e:
         raise UsageError(
             _("{option}: {path} cannot be read: {reason}").format(option=option, path=path, reason=e.strerror)
         ) from None
 
 
-def from_variable(name: str, option: str, environ: Mapping[str, str]) -> Secret:
+def from_variable(name: str, option: str, environ: Mapping[str, str], tell: Optional[Tell] = None) -> Secret:
     check_variable(name, option)
     if not environ.get(name):
         raise UsageError(_("{option}: the variable {name} is not set.").format(option=option, name=name))
-    return clean(environ[name], name)
+    return clean(environ[name], name, tell)
 
 
 def from_command(command: str) -> Secret:
@@ -136,8 +154,4 @@ def _command_failed(reason: str) -> CcsetupError:
     )
 
 
-def family(key: Secret, preset: Preset) -> Optional[KeyFamily]:
-    """Return the family of *preset* that *key* belongs to by its beginning; the longest prefix wins."""
-    text = key.reveal()
-    found = [f for f in preset.key_families if text.startswith(f.prefix)]
-    return max(found, key=lambda f: len(f.prefix)) if found else None
+__all__ = ["bare", "family", "owner", "placeholder", "stand_in"]

@@ -21,7 +21,7 @@ from typing import (
     cast,
 )
 
-from ccsetup import keys, urls
+from ccsetup import keys, masking, urls
 from ccsetup.documents import tomldoc, version
 from ccsetup.documents.edit import Edit, KeyPath, Set, Unset
 from ccsetup.errors import DocumentError, UsageError, check_one_of, printable
@@ -142,6 +142,8 @@ def check_name(name: str, taken: Iterable[str] = ()) -> None:
 
     A key is in a file of the profile's name, and macOS and Windows take names that differ only in case for one file.
     """
+    if masking.likely(name):
+        raise UsageError(_("A key stands where a name belongs."), hint=_("Choose another name with -n NAME."))
     lower = name.lower()
     if lower in RESERVED:
         raise UsageError(
@@ -352,12 +354,26 @@ def region_of(profile: Profile, preset: Preset) -> Region:
 
 def check_url(url: str, option: str) -> None:
     """Raise UsageError when *url*, given by *option*, is no address a client can use."""
-    problem = urls.problem(url.strip())
+    problem = urls.problem(url.strip()) or urls.key_inside(url)
     if problem:
         raise UsageError(
             _("{option}: {problem}").format(option=option, problem=problem),
             hint=_("Give an address such as https://host/path."),
         )
+
+
+def check_model(model: str, place: str) -> None:
+    """Raise UsageError when *model*, which stands at *place*, is the id of no model; "" is none and right."""
+    problem = model_problem(model)
+    if problem:
+        raise UsageError(_("{option}: {problem}").format(option=place, problem=problem))
+
+
+def model_problem(model: str) -> str:
+    """Return why *model* cannot be the id of a model, or ""; the text never repeats it, because it may be a key."""
+    if masking.likely(model):
+        return _("A key stands where a name belongs.")
+    return "" if re.fullmatch(r"[\x21-\x7e]{0,200}", model) else _("A model id has no spaces.")
 
 
 def check_storage(value: str) -> None:

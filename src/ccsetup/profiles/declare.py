@@ -179,10 +179,11 @@ def _part(node: Node, client: Fields, name: str) -> Part:
             continue
         text = _text(value, name)
         if field == "url" and text:
-            problem = urls.problem(text)
+            problem = urls.problem(text) or urls.key_inside(text)
             if problem:
                 yamldoc.fail(name, _at(value), problem)
-            text = urls.base(text, client.wire)
+        if field.endswith("_model") and profiles.model_problem(text):
+            yamldoc.fail(name, _at(value), profiles.model_problem(text))
         if field == "auth" and text not in ("", "auth_token", "api_key"):
             _unknown(name, _at(value), _("auth type"), text, ("auth_token", "api_key"))
         fields[field] = text

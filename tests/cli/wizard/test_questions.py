@@ -383,3 +383,84 @@ def test_nothing_is_written_by_asking(context: Context, home: Path) -> None:
     before = cc.files(home, records=True)
     walk(facts(context), given(), provider="glm")
     assert cc.files(home, records=True) == before
+
+
+def asked(known: Facts, answers: Answers, id_: str, **replies: str) -> Ask:
+    """Return the question *id_* as it comes after *replies*."""
+    for _n in range(20):
+        step = next_step(known, answers)
+        if isinstance(step, Settled):
+            answers = step.answers
+            continue
+        assert isinstance(step, (Ask, Choose))
+        if step.id == id_:
+            assert isinstance(step, Ask)
+            return step
+        default = step.default or (step.options[0].value if isinstance(step, Choose) else KEY)
+        answers = step.apply(replies.get(step.id.replace("-", "_"), default))
+    raise AssertionError(id_)
+
+
+WRONG_FIELDS = [
+    # question, what is typed, what is said of it, what was known or answered before
+    ("new-name", "sk-ant-api03-0f3a9b27c4d81e56", "A key stands where a name belongs", {"name": "new"}),
+    ("new-name", "two words", "cannot be a profile name", {"name": "new"}),
+    ("new-name", "glm", "There is a profile of that name already", {"name": "new"}),
+    ("key", "sk-...", "a placeholder, not a key", {}),
+    ("key", "${GLM_KEY}", "a placeholder, not a key", {}),
+    ("key", "sk-xxxxxxxx", "stands in for one", {}),
+    ("key", '""', "is empty", {}),
+    ("model-type", "glm 5", "has no spaces", {"model": TYPE}),
+    ("model-type", "sk-ant-api03-0f3a9b27c4d81e56", "A key stands where a name belongs", {"model": TYPE}),
+    ("url-claude-code", "https://h.example/sk-ant-api03-0f3a9b27c4d81e56", "The address holds a key", {"-p": "custom"}),
+    ("url-claude-code", "https://h.example/a b", "white space", {"-p": "custom"}),
+    ("url-codex", "h.example/v1", "begins with https://", {"-p": "custom", "-T": "codex"}),
+]
+
+
+@pytest.mark.parametrize(("id_", "typed", "problem", "before"), WRONG_FIELDS)
+def test_a_field_refuses_what_the_option_refuses(
+    home: Path, id_: str, typed: str, problem: str, before: dict[str, str]
+) -> None:
+    """With a sentence below the field, that does not repeat a key."""
+    assert cc.main("init", "-s", "-p", "glm", "-k", KEY).ok
+    replies = {k: v for k, v in before.items() if not k.startswith("-")}
+    answers = given([before.get("-T", "claude-code")], provider=before.get("-p", "glm"))
+    step = asked(facts(Context()), answers, id_, **{"key_from": TYPE, **replies})
+    assert step.check is not None
+    said = step.check(typed)
+    assert problem in said
+    assert typed not in said or not typed.startswith("sk-ant")
+
+
+def test_a_field_corrects_and_says_so(home: Path) -> None:
+    """A key in quotes, and an address with the path of a request."""
+    known = facts(Context())
+    step = asked(known, given(["claude-code"], provider="glm"), "key")
+    made = step.apply(f'"{KEY}"')
+    assert made.options.secret == Secret(KEY)
+    assert "quotes" in made.said
+    step = asked(known, given(["codex"], provider="custom"), "url-codex")
+    made = step.apply("https://h.example/v1/messages")
+    assert made.field("url") == "https://h.example/v1"
+    assert "https://h.example/v1" in made.said
+
+
+def test_a_foreign_key_is_asked_about_and_can_be_insisted_on(home: Path) -> None:
+    """Also one of a vendor that has no preset; the command that does the same insists too."""
+    known = facts(Context())
+    for key, able in (
+        ("sk-or-v1-0f3a9b27c4d81e56f0a7", ["change", "again", "keep"]),
+        ("gsk_0f3a9b27c4d81e56", ["again", "keep"]),
+    ):
+        answers = given(["claude-code"], key, provider="glm").put("key")
+        step = next_step(known, answers)
+        assert isinstance(step, Choose)
+        assert step.id == "family"
+        assert [o.value for o in step.options] == able
+        kept = step.apply("keep")
+        assert kept.options.force_key
+        assert "--force-key" in command_line(kept)
+    assert next_step(
+        known, given(["claude-code"], "gsk_0f3a9b27c4d81e56", provider="glm", url="https://h.example").put("key")
+    )

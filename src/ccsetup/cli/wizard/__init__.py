@@ -144,6 +144,9 @@ class _Wizard:
                 answers = self.history.pop()
                 continue
             before, answers = answers, step.apply(value)
+            if answers.said:
+                prompts.tell(answers.said)
+                answers = answers._replace(said="")
             self.history.append(before)
             if not (isinstance(step, Ask) and step.secret):
                 self.given[step.id] = value
@@ -304,6 +307,8 @@ def command_line(answers: Answers, given: Optional[Given] = None) -> str:
         words += ["--key-storage", options.storage]
     if options.storage_env:
         words += ["--key-env-name", options.storage_env]
+    if options.force_key:
+        words.append("--force-key")
     if options.key_command:
         words += ["--api-key-command", options.key_command]
     if answers.via_relay:

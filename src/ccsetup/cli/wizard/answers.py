@@ -50,6 +50,8 @@ class Answers(NamedTuple):
     """The variable that the key was taken from."""
     via_relay: bool = False
     """The clients reach the provider through the relay."""
+    said: str = ""
+    """What is to be said about the last answer: it was corrected."""
 
     def field(self, name: str) -> str:
         value = self.fields.get(name, "")

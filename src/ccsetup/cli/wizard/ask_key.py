@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Optional, Sequence
+from typing import Sequence
 
 from ccsetup import keys, presets, urls
+from ccsetup.change.merge import key_problem
 from ccsetup.cli.wizard import found as find
 from ccsetup.cli.wizard.answers import (
     TYPE,
@@ -26,8 +27,8 @@ from ccsetup.cli.wizard.prompts import Option, sentences
 from ccsetup.clients import CLIENTS
 from ccsetup.errors import CcsetupError, UsageError
 from ccsetup.i18n import _
-from ccsetup.model import KeyFamily, Preset, Secret
-from ccsetup.profiles import Profile
+from ccsetup.model import Secret
+from ccsetup.profiles import Part, Profile
 
 KEEP = "\0keep"
 
@@ -58,12 +59,19 @@ def key_or_region(facts: Facts, answers: Answers) -> Step:
     note = _("What you paste is not shown. Get a key at {url}").format(url=site) if site else ""
 
     def apply(value: str) -> Answers:
-        secret = keys.clean(value, _("the terminal"))
-        return answers._replace(options=answers.options._replace(secret=secret), key_variable="").put("key")
+        said: list[str] = []
+        secret = keys.clean(value, _("the terminal"), said.append)
+        options = answers.options._replace(secret=secret)
+        return answers._replace(options=options, key_variable="", said="".join(said)).put("key")
 
-    return Ask(
-        "key", _("Key for {provider}").format(provider=preset.name), apply, "", note, check=_check_key, secret=True
-    )
+    def check(value: str) -> str:
+        try:
+            key = keys.clean(value, _("the terminal"))
+        except CcsetupError as e:
+            return sentences(e.message, e.hint)
+        return _problem(facts, answers, key) if keys.stand_in(key.reveal()) else ""
+
+    return Ask("key", _("Key for {provider}").format(provider=preset.name), apply, "", note, check=check, secret=True)
 
 
 def ask_region(facts: Facts, answers: Answers) -> Step:
@@ -107,9 +115,10 @@ def ask_family(facts: Facts, answers: Answers) -> Step:
     preset = preset_of(facts, answers)
     if key is None or "family" in answers.settled or preset.id == "custom" or not preset.key_required:
         return None
-    owner, family = _family_of(facts, preset, key)
+    owner, family = keys.owner(key, preset, facts.families)
     if family is None:
         return None
+    options = [Option("again", _("Enter another key")), Option("keep", _("Use it all the same"))]
     if owner == preset.id:
         region = answers.field("region")
         if not family.region or family.region == region:
@@ -123,35 +132,30 @@ def ask_family(facts: Facts, answers: Answers) -> Step:
             text = _("A {family} works at one site only: {region}.").format(family=family.name, region=other.name)
             return Settled(answers.put("region", region=other.id), text)
         here = preset.region(region)
-        change = Option("change", _("Use {name}").format(name=other.name))
+        options.insert(0, Option("change", _("Use {name}").format(name=other.name)))
         message = _("This looks like a {family}, which does not work at {region}.").format(
             family=family.name, region=here.name if here else region
         )
     else:
-        summary = next((s for s in facts.seen.summaries if s.id == owner), None)
-        title = summary.name if summary else owner
-        change = Option("change", _("Set up {name} instead").format(name=title))
-        message = _("This looks like a {family}, not a key of {provider}.").format(
-            family=family.name, provider=preset.name
-        )
+        message = _problem(facts, answers, key)
+        if not message:
+            return None
+        title = next((s.name for s in facts.seen.summaries if s.id == owner), owner)
+        if owner:
+            options.insert(0, Option("change", _("Set up {name} instead").format(name=title)))
 
     def apply(value: str) -> Answers:
         if value == "again":
             new = answers._replace(options=answers.options._replace(secret=None), key_variable="")
             return new.open("key").put("key-from")
         if value == "keep":
-            return answers.put("family")
+            return answers._replace(options=answers.options._replace(force_key=True)).put("family")
         if owner == preset.id:
             return answers.put("family", region=family.region)
         new = answers.open("name", "new-name", "region", "model", "key-from")._replace(via_relay=False)
         return new.put("family", provider=owner, region=family.region, name="")
 
-    options = [
-        change,
-        Option("again", _("Enter another key")),
-        Option("keep", _("Use it all the same")),
-    ]
-    return Choose("family", message, options, apply, "change")
+    return Choose("family", message, options, apply, options[0].value)
 
 
 def _key_known(facts: Facts, answers: Answers) -> bool:
@@ -212,20 +216,6 @@ def _key_from(facts: Facts, answers: Answers, here: Sequence[tuple[Found, str]],
     return Choose("key-from", _("Key for {provider}").format(provider=preset.name), options, apply)
 
 
-def _check_key(value: str) -> str:
-    try:
-        keys.clean(value, _("the terminal"))
-    except CcsetupError as e:
-        return sentences(e.message, e.hint)
-    return ""
-
-
-def _family_of(facts: Facts, preset: Preset, key: Secret) -> tuple[str, Optional[KeyFamily]]:
-    """Return the preset that *key* belongs to by its beginning and its family; the preset's own families first."""
-    own = keys.family(key, preset)
-    if own:
-        return own.provider or preset.id, own
-    for preset_id, family in facts.families:
-        if key.reveal().startswith(family.prefix):
-            return family.provider or preset_id, family
-    return "", None
+def _problem(facts: Facts, answers: Answers, key: Secret) -> str:
+    parts = {c: Part(url=own_url(answers, c)) for c in clients_of(facts, answers)}
+    return key_problem(preset_of(facts, answers), parts, key)[0]

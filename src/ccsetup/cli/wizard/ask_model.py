@@ -53,7 +53,7 @@ def ask_model(facts: Facts, answers: Answers) -> Step:
         def check(value: str) -> str:
             if not value:
                 return _("A model is needed.")
-            return "" if re.fullmatch(r"[\x21-\x7e]{1,200}", value) else _("A model id has no spaces.")
+            return profiles.model_problem(value)
 
         before = next((p.primary_model for p in saved.parts.values() if p.primary_model), "") if saved else ""
         return Ask("model-type", _("Model id"), choose, before, check=check)

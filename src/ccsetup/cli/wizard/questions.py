@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Sequence
 
 from ccsetup import i18n, presets, profiles, urls
+from ccsetup.change import merge
 from ccsetup.cli import list_
 from ccsetup.cli.wizard.answers import (
     Answers,
@@ -191,10 +192,11 @@ def _urls(facts: Facts, answers: Answers) -> Step:
 
         def check(value: str, wire: WireFormat = known.wire) -> str:
             clean = urls.base(value, wire)
-            return urls.problem(clean) or ("" if clean else _("An address is needed."))
+            return urls.problem(clean) or urls.key_inside(clean) or ("" if clean else _("An address is needed."))
 
         def apply(value: str, field: str = field, known: Client = known) -> Answers:
-            return answers.put(f"url-{known.id}", **{field: urls.base(value, known.wire)})
+            url, said = merge.address(known, value)
+            return answers._replace(said=said).put(f"url-{known.id}", **{field: url})
 
         message = _("Address for {client}").format(client=CLIENTS[client].title)
         return Ask(f"url-{client}", message, apply, default, note, check)
