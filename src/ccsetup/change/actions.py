@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Iterable, NamedTuple, Optional, Sequence
 
 from ccsetup import profiles
-from ccsetup.change import beside
+from ccsetup.change import beside, renewed
 from ccsetup.change.merge import Request, merge
 from ccsetup.change.world import World, own_ids, with_free_id
 from ccsetup.clients import CLIENTS
@@ -192,6 +192,7 @@ def _apply(world: World, profile: Profile, client: ClientName, *, activate: bool
         text = world.draft.text(world.paths.codex_dotenv)
         world.draft.replace(world.paths.codex_dotenv, dotenv.set_value(text, use.profile.key_env, use.key.reveal()))
     if activate:
+        renewed.tell(world, client)
         repair_settings(world, client, world.files(client), repair=repair)
     saved_paths = module.saved_paths(world.paths, profile.name, module.newest)
     files = world.files(client, saved_paths)
@@ -313,6 +314,7 @@ def official(world: World, clients: Sequence[ClientName], *, repair: bool = Fals
     wanted = clients or CLIENTS
     for client in wanted:
         module = CLIENTS[client]
+        renewed.tell(world, client)
         repair_settings(world, client, world.files(client), repair=repair)
         files = world.files(client)
         _keep_additions(world, client, files, "")

@@ -11,10 +11,10 @@ from ccsetup.change.actions import Switched
 from ccsetup.change.world import World
 from ccsetup.cli import _options, _output, list_
 from ccsetup.cli._context import Context, saved_or_official, switched_text
-from ccsetup.clients import clients_named
+from ccsetup.clients import CLIENTS, clients_named
 from ccsetup.errors import UsageError
 from ccsetup.i18n import _
-from ccsetup.model import ClientName
+from ccsetup.model import ClientName, Secret
 from ccsetup.plan import FileChange
 from ccsetup.profiles import RELAY
 
@@ -70,7 +70,11 @@ def command(given: Given) -> int:
 
 
 def _everywhere(context: Context, name: str, clients: list[ClientName], given: Given) -> int:
+    taken = _renewed(context, clients or list(CLIENTS), given)
+
     def act(world: World) -> list[Switched]:
+        for profile, key in taken.items():
+            actions.put(world, world.profiles[profile], key, ())
         if name != "official":
             return actions.switch(world, name, clients, repair=given.repair)
         done = actions.official(world, clients, repair=given.repair)
@@ -90,6 +94,23 @@ def _everywhere(context: Context, name: str, clients: list[ClientName], given: G
             _output.line(_("A session that is running keeps its model: start the client again."))
 
     return _finish(context, {"active": {s.client: s.profile for s in switched}}, changes, given, show)
+
+
+def _renewed(context: Context, clients: Sequence[ClientName], given: Given) -> dict[str, Secret]:
+    """Return the keys that the person has renewed in the clients' files, and wants their profiles to have."""
+    if given.dry or given.as_json or not _output.interactive():
+        return {}
+    from ccsetup.change import renewed
+
+    world = context.world()
+    found = [one for one in (renewed.find(world, c) for c in clients) if one and one.key]
+    out = {}
+    for one in found:
+        question = _("The key of '{name}' was renewed in {file}. Save it with the profile? [y/N]")
+        text = question.format(name=one.profile, file=context.paths.short(one.file))
+        if one.key and one.profile not in out and _output.agreed(text, False, ""):
+            out[one.profile] = one.key
+    return out
 
 
 def _in_project(context: Context, name: str, clients: list[ClientName], given: Given) -> int:
