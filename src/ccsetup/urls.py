@@ -96,6 +96,12 @@ def host(url: str) -> str:
         return "?"
 
 
+def is_loopback(url: str) -> bool:
+    """Tell whether *url* is at this machine itself."""
+    name = host(url)
+    return name in ("localhost", "::1") or name.startswith("127.")
+
+
 def problem(url: str, *, claude: bool = False) -> str:
     """Return why *url* cannot be a base URL (of Claude Code, with *claude*), or "" when it can.
 

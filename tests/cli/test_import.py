@@ -154,3 +154,87 @@ def test_nothing_there(home: Path) -> None:
     assert done.ok, done
     assert "Nothing was found" in done.stdout
     assert cc.main("import", "zfc").rc == 2
+
+
+URL = "https://gate.example.com"
+
+
+@pytest.mark.parametrize(
+    ("url", "found", "reason"),
+    [
+        ("http://127.0.0.1:15721", "PROXY_MANAGED", "there is no key with it|the proxy of cc-switch"),
+        ("http://localhost:15721", "sk-something-0123456789", "the proxy of cc-switch"),
+        ("http://127.0.0.1:3456", "sk-something-0123456789", "the proxy of claude-code-router"),
+        (URL, "PROXY_MANAGED", "there is no key with it"),
+        (URL, "<your-key>", "there is no key with it"),
+        (URL, "${MY_KEY}", "there is no key with it"),
+        (URL, "sk-****abcd", "there is no key with it"),
+        ("https://open.bigmodel.cn/api/anthropic", "sk-ant-api03-0f3a9b27c4d81e56", "the key of another provider"),
+        ("https://open.bigmodel.cn/api/anthropic", "sk-xxxxxxxx", "stands in for one"),
+        (URL, '"sk-something-0123456789"', ""),
+        ("http://127.0.0.1:4000", "sk-1234", ""),
+        ("http://127.0.0.1:8080", "EMPTY", ""),
+        ("https://api.deepseek.com/anthropic/v2", "sk-something-0123456789", ""),
+    ],
+)
+def test_what_is_no_provider_is_left_out(home: Path, url: str, found: str, reason: str) -> None:
+    """A placeholder is no key, and another tool's own proxy no provider; servers of one's own take any key."""
+    env = {"ANTHROPIC_BASE_URL": url, "ANTHROPIC_AUTH_TOKEN": found}
+    cc.put(home, {".claude/settings.json": json.dumps({"env": env})})
+    done = cc.main("import", "--yes", "--json")
+    assert done.ok
+    [row] = done.json["result"]["found"]
+    assert any(r in row["skipped"] for r in reason.split("|")) if reason else not row["skipped"], row
+    stored = [p.read_text() for p in (home / ".config/ccsetup").rglob("keys/*")]
+    assert stored == ([] if reason else [found.strip('"')])
+
+
+@pytest.mark.parametrize(
+    ("client", "url", "provider", "region", "kept"),
+    [
+        ("claude-code", "https://api.deepseek.com/anthropic/beta", "deepseek", "global", True),
+        ("claude-code", "https://API.z.ai/api/other", "glm", "intl", True),
+        ("claude-code", "https://ark.cn-beijing.volces.com/api/compatible/x", "volcengine", "paygo", True),
+        ("codex", "https://api.deepseek.com/v1", "deepseek", "global", True),
+        ("codex", "https://api.moonshot.ai/v2", "kimi", "intl", True),
+        ("claude-code", "https://api.deepseek.com.example.com/anthropic", "custom", "", True),
+        ("claude-code", "https://api.z.ai/api/anthropic/v1/messages", "glm", "intl", False),
+    ],
+)
+def test_the_same_provider_under_another_path(
+    home: Path, client: str, url: str, provider: str, region: str, kept: bool
+) -> None:
+    """It is known by its host; the address that works for the person is kept, and this is said."""
+    key_ = "sk-something-0123456789"
+    env = {"ANTHROPIC_BASE_URL": url, "ANTHROPIC_AUTH_TOKEN": key_, "ANTHROPIC_MODEL": "some-model"}
+    config = (
+        'model_provider = "x"\nmodel = "some-model"\n[model_providers.x]\nname = "x"\n'
+        f'base_url = "{url}"\nexperimental_bearer_token = "{key_}"\n'
+    )
+    if client == "codex":
+        cc.put(home, {".codex/config.toml": config})
+    else:
+        cc.put(home, {".claude/settings.json": json.dumps({"env": env})})
+    done = cc.main("import", "--yes", "--json")
+    [row] = done.json["result"]["found"]
+    assert row["provider"] == provider, done
+    if region:
+        assert row["region"] == region
+    shown = cc.main("profile", "show", row["name"], "--json").json["result"]["endpoints"][client]
+    assert (shown["url"].lower() == url.lower()) == kept
+    assert ("is another path of" in done.stdout) == (kept and provider != "custom")
+
+
+def test_chat_completions_are_offered_through_the_relay(home: Path) -> None:
+    """The reason names the command that sets it up, and that command is right."""
+    config = (
+        'model_provider = "x"\nmodel = "m"\n[model_providers.x]\nname = "x"\nwire_api = "chat"\n'
+        f'base_url = "{URL}/v1"\nexperimental_bearer_token = "sk-something-0123456789"\n'
+    )
+    cc.put(home, {".codex/config.toml": config})
+    [row] = cc.main("import", "--yes", "--json").json["result"]["found"]
+    command = row["skipped"].partition("translates: ")[2]
+    assert command.startswith("ccsetup init -p custom")
+    words = command.replace("NAME", "mine").replace("MODEL", "m").split()[1:]
+    (home / ".codex/config.toml").unlink()  # Codex does not start with it, which is another matter
+    assert cc.main(*words, "-s", "--dry-run", stdin=b"sk-something-0123456789").ok

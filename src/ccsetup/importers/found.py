@@ -49,7 +49,10 @@ def text(data: Any, *path: str) -> str:
 
 def secret(value: str) -> Optional[Secret]:
     """Return *value* as a key; None where no provider would take it."""
-    return Secret(value) if value and all("!" <= c <= "~" for c in value) else None
+    key = keys.bare(value)
+    # PROXY_MANAGED is what cc-switch writes where its own proxy puts the key in.
+    no_key = keys.placeholder(key) or key == "PROXY_MANAGED"
+    return Secret(key) if key and not no_key and all("!" <= c <= "~" for c in key) else None
 
 
 def from_claude_env(source: str, name: str, env: Any) -> Optional[Found]:

@@ -6,13 +6,16 @@ import re
 from typing import Iterable, Mapping, NamedTuple, Optional, Sequence
 
 from ccsetup import keys, profiles, urls
-from ccsetup.change.merge import Request
+from ccsetup.change.merge import Request, key_problem
 from ccsetup.clients import CLIENTS
 from ccsetup.errors import CcsetupError
 from ccsetup.i18n import _
 from ccsetup.importers.found import Found
 from ccsetup.model import ClaudeEndpoint, ClientName, CodexEndpoint, Endpoint, Preset, Region, Secret, Unsupported
 from ccsetup.profiles import Part, Profile
+
+PROXIES = {"15721": "cc-switch", "3456": "claude-code-router", "8317": "CLIProxyAPI"}
+"""Ports of loopback at which other tools listen, and write into the clients' settings (their defaults)."""
 
 
 class Proposal(NamedTuple):
@@ -91,13 +94,25 @@ def match(found: Found, presets: Iterable[Preset]) -> _Matched | str:
                 return _known(found, preset, region.id, endpoint, _moved(found, endpoint))
         for old in preset.legacy_urls:
             if urls.base(old.url, "anthropic") == urls.base(found.part.url, "anthropic") and old.client == found.client:
-                region = _near(preset, found)
+                region = preset.region(region_of(preset, found.part.url) or "") or preset.regions[0]
                 endpoint = CLIENTS[found.client].offered(region)
                 if old.still_works and not found.chat:
                     return _known(found, preset, region.id, endpoint, (), url=found.part.url)
                 return _known(found, preset, region.id, endpoint, _moved(found, endpoint))
+    for preset in presets:
+        near = region_of(preset, found.part.url)
+        region = preset.regions[0] if near is None else preset.region(near) or preset.regions[0]
+        endpoint = CLIENTS[found.client].offered(region)
+        if near is None or isinstance(endpoint, Unsupported) or not CLIENTS[found.client].speaks(endpoint):
+            continue
+        if found.chat:
+            return _known(found, preset, region.id, endpoint, _moved(found, endpoint))
+        text = _("{url} is another path of {provider}, and is kept.").format(url=found.part.url, provider=preset.name)
+        return _known(found, preset, region.id, endpoint, (text,), url=found.part.url)
     if found.chat:
-        return _("it speaks only Chat Completions, which neither client does")
+        command = f"ccsetup init -p custom -n NAME -u {found.part.url} -M MODEL -k - -T {found.client} --via-relay"
+        text = _("it speaks only Chat Completions, which neither client does; the relay translates: {command}")
+        return text.format(command=command)
     problem = urls.problem(found.part.url)
     if problem:
         return problem
@@ -115,14 +130,33 @@ def _moved(found: Found, endpoint: Endpoint | Unsupported) -> tuple[str, ...]:
     return (_("{old} is replaced by {new}.").format(old=found.part.url, new=endpoint.base_url),)
 
 
-def _near(preset: Preset, found: Found) -> Region:
-    """Return the region of *preset* at the host of an older address, or its default one."""
-    host = urls.origin(found.part.url)
+def region_of(preset: Preset, url: str) -> Optional[str]:
+    """Return the region of *preset* that *url* belongs to, "" when several share its host, None when none does."""
+    host = urls.origin(url).partition("//")[2]
+    if not host:
+        return None
+    regions: dict[str, int] = {}
     for region in preset.regions:
-        for endpoint in (region.claude, region.codex):
-            if not isinstance(endpoint, Unsupported) and urls.origin(endpoint.base_url) == host:
-                return region
-    return preset.regions[0]
+        for address in _addresses(region):
+            if urls.origin(address).partition("//")[2] == host:
+                same = _common(address.rstrip("/") + "/", url.rstrip("/") + "/")
+                regions[region.id] = max(same, regions.get(region.id, 0))
+    if not regions:
+        return None
+    best = max(regions.values())
+    likely = [r for r, same in regions.items() if same == best]
+    return likely[0] if len(likely) == 1 else ""
+
+
+def _common(one: str, other: str) -> int:
+    """Return how many characters *one* and *other* begin alike."""
+    return next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
+
+
+def _addresses(region: Region) -> list[str]:
+    """Return the base URLs of *region* that are not empty."""
+    both = [e.base_url for e in (region.claude, region.codex) if isinstance(e, (ClaudeEndpoint, CodexEndpoint))]
+    return [a for a in (*both, region.chat_url) if a]
 
 
 def _known(
@@ -155,16 +189,27 @@ def _known(
 
 def _problem(found: Found, matched: _Matched) -> str:
     """Return why no client could use this, or ""."""
+    tool = PROXIES.get(urls.origin(found.part.url).rpartition(":")[2]) if urls.is_loopback(found.part.url) else None
+    if tool:
+        text = _("it is the proxy of {tool} on this machine, which has the providers and their keys itself")
+        return text.format(tool=tool)
     if found.key is None and not found.key_env and matched.preset.key_required:
         return _("there is no key with it")
     if found.key is None and found.key_env and not keys.VARIABLE.match(found.key_env):
         return _("env_key is not the name of a variable")
+    problem, _hint = key_problem(matched.preset, {found.client: matched.part}, found.key)
+    if problem:
+        return problem
     if not all(getattr(matched.part, f).isprintable() for f in ("url", "primary_model")):
         return _("a control or invisible character is in it")
     profile = Profile("x", matched.preset.id, matched.region, "inline", "", {found.client: matched.part})
     try:
         if not CLIENTS[found.client].speaks(CLIENTS[found.client].endpoint(profile, matched.preset)):
-            return _("it speaks only Chat Completions, which Codex does not")
+            text = _("it speaks only Chat Completions, which Codex does not; the relay translates: {command}")
+            command = (
+                f"ccsetup init -p {matched.preset.id} --region {matched.region} -k - -T {found.client} --via-relay"
+            )
+            return text.format(command=command)
     except CcsetupError as e:
         return e.message
     return ""

@@ -92,7 +92,7 @@ def ccs(store: Store) -> list[Found]:
         if name.endswith(".settings.json"):
             env = lookup(_json(store, os.path.join(folder, name)), ("env",))
             # A profile on its own proxy at loopback needs that proxy, and has no key of a provider.
-            if not re.match(r"https?://(?:127\.0\.0\.1|localhost)\b", text(env, "ANTHROPIC_BASE_URL")):
+            if not urls.is_loopback(text(env, "ANTHROPIC_BASE_URL")):
                 out.append(from_claude_env("ccs", name.removesuffix(".settings.json"), env))
     return [f for f in out if f]
 

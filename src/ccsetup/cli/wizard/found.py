@@ -9,14 +9,14 @@ from __future__ import annotations
 import os
 import re
 from typing import Any, Iterable, Iterator, Mapping, NamedTuple, Optional, Sequence
-from urllib.parse import urlsplit
 
 from ccsetup import bounded, keys
 from ccsetup.change.world import World
 from ccsetup.documents.edit import lookup
 from ccsetup.errors import CcsetupError
 from ccsetup.i18n import _
-from ccsetup.model import ClaudeEndpoint, CodexEndpoint, Preset, Secret
+from ccsetup.importers.match import region_of
+from ccsetup.model import Preset, Secret
 from ccsetup.paths import Paths
 
 MAX_BYTES = 1 << 20
@@ -86,35 +86,6 @@ def fitting(found: Iterable[Found], preset: Preset, environ: Mapping[str, str]) 
         else:
             unique[text] = (one, region)
     return list(unique.values())
-
-
-def region_of(preset: Preset, url: str) -> Optional[str]:
-    """Return the region of *preset* that *url* belongs to, "" when several share its host, None when none does."""
-    host = urlsplit(url).netloc.lower()
-    if not host:
-        return None
-    regions: dict[str, int] = {}
-    for region in preset.regions:
-        for address in addresses(region):
-            if urlsplit(address).netloc.lower() == host:
-                same = _common(address.rstrip("/") + "/", url.rstrip("/") + "/")
-                regions[region.id] = max(same, regions.get(region.id, 0))
-    if not regions:
-        return None
-    best = max(regions.values())
-    likely = [r for r, same in regions.items() if same == best]
-    return likely[0] if len(likely) == 1 else ""
-
-
-def _common(one: str, other: str) -> int:
-    """Return how many characters *one* and *other* begin alike."""
-    return next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
-
-
-def addresses(region: Any) -> list[str]:
-    """Return the base URLs of *region* that are not empty."""
-    both = [e.base_url for e in (region.claude, region.codex) if isinstance(e, (ClaudeEndpoint, CodexEndpoint))]
-    return [a for a in (*both, region.chat_url) if a]
 
 
 def _key(text: Any) -> Optional[Secret]:
@@ -282,4 +253,4 @@ def _text(path: str) -> str:
         return ""
 
 
-__all__: Sequence[str] = ["Found", "addresses", "everywhere", "fitting", "region_of", "tail"]
+__all__: Sequence[str] = ["Found", "everywhere", "fitting", "tail"]

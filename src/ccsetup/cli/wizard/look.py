@@ -16,9 +16,11 @@ from ccsetup.clients import CLIENTS
 from ccsetup.clients.base import Correction
 from ccsetup.errors import CcsetupError
 from ccsetup.i18n import _
+from ccsetup.importers.match import region_of
 from ccsetup.model import ClientName, PresetSummary, Version
 from ccsetup.paths import Paths
 from ccsetup.plan import Note
+from ccsetup.urls import is_loopback
 
 LINES = 12
 """At most so many, so that the first question is on the same screen."""
@@ -145,9 +147,9 @@ def _providers(
             preset = context.preset(summary.id)
         except CcsetupError:
             continue
-        at = next((i for i, u in enumerate(urls) if find.region_of(preset, u) is not None), -1)
+        at = next((i for i, u in enumerate(urls) if region_of(preset, u) is not None), -1)
         own = {preset.key_env, preset.id.upper() + "_API_KEY"}
-        if at >= 0 and "//localhost" not in urls[at] and "//127.0.0.1" not in urls[at]:
+        if at >= 0 and not is_loopback(urls[at]):
             likely[summary.id] = at
         elif variables & own or (preset.key_env and context.paths.environ.get(preset.key_env)):
             likely[summary.id] = len(urls)
