@@ -226,3 +226,28 @@ def test_undo_and_what_came_later(home: Path) -> None:
     assert [c["undone"] for c in listed] == [True, False]
     assert cc.main("undo", listed[1]["id"]).ok
     assert json.loads(path.read_text())["env"]["ANTHROPIC_AUTH_TOKEN"] == KEY
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("glm-config", "glm"), ("glm-provider", "glm"), ("GLM provider", "glm"), ("glm_config", "glm"),
+        ("glm.profile", "glm"),
+        ("kimi-config", "work"), ("work-settings", "work"), ("deepseek-config", ""), ("ollama-provider", ""),
+        ("-config", ""), ("config", ""), ("glm", "glm"), ("glm-extra", ""),
+    ],
+)  # fmt: skip
+def test_names_of_another_tools_kind(home: Path, typed: str, meant: str) -> None:
+    """Understood, and said, where one profile fits by its name or by its provider; else no profile is chosen."""
+    for name, provider in (("glm", "glm"), ("work", "kimi"), ("d1", "deepseek"), ("d2", "deepseek")):
+        made = ("-p", provider, "-n", name, "-k", "test-key-0123456789abcdef")
+        assert cc.main("init", "-s", *made, "--no-activate").ok
+    before = cc.files(home)
+    done = cc.main("config-switch", "--json", "--", typed)
+    if not meant:
+        assert done.rc == 1
+        assert cc.files(home) == before
+        return
+    assert done.json["result"]["active"] == {"claude-code": meant}
+    assert any("is understood as" in n["text"] for n in done.json["notes"]) == (typed != meant)
+    assert cc.main("env", "--", typed).ok

@@ -72,7 +72,7 @@ WRONG: list[tuple[str, tuple[str, ...], int, tuple[str, ...]]] = [
     ("custom without url", ("init", "-s", "-p", "custom", "-k", KEY, "-M", "m"), 2, ("needs a URL", "-u URL")),
     (
         "custom without model",
-        ("init", "-s", "-p", "custom", "-k", KEY, "-u", "https://h/x"),
+        ("init", "-s", "-p", "custom", "-k", KEY, "-u", "https://h/x", "-T", "codex"),
         2,
         ("needs a model", "-M MODEL"),
     ),

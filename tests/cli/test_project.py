@@ -100,3 +100,48 @@ def test_the_home_folder_is_no_project(home: Path) -> None:
     done = cc.run(home, "init", "-s", "-p", "glm", "-k", KEY, "--project", cwd=home)
     assert done.rc == 2, done
     assert cc.files(home) == {}
+
+
+OTHER = "test-key-fedcba9876543210"
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ("-p", "glm", "-k", OTHER),
+        ("-n", "glm", "-k", OTHER),
+        ("-p", "glm", "-k", KEY, "-M", "glm-other"),
+        ("-p", "glm", "-k", KEY, "--region", "intl"),
+        ("-p", "kimi", "-n", "glm", "-k", KEY),
+        ("-p", "glm", "-k", KEY, "--key-storage", "command"),
+        ("-p", "glm", "--api-key-command", "echo x"),
+    ],
+    ids=" ".join,
+)
+def test_a_project_leaves_the_saved_profile_as_it_is(home: Path, tmp_path: Path, argv: tuple[str, ...]) -> None:
+    """What is another profile needs another name: exit 2, nothing written."""
+    project = tmp_path / "project"
+    project.mkdir()
+    assert cc.run(home, "init", "-s", "-p", "glm", "-k", KEY).ok
+    before = cc.files(home)
+    done = cc.run(home, "init", "-s", *argv, "--project", cwd=project)
+    assert done.rc == 2, done
+    assert "-n NAME" in done.stderr
+    assert cc.files(home) == before
+    assert not cc.files(project)
+    if "glm" in argv[:2] and "-n" not in argv:
+        assert cc.run(home, "init", "-s", *argv, "-n", "own", "--project", cwd=project).rc == 0
+
+
+@pytest.mark.parametrize("argv", [("-p", "glm", "-k", KEY), ("-n", "glm"), ("-p", "glm")], ids=" ".join)
+def test_the_saved_profile_is_used_in_a_project(home: Path, tmp_path: Path, argv: tuple[str, ...]) -> None:
+    """With its own model and key, and the user's own settings untouched."""
+    project = tmp_path / "project"
+    project.mkdir()
+    assert cc.run(home, "init", "-s", "-p", "glm", "-k", KEY, "-M", "glm-other", "--no-activate").ok
+    assert cc.run(home, "init", "-s", "-p", "kimi", "-k", OTHER).ok
+    before = cc.files(home)
+    assert cc.run(home, "init", "-s", *argv, "--project", cwd=project).ok
+    assert "glm-other" in (project / ".claude/settings.local.json").read_text()
+    after = cc.files(home)
+    assert {n: after[n] for n in before if n != ".claude.json"} == {n: before[n] for n in before if n != ".claude.json"}

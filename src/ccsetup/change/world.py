@@ -379,6 +379,25 @@ class World:
         """Return the file that holds the key of the profile called *name*."""
         return profiles.key_file(self.paths, name, self.profiles, self.draft.exists)
 
+    def means(self, name: str) -> str:
+        """Return the saved profile that another tool would call *name*: ``302ai-config``, ``GLM provider``.
+
+        *name* itself where it is one of ours, or not one profile alone fits; a note tells which profile is meant.
+        """
+        if name in self.profiles:
+            return name
+        import re
+
+        stem, found = re.subn(r"[-_ .]?(?:config|provider|profile|settings)\Z", "", name.lower())
+        if not found or not stem:
+            return name
+        fits = [n for n in self.profiles if n.lower() == stem]
+        fits = fits or [n for n, p in self.profiles.items() if p.provider == stem]
+        if len(fits) != 1:
+            return name
+        self.inform(_("'{name}' is understood as profile '{profile}'.").format(name=printable(name), profile=fits[0]))
+        return fits[0]
+
     def find(self, name: str) -> Profile:
         """Return the profile called *name*; UsageError names those there are."""
         if name in self.profiles:

@@ -7,6 +7,7 @@ from typing import Sequence
 
 from ccsetup import git
 from ccsetup.change import actions
+from ccsetup.change.merge import Request
 from ccsetup.change.world import World
 from ccsetup.cli._context import Context
 from ccsetup.clients import CLIENTS
@@ -15,6 +16,7 @@ from ccsetup.i18n import _
 from ccsetup.model import ClientName
 from ccsetup.naming import project_settings
 from ccsetup.plan import Note
+from ccsetup.profiles import Part
 
 
 def check(context: Context) -> str:
@@ -26,6 +28,32 @@ def check(context: Context) -> str:
             hint=_("Go into a project, or leave --project out."),
         )
     return folder
+
+
+def saves(world: World, request: Request) -> bool:
+    """Tell whether *request* is for a new profile; a saved one stays as it is, wherever it is used besides.
+
+    Raises UsageError where the request asks for another profile than the saved one of its name is.
+    """
+    old = world.profiles.get(request.name)
+    if old is None:
+        return True
+    preset = world.load_preset(old.provider)
+    asked = request.parts.items()
+    fits = (
+        request.provider in ("", old.provider)
+        and preset.region(request.region or old.region) == preset.region(old.region)
+        and all(v in ("", 0, getattr(old.parts.get(c, Part()), f)) for c, p in asked for f, v in p._asdict().items())
+        and all(c in old.parts for c in request.parts if CLIENTS[c].projects)
+        and request.key_storage in ("", old.key_storage)
+        and request.key_env in ("", old.key_env)
+        and request.key_command in ("", old.key_command)
+        and (request.key is None or (not old.key_command and request.key == world.key(old)))
+    )
+    if not fits:
+        text = _("There is a profile '{name}' already, which --project leaves as it is: key or settings are others.")
+        raise UsageError(text.format(name=old.name), hint=_("Choose another name with -n NAME."))
+    return False
 
 
 def use(world: World, name: str, clients: Sequence[ClientName], folder: str, *, repair: bool) -> list[ClientName]:
@@ -48,9 +76,10 @@ def use(world: World, name: str, clients: Sequence[ClientName], folder: str, *, 
     if profile.key_storage == "inline" and git.tracks(os.path.dirname(os.path.dirname(path)), path):
         raise UsageError(
             _("git tracks {file}: the key would be committed.").format(file=world.paths.short(path)),
-            hint=_("Keep the key out of it with: ccsetup init -n {name} --key-storage command --project").format(
-                name=name
-            ),
+            hint=_(
+                "Keep the key out of it: add --key-storage command, for a saved profile with: "
+                "ccsetup init -n {name} --key-storage command"
+            ).format(name=name),
         )
     for id_ in here:
         actions.use_in_project(world, id_, name, folder, repair=repair)

@@ -76,7 +76,7 @@ def _everywhere(context: Context, name: str, clients: list[ClientName], given: G
         for profile, key in taken.items():
             actions.put(world, world.profiles[profile], key, ())
         if name != "official":
-            return actions.switch(world, name, clients, repair=given.repair)
+            return actions.switch(world, world.means(name), clients, repair=given.repair)
         done = actions.official(world, clients, repair=given.repair)
         actions.bring_along(world)
         return done
@@ -118,14 +118,17 @@ def _in_project(context: Context, name: str, clients: list[ClientName], given: G
 
     folder = _project.check(context)
 
+    meant = [name]
+
     def act(world: World) -> list[ClientName]:
         if name != "official":
-            return _project.use(world, name, clients, folder, repair=given.repair)
+            meant[:] = [world.means(name)]
+            return _project.use(world, meant[0], clients, folder, repair=given.repair)
         return actions.unset_project(world, folder)
 
     wrote, changes = context.run(f"config-switch {name} --project", act, dry=given.dry)
     _after(context, name, changes, given)
-    profile = "" if name == "official" else name
+    profile = "" if name == "official" else meant[0]
 
     def show() -> None:
         if wrote:

@@ -34,6 +34,7 @@ def command(
     check_one_of(shell, once.SHELLS, _("Invalid shell '{value}'. Valid ones: {valid}"))
     context = Context()
     world = context.world()
+    name = world.means(name)
     profile = world.find(name)
     clients = clients_named(code_type) or [usual_client(profile.parts)]
     lines: dict[str, object] = {}

@@ -102,9 +102,11 @@ def _carry_out(context: Context, entries: list[Entry], common: Options, given: G
         context.secrets.update(r.key.reveal() for r in requests if r.key)
         if not folder:
             return actions.init(world, requests, repair=given.repair)
-        switched = actions.init(world, [r._replace(activate=frozenset()) for r in requests], repair=given.repair)
+        new = [r._replace(activate=frozenset()) for r in requests if _project.saves(world, r)]
+        switched = actions.init(world, new, repair=given.repair)
         for r in requests:
-            if r.activate and _project.use(world, r.name, sorted(r.activate), folder, repair=given.repair):
+            wanted = sorted(r.activate or (() if r.parts or not common.activate else world.profiles[r.name].parts))
+            if wanted and _project.use(world, r.name, wanted, folder, repair=given.repair):
                 here.append(r.name)
         return switched
 
@@ -135,8 +137,10 @@ def _asks(context: Context, entries: list[Entry], common: Options, *, via_relay:
         for request in as_requests(world, entries, common):
             profile = merge.merge(world, request)
             preset = world.load_preset(profile.provider)
-            for client in profile.parts if not via_relay else ():
+            for client, part in profile.parts.items() if not via_relay else ():
                 CLIENTS[client].endpoint(profile, preset)
+                if preset.id == "custom" and not part.primary_model:
+                    return True  # without one a client asks for its own models: right for some endpoints only
     except Incomplete:
         return True
     return False

@@ -33,6 +33,7 @@ def command(
 ) -> int:
     context = Context()
     world = context.world()
+    name = world.means(name)
     profile = world.find(name)
     argv = list(arguments or ())
     if not argv:

@@ -116,8 +116,9 @@ def command(given: Given) -> int:
         if given.every or (given.compare and given.name is None):
             return targets.of_profiles(context, world, list(world.profiles), clients)
         if given.name is not None:
-            world.find(given.name)
-            return targets.of_profiles(context, world, [given.name], clients)
+            name = world.means(given.name)
+            world.find(name)
+            return targets.of_profiles(context, world, [name], clients)
         return targets.in_use(context, world, clients)
 
     from ccsetup.cli import _test_more

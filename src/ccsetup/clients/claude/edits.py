@@ -304,6 +304,9 @@ def notes(files: Files, use: Optional[Use]) -> tuple[Note, ...]:
                 ),
             )
         )
+    if use and use.preset.id == "custom" and use.endpoint.models is None:  # type: ignore[attr-defined]
+        text = _("No model is named: Claude Code asks {url} for its own (claude-…), which has to serve them.")
+        out.append(Note("info", text.format(url=use.endpoint.base_url), _("Name another one with -M MODEL.")))
     above = [
         os.path.join(files.paths.cwd, ".claude", "settings.json"),
         os.path.join(files.paths.cwd, ".claude", "settings.local.json"),
