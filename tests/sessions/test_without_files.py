@@ -39,7 +39,8 @@ def environment(client: str, version: str, home: Path) -> dict[str, str | None]:
 
 def save(home: Path, provider: Provider, name: str, key: str, *more: str, auth: str = "auth_token") -> None:
     urls = ("--claude-url", provider.url(f"/{name}"), "--codex-url", provider.url(f"/{name}/v1"))
-    done = cc.run(home, "init", "-s", "-p", "custom", "-n", name, "-k", key, "-M", MODEL, *urls, "-t", auth, *more)
+    given = ("-k", key) if "env" not in more else ()
+    done = cc.run(home, "init", "-s", "-p", "custom", "-n", name, *given, "-M", MODEL, *urls, "-t", auth, *more)
     assert done.ok, done
 
 
