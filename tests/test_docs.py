@@ -23,7 +23,7 @@ from support import tools
 from ccsetup import presets
 from ccsetup.cli._app import ALIASES, COMMANDS, app
 from ccsetup.clients import releases
-from ccsetup.clients.claude import edits as claude
+from ccsetup.clients.claude import facts as claude
 from ccsetup.relay.config import model as relay_config
 from ccsetup.relay.config import table as relay_table
 from ccsetup.relay.serving import app as relay_app

@@ -17,9 +17,11 @@ class CcsetupError(Exception):
 
     exit_code = FAILED
 
-    def __init__(self, message: str, *, hint: str = "") -> None:
+    def __init__(self, message: str, *, hint: str = "", short: str = "") -> None:
         super().__init__(message)
         self.message = message
+        self.short = short or message
+        """The message without the place, for a line that begins with it."""
         self.hint = hint
 
 
@@ -39,8 +41,8 @@ class DocumentError(CcsetupError):
     ``line`` and ``column`` count from 1; 0 means that the place is not known.
     """
 
-    def __init__(self, message: str, *, line: int = 0, column: int = 0, hint: str = "") -> None:
-        super().__init__(message, hint=hint)
+    def __init__(self, message: str, *, line: int = 0, column: int = 0, hint: str = "", short: str = "") -> None:
+        super().__init__(message, hint=hint, short=short)
         self.line = line
         self.column = column
 

@@ -13,6 +13,7 @@ from ccsetup import paths, presets
 from ccsetup.clients import CLIENTS
 from ccsetup.clients.base import Files, Use
 from ccsetup.clients.claude import edits as claude
+from ccsetup.clients.claude import facts as claude_facts
 from ccsetup.clients.codex import edits as codex
 from ccsetup.clients.codex import facts
 from ccsetup.documents.edit import MISSING, KeyPath
@@ -89,9 +90,9 @@ def test_claude() -> None:
         assert len(credentials) == 1, case
         assert (credentials[0] == KEY) == (case.storage == "inline"), case
         assert "ANTHROPIC_API_KEY" in env, case
-        if case.version >= claude.BLANK_TOKEN or env["ANTHROPIC_API_KEY"] in ("", None):
+        if case.version >= claude_facts.BLANK_TOKEN or env["ANTHROPIC_API_KEY"] in ("", None):
             assert "ANTHROPIC_AUTH_TOKEN" in env, case
-        models = {env.get(name) for name in claude.MODELS}
+        models = {env.get(name) for name in claude_facts.MODELS}
         if case.preset.id == "anthropic":
             assert models == {None}
         else:
@@ -100,7 +101,7 @@ def test_claude() -> None:
             known = re.match(r"(anthropic/)?claude-", env["ANTHROPIC_MODEL"])
             assert known or env["CLAUDE_CODE_MAX_CONTEXT_TOKENS"].isdigit(), case
         assert all(isinstance(v, (str, Secret)) for v in env.values()), case
-        assert not set(env) & {"CLAUDE_CONFIG_DIR", *claude.OTHER_BACKENDS}, case
+        assert not set(env) & {"CLAUDE_CONFIG_DIR", *claude_facts.OTHER_BACKENDS}, case
         count += 1
     assert count > 100
 

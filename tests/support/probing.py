@@ -166,7 +166,7 @@ def judge(home: Path, client: str, emulator: Emulator, *, level: str = "normal",
     here = paths.from_environ(environ)._replace(cwd=str(empty))
     etc = str(home / "no-etc")
     target = (
-        effective_claude.target(here, list, etc=etc)
+        effective_claude.target(here, list, CLIENTS["claude-code"].newest, etc=etc)
         if client == "claude-code"
         else effective_codex.target(here, lambda: (0, 169, 0), list, etc=etc)
     )

@@ -66,10 +66,16 @@ class Draft:
         if e.line:
             where = f"{where}:{e.line}:{e.column}" if e.column else f"{where}:{e.line}"
         message = f"{where}: {e.message}"
+        if isinstance(e, encoding.Utf16):  # a client may read it
+            return encoding.Utf16(message, e.text, hint=e.hint, short=e.message)
         if path in self.consequence:
             message = f"{message.rstrip('.')}. {self.consequence[path]}"
         return DocumentError(
-            message, line=e.line, column=e.column, hint=e.hint or _("Correct the file, then run the command again.")
+            message,
+            line=e.line,
+            column=e.column,
+            hint=e.hint or _("Correct the file, then run the command again."),
+            short=e.message,
         )
 
     def edit(self, path: str, form: str, edits: tuple[Edit, ...], *, claude_lock: bool = False) -> None:

@@ -154,7 +154,9 @@ class House:
         self._text = text
         self._texts: dict[str, Optional[str]] = {}
         self._documents: dict[str, Union[dict[str, Any], DocumentError]] = {}
-        self.unreadable: dict[str, str] = {}
+        self.unreadable: dict[str, CcsetupError] = {}
+        self.kept: dict[str, Any] = {}
+        """What a client's checks work out once."""
         self._profiles: Optional[dict[str, Profile]] = None
 
     # Files.
@@ -174,7 +176,7 @@ class House:
                 self._texts[path] = self._text(path)
             except CcsetupError as e:
                 self._texts[path] = None
-                self.unreadable[path] = e.message
+                self.unreadable[path] = e
         return self._texts[path] or ""
 
     def data(self, path: str, form: Form) -> dict[str, Any]:

@@ -18,6 +18,10 @@ LIMIT = bounded.FILE
 _MAX_LINKS = 40  # what Linux follows before it says ELOOP
 
 
+class Unusable(CcsetupError):
+    """What is at a path is no file that can be read."""
+
+
 class Found(NamedTuple):
     """A regular file as it was when it was read."""
 
@@ -43,7 +47,7 @@ def read(path: str) -> Optional[Found]:
         # Look before opening: opening a device or a tape can already have an effect.
         kind = os.stat(path).st_mode
         if not stat.S_ISREG(kind):
-            raise CcsetupError(_("{path} cannot be used: it is {kind}.").format(path=path, kind=_name(kind)))
+            raise _no_file(path, kind)
         fd = os.open(path, system.READ)
     except FileNotFoundError:
         return None
@@ -54,7 +58,7 @@ def read(path: str) -> Optional[Found]:
     try:
         status = os.fstat(fd)
         if not stat.S_ISREG(status.st_mode):
-            raise CcsetupError(_("{path} cannot be used: it is {kind}.").format(path=path, kind=_name(status.st_mode)))
+            raise _no_file(path, status.st_mode)
         # One byte more than expected, so that a file that grows meanwhile is noticed.
         pieces: list[bytes] = []
         size = 0
@@ -108,7 +112,25 @@ def reason(error: OSError) -> str:
 
 
 def _unreadable(path: str, error: OSError) -> CcsetupError:
-    return CcsetupError(_("{path} cannot be read: {reason}.").format(path=path, reason=reason(error)))
+    why = reason(error)
+    hint = _("See with: ls -ld {path}").format(path=path)
+    return Unusable(
+        _("{path} cannot be read: {reason}.").format(path=path, reason=why),
+        hint=hint,
+        short=_("It cannot be read: {reason}").format(reason=why),
+    )
+
+
+def _no_file(path: str, mode: int) -> Unusable:
+    kind = _name(mode)
+    hint = _("Move it away, and run the command again.")
+    if stat.S_ISDIR(mode):
+        hint = _("Remove it with: rmdir {path} (Docker makes a folder where the file to mount is missing).")
+    return Unusable(
+        _("{path} cannot be used: it is {kind}.").format(path=path, kind=kind),
+        hint=hint.format(path=path),
+        short=_("There is {kind} where a file should be").format(kind=kind),
+    )
 
 
 def _name(mode: int) -> str:

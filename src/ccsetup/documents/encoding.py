@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+from typing import Optional
+
 from ccsetup import bounded
 from ccsetup.errors import DocumentError
 from ccsetup.i18n import _
@@ -10,6 +13,24 @@ MAX_BYTES = bounded.FILE
 """Settings files are kilobytes; ~/.claude.json grows to some megabytes.  More is a mistake."""
 
 BOM = "\ufeff"
+
+
+class Utf16(DocumentError):
+    """The file is in UTF-16 or UTF-32."""
+
+    def __init__(self, message: str, text: Optional[str], *, hint: str, short: str = "") -> None:
+        super().__init__(message, hint=hint, short=short)
+        self.text = text
+        """What it says, where a byte order mark of UTF-16LE tells for sure."""
+
+    @classmethod
+    def of(cls, data: bytes) -> Utf16:
+        text: Optional[str] = None
+        if data[:2] == b"\xff\xfe" and data[2:4] != b"\0\0":
+            with contextlib.suppress(UnicodeDecodeError):
+                text = data.decode("utf-16")
+        message = _("The file is in UTF-16 or UTF-32, and ccsetup changes only files in UTF-8.")
+        return cls(message, text, hint=_("Save it as UTF-8 in your editor, and try again."))
 
 
 def decode(data: bytes) -> str:
@@ -21,10 +42,7 @@ def decode(data: bytes) -> str:
     if len(data) > MAX_BYTES:
         raise DocumentError(_("The file is larger than 64 MiB; that is no settings file."))
     if data[:2] in (b"\xff\xfe", b"\xfe\xff") or data[:4] == b"\x00\x00\xfe\xff":
-        raise DocumentError(
-            _("The file is in UTF-16 or UTF-32, and settings files have to be UTF-8."),
-            hint=_("Save it as UTF-8 in your editor, and try again."),
-        )
+        raise Utf16.of(data)
     nul = data.find(b"\0")
     if nul >= 0:
         if not data.strip(b"\0"):
@@ -34,10 +52,7 @@ def decode(data: bytes) -> str:
                 hint=_("Restore it from a backup, or delete it."),
             )
         if data[1:2] == b"\0" or data[:1] == b"\0":
-            raise DocumentError(
-                _("The file is in UTF-16 or UTF-32, and settings files have to be UTF-8."),
-                hint=_("Save it as UTF-8 in your editor, and try again."),
-            )
+            raise Utf16.of(data)
         line, column = _place(data, nul)
         raise DocumentError(_("The file holds a NUL byte."), line=line, column=column)
     try:

@@ -71,13 +71,19 @@ class ClaudeCode(Client):
         return edits.matches(files, use)
 
     def notes(self, files: Files, use: Optional[Use]) -> tuple[Note, ...]:
-        return edits.notes(files, use)
+        from ccsetup.clients.claude import notes
+
+        return notes.notes(files, use)
 
     def rides_along(self, files: Files) -> Sequence[Note]:
-        return edits.console_note(files)
+        from ccsetup.clients.claude import notes
+
+        return notes.console_note(files)
 
     def repairs(self, files: Files) -> Sequence[Correction]:
-        return edits.repairs(files)
+        from ccsetup.clients.claude import notes
+
+        return notes.repairs(files)
 
     def checks(self) -> Sequence[Check]:
         from ccsetup.clients.claude import checks
@@ -90,16 +96,16 @@ class ClaudeCode(Client):
         return McpServers(paths.claude_json, "json", "mcpServers", "claude mcp remove {name}")
 
     def own_address(self, house: House) -> Optional[Address]:
-        from ccsetup.clients.claude import surroundings
+        from ccsetup.clients.claude import advice
 
-        return surroundings.address(house)
+        return advice.address(house)
 
     def target(
         self, paths: Paths, version: Callable[[], Version], presets: Callable[[], Iterable[Preset]]
     ) -> Optional[Target]:
         from ccsetup.clients.claude import effective
 
-        found = effective.target(paths, presets)
+        found = effective.target(paths, presets, version())
         return self.signed(found) if found is not None else None
 
     def asked(self, use: Use, key: Optional[Secret], source: str) -> Sending:

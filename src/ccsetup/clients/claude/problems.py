@@ -1,418 +1,353 @@
-"""Checks of Claude Code's settings.json and .claude.json.  Every consequence was observed with the client."""
+"""What is wrong with what Claude Code reads: one list, each entry with its place, what to do, and a repair where that
+is certain.  ``doctor`` shows and repairs it, ``test`` says what stops the client, a switch notes what is left.
+
+Every consequence was observed with the client.  What only the presets know of an address is in ``advice``.
+"""
 
 from __future__ import annotations
 
 import os
-import re
-from typing import Any, Iterator, NamedTuple, Sequence
+from typing import Any, Callable, Iterator, NamedTuple
 
-from ccsetup import profiles, urls
-from ccsetup.clients import recognise as known
-from ccsetup.clients.claude import endpoints
-from ccsetup.clients.claude.edits import (
-    API_KEY,
-    APPROVED,
-    AUTH_TOKEN,
-    BASE_URL,
-    BLANK_TOKEN,
-    CONSOLE_KEY,
-    CREDENTIALS,
-    HELPER,
-    MODELS,
-    ONBOARDED,
-    OTHER_BACKENDS,
-    REJECTED,
-    TYPES,
-    env,
-    key_suffix,
-)
-from ccsetup.clients.house import Edits, Finding, House, Whole, as_text
-from ccsetup.documents import jsondoc
+from ccsetup import urls
+from ccsetup.clients.claude import facts
+from ccsetup.clients.claude.facts import API_KEY, AUTH_TOKEN, BASE_URL, CREDENTIALS, HELPER, env
+from ccsetup.clients.claude.scopes import Held, Scope, Sources, moved_away
+from ccsetup.clients.house import Edits, Finding, Level, Whole
 from ccsetup.documents.edit import MISSING, Edit, KeyPath, Set, Unset, lookup
-from ccsetup.errors import CcsetupError
 from ccsetup.i18n import _
-from ccsetup.model import ClaudeEndpoint
-
-TIERS = ("ANTHROPIC_MODEL", *(f"ANTHROPIC_DEFAULT_{t}_MODEL" for t in ("OPUS", "SONNET", "HAIKU", "FABLE")))
+from ccsetup.model import Auth
 
 
-class Value(NamedTuple):
-    text: str
-    path: str
-    """Empty: the shell."""
-    line: int
+class Problem(NamedTuple):
+    """An entry of the list."""
+
+    id: str
+    """The check of ``doctor`` that shows it."""
+    finding: Finding
+    """Level ``stops``: with these settings Claude Code reaches no provider, or not the one that they name."""
 
 
-def value(house: House, name: str) -> Value:
-    """Return a variable as Claude Code has it: settings.json beats the shell, an empty one counts as unset."""
-    path = house.paths.claude_settings
-    if name in house.settings_env:
-        found = house.settings_env[name]
-        text = "" if found is None else str(found).strip()
-        return Value(text, path, house.line(path, "json", env(name)))
-    return Value(house.environ.get(name, "").strip(), "", 0)
-
-
-def on(text: str) -> bool:
-    return text.lower() not in ("", "0", "false", "no", "off")
-
-
-def foreign(url: str) -> bool:
-    """Tell whether *url* leads to a third party."""
-    return bool(url) and "//api.anthropic.com" not in url
-
-
-def _at(house: House, level: Any, key: KeyPath, text: str, fix: str, *edits: Edit) -> Finding:
-    path = house.paths.claude_settings
-    repairs = (Edits(path, "json", edits),) if edits else ()
-    return Finding(level, text, fix, path, house.line(path, "json", key), repairs)
-
-
-def syntax(house: House) -> Iterator[Finding]:
-    path = house.paths.claude_settings
-    text = house.text(path)
-    if path in house.unreadable:
-        yield Finding("problem", house.unreadable[path], _("Save the file as UTF-8."), path)
+def problems(s: Sources, auth: Callable[[str], Auth | None] = lambda _url: None) -> Iterator[Problem]:
+    """Yield everything that is wrong; *auth* tells which variable holds the key of an address, where that is known."""
+    yield from _files(s)
+    yield from _config_dir(s)
+    yield from _onboarding(s)
+    yield from _elsewhere(s)
+    yield from _around(s)
+    url = s.env(BASE_URL)
+    if not url and not any(s.env(n) for n in CREDENTIALS) and not s.setting(HELPER[0]):
         return
-    if not text.strip("\ufeff \t\r\n"):
-        return
-    broken = house.broken(path, "json")
-    if broken is not None:
-        what = broken.message.rstrip(".。") or _("the top level is not an object")
-        yield Finding(
-            "problem",
-            _("{what}: Claude Code ignores the whole file.").format(what=what),
-            _("Correct this line by hand; nothing tells for sure what was meant."),
-            path,
-            broken.line,
-        )
-        return
-    strict = jsondoc.strict_problem(text)
-    if strict is not None:
-        comment = text.splitlines()[strict.line - 1][strict.column - 1 :].startswith("/")
-        yield Finding(
-            "problem",
-            _("A comment makes Claude Code ignore the whole file.")
-            if comment
-            else _("A trailing comma makes Claude Code ignore the whole file."),
-            _("Take comments and trailing commas out."),
-            path,
-            strict.line,
-            (Whole(path, jsondoc.strict(text)),),
-        )
+    yield from _login_forced(s)
+    yield from _trust(s)
+    yield from _leads_away(s)
+    yield from _credentials(s, auth)
+    yield from _connection(s)
+    yield from _models(s)
 
 
-_LISTS = ("allow", "deny", "ask", "additionalDirectories")
+def at(level: Level, held: Held | Scope, text: str, fix: str, *edits: Edit, key: KeyPath = ()) -> Finding:
+    """Return a finding at a value, or at *key* of a file; *edits* are made in the user's own settings only."""
+    scope = held if isinstance(held, Scope) else held.scope
+    line = scope.line(*(key or (held.key if isinstance(held, Held) else ())))
+    repairs = (Edits(scope.path, "json", edits),) if edits and scope.kind == "user" and not scope.odd else ()
+    return Finding(level, text, fix, scope.path, line, repairs)
 
 
-def types(house: House) -> Iterator[Finding]:
-    for name, kind in TYPES.items():
-        found = house.settings.get(name, MISSING)
-        if found is MISSING or (isinstance(found, kind) and not (kind is int and isinstance(found, bool))):
-            continue
-        yield _wrong(house, (name,), _as(found, kind))
-    for name in _LISTS:
-        found = lookup(house.settings, ("permissions", name))
-        if found is MISSING or (isinstance(found, list) and all(isinstance(i, str) for i in found)):
-            continue
-        good = [found] if isinstance(found, str) else MISSING
-        yield _wrong(house, ("permissions", name), good)
+def _files(s: Sources) -> Iterator[Problem]:
+    for scope in s.scopes:
+        if scope.odd:
+            text = _("{what} Claude Code reads it, and ccsetup changes nothing in it.").format(what=scope.odd)
+            finding = Finding("warning", text, _("Save it as UTF-8 in your editor."), scope.path)
+            yield Problem("claude-syntax", finding)
+        # A project's file that is not read leaves the user's in effect; the others take something away.
+        level: Level = "warning" if scope.kind == "project" else "stops"
+        for wrong in scope.refusals:
+            text = _("{what}: Claude Code ignores the whole file.").format(what=wrong.why)
+            if wrong.fix and wrong.whole is not None:
+                text = _("{what} makes Claude Code ignore the whole file.").format(what=wrong.why)
+            repairs: tuple[Edits | Whole, ...] = ()
+            if wrong.whole is not None:
+                repairs = (Whole(scope.path, wrong.whole),)
+            elif wrong.key:
+                edit = Unset(wrong.key) if wrong.good is MISSING else Set(wrong.key, wrong.good)
+                repairs = (Edits(scope.path, "json", (edit,)),)
+            fix = _("Ask your administrator.") if scope.kind == "managed" else wrong.fix
+            found = Finding(level, text, fix, scope.path, wrong.line, repairs if scope.kind == "user" else ())
+            yield Problem("claude-types" if wrong.key else "claude-syntax", found)
 
 
-def _wrong(house: House, key: KeyPath, good: Any) -> Finding:
-    fix = _("Correct its type.") if good is not MISSING else _("Take it out.")
-    text = _("'{key}' has the wrong type: Claude Code ignores the whole file.").format(key=".".join(key))
-    return _at(house, "problem", key, text, fix, Unset(key) if good is MISSING else Set(key, good))
-
-
-def _as(found: Any, kind: type) -> Any:
-    """Return *found* as what it was plainly meant to be, or MISSING."""
-    if kind is bool and isinstance(found, str) and found.lower() in ("true", "false"):
-        return found.lower() == "true"
-    if kind is int and isinstance(found, str) and re.fullmatch(r"\d{1,6}", found):
-        return int(found)
-    return MISSING
-
-
-def base_url(house: House) -> Iterator[Finding]:
-    found = value(house, BASE_URL)
-    place = known.place(house, found.text, "claude-code")
-    if not found.text or (place and place.legacy):
-        return
-    better = urls.base(found.text, "anthropic")
-    clean, inside = urls.without_keys(found.text)
-    if inside:
-        yield _misplaced(house, found, clean, inside)
-        return
-    if re.search(r"/v1(/messages)?/*$", found.text):
-        text = _("The address ends in /v1, which Claude Code adds itself: it gets a 404.")
-        if found.path:
-            yield _at(
-                house, "problem", env(BASE_URL), text, _("Take the end off the address."), Set(env(BASE_URL), better)
-            )
-        else:
-            yield Finding(
-                "problem",
-                "ANTHROPIC_BASE_URL: " + text,
-                _("Run: export {name}={value}").format(name=BASE_URL, value=better),
-            )
-        return
-    problem = urls.problem(found.text, claude=True)
-    if problem and foreign(found.text):
-        fix = _("Correct it, or set the provider up with: ccsetup init -p PROVIDER -k KEY")
-        yield Finding(
-            "problem", _("ANTHROPIC_BASE_URL: {problem}").format(problem=problem), fix, found.path, found.line
-        )
-
-
-def _misplaced(house: House, found: Value, url: str, inside: Sequence[str]) -> Finding:
-    """Return the finding of keys in the address *found*, which is *url* without them."""
-    text = _("The address holds a key.")
-    if not found.path:
-        fix = _("Run: export {name}={value}").format(name=BASE_URL, value=url)
-        return Finding("problem", "ANTHROPIC_BASE_URL: " + text, fix)
-    has = [value(house, n).text for n in CREDENTIALS if value(house, n).text]
-    if len(inside) > 1 or any(h != inside[0] for h in has) or as_text(house.settings.get("apiKeyHelper")).strip():
-        return _at(house, "problem", env(BASE_URL), text, _("Take it out by hand: there is another key, too."))
-    endpoint = known.claude_endpoint(known.place(house, url, "claude-code"))
-    name = API_KEY if endpoint is not None and endpoint.auth == "api_key" else AUTH_TOKEN
-    fix = _("Move it to {name}.").format(name=name)
-    edits: list[Edit] = [Set(env(BASE_URL), url)]
-    if not has:
-        edits.append(Set(env(name), inside[0]))
-    return _at(house, "problem", env(BASE_URL), text, fix, *edits)
-
-
-def no_key(house: House) -> Iterator[Finding]:
-    url = value(house, BASE_URL)
-    if not foreign(url.text) or as_text(house.settings.get("apiKeyHelper")).strip():
-        return
-    if any(value(house, n).text for n in CREDENTIALS):
-        return
-    login = house.claude_json.get("oauthAccount") or house.exists(
-        os.path.join(house.paths.claude_dir, ".credentials.json")
-    )
-    text = (
-        _("An address is set without a key: Claude Code sends your Anthropic login there.")
-        if login
-        else _("An address is set without a key: Claude Code says 'Not logged in'.")
-    )
-    for profile in house.profiles.values():
-        if "claude-code" not in profile.parts or not house.saved_key(profile):
-            continue
-        endpoint = _endpoint(house, profile)
-        if endpoint is not None and endpoint.base_url == urls.base(url.text, "anthropic"):
-            name = AUTH_TOKEN if endpoint.auth == "auth_token" else API_KEY
-            yield _at(
-                house,
-                "problem",
-                env(BASE_URL),
-                text,
-                _("Write the key of the saved profile '{name}'.").format(name=profile.name),
-                Set(env(name), house.saved_key(profile)),
-            )
-            return
-    place = known.place(house, url.text, "claude-code")
-    fix = _("Run: ccsetup init -p {provider} -k KEY, or: ccsetup config-switch official -T claude-code").format(
-        provider=place.preset.id if place else "custom"
-    )
-    yield Finding("problem", text, fix, url.path, url.line)
-
-
-def _endpoint(house: House, profile: profiles.Profile) -> ClaudeEndpoint | None:
-    preset = next((p for p in house.presets if p.id == profile.provider), None)
-    try:
-        return endpoints.endpoint(profile, preset) if preset else None
-    except CcsetupError:
-        return None
-
-
-def two_keys(house: House) -> Iterator[Finding]:
-    token, key, url = value(house, AUTH_TOKEN), value(house, API_KEY), value(house, BASE_URL)
-    if not token.text or not key.text:
-        return
-    text = _("ANTHROPIC_AUTH_TOKEN and ANTHROPIC_API_KEY are set: both are sent.")
-    if not token.path and not key.path:
-        yield Finding("warning", _("shell: {text}").format(text=text), _("Run: unset {name}").format(name=API_KEY))
-        return
-    endpoint = known.claude_endpoint(known.place(house, url.text, "claude-code"))
-    keep = AUTH_TOKEN if (endpoint.auth == "auth_token" if endpoint else bool(token.path)) else API_KEY
-    if not value(house, keep).path:  # never throw away the only key that is saved
-        keep = AUTH_TOKEN if token.path else API_KEY
-    other = API_KEY if keep == AUTH_TOKEN else AUTH_TOKEN
-    blank = other == API_KEY or house.version("claude-code") >= BLANK_TOKEN
-    if not value(house, other).path:
-        text = _("{name} of this shell is sent beside the key of the settings.").format(name=other)
-        if not blank:
-            yield Finding("problem", text, _("Run: unset {name}").format(name=other))
-            return
-    edit: Edit = Set(env(other), "") if blank else Unset(env(other))
-    level = "problem" if foreign(url.text) else "warning"
-    fix = _("Blank {name} in the settings; {kept} stays.").format(name=other, kept=keep)
-    yield _at(house, level, env(other if value(house, other).path else keep), text, fix, edit)
-
-
-def helper(house: House) -> Iterator[Finding]:
-    if not as_text(house.settings.get("apiKeyHelper")).strip():
-        return
-    if not any(as_text(house.settings_env.get(n)).strip() for n in CREDENTIALS):
-        return
-    level = "problem" if foreign(value(house, BASE_URL).text) else "warning"
-    text = _("apiKeyHelper stands next to a key: what it prints is sent to the provider as well.")
-    yield _at(house, level, HELPER, text, _("Take apiKeyHelper out."), Unset(HELPER))
-
-
-def other_backend(house: House) -> Iterator[Finding]:
-    if not value(house, BASE_URL).path:
-        return
-    for name in OTHER_BACKENDS:
-        found = value(house, name)
-        if not on(found.text):
-            continue
-        if found.path:
-            text = _("{name} makes Claude Code ignore the provider's address.").format(name=name)
-            yield _at(house, "problem", env(name), text, _("Take it out."), Unset(env(name)))
-        else:
-            text = _("{name} of this shell makes Claude Code ignore the provider's address.").format(name=name)
-            fix = _("Blank it in the settings.")
-            yield _at(house, "problem", env(BASE_URL), text, fix, Set(env(name), ""))
-
-
-def config_dir(house: House) -> Iterator[Finding]:
-    if as_text(house.settings_env.get("CLAUDE_CONFIG_DIR")).strip():
-        key = env("CLAUDE_CONFIG_DIR")
+def _config_dir(s: Sources) -> Iterator[Problem]:
+    held = s.env(facts.CONFIG_DIR)
+    if held and held.scope.path:
         text = _("CLAUDE_CONFIG_DIR makes Claude Code read another folder's settings.")
-        yield _at(house, "problem", key, text, _("Take it out."), Unset(key))
+        yield Problem("claude-config-dir", at("problem", held, text, _("Take it out."), Unset(held.key)))
+    if moved_away(s.paths):
+        text = _("CLAUDE_CONFIG_DIR is set and empty: Claude Code reads settings.json in the folder it starts in.")
+        finding = Finding("problem" if s.user else "stops", text, _("Run: unset {name}").format(name=facts.CONFIG_DIR))
+        yield Problem("claude-config-dir", finding)
 
 
-def _has_provider(house: House) -> bool:
-    credential = any(value(house, n).path and value(house, n).text for n in CREDENTIALS)
-    return bool(value(house, BASE_URL).path) and (credential or bool(as_text(house.settings.get("apiKeyHelper"))))
+def has_provider(s: Sources) -> bool:
+    """Tell whether files name an address, and a key for it."""
+    credential = any((h := s.env(n)) and h.scope.path for n in CREDENTIALS)
+    url = s.env(BASE_URL)
+    return bool(url and url.scope.path) and bool(credential or s.setting(HELPER[0]))
 
 
-def onboarding(house: House) -> Iterator[Finding]:
-    path = house.paths.claude_json
-    if house.broken(path, "json") or path in house.unreadable:
-        broken = house.broken(path, "json")
+def _onboarding(s: Sources) -> Iterator[Problem]:
+    scope = s.claude_json
+    for wrong in scope.refusals:
         text = _("The file cannot be read: Claude Code starts as if it were new, and asks everything again.")
-        yield Finding("problem", text, _("Correct this line by hand."), path, broken.line if broken else 0)
+        text = text if wrong.line else f"{wrong.why}. {_('Claude Code starts as if it were new.')}"
+        yield Problem("claude-onboarding", Finding("problem", text, wrong.fix, scope.path, wrong.line))
+    if scope.refusals or not has_provider(s) or lookup(scope.data, facts.ONBOARDED) is True:
         return
-    if not _has_provider(house) or lookup(house.claude_json, ONBOARDED) is True:
-        return
-    yield Finding(
-        "warning",
-        _("The first start asks for a theme and a login before it uses the provider."),
-        _("Answer it: hasCompletedOnboarding = true."),
-        path,
-        house.line(path, "json", ONBOARDED),
-        (Edits(path, "json", (Set(ONBOARDED, True),), claude_lock=True),),
-    )
+    text = _("The first start asks for a theme and a login before it uses the provider.")
+    fix = _("Answer it: hasCompletedOnboarding = true.")
+    yield Problem("claude-onboarding", _in_claude_json(s, "warning", text, fix, Set(facts.ONBOARDED, True)))
 
 
-def approval(house: House) -> Iterator[Finding]:
-    key = value(house, API_KEY)
-    if not key.text or not key.path or not foreign(value(house, BASE_URL).text):
+def _in_claude_json(s: Sources, level: Level, text: str, fix: str, *edits: Edit, key: KeyPath = ()) -> Finding:
+    scope = s.claude_json
+    line = next((n for i in range(len(key), 0, -1) if (n := scope.line(*key[:i]))), 0)
+    return Finding(level, text, fix, scope.path, line, (Edits(scope.path, "json", edits, claude_lock=True),))
+
+
+# What the folder, the administrator and the shell add.
+
+_TELLING = (BASE_URL, *CREDENTIALS, *facts.MODELS, *facts.OTHER_BACKENDS)
+
+
+def _elsewhere(s: Sources) -> Iterator[Problem]:
+    """What wins over the user's own settings."""
+    for scope in (x for x in s.scopes if x.kind in ("managed", "project")):
+        keys: list[KeyPath] = [env(n) for n in _TELLING if _filled(scope, env(n))]
+        keys += [(n,) for n in ("apiKeyHelper", "model", "forceLoginMethod") if _filled(scope, (n,))]
+        keys = [k for k in keys if k not in scope.ours]
+        if not keys:
+            continue
+        names = ", ".join(k[-1] for k in keys)
+        if scope.kind == "managed":
+            text = _("The administrator sets these, and they win: {names}").format(names=names)
+            finding = at("warning", scope, text, _("Ask your administrator."), key=keys[0])
+            yield Problem("claude-managed", finding)
+            continue
+        own = any(k in keys for k in (HELPER, *(env(n) for n in CREDENTIALS)))
+        alone = env(BASE_URL) in keys and not own
+        text = _("In this folder, these win over your settings: {names}").format(names=names)
+        if alone:
+            text = _("This folder sends your key to an address of its own.")
+        fix = _("Remove them from the file, or work in another folder.")
+        yield Problem("claude-project", at("problem" if alone else "warning", scope, text, fix, key=keys[0]))
+
+
+def _filled(scope: Scope, key: KeyPath) -> bool:
+    value = lookup(scope.data, key)
+    return isinstance(value, str) and bool(value.strip())
+
+
+def _around(s: Sources) -> Iterator[Problem]:
+    """What the shell adds."""
+    url, helper = s.env(BASE_URL), s.setting(HELPER[0])
+    shell = {n: h for n in (BASE_URL, *CREDENTIALS, *facts.MODELS) if (h := s.env(n)) and not h.scope.path}
+    unset = _("Run: unset {name}")
+    if url and BASE_URL in shell and facts.foreign(url.text):
+        text = _("ANTHROPIC_BASE_URL of this shell sends Claude Code to {url}.").format(url=urls.host(url.text))
+        yield Problem("claude-shell", Finding("warning", text, unset.format(name=BASE_URL)))
+    keys = [n for n in CREDENTIALS if n in shell]
+    if url is None and keys:
+        text = _("{names} of this shell is used instead of your login.").format(names=", ".join(keys))
+        yield Problem("claude-shell", Finding("warning", text, unset.format(name=" ".join(keys))))
+    if url is None or not facts.foreign(url.text):
         return
-    if value(house, AUTH_TOKEN).text:
-        return  # one of the two goes first
-    path = house.paths.claude_json
-    suffix = key_suffix(key.text)
-    approved, rejected = lookup(house.claude_json, APPROVED), lookup(house.claude_json, REJECTED)
+    if keys and url.scope.path and not helper and not any(n not in shell and s.env(n) for n in CREDENTIALS):
+        text = _("The address is in the settings, but its key is {name} of this shell.").format(name=keys[0])
+        yield Problem("claude-shell", Finding("warning", text, _("Save both with: ccsetup init -p PROVIDER -k KEY")))
+    ride = [n for n in (facts.HEADERS, facts.BETAS) if s.env(n)]
+    models = [n for n in facts.MODELS if n in shell]
+    names = [n for n in ride if not s.env(n).scope.path] + models  # type: ignore[union-attr]
+    if names:
+        text = _("This shell adds to the requests: {names}").format(names=", ".join(names))
+        yield Problem("claude-shell", Finding("warning", text, unset.format(name=" ".join(names))))
+    for held in (h for n in ride if (h := s.env(n)) and h.scope.path):
+        text = _("{name} is sent to this provider too.").format(name=held.key[-1])
+        fix = _("Take it out of the file if it was meant for another provider.")
+        yield Problem("claude-headers", at("warning", held, text, fix))
+
+
+# What keeps requests from the provider.
+
+
+def _login_forced(s: Sources) -> Iterator[Problem]:
+    held = s.setting("forceLoginMethod")
+    if held and held.scope.kind == "managed":
+        text = _("The administrator requires a login at Anthropic: with a key Claude Code does not start.")
+        yield Problem("claude-managed", at("stops", held, text, _("Ask your administrator.")))
+
+
+def _trust(s: Sources) -> Iterator[Problem]:
+    leads = (BASE_URL, *facts.PROXIES, "NODE_EXTRA_CA_CERTS", *facts.OTHER_BACKENDS)
+    values = [h for h in (s.env(BASE_URL), s.setting(HELPER[0]), *map(s.env, leads[1:])) if h]
+    values = [h for h in values if h.scope.kind == "project" and h.key not in h.scope.ours]
+    if values and not s.trusted():
+        text = _("This folder is not trusted, and sets {name}: with -p Claude Code sends your key there all the same.")
+        fix = _("Trust the folder in Claude Code first, or remove the setting.")
+        yield Problem("claude-project", at("stops", values[0], text.format(name=values[0].key[-1]), fix))
+
+
+def _leads_away(s: Sources) -> Iterator[Problem]:
+    url = s.env(BASE_URL)
+    if s.paths.environ.get(facts.UNIX_SOCKET):
+        text = _(
+            "ANTHROPIC_UNIX_SOCKET of this shell keeps the key from the provider: Claude Code says 'Not logged in'."
+        )
+        yield Problem(
+            "claude-other-backend", Finding("stops", text, _("Run: unset {name}").format(name=facts.UNIX_SOCKET))
+        )
+    for name in facts.OTHER_BACKENDS if url else ():
+        held = s.env(name)
+        if held is None or not facts.on(held.text):
+            continue
+        if held.scope.path:
+            text = _("{name} makes Claude Code ignore the provider's address.").format(name=name)
+            yield Problem("claude-other-backend", at("stops", held, text, _("Take it out."), Unset(held.key)))
+            continue
+        text = _("{name} of this shell makes Claude Code ignore the provider's address.").format(name=name)
+        if url and url.scope.kind == "user":
+            finding = at("stops", url, text, _("Blank it in the settings."), Set(env(name), ""))
+        else:
+            finding = Finding("stops", text, _("Run: unset {name}").format(name=name))
+        yield Problem("claude-other-backend", finding)
+
+
+def _credentials(s: Sources, auth: Callable[[str], Auth | None]) -> Iterator[Problem]:
+    url, helper = s.env(BASE_URL), s.setting(HELPER[0])
+    keys = [h for h in (s.env(AUTH_TOKEN), s.env(API_KEY)) if h]
+    foreign = url is not None and facts.foreign(url.text)
+    for held in keys:
+        yield from _written(held)
+    if url and not keys and not helper:
+        text = _("An address is set without a key: Claude Code says 'Not logged in'.")
+        if foreign and s.login():
+            text = _("An address is set without a key: Claude Code sends your Anthropic login there.")
+        fix = _("Run: ccsetup init -p {provider} -k KEY, or: ccsetup config-switch official -T claude-code")
+        fix = fix.format(provider="PROVIDER")
+        yield Problem("claude-no-key", at("stops", url, text, fix))
+    if len(keys) == 2:
+        yield Problem("claude-two-keys", _two_keys(s, keys[0], keys[1], url, auth))
+    if helper and any(h.scope.path for h in keys):
+        text = _("apiKeyHelper stands next to a key: what it prints is sent to the provider as well.")
+        fix = _("Take apiKeyHelper out.")
+        yield Problem("claude-helper", at("problem" if foreign else "warning", helper, text, fix, Unset(HELPER)))
+    console = lookup(s.claude_json.data, facts.CONSOLE_KEY)
+    key = s.env(API_KEY)
+    if foreign and isinstance(console, str) and console and not key:
+        text = _("primaryApiKey, a key of Anthropic's console, is sent to the provider as well.")
+        fix = _("Take it out; log in again when you go back to Anthropic.")
+        edit = Unset(facts.CONSOLE_KEY)
+        finding = _in_claude_json(s, "problem", text, fix, edit, key=facts.CONSOLE_KEY)
+        yield Problem("claude-console-key", finding)
+    if foreign and key and len(keys) == 1 and not s.claude_json.refusals:
+        yield from _approval(s, key)
+
+
+def _written(held: Held) -> Iterator[Problem]:
+    name, value = held.key[-1], held.text
+    where = "" if held.scope.path else _("of this shell") + ": "
+    if not all("!" <= c <= "~" for c in value):
+        text = _("{name} has a character that no header can carry.").format(name=name)
+        fix = _("Copy the key again, without anything around it.")
+        yield Problem("claude-key", at("stops", held, where + text, fix))
+    elif held.scope.path and (variable := _variable(value)):
+        text = _("{name} is sent as it stands: Claude Code puts no variable's value in its place.").format(name=name)
+        fix = _("Have it read from the variable: ccsetup init -p PROVIDER --key-storage env --key-env {name}")
+        yield Problem("claude-key", at("stops", held, text, fix.format(name=variable)))
+
+
+def _variable(value: str) -> str:
+    """Return the variable that *value* was meant to stand for, "" where it is a key."""
+    import re
+
+    found = re.fullmatch(r"\$\{(?:env:)?(\w+)(?::?-[^}]*)?\}|\$(?:env:)?([A-Za-z_]\w*)|%(\w+)%|\{env:(\w+)\}", value)
+    return next(filter(None, found.groups()), "") if found else ""
+
+
+def _two_keys(s: Sources, token: Held, key: Held, url: Held | None, auth: Callable[[str], Auth | None]) -> Finding:
+    text = _("ANTHROPIC_AUTH_TOKEN and ANTHROPIC_API_KEY are set: both are sent.")
+    if not token.scope.path and not key.scope.path:
+        text = _("shell: {text}").format(text=text)
+        return Finding("warning", text, _("Run: unset {name}").format(name=API_KEY))
+    known = auth(url.text) if url else None
+    keep = token if (known == "auth_token" if known else bool(token.scope.path)) else key
+    if not keep.scope.path:  # never throw away the only key that is saved
+        keep = token if token.scope.path else key
+    other = key if keep is token else token
+    name = other.key[-1]
+    blank = other is key or s.version >= facts.BLANK_TOKEN
+    if not other.scope.path:
+        text = _("{name} of this shell is sent beside the key of the settings.").format(name=name)
+        if not blank:
+            return Finding("problem", text, _("Run: unset {name}").format(name=name))
+    level: Level = "problem" if url and facts.foreign(url.text) else "warning"
+    fix = _("Blank {name} in the settings; {kept} stays.").format(name=name, kept=keep.key[-1])
+    edit: Edit = Set(env(name), "") if blank else Unset(env(name))
+    return at(level, other if other.scope.path else keep, text, fix, edit)
+
+
+def _approval(s: Sources, key: Held) -> Iterator[Problem]:
+    data, suffix = s.claude_json.data, facts.key_suffix(key.text)
+    approved: Any = lookup(data, facts.APPROVED)
+    rejected: Any = lookup(data, facts.REJECTED)
     approved = approved if isinstance(approved, list) else []
     no = isinstance(rejected, list) and suffix in rejected
-    if house.broken(path, "json") or (suffix in approved and not no):
+    if not key.scope.path or (suffix in approved and not no):
         return
-    edits: list[Edit] = [] if suffix in approved else [Set(APPROVED, [*approved, suffix])]
+    edits: list[Edit] = [] if suffix in approved else [Set(facts.APPROVED, [*approved, suffix])]
     if no:
-        edits.append(Set(REJECTED, [r for r in rejected if r != suffix]))
-    responses = lookup(house.claude_json, APPROVED[:1])
+        edits.append(Set(facts.REJECTED, [r for r in rejected if r != suffix]))
+    responses = lookup(data, facts.APPROVED[:1])
     if responses is not MISSING and not isinstance(responses, dict):
-        edits = [Set(APPROVED[:1], {APPROVED[1]: [suffix]})]
-    yield Finding(
-        "problem" if no else "warning",
-        _("You once answered No to this ANTHROPIC_API_KEY: sessions do not use it.")
-        if no
-        else _("A session asks whether to use this ANTHROPIC_API_KEY, and the default is No."),
-        _("Note the key as approved."),
-        path,
-        house.line(path, "json", REJECTED if no else APPROVED),
-        (Edits(path, "json", tuple(edits), claude_lock=True),),
+        edits = [Set(facts.APPROVED[:1], {facts.APPROVED[1]: [suffix]})]
+    text = _("A session asks whether to use this ANTHROPIC_API_KEY, and the default is No.")
+    if no:
+        text = _("You once answered No to this ANTHROPIC_API_KEY: sessions do not use it.")
+    place = facts.REJECTED if no else facts.APPROVED
+    fix = _("Note the key as approved.")
+    yield Problem(
+        "claude-key-approval", _in_claude_json(s, "problem" if no else "warning", text, fix, *edits, key=place)
     )
 
 
-def console_key(house: House) -> Iterator[Finding]:
-    path = house.paths.claude_json
-    found = as_text(lookup(house.claude_json, CONSOLE_KEY))
-    if not found or not foreign(value(house, BASE_URL).text) or value(house, API_KEY).text:
-        return
-    yield Finding(
-        "problem",
-        _("primaryApiKey, a key of Anthropic's console, is sent to the provider as well."),
-        _("Take it out; log in again when you go back to Anthropic."),
-        path,
-        house.line(path, "json", CONSOLE_KEY),
-        (Edits(path, "json", (Unset(CONSOLE_KEY),), claude_lock=True),),
-    )
+def _connection(s: Sources) -> Iterator[Problem]:
+    held = s.env(facts.UNCHECKED)
+    if held and held.text == "0":
+        text = _("NODE_TLS_REJECT_UNAUTHORIZED=0: Claude Code checks no certificate, and sends the key to anybody.")
+        fix = _("Take it out.") if held.scope.path else _("Run: unset {name}").format(name=facts.UNCHECKED)
+        ca = _("For a certificate of your own, set NODE_EXTRA_CA_CERTS to its file.")
+        yield Problem("claude-tls", at("problem", held, text, f"{fix} {ca}", Unset(held.key)))
+    held = s.env("NODE_EXTRA_CA_CERTS")
+    if held and not os.path.isfile(os.path.join(s.paths.cwd, held.text)):
+        text = _("NODE_EXTRA_CA_CERTS names a file that is not there: Claude Code goes on without it.")
+        yield Problem("claude-tls", at("warning", held, text, _("Correct the path, or take the variable out.")))
 
 
-def legacy(house: House) -> Iterator[Finding]:
-    found = value(house, BASE_URL)
-    place = known.place(house, found.text, "claude-code")
-    if place is None or not found.path:
+def _models(s: Sources) -> Iterator[Problem]:
+    allowed = s.allowed()
+    model, held = s.primary()
+    if allowed is None or held is None or model.strip() in (*facts.ALIASES, "default", "best", "opusplan"):
         return
-    endpoint = known.claude_endpoint(place)
-    if place.legacy is not None and endpoint is not None:
-        yield _at(
-            house,
-            "warning" if place.legacy.still_works else "problem",
-            env(BASE_URL),
-            _("This is not {provider}'s address today: {reason}.").format(
-                provider=place.preset.name, reason=place.legacy.reason.rstrip(".。")
-            ),
-            _("Change it to {url}.").format(url=endpoint.base_url),
-            Set(env(BASE_URL), endpoint.base_url),
-        )
-    keys = [env(n) for n in MODELS if n in house.settings_env]
-    old = [(k, as_text(lookup(house.settings, k))) for k in [*keys, ("model",)]]
-    stale = [(k, m, *known.successor(place.preset, m)) for k, m in old if m and known.successor(place.preset, m)[0]]
-    if stale:
-        names = ", ".join(dict.fromkeys(m for _k, m, _s, _r in stale))
-        new = ", ".join(dict.fromkeys(s for _k, _m, s, _r in stale))
-        yield _at(
-            house,
-            "warning",
-            stale[0][0],
-            _("{provider} has newer models than {models} ({reason}).").format(
-                provider=place.preset.name, models=names, reason=stale[0][3].split(";")[0]
-            ),
-            _("Change to {models}.").format(models=new),
-            *(Set(k, s) for k, _m, s, _r in stale),
-        )
-
-
-def tiers(house: House) -> Iterator[Finding]:
-    found = value(house, BASE_URL)
-    if not foreign(found.text) or not found.path or not _has_provider(house):
+    names, where = allowed
+    wanted = facts.wire_id(model).lower()
+    if wanted in (facts.wire_id(n).lower() for n in names) or wanted.startswith("claude-"):
         return
-    endpoint = known.claude_endpoint(known.place(house, found.text, "claude-code"))
-    if endpoint is not None and endpoint.native_models:
-        return
-    main = value(house, "ANTHROPIC_MODEL").text
-    asked = [n for n in TIERS[:-1] if not value(house, n).text]  # fable is asked for by name only
-    if not asked:
-        return
-    names = ", ".join(n.removeprefix("ANTHROPIC_DEFAULT_").removesuffix("_MODEL").lower() for n in asked)
-    names = names.replace("anthropic", _("main"))
-    text = _("No model is set for {tiers}: Claude Code asks the provider for Anthropic's models.").format(tiers=names)
-    missing = [n for n in TIERS if not value(house, n).text]
-    models = dict.fromkeys(missing, main)
-    if endpoint is not None and endpoint.models is not None:
-        t = endpoint.models
-        own = dict(zip(TIERS, (t.primary, t.opus, t.sonnet, t.haiku, t.fable), strict=True))
-        models = {n: main if main and own[n] == t.primary else own[n] for n in missing}
-    if not all(models.values()):
-        yield _at(house, "warning", env(BASE_URL), text, _("Set ANTHROPIC_MODEL to a model of the provider."))
-        return
-    shown = ", ".join(dict.fromkeys(models.values()))
-    edits = [Set(env(n), m) for n, m in models.items()]
-    yield _at(house, "warning", env(BASE_URL), text, _("Set {models} for them.").format(models=shown), *edits)
+    used = facts.wire_id(s.value(facts.TIERS["opus"])) or facts.DEFAULTS["opus"]
+    text = _("availableModels shuts {model} out: Claude Code asks for {used} instead.").format(model=model, used=used)
+    user = s.user
+    if where.scope.kind == "managed":
+        finding = at("problem", where, text, _("Ask your administrator."))
+    else:
+        mine = list(user.data.get("availableModels", ())) if user and where.scope is user else []
+        fix = _("Add {model} to the list.").format(model=model)
+        finding = at("problem", where, text, fix, Set(where.key, [*mine, model]))
+    yield Problem("claude-models", finding)

@@ -10,7 +10,7 @@ import json
 from typing import Any, Mapping, Sequence
 
 from ccsetup.clients.base import Files, Start, Starting, Use
-from ccsetup.clients.claude import edits
+from ccsetup.clients.claude import edits, facts, notes
 from ccsetup.documents.edit import MISSING, KeyPath, lookup
 from ccsetup.errors import UsageError
 from ccsetup.i18n import _
@@ -45,8 +45,8 @@ def start(starting: Starting, given: Sequence[str]) -> tuple[Start, Sequence[Not
     wanted = _settings(files, starting.use(helper))
     # What has to be absent is blanked: other settings, which lie below these, may have it.
     env = {p[1]: "" if v is MISSING else v for p, v in wanted.items() if p[0] == "env" and p[1] != profile.key_env}
-    settings = {"env": env, "apiKeyHelper": wanted[edits.HELPER]}
-    return Start(("--settings", json.dumps(settings, ensure_ascii=False)), {}, tuple(env)), edits.console_note(files)
+    settings = {"env": env, "apiKeyHelper": wanted[facts.HELPER]}
+    return Start(("--settings", json.dumps(settings, ensure_ascii=False)), {}, tuple(env)), notes.console_note(files)
 
 
 def _settings(files: Files, use: Use) -> Mapping[KeyPath, Any]:

@@ -50,7 +50,9 @@ def active(house: House, name: str) -> bool:
 def syntax(house: House) -> Iterator[Finding]:
     path = house.paths.codex_config
     if path in house.unreadable:
-        yield Finding("stops", house.unreadable[path], _("Save the file as UTF-8."), path)
+        why = house.unreadable[path]
+        text = _("{what}; no codex command starts.").format(what=why.short.rstrip(".。"))
+        yield Finding("stops", text, why.hint, path)
         return
     broken = house.broken(path, "toml")
     said = asked(house) if broken is not None else None
