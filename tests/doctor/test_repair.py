@@ -137,7 +137,7 @@ def facts() -> Facts:
     )
 
 
-def planned(files: dict[str, bytes]) -> tuple[repair.Plan, Draft]:
+def planned(files: dict[str, bytes]) -> tuple[repair.Repairs, Draft]:
     draft = Draft(files.get, str)
     return repair.plan(facts(), draft), draft
 

@@ -17,7 +17,7 @@ from ccsetup.cli._context import Context, lookup
 from ccsetup.clients import CLIENTS
 from ccsetup.clients.house import Facts, Finding, Relay
 from ccsetup.doctor import keysin, look, repair
-from ccsetup.doctor.checks import Outcome, examine
+from ccsetup.doctor.checks import Examined, examine
 from ccsetup.errors import CcsetupError, ChangedMeanwhile, DocumentError, UsageError
 from ccsetup.i18n import _
 from ccsetup.plan import FileChange, Note, Plan
@@ -108,10 +108,10 @@ class Run:
     def draft(self) -> Draft:
         return Draft(lambda p: disk.snapshot([p])[p], self.context.paths.short)
 
-    def examine(self) -> list[Outcome]:
+    def examine(self) -> list[Examined]:
         return examine(repair.view(self.facts, self.draft()))
 
-    def plan(self) -> tuple[repair.Plan, tuple[FileChange, ...]]:
+    def plan(self) -> tuple[repair.Repairs, tuple[FileChange, ...]]:
         draft = self.draft()
         plan = repair.plan(self.facts, draft)
         changes = draft.changes()
@@ -123,7 +123,7 @@ class Run:
                 self.context.secrets.update(_strings(change.before))
         return plan, changes
 
-    def diff(self, plan: repair.Plan, changes: Sequence[FileChange]) -> str:
+    def diff(self, plan: repair.Repairs, changes: Sequence[FileChange]) -> str:
         paths = self.context.paths
         text = _output.diff(changes, self.context.secrets, paths.short)
         for path in plan.protect:
@@ -141,7 +141,7 @@ class Run:
             text += "\n"
         return text
 
-    def commit(self, plan: repair.Plan, shown: Sequence[FileChange], *, asked: bool) -> dict[str, Any]:
+    def commit(self, plan: repair.Repairs, shown: Sequence[FileChange], *, asked: bool) -> dict[str, Any]:
         last: dict[str, Any] = {"changes": tuple(shown)}
 
         def build() -> Plan:
@@ -181,18 +181,18 @@ def _agreed(as_json: bool) -> bool:
     return sys.stdin.readline().strip().lower() in ("y", "yes", "是")
 
 
-def _fixed(plan: repair.Plan) -> list[dict[str, str]]:
+def _fixed(plan: repair.Repairs) -> list[dict[str, str]]:
     return [{"id": r.check.id, "text": r.finding.text, "fix": r.finding.fix} for r in plan.done]
 
 
-def _problems(outcomes: Sequence[Outcome]) -> bool:
+def _problems(outcomes: Sequence[Examined]) -> bool:
     return any(o.result == "problem" for o in outcomes)
 
 
 # What is shown.
 
 
-def report(run: Run, outcomes: Sequence[Outcome], result: dict[str, Any], *, verbose: bool, as_json: bool) -> int:
+def report(run: Run, outcomes: Sequence[Examined], result: dict[str, Any], *, verbose: bool, as_json: bool) -> int:
     code = 1 if _problems(outcomes) else 0
     if as_json:
         _output.print_json("doctor", {**_as_json(run, outcomes), **result}, run.context.notes)
@@ -216,7 +216,7 @@ def report(run: Run, outcomes: Sequence[Outcome], result: dict[str, Any], *, ver
     return code
 
 
-def _show(run: Run, outcome: Outcome, finding: Finding, width: int) -> None:
+def _show(run: Run, outcome: Examined, finding: Finding, width: int) -> None:
     problem = finding.level != "warning"
     cross = "✗" if (sys.stdout.encoding or "").lower().startswith("utf") else "x"
     mark = _output.paint(cross if problem else "!", "31" if problem else "33")
@@ -247,7 +247,7 @@ def _wrapped(text: str, width: int, indent: str, first: int) -> str:
     return "\n".join(line.rstrip() for line in lines)
 
 
-def _summary(outcomes: Sequence[Outcome], result: dict[str, Any]) -> None:
+def _summary(outcomes: Sequence[Examined], result: dict[str, Any]) -> None:
     good = sum(o.result == "ok" for o in outcomes)
     findings = [f for o in outcomes for f in o.findings]
     problems = sum(f.level != "warning" for f in findings)
@@ -271,7 +271,7 @@ def _width() -> int:
     return min(max(shutil.get_terminal_size((WIDTH, 24)).columns, 40), 120)
 
 
-def _as_json(run: Run, outcomes: Sequence[Outcome]) -> dict[str, Any]:
+def _as_json(run: Run, outcomes: Sequence[Examined]) -> dict[str, Any]:
     short = run.context.paths.short
     return {
         "healthy": not _problems(outcomes),

@@ -267,20 +267,6 @@ class House:
     # The files of the clients.
 
     @property
-    def settings(self) -> dict[str, Any]:
-        """Claude Code's settings.json."""
-        return self.data(self.paths.claude_settings, "json")
-
-    @property
-    def settings_env(self) -> dict[str, Any]:
-        block = self.settings.get("env")
-        return block if isinstance(block, dict) else {}
-
-    @property
-    def claude_json(self) -> dict[str, Any]:
-        return self.data(self.paths.claude_json, "json")
-
-    @property
     def codex(self) -> dict[str, Any]:
         """Codex's config.toml."""
         return self.data(self.paths.codex_config, "toml")

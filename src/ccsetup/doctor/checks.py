@@ -11,7 +11,7 @@ from ccsetup.i18n import _
 from ccsetup.profiles import RELAY
 
 
-class Outcome(NamedTuple):
+class Examined(NamedTuple):
     check: Check
     applies: bool
     findings: tuple[Finding, ...]
@@ -58,10 +58,10 @@ def checks() -> tuple[Check, ...]:
     return (*_FIRST, *own, *_LAST)
 
 
-def examine(house: House, chosen: Optional[Iterable[Check]] = None) -> list[Outcome]:
+def examine(house: House, chosen: Optional[Iterable[Check]] = None) -> list[Examined]:
     """Run *chosen*, or every check, on *house*."""
     out = []
     for check in checks() if chosen is None else chosen:
         applies = check.needs(house)
-        out.append(Outcome(check, applies, tuple(check.run(house)) if applies else ()))
+        out.append(Examined(check, applies, tuple(check.run(house)) if applies else ()))
     return out

@@ -14,6 +14,7 @@ from ccsetup.documents import version
 from ccsetup.documents.edit import Edit, Set, lookup
 from ccsetup.errors import CcsetupError, DocumentError
 from ccsetup.i18n import _
+from ccsetup.profiles import Profile
 
 
 def record(house: House) -> Iterator[Finding]:
@@ -34,7 +35,6 @@ def record(house: House) -> Iterator[Finding]:
     if empty or house.broken(state, "json") is not None or state in house.unreadable:
         text = _("The record of what was set is damaged: ccsetup begins a new one.")
         yield Finding("warning", text, _("Run: ccsetup config-switch NAME"), state)
-    ids = {p.id: p for p in house.presets}
     recorded = house.data(state, "json")
     try:
         version.check(recorded.get("version"), world.VERSION, house.paths.short(state))
@@ -42,46 +42,7 @@ def record(house: House) -> Iterator[Finding]:
         yield Finding("problem", e.message, e.hint, state)
     using = {c: records.active(recorded, house.paths, c) for c in CLIENTS}
     for name, profile in house.profiles.items():
-        line = house.line(path, "toml", profiles.path(name))
-        if profile.problem:
-            fix = _("Correct the line, or set the profile up again with ccsetup init.")
-            yield Finding(
-                "problem",
-                _("Profile '{name}' cannot be used: {why}").format(name=name, why=profile.problem),
-                fix,
-                path,
-                line,
-            )
-            continue
-        try:
-            profiles.check_name(name, house.profiles)
-        except CcsetupError as e:
-            if name != profiles.RELAY:
-                fix = _("Run: ccsetup profile rename {name} NEW").format(name=name)
-                yield Finding("warning", e.message, fix, path, line)
-        if profile.provider not in ids:
-            text = _("Profile '{name}' is for provider '{provider}', which there is not.").format(
-                name=name, provider=profile.provider
-            )
-            fix = _("Run: ccsetup init -n {name} -p PROVIDER -k KEY, or ccsetup list to see them.").format(name=name)
-            yield Finding("problem", text, fix, path, line)
-            continue
-        active = [CLIENTS[c].title for c in CLIENTS if using[c] == name]
-        missing = ""
-        if profile.key_storage == "env":
-            missing = profile.key_env if not house.environ.get(profile.key_env, "").strip() else ""
-        elif profile.key_storage == "keyring":
-            missing = _("the keyring") if house.facts.keyring(name) is None else ""
-        elif not profile.key_command and not house.saved_key(profile):
-            missing = house.paths.short(house.key_file(name))
-        if missing:
-            text = _("The key of profile '{name}' is not where it was saved: {place}").format(name=name, place=missing)
-            fix = (
-                _("Run: export {name}=KEY").format(name=profile.key_env)
-                if profile.key_storage == "env"
-                else _("Run: ccsetup key set {name}").format(name=name)
-            )
-            yield Finding("problem" if active and profile.key_storage != "inline" else "warning", text, fix, path, line)
+        yield from _profile(house, name, profile, used=name in using.values())
     for client, chosen in using.items():
         if chosen and chosen not in house.profiles:
             text = _("{client} was set to profile '{name}', which is no longer saved.").format(
@@ -89,6 +50,39 @@ def record(house: House) -> Iterator[Finding]:
             )
             fix = _("Run: ccsetup config-switch NAME -T {client}").format(client=client)
             yield Finding("warning", text, fix, house.paths.state)
+
+
+def _profile(house: House, name: str, profile: Profile, *, used: bool) -> Iterator[Finding]:
+    path, line = house.paths.profiles, house.line(house.paths.profiles, "toml", profiles.path(name))
+    if profile.problem:
+        text = _("Profile '{name}' cannot be used: {why}").format(name=name, why=profile.problem)
+        fix = _("Correct the line, or set the profile up again with ccsetup init.")
+        yield Finding("problem", text, fix, path, line)
+        return
+    try:
+        profiles.check_name(name, house.profiles)
+    except CcsetupError as e:
+        if name != profiles.RELAY:
+            fix = _("Run: ccsetup profile rename {name} NEW").format(name=name)
+            yield Finding("warning", e.message, fix, path, line)
+    if all(profile.provider != p.id for p in house.presets):
+        text = _("Profile '{name}' is for provider '{provider}', which there is not.").format(
+            name=name, provider=profile.provider
+        )
+        fix = _("Run: ccsetup init -n {name} -p PROVIDER -k KEY, or ccsetup list to see them.").format(name=name)
+        yield Finding("problem", text, fix, path, line)
+        return
+    missing, fix = "", _("Run: ccsetup key set {name}").format(name=name)
+    if profile.key_storage == "env":
+        missing = profile.key_env if not house.environ.get(profile.key_env, "").strip() else ""
+        fix = _("Run: export {name}=KEY").format(name=profile.key_env)
+    elif profile.key_storage == "keyring":
+        missing = _("the keyring") if house.facts.keyring(name) is None else ""
+    elif not profile.key_command and not house.saved_key(profile):
+        missing = house.paths.short(house.key_file(name))
+    if missing:
+        text = _("The key of profile '{name}' is not where it was saved: {place}").format(name=name, place=missing)
+        yield Finding("problem" if used and profile.key_storage != "inline" else "warning", text, fix, path, line)
 
 
 def models(house: House) -> Iterator[Finding]:

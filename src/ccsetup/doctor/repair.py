@@ -22,7 +22,7 @@ class Repaired(NamedTuple):
     finding: Finding
 
 
-class Plan(NamedTuple):
+class Repairs(NamedTuple):
     """What the repairs of one house come to, beside what the draft holds."""
 
     done: tuple[Repaired, ...]
@@ -42,7 +42,7 @@ def view(facts: Facts, draft: Draft, **more: object) -> House:
     return House(facts, text, **more)  # type: ignore[arg-type]
 
 
-def plan(facts: Facts, draft: Draft) -> Plan:
+def plan(facts: Facts, draft: Draft) -> Repairs:
     """Put every repair into *draft*."""
     done: list[Repaired] = []
     failed: list[tuple[Repaired, str]] = []
@@ -75,7 +75,7 @@ def plan(facts: Facts, draft: Draft) -> Plan:
             failed.append((one, e.message))
             continue
         done.append(one)
-    return Plan(tuple(done), tuple(failed), tuple(protect), tuple(folders), recover)
+    return Repairs(tuple(done), tuple(failed), tuple(protect), tuple(folders), recover)
 
 
 def _next(house: House, tried: dict[tuple[str, str, str], int]) -> Repaired | None:
