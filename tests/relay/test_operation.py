@@ -75,6 +75,41 @@ class Held:
         return Response(200, (("Content-Type", "text/event-stream"),), body())
 
 
+class Lingering:
+    """A stream whose connection stays open after the last event that is sent: all but the last *less*."""
+
+    def __init__(self, less: int = 0) -> None:
+        self._less = less
+
+    def __call__(self, up: Upstream, kind: str, stream: bool, request: Request) -> Response:
+        events = scripted.events(kind, up.said)
+
+        def body() -> Iterator[bytes]:
+            yield b"".join(events[: len(events) - self._less])
+            up.closing.wait()
+
+        return Response(200, (("Content-Type", "text/event-stream"),), body())
+
+
+LAST = {"anthropic": b"message_stop", "responses": b"response.completed", "chat": b"[DONE]"}
+
+
+@pytest.mark.parametrize("spoken", LAST)
+@pytest.mark.parametrize("kind", LAST)
+def test_a_client_that_goes_with_a_whole_answer_is_no_error(tmp_path: Path, kind: str, spoken: str) -> None:
+    """Codex closes at response.completed, whatever the upstream still has; without the end it has gone too early."""
+    with Upstream("a") as a:
+        entry = upstream("a", a.url(spoken), spoken, "sk-a-0123456789")
+        with Relay(tmp_path, [entry]) as relay:
+            for failure, wanted in ((Lingering(), LAST[kind]), (Lingering(less=4), b"I am")):
+                a.failure = failure
+                with Streaming(relay.url, PATHS[kind], asking(kind, "m", stream=True), relay.key) as stream:
+                    stream.until(wanted)
+            whole, part = relay.rows(2)
+    assert (whole["status"], whole["error"], part["status"], part["error"]) == (200, "", 499, "gone")
+    assert whole["output"] == a.said.figures.output
+
+
 def held_stream(relay: Relay, kind: str = "chat") -> Streaming:
     stream = Streaming(relay.url, PATHS[kind], asking(kind, "m", stream=True), relay.key)
     stream.until(b"I am")

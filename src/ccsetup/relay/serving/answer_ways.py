@@ -33,8 +33,11 @@ class Way(Protocol):
     """The client may get it: nobody else is asked any more."""
     failed: Optional[WireError]
     """The upstream told an error.  Before it has begun, another upstream may be asked."""
-    finished: bool
-    """The answer is complete."""
+    @property
+    def finished(self) -> bool:
+        """The answer is complete."""
+        ...
+
     over: bool
     """Nothing more of the upstream's body is of use."""
     boundary: bool
@@ -68,7 +71,6 @@ class PassedStream:
     def __init__(self, wire: WireFormat, asked: Callable[[], Asked], told: Told) -> None:
         self.begun = False
         self.boundary = True
-        self.finished = False
         self.failed: Optional[WireError] = None
         self._wire: WireFormat = wire
         self._asked = asked
@@ -84,6 +86,10 @@ class PassedStream:
     @property
     def usage(self) -> Optional[Usage]:
         return self._tap.usage if self.begun else None
+
+    @property
+    def finished(self) -> bool:
+        return self._tap.finished
 
     def feed(self, piece: bytes) -> bytes:
         self._feed(piece)
@@ -138,7 +144,7 @@ class PassedStream:
         tap = self._tap
         before = (tap.finished, tap.failed)
         tap.end()
-        self.finished, self.failed = tap.finished, tap.failed
+        self.failed = tap.failed
         text = b""
         if self._held and ((tap.finished, tap.failed) != before or self._held[-1].endswith(b"[DONE]\n")):
             # The end itself, without the empty line that belongs behind it.

@@ -30,6 +30,7 @@ class Exchange:
         "_attempts",
         "_began",
         "_caller",
+        "_complete",
         "_error",
         "_first",
         "_id",
@@ -62,6 +63,8 @@ class Exchange:
         self._status = 0
         """0: what the client got."""
         self._error = ""
+        self._complete = False
+        """The client went with a whole answer: Codex does at ``response.completed``, before the stream ends."""
         self._first: Optional[float] = None
         """Seconds to the first piece of the answer."""
         self._asked_tokens: Optional[Callable[[], int]] = None
@@ -199,7 +202,8 @@ class Exchange:
         self._reply.cut_off(error)
 
     def _gone(self, noted: str) -> None:
-        self._error, self._status = noted, 499
+        if not self._complete:
+            self._error, self._status = noted, 499
         self._reply.lost()
 
     def _nobody(self, ask: Ask) -> WireError:
@@ -229,6 +233,7 @@ class Exchange:
             self._task.cancel()
 
     def _lost(self) -> None:
+        self._complete = self._reply.complete
         self._reply.lost()
         self.stop()
 

@@ -174,6 +174,13 @@ class Reply:
         except Exception:  # the connection is in no state to be told
             self.status = self.status or error.status
 
+    @property
+    def complete(self) -> bool:
+        """Whether a client that goes now has been sent a whole answer."""
+        way = self._way
+        whole = way is not None and way.finished and way.failed is None
+        return whole and self.phase is Phase.STREAMING and not self._inbound.stalled
+
     def lost(self) -> None:
         """The client is gone, or as good as gone."""
         self.phase = Phase.GONE
