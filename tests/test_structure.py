@@ -13,7 +13,7 @@ SOURCES, TESTS = ROOT / "src" / "ccsetup", ROOT / "tests"
 structure = tools.load("structure")
 
 TODAY = {
-    "lines of src": 49_200,
+    "lines of src": 51_500,
     "import circles": 0,
     "modules outside clients/ that name a client": 46,
     "modules over 450 lines": 24,
