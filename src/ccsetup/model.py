@@ -131,6 +131,8 @@ class CodexEndpoint(NamedTuple):
     default_effort: str
     reason: str = ""
     """For ``chat``: why Codex cannot use it directly."""
+    settings: Mapping[str, Any] = {}
+    """Further members of the provider's table, and top-level keys, by name."""
 
 
 class Unsupported(NamedTuple):

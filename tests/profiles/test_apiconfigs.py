@@ -10,7 +10,7 @@ import pytest
 from ccsetup.errors import CcsetupError, UsageError
 from ccsetup.profiles.apiconfigs import FIELDS, Entry, parse
 
-VALUE: dict[type, Any] = {str: "v", bool: True, int: 7, list: ["codex"]}
+VALUE: dict[type, Any] = {str: "v", bool: True, int: 7, list: ["codex"], dict: {"a": "b"}}
 
 
 def test_every_field_in_both_spellings() -> None:

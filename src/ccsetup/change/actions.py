@@ -431,6 +431,17 @@ def copy(world: World, name: str, new: str) -> None:
         taken = {p.key_env for p in world.profiles.values()}
         made = made._replace(key_env=profiles.variable(new, "", taken))
     put(world, made, _own_key(world, old), ())
+    _hand_on(world, old, made)
+
+
+def _hand_on(world: World, old: Profile, new: Profile) -> None:
+    """Give the profile *new* what the user added to the clients' settings of *old*."""
+    for client, keeper in beside.keepers():
+        if client in new.parts:
+            module = CLIENTS[client]
+            paths = (p for n in (old.name, new.name) for p in module.saved_paths(world.paths, n, module.newest))
+            path, edits = keeper.handed_on(world.files(client, paths), old, world.profiles[new.name])
+            world.draft.edit(path, "toml", edits)
 
 
 def rename(world: World, name: str, new: str) -> list[Switched]:
@@ -449,7 +460,9 @@ def rename(world: World, name: str, new: str) -> list[Switched]:
     using = [c for c in CLIENTS if world.active(c) == name]
     key = _own_key(world, old)
     world.leaving = name
-    switched = put(world, old._replace(name=new, parts=parts), key, using)
+    renamed = old._replace(name=new, parts=parts)
+    switched = put(world, renamed, key, using)
+    _hand_on(world, old, renamed)
     remove(world, name)
     _rename_in_relay(world, name, new)
     return switched

@@ -109,7 +109,8 @@ def _checked(world: World, entry: Entry, common: Options) -> Request:
         region = entry.text("region") or existing.region
         clients = common.clients
         if not clients and any(f in entry.fields for f in apiconfigs.PART_FIELDS):
-            clients = [usual_client(existing.parts)] if existing.parts else []
+            clients = [c for c in existing.parts if CLIENTS[c].extras in entry.fields]
+            clients = clients or ([usual_client(existing.parts)] if existing.parts else [])
         storage = common.storage or existing.key_storage
     else:
         preset = world.load_preset(provider)
@@ -145,6 +146,13 @@ def _checked(world: World, entry: Entry, common: Options) -> Request:
         )
     if key is not None:
         region = _region_for_key(world, preset, region, key)
+    for client in CLIENTS.values():
+        if client.extras in entry.fields and client.id not in clients:
+            text = _("'{field}' is for {client}, which is not asked for.")
+            raise UsageError(
+                text.format(field=client.extras, client=client.title),
+                hint=_("Add: -T {client}").format(client=client.id),
+            )
     parts = {c: _part(world, entry, c) for c in clients}
     insists = common.force_key
     return Request(name, provider, region, parts, key, storage, variable, frozenset(clients), key_command, insists)
@@ -216,4 +224,9 @@ def _part(world: World, entry: Entry, name: ClientName) -> Part:
     for field, text in texts.items():
         if field.endswith("_model"):
             profiles.check_model(text, next(f for f in _FIELDS[field] if entry.text(f)) if text else "")
-    return Part(url=url, context_window=entry.fields.get("contextWindow", 0), **texts)
+    settings = entry.fields.get(client.extras, {})
+    for setting, value in settings.items():
+        problem = client.setting_problem(setting, value)
+        if problem:
+            raise UsageError(_("{option}: {problem}").format(option=client.extras, problem=problem))
+    return Part(url=url, context_window=entry.fields.get("contextWindow", 0), settings=settings, **texts)

@@ -212,7 +212,8 @@ def _with_models(part: Part, old: Optional[Part], region: Region, client: Client
 
 
 def _overlay(old: Part, new: Part) -> Part:
-    return old._replace(**{k: v for k, v in new._asdict().items() if v})
+    told = {k: v for k, v in new._asdict().items() if v}
+    return old._replace(**{**told, "settings": {**old.settings, **new.settings}})
 
 
 def _check_one_host(world: World, old: Optional[Profile], profile: Profile, request: Request) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any, Callable, Container, Iterable, Mapping, NamedTuple, Optional
 
-from ccsetup import profiles
+from ccsetup import masking, profiles
 from ccsetup.change import record
 from ccsetup.change.draft import Draft
 from ccsetup.clients import CLIENTS
@@ -235,13 +235,16 @@ class World:
         wanted = [*CLIENTS[client].documents(self.paths), *((p, f) for p, f in extra if f)]
         for path, _form in wanted:
             self.draft.consequence.setdefault(path, CLIENTS[client].unreadable())
-        return Files(
+        files = Files(
             self.paths,
             {p: self.draft.data(p, f) for p, f in wanted},
             {p: self.draft.text(p) for p, _f in wanted},
             self.version(client),
             self.beside(client),
         )
+        for text in CLIENTS[client].hidden(files):
+            masking.remember(text)
+        return files
 
     def project_files(self, client: ClientName, folder: str) -> Files:
         """Return the documents of *client* with the project's settings in the place of the user's."""
@@ -318,6 +321,10 @@ class World:
                     name=profile.name, provider=profile.provider, client=client
                 ),
             )
+        for setting, value in profile.parts[client].settings.items():
+            wrong = CLIENTS[client].setting_problem(setting, value)
+            if wrong:
+                raise UsageError(wrong, hint=_("It stands in profile '{name}'.").format(name=profile.name))
         endpoint = CLIENTS[client].endpoint(profile, preset)
         if profile.key_command:
             reader: tuple[str, ...] = ("/bin/sh", "-c", profile.key_command)

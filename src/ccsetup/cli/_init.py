@@ -10,6 +10,7 @@ from ccsetup.change.actions import Switched
 from ccsetup.cli import _options, _output
 from ccsetup.cli._context import Context, switched_text
 from ccsetup.clients import CLIENTS
+from ccsetup.errors import UsageError
 from ccsetup.i18n import _
 from ccsetup.plan import FileChange
 
@@ -136,6 +137,18 @@ class Given(NamedTuple):
         metavar="ID",
         help=_("Codex: the id of the provider; Codex files its history by it."),
     )
+    settings: Optional[list[str]] = _field(
+        "set",
+        "--set",
+        metavar="NAME=VALUE",
+        help=_("Codex: a setting of the profile, such as request_max_retries=4; repeatable."),
+    )
+    environment: Optional[list[str]] = _field(
+        "env",
+        "--env",
+        metavar="NAME=VALUE",
+        help=_("Claude Code: a variable of the profile, such as CLAUDE_CODE_MAX_OUTPUT_TOKENS=32000; repeatable."),
+    )
     codex_version: Optional[str] = _options.CODEX_VERSION
     no_activate: bool = typer.Option(False, "--no-activate", help=_("Save the profile, but do not switch to it."))
     via_relay: bool = typer.Option(
@@ -158,7 +171,22 @@ class Given(NamedTuple):
 
     def entry(self) -> dict[str, Any]:
         """Return what the options for one profile give, None too, by the names that ``--api-configs`` has for it."""
-        return {field: getattr(self, attribute) for field, attribute in _ATTRIBUTES.items()}
+        given = {field: getattr(self, attribute) for field, attribute in _ATTRIBUTES.items()}
+        return {**given, **{f: _pairs(f, given[f]) for f in ("set", "env") if given[f]}}
+
+
+def _pairs(field: str, words: Sequence[str]) -> dict[str, Any]:
+    """Return what ``NAME=VALUE`` in *words* say; of ``set`` numbers and truth values are such."""
+    out: dict[str, Any] = {}
+    for word in words:
+        name, equals, value = word.partition("=")
+        if not (name and equals and value):
+            raise UsageError(_("{option} takes NAME=VALUE.").format(option=f"--{field}"))
+        plain = {"true": True, "false": False}.get(
+            value, int(value) if value.isdecimal() and value.isascii() else value
+        )
+        out[name.strip()] = plain if field == "set" else value
+    return out
 
 
 _FIELDS = {o.entry_field: (name, o) for name, o in Given._field_defaults.items() if hasattr(o, "entry_field")}

@@ -23,7 +23,7 @@ from typing import (
 )
 
 from ccsetup.documents.edit import Edit, KeyPath
-from ccsetup.errors import CcsetupError, UsageError
+from ccsetup.errors import CcsetupError, UsageError, printable
 from ccsetup.i18n import _
 from ccsetup.model import ClientName, Endpoint, KeyStorage, Preset, Region, Secret, Unsupported, Version, WireFormat
 from ccsetup.paths import Paths
@@ -189,6 +189,10 @@ class Beside(Protocol):
         """
         ...
 
+    def handed_on(self, files: Files, old: Profile, new: Profile) -> tuple[str, tuple[Edit, ...]]:
+        """Return the edits that give *new* what the user added to the settings of *old*, and of which file."""
+        ...
+
     def check(self, files: Files, use: Use, owns: Callable[[str, KeyPath], bool]) -> None:
         """Raise UsageError where what somebody else wrote would be lost; *owns* tells what is ours, by our record."""
         ...
@@ -219,6 +223,8 @@ class Client(ABC):
     """Runs on Node.js, which has rules of its own for proxies and certificates."""
     fields: tuple[str, ...] = ("url", "primary_model")
     """The text fields of its part of a profile."""
+    extras: str = ""
+    """The option, and the field of an entry, that gives further settings of its own ("set": ``--set NAME=VALUE``)."""
     storages: tuple[KeyStorage, ...] = ("inline", "command", "keyring", "env")
     """Where it can take its key from."""
 
@@ -260,6 +266,14 @@ class Client(ABC):
     def offered(self, region: Region) -> Union[Endpoint, Unsupported]:
         """Return what *region* has for it as it is."""
         return Unsupported("")
+
+    def hidden(self, files: Files) -> Iterable[str]:
+        """Return the values in its documents that are secrets, besides the keys that we know."""
+        return ()
+
+    def setting_problem(self, name: str, value: Any) -> str:
+        """Return why the setting *name* cannot be *value* by a profile, or ""; the text repeats no value."""
+        return _("'{name}' is no setting that a profile can have.").format(name=printable(name))
 
     def speaks(self, endpoint: Union[Endpoint, Unsupported]) -> bool:
         """Tell whether it can use *endpoint* without the relay."""

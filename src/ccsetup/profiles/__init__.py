@@ -71,6 +71,8 @@ class Part(NamedTuple):
     """Codex only; ``all``: the endpoint takes tools that are not functions.  Our relay's, which translates them."""
     web_search: Literal["", "disabled", "cached", "live"] = ""
     """Codex only: what ``web_search`` is set to; only the profile of our relay says."""
+    settings: Mapping[str, Any] = {}
+    """Further settings of the client, by name: Claude Code's variables; Codex's members of the provider, and others."""
 
 
 class Profile(NamedTuple):
@@ -232,7 +234,7 @@ def _unfit(profile: Profile) -> Optional[tuple[KeyPath, str]]:
     return None
 
 
-_TEXT_FIELDS = tuple(f for f in Part._fields if f != "context_window")
+_TEXT_FIELDS = tuple(f for f in Part._fields if f not in ("context_window", "settings"))
 _MEMBERS = ("provider", "region", "key_storage", "key_env", "key_command")
 _WORDS = {"tools": ("all",), "web_search": ("disabled", "cached", "live")}
 """What the fields may say that have a closed list."""
@@ -303,13 +305,11 @@ def parse(
                 if key not in Part._fields:
                     other[client, key] = value
                     continue
-                wanted = str if key in _TEXT_FIELDS else int
+                wanted: type = str if key in _TEXT_FIELDS else dict if key == "settings" else int
                 if type(value) is not wanted:
-                    problem = (
-                        _("this has to be text in quotes") if wanted is str else _("this has to be a whole number")
-                    )
-                    raise bad((*here, client, key), problem)
-                if value not in _WORDS.get(key, (value,)):
+                    kind = _("this has to be text in quotes") if wanted is str else _("this has to be a whole number")
+                    raise bad((*here, client, key), _("this has to be a table") if wanted is dict else kind)
+                if key in _WORDS and value not in _WORDS[key]:
                     raise bad(
                         (*here, client, key), _("this has to be one of: {words}").format(words=", ".join(_WORDS[key]))
                     )

@@ -35,12 +35,14 @@ FIELDS: dict[str, type] = {
     "codeType": list,
     "region": str,
     "providerId": str,
+    "set": dict,
+    "env": dict,
 }
 
 
 PART_FIELDS = (
     "type", "url", "claudeUrl", "codexUrl", "primaryModel", "fastModel", "defaultHaikuModel", "defaultSonnetModel",
-    "defaultOpusModel", "defaultFableModel", "subagentModel", "contextWindow", "providerId",
+    "defaultOpusModel", "defaultFableModel", "subagentModel", "contextWindow", "providerId", "set", "env",
 )  # fmt: skip
 """The fields that are about one client of a profile, not about the profile."""
 
@@ -127,6 +129,7 @@ def _entry(item: Any, place: str) -> Entry:
                         bool: _("true or false"),
                         int: _("a whole number"),
                         list: _("a name or a list of names"),
+                        dict: _("an object of names and values"),
                     }[wanted],
                 )
             )

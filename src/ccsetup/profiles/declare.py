@@ -61,6 +61,8 @@ class Fields(Protocol):
     """Its text fields; ``context_window`` is a number."""
     wire: WireFormat
 
+    def setting_problem(self, name: str, value: Any) -> str: ...
+
 
 Clients = Mapping[ClientName, Fields]
 """By id, the one that is meant where nobody says which first."""
@@ -169,13 +171,21 @@ def _key(node: Node, name: str) -> KeyRef:
 def _part(node: Node, client: Fields, name: str) -> Part:
     if node.value is None:  # "codex:" with nothing behind it
         return Part()
-    body = _mapping(node, (*client.fields, "context_window"), name)
+    body = _mapping(node, (*client.fields, "context_window", "settings"), name)
     fields: dict[str, Any] = {}
     for field, value in body.items():
         if field == "context_window":
             if not isinstance(value.value, int) or isinstance(value.value, bool) or value.value < 1000:
                 yamldoc.fail(name, _at(value), _("This has to be a number of tokens, 1000 or more."))
             fields[field] = value.value
+            continue
+        if field == "settings":
+            settings = _mapping(value, None, name)
+            fields[field] = {k: v.value for k, v in settings.items()}
+            for key, one in settings.items():
+                problem = client.setting_problem(key, one.value)
+                if problem:
+                    yamldoc.fail(name, _at(one), problem)
             continue
         text = _text(value, name)
         if field == "url" and text:
@@ -216,11 +226,13 @@ def _list(node: Optional[Node], name: str) -> list[Node]:
     return node.value
 
 
-def _mapping(node: Node, known: tuple[str, ...], name: str, required: tuple[str, ...] = ()) -> dict[str, Node]:
+def _mapping(
+    node: Node, known: Optional[tuple[str, ...]], name: str, required: tuple[str, ...] = ()
+) -> dict[str, Node]:
     if not isinstance(node.value, dict):
         yamldoc.fail(name, _at(node), _("This has to be a mapping: lines of 'name: value'."))
     for key in node.value:
-        if key not in known:
+        if known is not None and key not in known:
             _unknown(name, node.keys[key], _("field"), key, known)
     for key in required:
         if key not in node.value:
@@ -283,6 +295,7 @@ def json_schema(clients: Clients) -> dict[str, Any]:
             fields["auth"] = {"enum": ["auth_token", "api_key"]}
         fields["url"] = {"type": "string", "pattern": urls.PATTERN}
         fields["context_window"] = {"type": "integer", "minimum": 1000}
+        fields["settings"] = {"type": "object", "additionalProperties": {"type": ["string", "integer", "boolean"]}}
         return {**closed(fields), "type": ["object", "null"]}
 
     sources = {kind: {"type": "string", "minLength": 1} for kind in KEY_KINDS}

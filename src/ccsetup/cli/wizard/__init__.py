@@ -295,8 +295,13 @@ def command_line(answers: Answers, given: Optional[Given] = None) -> str:
     """Return the command that does the same without a question; a key is read from standard input."""
     words = ["ccsetup", "init", "-s"]
     for field, option in OPTIONS.items():
-        if answers.fields.get(field):
-            words += [option, str(answers.fields[field])]
+        value = answers.fields.get(field)
+        if isinstance(value, dict):
+            words += [
+                w for k, v in value.items() for w in (option, f"{k}={str(v).lower() if isinstance(v, bool) else v}")
+            ]
+        elif value:
+            words += [option, str(value)]
     clients = answers.options.clients
     if clients and clients != [usual_client()]:
         words += ["-T", "all" if len(clients) == len(CLIENTS) else clients[0]]

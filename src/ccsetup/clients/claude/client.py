@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Callable, Iterable, Mapping, Optional, Se
 from ccsetup.clients import releases
 from ccsetup.clients.base import Client, Correction, Current, Files, Sending, Start, Starting, Use, Wishes, version
 from ccsetup.clients.claude import edits, endpoints
+from ccsetup.documents.edit import lookup
 from ccsetup.i18n import _
 from ccsetup.model import ClaudeEndpoint, Endpoint, Preset, Region, Secret, Unsupported, Version
 from ccsetup.paths import Paths
@@ -29,6 +30,7 @@ class ClaudeCode(Client):
     newest = version(releases.CLAUDE_CODE[0])
     user_agent = f"claude-cli/{releases.CLAUDE_CODE[0]} (external, sdk-cli)"
     node = True
+    extras = "env"
     fields = (*Client.fields, "auth", *(f"{t}_model" for t in ("haiku", "sonnet", "opus", "fable", "subagent")))
     usual = "home:.claude"
     projects = True
@@ -63,6 +65,14 @@ class ClaudeCode(Client):
 
     def official(self, files: Files, owned: Mapping[str, tuple[Owned, ...]]) -> Wishes:
         return edits.official(files, owned)
+
+    def hidden(self, files: Files) -> Iterable[str]:
+        found = lookup(files.get(files.paths.claude_settings), edits.env("ANTHROPIC_CUSTOM_HEADERS"))
+        lines = found.splitlines() if isinstance(found, str) else []
+        return [line.partition(":")[2].strip() for line in lines]
+
+    def setting_problem(self, name: str, value: Any) -> str:
+        return edits.setting_problem(name, value)
 
     def current(self, files: Files) -> Current:
         return edits.current(files)

@@ -30,7 +30,7 @@ from ccsetup.clients.claude.facts import (
     on,
 )
 from ccsetup.documents.edit import MISSING, KeyPath, lookup
-from ccsetup.errors import UsageError
+from ccsetup.errors import UsageError, printable
 from ccsetup.i18n import _
 from ccsetup.model import ClaudeEndpoint
 from ccsetup.paths import Paths
@@ -108,6 +108,18 @@ def use(files: Files, use: Use) -> Wishes:
         keep_before=_keep_before(data, want),
     )
     return Wishes((settings, _claude_json(files, use, endpoint)), {})
+
+
+def setting_problem(name: str, value: Any) -> str:
+    """Return why the variable *name* cannot be *value* by a profile; what an option of its own sets is refused."""
+    from ccsetup import keys, masking
+
+    own = (BASE_URL, *CREDENTIALS, *MODELS, CONTEXT, *OTHER_BACKENDS, "ANTHROPIC_CUSTOM_HEADERS")
+    if not keys.VARIABLE.match(name) or name in own:
+        return _("'{name}' is no variable that a profile can set.").format(name=printable(name))
+    if not isinstance(value, str) or not value.isprintable():
+        return _("The value of {name} has to be text in quotes.").format(name=name)
+    return _("The value of {name} is a key.").format(name=name) if masking.likely(value) else ""
 
 
 def _forced() -> frozenset[KeyPath]:

@@ -8,7 +8,7 @@ from typing import Optional, cast
 from ccsetup import urls
 from ccsetup.errors import CcsetupError, Incomplete
 from ccsetup.i18n import _
-from ccsetup.model import Auth, ClaudeEndpoint, Preset, Tiers, Unsupported
+from ccsetup.model import Auth, ClaudeEndpoint, Fact, Preset, Tiers, Unsupported
 from ccsetup.profiles import UNKNOWN_CONTEXT, Profile, region_of
 
 
@@ -66,6 +66,7 @@ def endpoint(profile: Profile, preset: Preset) -> ClaudeEndpoint:
         base_url=url,
         auth=cast(Auth, part.auth or base.auth),
         models=models,
+        env={**base.env, **{name: Fact(value, "") for name, value in part.settings.items()}},
         context_window=part.context_window or _claude_context(preset, base, primary),
     )
 

@@ -69,6 +69,15 @@ class ProfileFiles:
         news = {k: v for k, v in edits.additions(table).items() if there.get(k) != v}
         return path, tuple(Set((*key, k), v) for k, v in news.items())
 
+    def handed_on(self, files: Files, old: Profile, new: Profile) -> tuple[str, tuple[Edit, ...]]:
+        own = files.paths.codex_config
+        tables = [
+            lookup(files.get(p), ("model_providers", self.id(old))) for p in (files.paths.codex_profile(old.name), own)
+        ]
+        added = {**edits.additions(tables[0]), **edits.additions(tables[1])}
+        path = files.paths.codex_profile(new.name) if files.version >= facts.PROFILE_FILES else own
+        return path, tuple(Set(("model_providers", self.id(new), k), v) for k, v in added.items())
+
     def check(self, files: Files, use: Use, owns: Callable[[str, KeyPath], bool]) -> None:
         """Refuse to take over a provider's table that somebody wrote for another host: what is in it would be lost."""
         path, key = files.paths.codex_config, ("model_providers", edits.provider_id(use))

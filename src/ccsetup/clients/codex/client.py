@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Callable, Iterable, Mapping, Optional, Sequence, Union
+from typing import TYPE_CHECKING, Any, Callable, Iterable, Mapping, Optional, Sequence, Union
 
 from ccsetup.clients import releases
 from ccsetup.clients.base import Client, Correction, Current, Files, Sending, Start, Starting, Use, Wishes, version
 from ccsetup.clients.codex import edits, endpoints
 from ccsetup.clients.codex.beside import ProfileFiles
+from ccsetup.documents.edit import lookup
 from ccsetup.i18n import _
 from ccsetup.model import CodexEndpoint, Endpoint, Preset, Region, Secret, Unsupported, Version
 from ccsetup.paths import Paths
@@ -29,6 +30,7 @@ class Codex(Client):
     install = "npm install -g @openai/codex"
     newest = version(releases.CODEX[0])
     user_agent = f"codex_exec/{releases.CODEX[0]}"
+    extras = "set"
     fields = (*Client.fields, "provider_id")
     storages = (*Client.storages, "dotenv")
     usual = "home:.codex"
@@ -72,6 +74,17 @@ class Codex(Client):
 
     def saved_paths(self, paths: Paths, profile: str, version: Version) -> tuple[tuple[str, str], ...]:
         return edits.saved_paths(paths, profile, version)
+
+    def hidden(self, files: Files) -> Iterable[str]:
+        for data in files.data.values():
+            tables = lookup(data, ("model_providers",))
+            for table in tables.values() if isinstance(tables, dict) else ():
+                for member in ("http_headers", "query_params"):
+                    found = lookup(table, (member,))
+                    yield from (v for v in found.values() if isinstance(v, str)) if isinstance(found, dict) else ()
+
+    def setting_problem(self, name: str, value: Any) -> str:
+        return edits.setting_problem(name, value, self.newest)
 
     def current(self, files: Files) -> Current:
         return edits.current(files)

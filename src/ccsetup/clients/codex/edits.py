@@ -14,7 +14,7 @@ from ccsetup.clients.base import Current, Files, Use, Wishes, dotted
 from ccsetup.clients.codex import facts
 from ccsetup.clients.codex.stops import stops
 from ccsetup.documents.edit import MISSING, Edit, KeyPath, lookup
-from ccsetup.errors import CcsetupError, UsageError
+from ccsetup.errors import CcsetupError, UsageError, printable
 from ccsetup.i18n import _
 from ccsetup.model import CodexEndpoint, Version
 from ccsetup.paths import Paths
@@ -58,6 +58,32 @@ def catalog_name(profile: str) -> str:
     return f"ccsetup-{profile}.models.json"
 
 
+_SETTABLE = (
+    *("request_max_retries", "stream_max_retries", "stream_idle_timeout_ms", "websocket_connect_timeout_ms"),
+    "supports_websockets",
+)
+"""Members of a provider's table that lead nowhere and hold no secret."""
+_SETTABLE_TOP = (
+    "model_reasoning_effort",
+    "model_reasoning_summary",
+    "model_verbosity",
+    "model_auto_compact_token_limit",
+)
+
+
+def setting_problem(name: str, value: Any, version: Version) -> str:
+    """Return why the setting *name* cannot be *value* by a profile; what would stop Codex is refused."""
+    if name not in (*_SETTABLE, *_SETTABLE_TOP):
+        text = _("'{name}' is no setting that a profile can have. Those are: {names}")
+        return text.format(name=printable(name), names=", ".join((*_SETTABLE, *_SETTABLE_TOP)))
+    shape = facts.shapes(version)[f"model_providers.*.{name}" if name in _SETTABLE else name]
+    if not shape.takes(value):
+        kinds = {"bool": _("true or false"), "word": _("a word"), "integer": _("a whole number")}
+        said = ", ".join(shape.words) or kinds.get(shape.kinds[0], _("a whole number"))
+        return _("{name} has to be {kinds}.").format(name=name, kinds=said)
+    return ""
+
+
 def use(files: Files, use: Use) -> Wishes:
     """Select the provider at the top of config.toml: Codex 0.134 and later has no other default."""
     data = files.get(files.paths.codex_config)
@@ -78,7 +104,7 @@ def use(files: Files, use: Use) -> Wishes:
             ),
             {},
         )
-    added = _added(files, use, files.paths.codex_config)
+    added = {k: v for k, v in _added(files, use, files.paths.codex_config).items() if k not in provider}
     for key, value in {**_riders(data, use), **added, **provider}.items():
         want[(*table, key)] = value
     return Wishes(
@@ -120,6 +146,8 @@ def _added(files: Files, use: Use, path: str) -> dict[str, Any]:
 
 def additions(table: Any) -> dict[str, Any]:
     """Return what a user added to a provider's *table* that is ours."""
+    if not isinstance(table, dict):
+        return {}
     ours = ("name", "base_url", "wire_api", "requires_openai_auth", *_CREDENTIALS)
     return {k: v for k, v in table.items() if k not in ours}
 
@@ -157,6 +185,7 @@ def _provider(files: Files, use: Use) -> dict[str, Any]:
         "env_key": MISSING,
         "env_key_instructions": MISSING,
         "auth": MISSING,
+        **{k: v for k, v in endpoint.settings.items() if k in _SETTABLE},
     }
     storage = use.profile.key_storage
     if storage == "inline":
@@ -221,6 +250,7 @@ def _selection(files: Files, use: Use, data: Any, *, explicit: bool) -> dict[Key
         want[("model_reasoning_effort",)] = MISSING
     if explicit and endpoint.default_effort in known:
         want[("model_reasoning_effort",)] = endpoint.default_effort
+    want.update({(k,): v for k, v in endpoint.settings.items() if k in _SETTABLE_TOP})
     return want
 
 
@@ -272,8 +302,9 @@ def saved(files: Files, use: Use) -> Wishes:
     else:
         path, tables = files.paths.codex_config, (("profiles", profile), provider)
         want = {("profiles", profile, *p): v for p, v in want.items() if p in facts.OLD_PROFILE_KEYS}
-    added = _added(files, use, path)
-    for key, value in {**_riders(files.get(path), use), **added, **_provider(files, use)}.items():
+    own = _provider(files, use)
+    added = {k: v for k, v in _added(files, use, path).items() if k not in own}
+    for key, value in {**_riders(files.get(path), use), **added, **own}.items():
         want[(*provider, key)] = value
     return Wishes(
         (

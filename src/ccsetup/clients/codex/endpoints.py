@@ -45,5 +45,6 @@ def endpoint(profile: Profile, preset: Preset) -> CodexEndpoint:
         extra_tools=base.extra_tools or part.tools == "all",
         web_search=part.web_search or base.web_search,
         model=model,
+        settings=part.settings,
         context_window=context or (known.context if known else None) or UNKNOWN_CONTEXT,
     )

@@ -1,0 +1,195 @@
+"""What a person sets besides address, key and models: by option, or by hand in our table of Codex's settings."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support import cc
+
+KEY = "test-key-0123456789abcdef"
+BY_HAND = (
+    'request_max_retries = 4\nhttp_headers = { "X-Team" = "team-value-31415926" }\n'
+    'query_params = { "v" = "preview-27182818" }\n'
+)
+HIDDEN = ("team-value-31415926", "preview-27182818")
+
+
+def table(home: Path, file: str = "config.toml", id_: str = "ccsetup-glm") -> dict[str, Any]:
+    path = home / ".codex" / file
+    found: dict[str, Any] = tomllib.loads(path.read_text())["model_providers"][id_]
+    return found
+
+
+def added(table: dict[str, Any]) -> dict[str, Any]:
+    return {k: v for k, v in table.items() if k in ("request_max_retries", "http_headers", "query_params")}
+
+
+@pytest.fixture
+def edited(home: Path) -> dict[str, Any]:
+    """Add members to the table of the active profile by hand; return them."""
+    for provider, more in (("glm", ()), ("kimi", ("--no-activate",))):
+        assert cc.main("init", "-s", "-p", provider, "-k", KEY + provider, "-T", "codex", *more).ok
+    path = home / ".codex/config.toml"
+    head = "[model_providers.ccsetup-glm]\n"
+    path.write_text(path.read_text().replace(head, head + BY_HAND))
+    return added(table(home))
+
+
+WAYS: list[tuple[tuple[tuple[str, ...], ...], str, str]] = [
+    # what is done, and in which file and table the members are then
+    ((("config-switch", "kimi"), ("config-switch", "glm")), "config.toml", "ccsetup-glm"),
+    ((("config-switch", "official"), ("config-switch", "glm")), "config.toml", "ccsetup-glm"),
+    (
+        (("config-switch", "kimi"), ("config-switch", "official"), ("config-switch", "glm")),
+        "config.toml",
+        "ccsetup-glm",
+    ),
+    ((("config-switch", "kimi"),), "glm.config.toml", "ccsetup-glm"),
+    ((("key", "set", "glm", "-k", KEY),), "config.toml", "ccsetup-glm"),
+    ((("init", "-s", "-p", "glm", "-k", KEY, "-T", "codex"),), "config.toml", "ccsetup-glm"),
+    ((("init", "-s", "-n", "glm", "--key-storage", "command"),), "config.toml", "ccsetup-glm"),
+    ((("profile", "rename", "glm", "new"),), "config.toml", "ccsetup-glm"),
+    (
+        (("config-switch", "kimi"), ("profile", "rename", "glm", "new"), ("config-switch", "new")),
+        "config.toml",
+        "ccsetup-glm",
+    ),
+    ((("profile", "copy", "glm", "new"), ("config-switch", "new")), "config.toml", "ccsetup-new"),
+    ((("config-switch", "kimi"), ("profile", "copy", "glm", "new")), "new.config.toml", "ccsetup-new"),
+    ((("config-switch", "kimi"), ("undo",)), "config.toml", "ccsetup-glm"),
+]
+
+
+@pytest.mark.parametrize(("commands", "file", "id_"), WAYS)
+def test_what_was_added_by_hand_stays(
+    home: Path, edited: dict[str, Any], commands: tuple[tuple[str, ...], ...], file: str, id_: str
+) -> None:
+    """With the profile, wherever it goes; values of headers and parameters are in no output."""
+    for argv in commands:
+        done = cc.main(*argv)
+        assert done.ok, done
+        assert not any(h in done.stdout + done.stderr for h in HIDDEN)
+    assert added(table(home, file, id_)) == edited
+
+
+def test_what_was_added_for_one_host_goes_to_no_other(home: Path, edited: dict[str, Any]) -> None:
+    """Headers and parameters stay behind; a number of retries goes nowhere."""
+    assert cc.main("init", "-s", "-p", "glm", "--region", "intl", "-k", KEY, "-T", "codex").ok
+    assert added(table(home)) == {"request_max_retries": 4}
+    for argv in (("config-switch", "kimi", "--dry-run"), ("export", "--with-keys"), ("profile", "show", "glm")):
+        done = cc.main(*argv)
+        assert not any(h in done.stdout + done.stderr for h in HIDDEN)
+
+
+def test_a_dry_run_hides_values_of_headers(home: Path, edited: dict[str, Any]) -> None:
+    shown = cc.main("config-switch", "kimi", "--dry-run").stdout
+    assert "X-Team" in shown
+    assert not any(h in shown for h in HIDDEN)
+
+
+SETTINGS = ("--set", "request_max_retries=4", "--set", "supports_websockets=false", "--set", "model_verbosity=low")
+ENV = ("--env", "CLAUDE_CODE_MAX_OUTPUT_TOKENS=32000", "--env", "API_TIMEOUT_MS=600000")
+
+
+def check(home: Path) -> None:
+    config = tomllib.loads((home / ".codex/config.toml").read_text())
+    assert (table(home)["request_max_retries"], table(home)["supports_websockets"]) == (4, False)
+    assert config["model_verbosity"] == "low"
+    env = json.loads((home / ".claude/settings.json").read_text())["env"]
+    assert (env["CLAUDE_CODE_MAX_OUTPUT_TOKENS"], env["API_TIMEOUT_MS"]) == ("32000", "600000")
+
+
+def test_settings_by_option_entry_and_document(home: Path) -> None:
+    """All three give the same; switches bring them along, official takes them away, and a document has them."""
+    assert cc.main("init", "-s", "-p", "glm", "-k", KEY, "-T", "all", *SETTINGS, *ENV).ok
+    check(home)
+    document = cc.main("export", "--with-keys").stdout
+    before = cc.files(home)
+    assert cc.main("apply", "-", "--check", stdin=document.encode()).rc == 0
+    assert cc.main("config-switch", "official").ok
+    assert "32000" not in (home / ".claude/settings.json").read_text()
+    assert "model_verbosity" not in (home / ".codex/config.toml").read_text()
+    assert cc.main("config-switch", "glm").ok
+    check(home)
+    assert "CLAUDE_CODE_MAX_OUTPUT_TOKENS" in cc.main("env", "glm").stdout
+    assert cc.main("profile", "rm", "glm", "-y").ok
+    assert cc.main("apply", "-", stdin=document.encode()).ok
+    check(home)
+    assert cc.main("profile", "rm", "glm", "-y").ok
+    entry = {
+        "provider": "glm", "key": KEY, "codeType": "all",
+        "set": {"request_max_retries": 4, "supports_websockets": False, "model_verbosity": "low"},
+        "env": {"CLAUDE_CODE_MAX_OUTPUT_TOKENS": "32000", "API_TIMEOUT_MS": "600000"},
+    }  # fmt: skip
+    assert cc.main("init", "-s", "--api-configs", json.dumps([entry])).ok
+    check(home)
+    assert {n: d for n, d in cc.files(home).items() if n.endswith("profiles.toml")} == {
+        n: d for n, d in before.items() if n.endswith("profiles.toml")
+    }
+
+
+def test_one_setting_more(home: Path) -> None:
+    """With -n it joins those that the profile has, for the client that it is of."""
+    assert cc.main("init", "-s", "-p", "glm", "-k", KEY, "-T", "all", *SETTINGS, *ENV).ok
+    assert cc.main("init", "-s", "-n", "glm", "--set", "stream_max_retries=9").ok
+    check(home)
+    assert table(home)["stream_max_retries"] == 9
+    assert cc.main("init", "-s", "-n", "glm", "--env", "MAX_THINKING_TOKENS=1000").ok
+    check(home)
+    assert "MAX_THINKING_TOKENS" in (home / ".claude/settings.json").read_text()
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (("--set", "request_max_retries"), "NAME=VALUE"),
+        (("--set", "request_max_retries="), "NAME=VALUE"),
+        (("--set", "=4"), "NAME=VALUE"),
+        (("--set", "request_max_retries=four"), "has to be a whole number"),
+        (("--set", "request_max_retries=-1"), "has to be a whole number"),
+        (("--set", "supports_websockets=1"), "has to be true or false"),
+        (("--set", "model_verbosity=loud"), "has to be low, medium, high"),
+        (("--set", "base_url=https://h.example"), "no setting that a profile can have"),
+        (("--set", "env_key=X"), "no setting that a profile can have"),
+        (("--set", "experimental_bearer_token=X"), "no setting that a profile can have"),
+        (("--set", "http_headers=X"), "no setting that a profile can have"),
+        (("--set", "requires_openai_auth=true"), "no setting that a profile can have"),
+        (("--env", "ANTHROPIC_AUTH_TOKEN=x"), "no variable that a profile can set"),
+        (("--env", "ANTHROPIC_BASE_URL=https://h.example"), "no variable that a profile can set"),
+        (("--env", "ANTHROPIC_MODEL=x"), "no variable that a profile can set"),
+        (("--env", "CLAUDE_CODE_USE_BEDROCK=1"), "no variable that a profile can set"),
+        (("--env", "ANTHROPIC_CUSTOM_HEADERS=a:b"), "no variable that a profile can set"),
+        (("--env", "A-B=x"), "no variable that a profile can set"),
+        (("--env", "MINE=sk-ant-api03-0f3a9b27c4d81e56"), "key"),
+        (("--set", "request_max_retries=4", "-T", "cc"), "is for Codex"),
+        (("--env", "A=b", "-T", "cx"), "is for Claude Code"),
+    ],
+)
+def test_wrong_settings(home: Path, argv: tuple[str, ...], said: str) -> None:
+    """Exit 2, nothing written."""
+    clients = () if "-T" in argv else ("-T", "all")
+    done = cc.main("init", "-s", "-p", "glm", "-k", KEY, *clients, *argv)
+    assert done.rc == 2, done
+    assert said in done.stderr
+    assert not cc.files(home)
+    assert "sk-ant" not in done.stderr
+
+
+def test_wrong_settings_in_files(home: Path) -> None:
+    """In a document with line and column; in profiles.toml when the profile is used."""
+    document = "ccsetup: 1\nprofiles:\n- name: a\n  provider: glm\n  key: {inline: K-12345678}\n"
+    document += "  codex:\n    settings: {base_url: x}\n"
+    done = cc.main("apply", "-", stdin=document.encode())
+    assert done.rc == 2
+    assert "standard input:7:26: 'base_url' is no setting" in done.stderr
+    assert cc.main("init", "-s", "-p", "glm", "-k", KEY, "-T", "cx", *SETTINGS, "--no-activate").ok
+    path = home / ".config/ccsetup/profiles.toml"
+    path.write_text(path.read_text().replace("request_max_retries = 4", 'env_key = "X"'))
+    done = cc.main("config-switch", "glm")
+    assert done.rc == 2
+    assert "'env_key' is no setting" in done.stderr
+    assert not (home / ".codex/config.toml").exists() or "env_key" not in (home / ".codex/config.toml").read_text()
