@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Callable, Iterable, Mapping, Optional, Se
 
 from ccsetup.clients import releases
 from ccsetup.clients.base import Client, Correction, Current, Files, Sending, Start, Starting, Use, Wishes, version
-from ccsetup.clients.claude import edits, endpoints
+from ccsetup.clients.claude import edits, endpoints, facts
 from ccsetup.documents.edit import lookup
 from ccsetup.i18n import _
 from ccsetup.model import ClaudeEndpoint, Endpoint, Preset, Region, Secret, Unsupported, Version
@@ -67,7 +67,7 @@ class ClaudeCode(Client):
         return edits.official(files, owned)
 
     def hidden(self, files: Files) -> Iterable[str]:
-        found = lookup(files.get(files.paths.claude_settings), edits.env("ANTHROPIC_CUSTOM_HEADERS"))
+        found = lookup(files.get(files.paths.claude_settings), facts.env("ANTHROPIC_CUSTOM_HEADERS"))
         lines = found.splitlines() if isinstance(found, str) else []
         return [line.partition(":")[2].strip() for line in lines]
 
