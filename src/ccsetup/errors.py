@@ -55,6 +55,10 @@ class WriteError(CcsetupError):
     """The operating system refused a write; every file is as it was before."""
 
 
+class OutputError(Exception):
+    """What the command says cannot be written: the place where the output goes is full."""
+
+
 def check_one_of(value: str, valid: Iterable[str], sentence: str) -> None:
     """Raise UsageError, *sentence* with ``value`` and ``valid`` filled in, where *value* is none of *valid*."""
     known = tuple(valid)

@@ -6,7 +6,10 @@ commands print nothing that could hold a key.
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any, Iterable, Iterator, Mapping, Sequence
+
+from ccsetup.errors import OutputError
 
 SHOWN = "***"
 
@@ -77,6 +80,17 @@ def hide(text: str, secrets: Iterable[str] = (), enough: int = 12) -> str:
     return _without_likely(text)
 
 
+@contextlib.contextmanager
+def _written() -> Iterator[None]:
+    """Raise OutputError where the output's place takes no more (``/dev/full``); a reader that has gone is no error."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as e:
+        raise OutputError(e.strerror) from None
+
+
 class Stream:
     """A text stream in which keys are hidden; everything else is that of the stream behind it, *plain*."""
 
@@ -84,8 +98,17 @@ class Stream:
         self.plain = plain
 
     def write(self, text: str) -> int:
-        self.plain.write(hide(text) if isinstance(text, str) else text)
+        self.reveal(hide(text) if isinstance(text, str) else text)
         return len(text)
+
+    def reveal(self, text: str) -> None:
+        """Write *text* as it is."""
+        with _written():
+            self.plain.write(text)
+
+    def flush(self) -> None:
+        with _written():
+            self.plain.flush()
 
     def writelines(self, lines: Iterable[str]) -> None:
         for one in lines:

@@ -233,6 +233,14 @@ CASES = [
         False,
     ),
     Case(
+        "claude-headers",
+        {**ONBOARDED, SETTINGS: settings({"ANTHROPIC_CUSTOM_HEADERS": f"X-A: b\nx-litellm-api-key: Bearer {OTHER}"})},
+        SETTINGS + ":10",
+        "sends a key to this provider too, in: x-litellm-api-key",
+        repaired=False,
+        name="key",
+    ),
+    Case(
         "claude-tls",
         {**ONBOARDED, SETTINGS: settings({"NODE_TLS_REJECT_UNAUTHORIZED": "0"})},
         SETTINGS + ":10",

@@ -50,7 +50,7 @@ def print_json(
 def reveal(text: str) -> None:
     """Print *text* as it is, with the key that it is there to show."""
     stream = sys.stdout
-    (stream.plain if isinstance(stream, masking.Stream) else stream).write(text)
+    stream.reveal(text) if isinstance(stream, masking.Stream) else stream.write(text)
 
 
 def line(text: str = "") -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from typing import Any, Sequence
 
 from ccsetup import i18n, masking
-from ccsetup.errors import BUG, FAILED, INTERRUPTED, OK, USAGE, CcsetupError
+from ccsetup.errors import BUG, FAILED, INTERRUPTED, OK, USAGE, CcsetupError, OutputError
 
 
 def main(argv: Sequence[str]) -> int:
@@ -30,6 +31,13 @@ def main(argv: Sequence[str]) -> int:
         # The reader has gone (`ccsetup list | head -1`): say nothing, also when the interpreter flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return OK
+    except OutputError as e:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        with contextlib.suppress(OSError):
+            text = i18n._("The output cannot be written: {reason}. What the command changed stays changed.")
+            plain[1].write(i18n._("Error: {message}").format(message=text.format(reason=e)) + "\n")
+            plain[1].flush()
+        return FAILED
     except KeyboardInterrupt:
         sys.stderr.write("\n")
         return INTERRUPTED
@@ -68,7 +76,7 @@ def _run(argv: list[str]) -> int:
         raise KeyboardInterrupt from None
     except click.exceptions.ClickException as e:
         return report(argv, FAILED, e.format_message(), "")
-    except (KeyboardInterrupt, BrokenPipeError):
+    except (KeyboardInterrupt, BrokenPipeError, OutputError):
         raise
     except SystemExit as e:
         if isinstance(e.__context__, BrokenPipeError):  # typer makes exit code 1 of it

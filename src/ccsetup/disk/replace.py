@@ -252,9 +252,20 @@ def changed(path: str) -> ChangedMeanwhile:
 
 
 def refused(path: str, error: OSError) -> WriteError:
+    without = _("use the profile without it: ccsetup init … --no-activate, then ccsetup run NAME")
+    hint = ""
+    if error.errno == errno.EPERM:
+        hint = _("The file may be immutable; lsattr shows it.")
+    elif error.errno == errno.EBUSY:
+        hint = _("Mount its folder in place of the file, or {otherwise}").format(otherwise=without)
+    elif os.path.islink(path) and error.errno in (errno.EROFS, errno.EACCES):
+        hint = _("It is a link to {target}, which another program keeps: change it there, or {otherwise}")
+        hint = hint.format(target=os.path.realpath(path), otherwise=without)
+    elif error.errno in (errno.EROFS, errno.EACCES):
+        hint = _("See with: ls -ld {path}").format(path=path)
     return WriteError(
         _("{path} cannot be written: {reason}. No file was changed.").format(path=path, reason=reason(error)),
-        hint=_("The file may be immutable; lsattr shows it.") if error.errno == errno.EPERM else "",
+        hint=hint,
     )
 
 

@@ -5,7 +5,6 @@ May run the user's ``apiKeyHelper``; writes nothing.
 
 from __future__ import annotations
 
-import re
 from typing import Callable, Iterable, Mapping, Optional, cast
 
 from ccsetup.clients.base import Sending, Use
@@ -107,11 +106,6 @@ def _target(
 ) -> Target:
     environ = seen.environ()
     preset, region = recognise(url, "claude-code", presets()) if url else (None, None)
-    headers = {}
-    for line in environ.get(HEADERS, "").split("\n"):
-        name, colon, value = line.partition(":")
-        if colon and re.fullmatch(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", name.strip()):
-            headers[name.strip()] = value.strip()
     return Target(
         label=(preset.id if preset else "") or "claude",
         client="claude-code",
@@ -123,7 +117,7 @@ def _target(
         environ=environ,
         settings=_settings(seen),
         findings=tuple(findings),
-        headers=headers,
+        headers=facts.headers(environ.get(HEADERS, "")),
         preset=preset,
         region=region,
         extra={

@@ -97,6 +97,18 @@ def host(url: str) -> str:
         return ""
 
 
+def headers(lines: str) -> dict[str, str]:
+    """Return what ANTHROPIC_CUSTOM_HEADERS adds: a header a line.  ``x-api-key`` takes the place of the key's own."""
+    pairs = (line.partition(":") for line in lines.split("\n"))
+    name = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+    return {n.strip(): v.strip() for n, colon, v in pairs if colon and name.fullmatch(n.strip())}
+
+
+def key_headers(lines: str) -> list[str]:
+    """Return the names of those headers that carry a key."""
+    return [n for n in headers(lines) if re.search(r"authorization|api-?key|token|secret|cookie", n, re.I)]
+
+
 def text(value: Any) -> str:
     """Return a value of ``env`` as Claude Code makes text of it."""
     if isinstance(value, bool):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Optional, cast
+from typing import Literal, Optional, cast
 
 from ccsetup.clients.base import Correction, Files, Use
 from ccsetup.clients.claude import facts
@@ -46,7 +46,8 @@ def note(files: Files, problem: Problem) -> Note:
     found = problem.finding
     place = files.paths.short(found.path) + (f":{found.line}" if found.line else "") if found.path else ""
     hint = _("Run: ccsetup doctor --fix") if found.repairs else found.fix
-    return Note("warning", f"{place}: {found.text}" if place else found.text, hint)
+    level: Literal["blocked", "warning"] = "blocked" if found.level == "stops" else "warning"
+    return Note(level, f"{place}: {found.text}" if place else found.text, hint)
 
 
 def repairs(files: Files) -> list[Correction]:

@@ -171,9 +171,13 @@ def _around(s: Sources) -> Iterator[Problem]:
         text = _("This shell adds to the requests: {names}").format(names=", ".join(names))
         yield Problem("claude-shell", Finding("warning", text, unset.format(name=" ".join(names))))
     for held in (h for n in ride if (h := s.env(n)) and h.scope.path):
-        text = _("{name} is sent to this provider too.").format(name=held.key[-1])
         fix = _("Take it out of the file if it was meant for another provider.")
-        yield Problem("claude-headers", at("warning", held, text, fix))
+        text, keys = _("{name} is sent to this provider too.").format(name=held.key[-1]), facts.key_headers(held.text)
+        if keys:
+            text = _("{name} sends a key to this provider too, in: {headers}").format(
+                name=held.key[-1], headers=", ".join(keys)
+            )
+        yield Problem("claude-headers", at("problem" if keys else "warning", held, text, fix))
 
 
 # What keeps requests from the provider.

@@ -12,13 +12,13 @@ import os
 import re
 from typing import Any, Callable, Iterable, Mapping, NamedTuple, Optional
 
-from ccsetup import bounded, keys
+from ccsetup import bounded, disk, keys
 from ccsetup.clients.codex import facts, start
 from ccsetup.clients.codex.stops import pointed, stops
 from ccsetup.clients.saved import recognise
 from ccsetup.documents import encoding, tomldoc
 from ccsetup.documents.edit import MISSING, KeyPath, lookup
-from ccsetup.errors import DocumentError
+from ccsetup.errors import CcsetupError
 from ccsetup.i18n import _
 from ccsetup.model import Preset, Secret, Version
 from ccsetup.paths import Paths
@@ -171,31 +171,20 @@ def _layers(paths: Paths, etc: str, findings: list[Note]) -> list[Layer]:
     ]
     out: list[Layer] = []
     for path in files:
-        if not os.path.isfile(path):
+        if not os.path.exists(path):
             continue
         shown = paths.short(path)
         try:
-            text = encoding.decode(bounded.found(path))
+            text = encoding.decode(disk.snapshot([path])[path] or b"")
             data = tomldoc.parse(text)
-        except OSError as e:
-            findings.append(Note("blocked", _("{file} cannot be read: {why}.").format(file=shown, why=e.strerror)))
-            continue
-        except bounded.TooLarge as e:
-            findings.append(Note("blocked", e.message))
-            continue
-        except DocumentError as e:
+        except CcsetupError as e:
             if path == project:
                 continue  # fatal only where the folder is trusted; then Codex itself says so
-            place = f"{shown}:{e.line}" if e.line else shown
-            findings.append(
-                Note(
-                    "blocked",
-                    _("{place}: {why}. Codex does not start with the file as it is.").format(
-                        place=place, why=clean(e.message, limit=160).rstrip(".。")
-                    ),
-                    _("Correct the line."),
-                )
+            line = getattr(e, "line", 0)
+            said = _("{place}: {why}. Codex does not start with the file as it is.").format(
+                place=f"{shown}:{line}" if line else shown, why=clean(e.short, limit=160).rstrip(".。")
             )
+            findings.append(Note("blocked", said, e.hint or _("Correct the line.")))
             continue
         out.append(Layer(path, shown, text, data))
     if any(layer.path == project for layer in out) and not _trusted(paths, out):

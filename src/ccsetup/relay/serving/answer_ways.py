@@ -33,6 +33,7 @@ class Way(Protocol):
     """The client may get it: nobody else is asked any more."""
     failed: Optional[WireError]
     """The upstream told an error.  Before it has begun, another upstream may be asked."""
+
     @property
     def finished(self) -> bool:
         """The answer is complete."""
