@@ -115,8 +115,29 @@ def test_client_files_are_read_as_a_whole(home: Path) -> None:
     assert effective_codex._dotenv(here)["GLM_API_KEY"] == KEY
 
 
+@pytest.mark.parametrize(("file", "place"), [(".env", "env_key"), ("auth.json", "requires_openai_auth")])
+def test_what_is_too_large_is_said(home: Path, monkeypatch: pytest.MonkeyPatch, file: str, place: str) -> None:
+    """``ccsetup test`` does not take such a file for one that is not there; one that is not asked for says nothing."""
+    monkeypatch.setattr("ccsetup.bounded.found.__defaults__", (1 << 10,))
+    value = '"GLM_API_KEY"' if place == "env_key" else "true"
+    table = '[model_providers.x]\nname = "x"\nbase_url = "http://127.0.0.1:1/v1"\nwire_api = "responses"\n'
+    cc.put(
+        home,
+        {
+            ".codex/config.toml": f'model = "m"\nmodel_provider = "x"\n{table}{place} = {value}\n',
+            f".codex/{file}": json.dumps({"OPENAI_API_KEY": KEY, "pad": "x" * 2000}),
+        },
+    )
+    (found,) = cc.main("test", "-T", "codex", "--quick", "--json").json["result"]["targets"]
+    assert found["verdict"] == "config", found
+    assert f".codex/{file} is larger than 1 KiB, and is not read." in str(found), found
+    assert "not set" not in str(found)
+    assert "holds no key" not in str(found)
+
+
 READS_BY_ITSELF = {
     "bounded.py": "this is the one place",
+    "disk/journal.py": "the first bytes of our own record",
     "disk/read.py": "follows a file that grows",
     "relay/running/service.py": "the end of our own log",
     "cli/relay/service.py": "the end of our own log",

@@ -409,7 +409,7 @@ def test_a_variable_has_the_name_of_one(variable: str) -> None:
     home.files[PROFILES] = home.files[PROFILES].replace(b'"FINE"', json.dumps(variable).encode())
     line = home.files[PROFILES].decode().split("key_env")[0].count("\n") + 1
     world = home.world()
-    with pytest.raises(DocumentError, match=rf"profiles\.toml, line {line}: profiles\.bad\.key_env: this is not"):
+    with pytest.raises(DocumentError, match=rf"profiles\.toml:{line}:\d+: profiles\.bad\.key_env: this is not"):
         actions.switch(world, "bad", ["codex"])
     actions.switch(world, "good", ["codex"])
     world = home.world()

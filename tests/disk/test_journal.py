@@ -77,11 +77,39 @@ def test_odd_name(state: str, tmp_path: Path) -> None:
 
 
 def test_twenty_records(state: str, tmp_path: Path) -> None:
-    """Only the twenty newest records stay, and numbers are never given twice."""
+    """Only the twenty newest changes stay, and numbers are never given twice."""
     for n in range(25):
         put(state, tmp_path / "file", b"%d" % n)
     assert records(state) == [f"{n:06d}.json" for n in range(6, 26)]
     assert [record.id for record in disk.history(here(state))] == [str(n) for n in range(6, 26)]
+
+
+def test_undoing_one_after_the_other_comes_to_the_oldest(state: str, tmp_path: Path) -> None:
+    """Twenty changes are taken back, though each undo is a record, too; then twenty newer ones push all of that out."""
+    for n in range(journal.MAX_RECORDS):
+        put(state, tmp_path / "file", b"%d" % n)
+    for n in reversed(range(journal.MAX_RECORDS)):
+        found = disk.undo(here(state))
+        assert found.record.id == str(n + 1)
+        disk.transaction(lambda found=found: found.plan, here(state), now=1.0, undoes=found.record.id)  # type: ignore[misc]
+    assert not (tmp_path / "file").exists()
+    for n in range(journal.MAX_RECORDS + 1):
+        put(state, tmp_path / "file", b"later %d" % n)
+    assert len(records(state)) == 2 * journal.MAX_RECORDS
+    assert "1" not in [record.id for record in disk.history(here(state))]
+
+
+def test_a_large_undo_pushes_out_what_is_spent_first(
+    state: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beyond the limit of bytes, too, a change that can be undone outlives those that were."""
+    put(state, tmp_path / "file", b"1" * 3000)
+    put(state, tmp_path / "other", b"2" * 3000)
+    monkeypatch.setattr(journal, "MAX_BYTES", 9_000)
+    found = disk.undo(here(state))
+    disk.transaction(lambda: found.plan, here(state), now=1.0, undoes=found.record.id)
+    assert records(state) == ["000001.json", "000003.json"]
+    assert disk.undo(here(state)).record.id == "1"
 
 
 def test_total_size(state: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -353,6 +353,8 @@ def _forget_key(world: World, profile: Profile) -> None:
     if profile.key_storage == "dotenv" and not profile.problem and all(p.key_env != profile.key_env for p in others):
         text = world.draft.text(world.paths.codex_dotenv)
         world.draft.replace(world.paths.codex_dotenv, dotenv.remove(text, profile.key_env) or None)
+    if not profiles.is_possible(name):
+        return
     path, plain = world.key_file(name), world.paths.key_file(name)
     twins = profiles.twins(name, world.profiles)
     for file in {path, plain} if all(world.key_file(t) == world.paths.key_file_apart(t) for t in twins) else {path}:

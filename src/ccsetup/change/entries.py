@@ -160,6 +160,8 @@ def _checked(world: World, entry: Entry, common: Options) -> Request:
 
 def _has_key(world: World, name: str) -> bool:
     saved = world.profiles[name]
+    if saved.problem:
+        return False
     if saved.key_storage == "keyring" or saved.key_command:
         return True
     return saved.key_storage != "env" and bool(world.draft.text(world.key_file(name)).strip())

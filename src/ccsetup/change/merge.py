@@ -78,6 +78,7 @@ def merge(world: World, request: Request) -> Profile:
     """
     profiles.check_own_name(request.name, world.profiles)
     old = world.profiles.get(request.name)
+    kept = old.key_storage if old else ""
     if not request.provider:
         if old is None:
             raise world_without(world, request.name)
@@ -87,6 +88,8 @@ def merge(world: World, request: Request) -> Profile:
         if region != old.region:
             base_parts = {**old.parts, **base_parts}
     else:
+        if old is not None and old.problem:
+            old = None  # nothing in it is to be trusted; the request brought a key
         base_parts = dict(request.parts)
         provider, region = request.provider, request.region
     preset = world.load_preset(provider)
@@ -115,10 +118,10 @@ def merge(world: World, request: Request) -> Profile:
                 )
         else:
             parts = {**others, **{c: _with_models(p, old.parts.get(c), found, c) for c, p in parts.items()}}
-    storage: Any = request.key_storage or (old.key_storage if old else "") or "inline"
+    storage: Any = request.key_storage or kept or "inline"
     key_env = request.key_env
     if storage in ("env", "dotenv") and not key_env:
-        key_env = (old.key_env if old and not old.problem else "") or profiles.variable(
+        key_env = (old.key_env if old else "") or profiles.variable(
             request.name, preset.key_env, _variables(world, request.name, storage, provider)
         )
     if storage in ("inline", "command", "keyring"):

@@ -102,6 +102,8 @@ def _resolved(world: World, declared: Declared) -> tuple[Profile, Optional[Secre
     elif ref.kind == "inline":
         key = keys.clean(ref.value, "key.inline", world.inform)
     elif not ref.kind:
+        if old is not None:
+            profiles.usable(old)
         kept = old is not None and (old.key_storage == profile.key_storage or not old.key_command)
         if kept and old is not None and old.key_command:
             profile = profile._replace(key_command=old.key_command)
@@ -121,7 +123,10 @@ def _resolved(world: World, declared: Declared) -> tuple[Profile, Optional[Secre
 
 def export(world: World, names: Sequence[str], *, with_keys: bool) -> Document:
     """Return the saved profiles *names* (empty: all) as a document, without keys unless *with_keys*."""
-    chosen = [world.find(n) for n in names or world.profiles if n != RELAY]
+    usable = [n for n, p in world.profiles.items() if not p.problem]
+    if not names:
+        world.notes.extend(world.broken())
+    chosen = [world.find(n) for n in names or usable if n != RELAY]
     if RELAY in names:
         text = _("Profile '{name}' belongs to the relay of this machine and is not exported.")
         world.notes.append(Note("warning", text.format(name=RELAY)))

@@ -363,6 +363,10 @@ class World:
             )
         return Secret(text)
 
+    def broken(self) -> list[Note]:
+        """Return what is wrong with the profiles that cannot be used."""
+        return [Note("warning", p.problem, profiles.mend(p)) for p in self.profiles.values() if p.problem]
+
     def separated(self, profile: Profile) -> Profile:
         """Return *profile* with provider ids and a variable in Codex's .env that no profile before it in the file has.
 
@@ -414,7 +418,7 @@ class World:
                 _("The relay is not set up yet, so there is no profile for it."),
                 hint=_("Set it up with: ccsetup relay init"),
             )
-        known = ", ".join(self.profiles)
+        known = ", ".join(map(printable, self.profiles))
         if not known:
             raise CcsetupError(
                 _("There is no profile '{name}': none is saved yet.").format(name=printable(name)),

@@ -18,6 +18,7 @@ from ccsetup.i18n import _
 from ccsetup.model import ClientName, Preset, Secret, Version
 from ccsetup.paths import Paths
 from ccsetup.plan import FileChange, Note, Plan
+from ccsetup.profiles import is_possible
 
 
 def parse_version(text: str) -> Version:
@@ -148,9 +149,11 @@ class Context:
         return [self.paths.short(c.path) for c in changes if c.path != self.paths.state]
 
     def _collect(self, world: World) -> None:
-        for name in world.profiles:
+        for name, profile in world.profiles.items():
+            if profile.key_storage == "env" or not is_possible(name):
+                continue
             path = world.key_file(name)
-            if world.profiles[name].key_storage != "env" and world.draft.known(path):
+            if world.draft.known(path):
                 self.secrets.add(world.draft.text(path).strip())
 
     def finish(

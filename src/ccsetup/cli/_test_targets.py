@@ -71,10 +71,10 @@ def of_profiles(context: Context, world: World, names: Sequence[str], clients: S
     mixed = _mixed(world)
     for name in names:
         profile = world.profiles[name]
-        if not profile.parts and len(names) > 1:
+        if not profile.parts and len(names) > 1 and not profile.problem:
             continue  # an upstream of the relay, which ``relay check`` tests
         for client in clients or [c for c in CLIENTS if c in profile.parts] or CLIENTS:
-            if client not in profile.parts and len(names) > 1:
+            if client not in profile.parts and len(names) > 1 and not profile.problem:
                 continue
             try:
                 use = world.use(profile, client)
@@ -126,6 +126,7 @@ def in_use(context: Context, world: World, clients: Sequence[ClientName]) -> lis
                     context.notes.append(Note("warning", e.message, e.hint))
         return loaded
 
+    context.notes.extend(world.broken())
     out = []
     for client in clients or CLIENTS:
         first = _active_preset(context, world, client)

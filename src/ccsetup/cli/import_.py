@@ -98,6 +98,8 @@ def _saved(world: World) -> dict[str, tuple[Any, Optional[Secret]]]:
     out: dict[str, tuple[Any, Optional[Secret]]] = {}
     for name, profile in world.profiles.items():
         key = None
+        if profile.problem:
+            continue
         if not profile.key_command:  # it is not run for a look: it may ask for a password
             try:
                 key = world.key(profile)

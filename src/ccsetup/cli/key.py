@@ -16,7 +16,7 @@ from ccsetup.change.world import World
 from ccsetup.cli import _options, _output, _parser
 from ccsetup.cli._context import Context
 from ccsetup.clients import CLIENTS, Client
-from ccsetup.errors import CcsetupError, UsageError
+from ccsetup.errors import CcsetupError, UsageError, printable
 from ccsetup.i18n import _
 from ccsetup.model import Secret
 from ccsetup.plan import Note
@@ -70,7 +70,7 @@ def list_(as_json: bool = _options.JSON, lang: Optional[str] = _options.LANG) ->
             _output.columns(
                 [
                     [
-                        r["name"],
+                        printable(r["name"]),
                         r["family"] or r["provider"],
                         _shown(r),
                         r["key_storage"],

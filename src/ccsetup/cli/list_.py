@@ -12,7 +12,7 @@ from ccsetup.change.world import World
 from ccsetup.cli import _options, _output
 from ccsetup.cli._context import Context
 from ccsetup.clients import CLIENTS, clients_named
-from ccsetup.errors import CcsetupError
+from ccsetup.errors import CcsetupError, printable
 from ccsetup.i18n import _
 from ccsetup.model import ClientName
 from ccsetup.plan import Note
@@ -59,10 +59,8 @@ def _profiles(
     state: Mapping[ClientName, dict[str, Any]],
 ) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
+    context.notes.extend(world.broken())
     for profile in world.profiles.values():
-        if profile.problem:
-            hint = _("Correct the line, or set the profile up again with ccsetup init.")
-            context.notes.append(Note("warning", profile.problem, hint))
         if not any(c in profile.parts for c in wanted) and (clients or profile.parts):
             continue
         rows.append(
@@ -73,6 +71,7 @@ def _profiles(
                 "key_storage": profile.key_storage,
                 "clients": [c for c in CLIENTS if c in profile.parts],
                 "active": [c for c in wanted if state[c].get("profile") == profile.name],
+                "problem": profile.problem,
             }
         )
     return rows
@@ -145,9 +144,9 @@ def _print_profiles(
         used = ", ".join(CLIENTS[c].title for c in row["active"])
         table.append(
             [
-                ("* " if used else "  ") + row["name"],
+                ("* " if used else "  ") + printable(row["name"]),
                 row["provider"] + (f" ({row['region']})" if row["region"] else ""),
-                serves(row["clients"]) or _("(by the relay)"),
+                _("(cannot be used)") if row["problem"] else serves(row["clients"]) or _("(by the relay)"),
                 _("used by {clients}").format(clients=used) if used else "",
             ]
         )

@@ -256,7 +256,7 @@ class House:
 
     def saved_key(self, profile: Profile) -> str:
         """Return the key of *profile* where it lies in a file of ours, or ""."""
-        if profile.key_storage in ("env", "keyring") or profile.key_command:
+        if profile.problem or profile.key_storage in ("env", "keyring") or profile.key_command:
             return ""
         return self.text(self.key_file(profile.name)).strip()
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 from typing import Any, NamedTuple, Optional
 
 from ccsetup.disk.lock import UNKNOWN, lock_of, remove_lock
@@ -32,6 +33,7 @@ _LAST = 10**9 - 1
 """No record has this number or a higher one."""
 _END_OF_TIME = 253402300800.0
 """Seconds since 1970: the year 10000, which no calendar function takes."""
+_UNDOES = re.compile(rb'"undoes": "(\d+)", ')
 _DONE, _PENDING, _DRAFT, _DAMAGED = ".json", ".pending", ".draft", ".damaged"
 
 
@@ -103,11 +105,17 @@ def history(homes: Homes) -> list[Record]:
         record = _listed(homes, number, suffix) if suffix == _DONE else None
         if record is not None:
             records[record.id] = record
-    # Newest first: an undo that was itself undone does not count any more.
-    for record in reversed(list(records.values())):
-        if record.undoes in records and not records[record.id].undone_by:
-            records[record.undoes] = records[record.undoes]._replace(undone_by=record.id)
-    return list(records.values())
+    by = _taken_back({id_: record.undoes for id_, record in records.items()})
+    return [record._replace(undone_by=by.get(id_, "")) for id_, record in records.items()]
+
+
+def _taken_back(undoes: dict[str, str]) -> dict[str, str]:
+    """Return which record took each of those back that are; *undoes*: which one each took back, oldest first."""
+    by: dict[str, str] = {}
+    for id_, taken in reversed(undoes.items()):
+        if taken in undoes and id_ not in by:  # an undo that was itself undone does not count any more
+            by[taken] = id_
+    return by
 
 
 def unfinished(homes: Homes) -> list[Record]:
@@ -382,17 +390,48 @@ def clear(steps: list[Step], made: list[str]) -> None:
 
 
 def prune(state_dir: str) -> None:
-    """Remove the oldest records beyond MAX_RECORDS and MAX_BYTES; not those of a newer ccsetup."""
-    size = 0
-    for position, (number, suffix) in enumerate(reversed(_names(state_dir))):
-        path = _path(state_dir, number, suffix)
+    """Remove the oldest records beyond MAX_RECORDS and MAX_BYTES; not those of a newer ccsetup.
+
+    Those that can be taken back, and those that cannot (undone, or themselves an undo), are counted apart: undoing one
+    change after the other comes to the oldest.
+    """
+    names = _names(state_dir)
+    sizes = {number: _size(_path(state_dir, number, suffix)) for number, suffix in names}
+    left = sum(sizes.values())
+    if len(names) <= MAX_RECORDS and left <= MAX_BYTES:
+        return
+    undoes = {str(number): _undoes(_path(state_dir, number, suffix)) for number, suffix in names}
+    by = _taken_back(undoes)
+    spent = [name for name in names if name[1] == _DAMAGED or undoes[str(name[0])] or str(name[0]) in by]
+    live = [name for name in names if name not in spent]
+    many = [*spent[:-MAX_RECORDS], *live[:-MAX_RECORDS]]
+    for number, suffix in dict.fromkeys([*many, *spent, *live]):
+        if (number, suffix) not in many and left <= MAX_BYTES:
+            break
         try:
-            size += os.stat(path).st_size
-            if position and (position >= MAX_RECORDS or size > MAX_BYTES) and suffix in (_DONE, _DAMAGED):
+            if (number, suffix) != names[-1] and suffix in (_DONE, _DAMAGED):
                 _whole(Homes("", state_dir), number, suffix)
-                os.unlink(path)
+                os.unlink(_path(state_dir, number, suffix))
+                left -= sizes[number]
         except (OSError, CcsetupError):
             pass
+
+
+def _size(path: str) -> int:
+    try:
+        return os.stat(path).st_size
+    except OSError:
+        return 0
+
+
+def _undoes(path: str) -> str:
+    """Return what a record took back, by its first bytes: all of it may be long."""
+    try:
+        with open(path, "rb") as file:
+            found = _UNDOES.search(file.read(4096))
+    except OSError:
+        return ""
+    return found[1].decode() if found else ""
 
 
 def _folder(state_dir: str) -> str:

@@ -9,6 +9,7 @@ from ccsetup.clients.house import Finding, House, Protect, Recover, RemoveFolder
 from ccsetup.doctor import keysin, relay
 from ccsetup.i18n import _
 from ccsetup.platform import system
+from ccsetup.profiles import is_possible
 
 
 def with_keys(house: House) -> list[str]:
@@ -25,7 +26,7 @@ def with_keys(house: House) -> list[str]:
         house.auth_path,
         paths.codex_dotenv,
         *house.names(paths.codex_home, ".config.toml"),
-        *(house.key_file(name) for name in house.profiles),
+        *(house.key_file(name) for name in house.profiles if is_possible(name)),
         paths.relay_config,
     ]
     out = []

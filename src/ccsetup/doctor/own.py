@@ -12,7 +12,7 @@ from ccsetup.clients import recognise as known
 from ccsetup.clients.house import Edits, Finding, House
 from ccsetup.documents import version
 from ccsetup.documents.edit import Edit, Set, lookup
-from ccsetup.errors import CcsetupError, DocumentError
+from ccsetup.errors import CcsetupError, DocumentError, printable
 from ccsetup.i18n import _
 from ccsetup.profiles import Profile
 
@@ -55,9 +55,8 @@ def record(house: House) -> Iterator[Finding]:
 def _profile(house: House, name: str, profile: Profile, *, used: bool) -> Iterator[Finding]:
     path, line = house.paths.profiles, house.line(house.paths.profiles, "toml", profiles.path(name))
     if profile.problem:
-        text = _("Profile '{name}' cannot be used: {why}").format(name=name, why=profile.problem)
-        fix = _("Correct the line, or set the profile up again with ccsetup init.")
-        yield Finding("problem", text, fix, path, line)
+        text = _("Profile '{name}' cannot be used: {why}").format(name=printable(name), why=profile.problem)
+        yield Finding("problem", text, profiles.mend(profile), path, line)
         return
     try:
         profiles.check_name(name, house.profiles)

@@ -38,14 +38,16 @@ ABSENT: Any = object()
 class Document:
     """One file while it is read."""
 
-    def __init__(self, name: str, data: Any, places: Places, *, shipped: bool = False, base: Path = ()) -> None:
+    def __init__(self, name: str, data: Any, places: Optional[Places] = None, *, shipped: bool = False) -> None:
+        """*places* None: the data stands in no text."""
         self.name = name
         self.data = data
         self.shipped = shipped
         """One of our own files: what users may leave out can be required there."""
         self.unknown: dict[Path, Any] = {}
         """What stands in blocks that keep what they do not know."""
-        self._base = base  # where *data* stands in the text
+        self.failed: Path = ()
+        """Where the last error is."""
         self._places = places
 
     def read(self, kind: Kind) -> Any:
@@ -60,15 +62,17 @@ class Document:
             self.fail((key,), problem, _("It begins with the line: {line}").format(line=f"{key}: {version}"))
 
     def place(self, path: Path, *, key: bool = False) -> Place:
-        return self._places((*self._base, *path), key)
+        return self._places(path, key) if self._places else (0, 0)
 
     def error(
         self, path: Path, problem: str, hint: str = "", *, key: bool = False, where: bool = True
     ) -> DocumentError:
         """Return the error that *problem* at *path*, or with *key* at its key, is; *where*: it names the path."""
+        self.failed = path
         line, column = self.place(path, key=key)
+        name = f"{self.name}:{line}:{column}" if line else self.name
         named = f"{written(path)}: " if path and where else ""
-        return DocumentError(f"{self.name}:{line}:{column}: {named}{problem}", line=line, column=column, hint=hint)
+        return DocumentError(f"{name}: {named}{problem}", line=line, column=column, hint=hint)
 
     def fail(self, path: Path, problem: str, hint: str = "", *, key: bool = False) -> NoReturn:
         raise self.error(path, problem, hint, key=key)

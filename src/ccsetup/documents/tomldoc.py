@@ -43,10 +43,12 @@ def locate(text: str, path: KeyPath) -> int:
 
     For a key inside an inline table this is the line where the statement begins that holds it.
     """
+    from ccsetup.documents.tomlsplice import scan
+
     body = text[1:] if text.startswith(BOM) else text
     if not path or lookup(_load(body, float), path) is MISSING:
         return 0
-    found = _statement(body, path)
+    found = _statement(scan(body), path)
     return place(body, found.start)[0] if found else 0
 
 
@@ -56,24 +58,25 @@ def document(text: str, name: str) -> Document:
         data = parse(text)
     except DocumentError as e:
         raise DocumentError(f"{name}:{e.line}:{e.column}: {e.message}", line=e.line, column=e.column) from None
-    return Document(name, data, lambda path, key: _place(text, path, key))
-
-
-def _place(text: str, path: Path, key: bool) -> Place:
     body = text[1:] if text.startswith(BOM) else text
-    for length in range(len(path), 0, -1):
-        found = _statement(body, tuple(str(step) for step in path[:length]))
-        if found:
-            value = found.kind == "key" and length == len(path) and not key
-            return place(body, found.value if value else found.start)
-    return 1, 1
+    statements: list[Statement] = []
+
+    def find(path: Path, key: bool) -> Place:
+        from ccsetup.documents.tomlsplice import scan
+
+        statements[:] = statements or scan(body)
+        for length in range(len(path), 0, -1):
+            found = _statement(statements, tuple(str(step) for step in path[:length]))
+            if found:
+                value = found.kind == "key" and length == len(path) and not key
+                return place(body, found.value if value else found.start)
+        return 1, 1
+
+    return Document(name, data, find)
 
 
-def _statement(body: str, path: KeyPath) -> Optional[Statement]:
+def _statement(statements: list[Statement], path: KeyPath) -> Optional[Statement]:
     """Return the statement that makes *path*, or else the first one below it, or the one whose value holds it."""
-    from ccsetup.documents.tomlsplice import scan
-
-    statements = scan(body)
     below = [s for s in statements if s.path[: len(path)] == path]
     exact = [s for s in below if s.path == path]
     around = [s for s in statements if s.kind == "key" and s.path == path[: len(s.path)]]

@@ -18,12 +18,12 @@ from typing import (
     Mapping,
     NamedTuple,
     Optional,
-    cast,
 )
 
 from ccsetup import keys, masking, urls
 from ccsetup.documents import tomldoc, version
 from ccsetup.documents.edit import Edit, KeyPath, Set, Unset
+from ccsetup.documents.schema import VARIABLE, Block, Document, Key, Names, Number, Path, Scalar, Text
 from ccsetup.errors import DocumentError, UsageError, check_one_of, printable
 from ccsetup.i18n import _
 from ccsetup.model import KEY_STORAGES, ClientName, KeyStorage, Preset, Region
@@ -112,6 +112,8 @@ def path(name: str) -> KeyPath:
 def save(profile: Profile, old: Optional[Profile] = None) -> tuple[Edit, ...]:
     """Return the edits that make *profile* of *old*, or of nothing; they leave alone what we do not know."""
     here = path(profile.name)
+    if old is not None and old.problem:
+        profile, old = profile._replace(other=old.other), None
     if old is None:
         return (
             Set(here, profile.setting()),
@@ -180,7 +182,7 @@ def check_own_name(name: str, saved: Collection[str]) -> None:
 
     Earlier versions saved names that are refused to new ones: they go on working.
     """
-    if name not in saved or name in RESERVED:
+    if name not in saved or not is_possible(name) or name == RELAY:
         check_name(name, saved)
 
 
@@ -214,30 +216,58 @@ def check(profile: Profile) -> None:
 
     Whatever way a profile comes, it passes here before it is saved, and when it is read again.
     """
-    found = _unfit(profile)
-    if found is not None:
-        place, problem = found
-        raise UsageError(
-            _("Profile '{name}': {problem}").format(name=profile.name, problem=f"{'.'.join(place)}: {problem}")
-        )
+    whose = _("Profile '{name}'").format(name=profile.name)
+    try:
+        Document(whose, profile.setting()).read(table(profile.parts))
+    except DocumentError as e:
+        raise UsageError(e.message, hint=e.hint) from None
 
 
-def _unfit(profile: Profile) -> Optional[tuple[KeyPath, str]]:
-    """Return the first value of *profile* that cannot be used: where it stands in its table, and why not."""
-    wants = profile.key_env or profile.key_storage in ("env", "dotenv")
-    if wants and not keys.VARIABLE.match(profile.key_env):
-        return ("key_env",), keys.no_variable()
-    for client, part in profile.parts.items():
-        for field in _TEXT_FIELDS:
-            if not getattr(part, field).isprintable():
-                return (client, field), _("a control or invisible character is in it.")
-    return None
+def table(clients: Iterable[ClientName]) -> Block:
+    """Return what may stand in the table of a profile; *clients* are the ids that a table in it may have."""
+    parts = {c: Key(_PART, "What it says for this client, beyond the preset") for c in clients}
+    return Block("A saved profile", {**_MEMBERS, **parts}, rule=_has_variable, keep=True, make=dict)
 
 
-_TEXT_FIELDS = tuple(f for f in Part._fields if f not in ("context_window", "settings"))
-_MEMBERS = ("provider", "region", "key_storage", "key_env", "key_command")
-_WORDS = {"tools": ("all",), "web_search": ("disabled", "cached", "live")}
-"""What the fields may say that have a closed list."""
+def file_table(clients: Iterable[ClientName]) -> Block:
+    """Return what may stand in ``profiles.toml``."""
+    pattern = NAME.pattern.removesuffix(r"\Z")
+    entries = Key(Names(table(clients), Text(pattern)), "The saved profiles by name")
+    edition = Key(Number(1, VERSION), "Of the file; 1 where it is missing", default=1)
+    return Block("The saved profiles of ccsetup", {"version": edition, "profiles": entries}, keep=True)
+
+
+def _visible(text: str) -> str:
+    if not text.isprintable():
+        raise UsageError(_("a control or invisible character is in it."))
+    return text
+
+
+def _has_variable(at: Document, given: dict[str, Any], path: Path) -> None:
+    if given.get("key_storage") in ("env", "dotenv") and not given.get("key_env"):
+        at.fail((*path, "key_env"), keys.no_variable())
+
+
+_TEXT = Text(empty=True, make=_visible)
+_PART = Block(
+    "What a profile says for one client",
+    {
+        **{field: Key(_TEXT, "Empty: as the preset has it") for field in Part._fields},
+        "context_window": Key(Number(), "Tokens; 0: as the preset has it"),
+        "settings": Key(Names(Scalar(), Text()), "Further settings of the client by name"),
+        "tools": Key(Text(one_of=("", "all")), "all: the endpoint takes tools that are not functions"),
+        "web_search": Key(Text(one_of=("", "disabled", "cached", "live")), "What `web_search` is set to"),
+    },
+    make=Part,
+    keep=True,
+)
+_MEMBERS = {
+    "provider": Key(Text(make=_visible), "Id of a preset", required=True),
+    "region": Key(_TEXT, "One of the preset's"),
+    "key_storage": Key(Text(one_of=KEY_STORAGES), "Where the key is", default="inline"),
+    "key_env": Key(Text(VARIABLE.pattern, keys.no_variable, empty=True), "The variable that holds the key"),
+    "key_command": Key(Text(empty=True), "A shell command that prints the key"),
+}
 
 
 def parse(
@@ -245,97 +275,85 @@ def parse(
 ) -> dict[str, Profile]:
     """Return the profiles in *text*, in the file's order; DocumentError says file, line and key.
 
-    *clients* are the ids that a table of a profile may have.
+    *clients* are the ids that a table of a profile may have.  A profile that cannot be used has its ``problem``: it
+    keeps nobody from using the others.
 
     Members that are not known are named in *unknown*.  Raises CcsetupError for a file of a newer ccsetup.
     """
     try:
-        data = tomldoc.parse(text)
+        at = tomldoc.document(text, file)
+        version.check(at.data.get("version"), VERSION, file)
+        tables = at.mapping(at.data.get("profiles", {}), ("profiles",))
     except DocumentError as e:
-        raise DocumentError(
-            f"{file}:{e.line}:{e.column}: {e.message}",
-            line=e.line,
-            column=e.column,
-            hint=_("Correct the line, or set the profile up again with ccsetup init."),
-        ) from None
-    version.check(data.get("version"), VERSION, file)
-    out: dict[str, Profile] = {}
-
-    def bad(where: KeyPath, problem: str) -> DocumentError:
-        line = tomldoc.locate(text, where)
-        return DocumentError(
-            _("{file}, line {line}: {key}: {problem}").format(
-                file=file, line=line, key=".".join(where), problem=problem
-            ),
-            line=line,
-            hint=_("Correct the line, or set the profile up again with ccsetup init."),
-        )
-
-    def named(places: Iterable[KeyPath]) -> None:
-        if unknown is not None:
-            unknown.extend(bad(place, _("this is not known; it stays as it is")).message for place in places)
-
-    named((key,) for key in data if key not in ("version", "profiles"))
-    table = data.get("profiles", {})
-    if not isinstance(table, dict):
-        raise bad(("profiles",), _("this has to be a table"))
-    for name, body in table.items():
-        here = path(name)
-        if not NAME.match(name) or (name in RESERVED and name != RELAY):
-            raise bad(here, _("not a usable profile name"))
-        if not isinstance(body, dict):
-            raise bad(here, _("this has to be a table"))
-        other: dict[KeyPath, Any] = {(key,): value for key, value in body.items() if key not in (*_MEMBERS, *clients)}
-        for key in ("provider", "region", "key_storage", "key_env", "key_command"):
-            if not isinstance(body.get(key, ""), str):
-                raise bad((*here, key), _("this has to be text in quotes"))
-        if not body.get("provider"):
-            raise bad(here, _("'provider' is missing"))
-        storage = body.get("key_storage", "inline")
-        if storage not in KEY_STORAGES:
-            raise bad((*here, "key_storage"), _("has to be one of {valid}").format(valid=", ".join(KEY_STORAGES)))
-        parts: dict[ClientName, Part] = {}
-        for client in clients:
-            if client not in body:
-                continue
-            fields = body[client]
-            if not isinstance(fields, dict):
-                raise bad((*here, client), _("this has to be a table"))
-            for key, value in fields.items():
-                if key not in Part._fields:
-                    other[client, key] = value
-                    continue
-                wanted: type = str if key in _TEXT_FIELDS else dict if key == "settings" else int
-                if type(value) is not wanted:
-                    kind = _("this has to be text in quotes") if wanted is str else _("this has to be a whole number")
-                    raise bad((*here, client, key), _("this has to be a table") if wanted is dict else kind)
-                if key in _WORDS and value not in _WORDS[key]:
-                    raise bad(
-                        (*here, client, key), _("this has to be one of: {words}").format(words=", ".join(_WORDS[key]))
-                    )
-            parts[client] = Part(**{key: value for key, value in fields.items() if key in Part._fields})
-        profile = Profile(
-            name=name,
-            provider=body["provider"],
-            region=body.get("region", ""),
-            key_storage=cast(KeyStorage, storage),
-            key_env=body.get("key_env", ""),
-            key_command=body.get("key_command", ""),
-            parts=parts,
-            other=other,
-        )
-        named((*here, *place) for place in other)
-        unfit = _unfit(profile)
-        if unfit is not None:
-            profile = profile._replace(problem=bad((*here, *unfit[0]), unfit[1]).message)
-        out[name] = profile
+        raise DocumentError(e.message, line=e.line, column=e.column, hint=mend()) from None
+    kind = table(clients)
+    out = {name: _profile(at, kind, name, body, clients) for name, body in tables.items()}
+    if unknown is not None:
+        said = _("this is not known; it stays as it is")
+        places: list[Path] = [(key,) for key in at.data if key not in ("version", "profiles")]
+        places += [(*path(p.name), *place) for p in out.values() for place in p.other]
+        unknown.extend(at.error(place, said, key=True).message for place in places)
     return out
+
+
+def _profile(at: Document, kind: Block, name: str, body: Any, clients: Collection[ClientName]) -> Profile:
+    """Return the profile *name*; of what is wrong in *body* the first is its problem, and nothing of it is taken."""
+    here, problem = path(name), ""
+    if not is_possible(name):
+        problem, body = at.error(here, _("not a usable profile name"), key=True).message, {}
+    while True:
+        at.unknown.clear()
+        try:
+            given = kind.read(at, body, here)
+            break
+        except DocumentError as e:
+            problem = problem or f"{e.message} {e.hint}".rstrip()
+            body = _without(body, at.failed[len(here) :])
+    return Profile(
+        name=name,
+        parts={c: given.pop(c) for c in clients if c in given},
+        problem=problem,
+        other={tuple(map(str, place[len(here) :])): value for place, value in at.unknown.items()},
+        **{
+            "provider": "",
+            "region": "",
+            "key_storage": "inline",
+            "key_env": "",
+            **{k: v for k, v in given.items() if v != _NONE},
+        },
+    )
+
+
+_NONE = "_"
+
+
+def _without(body: Any, place: Path) -> dict[str, Any]:
+    """Return the table *body* without what is wrong at *place*, and with what is missing there."""
+    if not isinstance(body, dict) or not place:
+        return {**(body if isinstance(body, dict) else {}), "provider": _NONE}
+    first, *rest = map(str, place)
+    if first not in body:
+        return {**body, first: _NONE}
+    kept = {name: value for name, value in body.items() if name != first}
+    return {**kept, first: {k: v for k, v in body[first].items() if k != rest[0]}} if rest else kept
+
+
+def is_possible(name: str) -> bool:
+    """Tell whether *name* can be that of a saved profile; if not, no file may be called by it."""
+    return bool(NAME.match(name)) and (name == RELAY or name not in RESERVED)
+
+
+def mend(profile: Optional[Profile] = None) -> str:
+    """Return what to do about the problem of *profile*, or of the file."""
+    if profile is None or is_possible(profile.name):
+        return _("Correct the line, or set the profile up again with ccsetup init.")
+    return _("Write another name there: letters, digits, '-' and '_', at most 64. Then run: ccsetup list")
 
 
 def usable(profile: Profile) -> Profile:
     """Return *profile*; DocumentError when what somebody wrote into its table by hand cannot be used."""
     if profile.problem:
-        raise DocumentError(profile.problem, hint=_("Correct the line, or set the profile up again with ccsetup init."))
+        raise DocumentError(profile.problem, hint=mend(profile))
     return profile
 
 
@@ -392,8 +410,10 @@ def key_file(paths: Paths, name: str, names: Iterable[str], exists: Callable[[st
     """Return the file that holds the key of profile *name* beside the profiles *names*.
 
     Where a file system takes names that differ only in case for one file, nobody knows whose key is in it: each of
-    such profiles gets another file, and has to be given its key again.
+    such profiles gets another file, and has to be given its key again.  Raises UsageError where *name* leads elsewhere.
     """
+    if not NAME.match(name):
+        check_name(name)
     own, apart = paths.key_file(name), paths.key_file_apart(name)
     if exists(apart):
         return apart

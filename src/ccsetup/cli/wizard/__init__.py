@@ -55,6 +55,8 @@ def _facts(context: Context, seen: look.Seen) -> Facts:
 
     def has_key(name: str) -> bool:
         profile = world.profiles[name]
+        if profile.problem:
+            return False
         if profile.key_storage == "keyring" or profile.key_command:
             return True
         try:

@@ -108,7 +108,7 @@ def _profile(context: Context, prompter: Prompter, clients: Sequence[ClientName]
     state: dict[ClientName, dict[str, Any]] = {c: list_.active(context, world, c) for c in wanted}
     options = []
     for profile in world.profiles.values():
-        if not any(c in profile.parts for c in wanted):
+        if profile.problem or not any(c in profile.parts for c in wanted):
             continue
         users = [c for c in wanted if state[c]["profile"] == profile.name and not state[c]["changed"]]
         mark = "* " if users else "  "

@@ -93,7 +93,11 @@ def target(
             )
         )
         model = ""
-    environ = _environ(paths)
+    try:
+        environ = _environ(paths)
+    except bounded.TooLarge as e:
+        environ = dict(paths.environ)
+        findings.append(Note("blocked", e.message, _("Shorten it: it has a line for each variable.")))
     credentials: tuple[Credential, ...] = ()
     if not any(f.level == "blocked" for f in findings):
         credentials = _credentials(paths, table, origin, environ, findings)
@@ -324,7 +328,10 @@ def _credentials(
     if isinstance(token, str) and token:
         return (Credential("authorization", "Bearer", Secret(token), origin(("experimental_bearer_token",))),)
     if openai:
-        found = _auth_json(paths)
+        try:
+            found = _auth_json(paths)
+        except bounded.TooLarge as e:
+            return stop("requires_openai_auth", e.message, _("Move it away, then run: codex login"))
         if found:
             return (Credential("authorization", "Bearer", Secret(found), paths.short(_auth_path(paths))),)
         return stop(
@@ -378,12 +385,12 @@ def _auth_path(paths: Paths) -> str:
 
 
 def _auth_json(paths: Paths) -> str:
-    """Return the key in auth.json, or CODEX_API_KEY, which beats it with ``codex exec``."""
+    """Return the key in auth.json, or CODEX_API_KEY, which beats it with ``codex exec``.  Raises TooLarge."""
     if paths.environ.get("CODEX_API_KEY"):
         return paths.environ["CODEX_API_KEY"]
     try:
         data = json.loads(bounded.found(_auth_path(paths)).decode("utf-8"))
-    except (OSError, ValueError, RecursionError, bounded.TooLarge):
+    except (OSError, ValueError, RecursionError):
         return ""
     key = data.get("OPENAI_API_KEY") if isinstance(data, dict) else None
     return key if isinstance(key, str) else ""
@@ -393,14 +400,14 @@ def _auth_json(paths: Paths) -> str:
 
 
 def _environ(paths: Paths) -> dict[str, str]:
-    """Return the shell's variables with those of CODEX_HOME/.env over them."""
+    """Return the shell's variables with those of CODEX_HOME/.env over them.  Raises TooLarge."""
     return {**paths.environ, **_dotenv(paths)}
 
 
 def _dotenv(paths: Paths) -> dict[str, str]:
     try:
         return read_dotenv(bounded.found(paths.codex_dotenv).decode("utf-8"), paths.environ)
-    except (OSError, UnicodeError, bounded.TooLarge):
+    except (OSError, UnicodeError):
         return {}
 
 
