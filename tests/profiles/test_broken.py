@@ -135,7 +135,8 @@ def test_it_is_refused_until_it_is_right(home: Path, broken: tuple[str, str, str
         assert done.rc in (1, 2), (argv, done)
         assert "\x1b[31m" not in done.stderr
     assert cc.files(home) == before
-    again = cc.main("init", "-s", "-n", name, "-p", "glm", "-k", KEY + "1", "-T", "all")
+    given = ("-n", name, "-p", "glm", "-k", KEY + "1", "-T", "all", "--key-storage", "inline")
+    again = cc.main("init", "-s", *given)
     if name == "bad":
         assert again.ok, again
         assert place not in cc.main("list").stderr
