@@ -212,7 +212,7 @@ SECTIONS: dict[str, tuple[tuple[str, ...], Any]] = {
     "timeouts": (relay_config.Timeouts._fields, relay_config.Timeouts()),
     "prices": (relay_config.Price._fields, relay_config.Price(0, 0)._replace(input=None, output=None)),  # type: ignore[arg-type]
     "activation": (relay_config.Activation._fields, relay_config.Activation(())._replace(days=frozenset())),
-    "dialect": (Dialect._fields, Dialect()),
+    "dialect": (tuple(field for field in Dialect._fields if field != "said"), Dialect()),
 }
 
 

@@ -102,23 +102,32 @@ def test_a_key_goes_to_its_own_upstream(world: World, kind: str) -> None:
                 assert word not in text, text
 
 
-def test_betas_go_to_anthropic_alone(tmp_path: Path) -> None:
+def test_betas_go_where_nobody_said_otherwise(tmp_path: Path) -> None:
+    """With the members that belong to them; where the configuration says that they are not taken, neither goes."""
     with Upstream("a") as a:
         entries = [
-            upstream("clone", a.url("anthropic"), "anthropic", SECRETS["first"], models=["clone"]),
+            upstream(
+                "clone",
+                a.url("anthropic"),
+                "anthropic",
+                SECRETS["first"],
+                models=["clone"],
+                dialect={"anthropic": {"betas": False}},
+            ),
             upstream(
                 "own",
                 a.url("anthropic"),
                 "anthropic",
                 SECRETS["first"],
                 models=["own"],
-                dialect={"anthropic": {"official": True}},
             ),
         ]
         with Relay(tmp_path, entries) as relay:
             for model in ("clone", "own"):
                 headers = {"anthropic-beta": "context-1m-2025-08-07"}
-                assert relay.post(PATHS["anthropic"], asking("anthropic", model), headers=headers).status == 200
+                asked = {**asking("anthropic", model), "context_management": {"edits": []}}
+                assert relay.post(PATHS["anthropic"], asked, headers=headers).status == 200
+        assert [b"context_management" in request.body for request in a.requests] == [False, True]
         assert [request.headers.get("anthropic-beta") for request in a.requests] == [None, "context-1m-2025-08-07"]
 
 

@@ -323,7 +323,7 @@ def _request(rng: random.Random, kind: str, body: bytes) -> str:
         return "refused"
     given.thread()
     value = adjust.without_reasoning(kind, given.value(), ours_only=rng.random() < 0.5)
-    json.dumps(drop_cache_control(adjust.system_in_front(value), 0) if kind == "anthropic" else value)
+    json.dumps(drop_cache_control(adjust.system_in_front("anthropic", value), 0) if kind == "anthropic" else value)
     try:
         conversation = given.conversation()
         given.tokens()

@@ -121,7 +121,11 @@ def test_everything_is_read() -> None:
         {
             **{w: dialects.dialect(presets.load("glm"), "cn", w, u) for w, u in preset_endpoints(region).items()},
             "chat": dialects.dialect(presets.load("glm"), "cn", "chat", "")._replace(
-                images=False, max_output=None, reasoning_field="", thinking_switch="enable_thinking"
+                images=False,
+                max_output=None,
+                reasoning_field="",
+                thinking_switch="enable_thinking",
+                said=frozenset(("images", "max_output", "reasoning_field", "thinking_switch")),
             ),
         },
         {**preset_prices(presets.load("glm")), "glm-5.3": Price(1, 2.5, 0.1, 3, "CNY")},
@@ -325,6 +329,7 @@ def _upstreams(draw: Any) -> Upstream:
             max_output=draw(st.none() | st.integers(1, 10**6)),
             reasoning_field=draw(st.sampled_from(["", "reasoning"])),
             hosted=tuple(draw(st.lists(_text, max_size=2))),
+            said=frozenset(("images", "max_output", "reasoning_field", "hosted")),
         )
     prices = dict(preset_prices(preset)) if preset else {}
     price = st.builds(

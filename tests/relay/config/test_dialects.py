@@ -38,7 +38,7 @@ def test_a_provider_is_known_by_preset_and_by_host() -> None:
 
 
 def test_the_unknown_gets_the_defaults() -> None:
-    assert dialect(None, "", "chat", "https://x.example/v1") == Dialect()
+    assert dialect(None, "", "chat", "https://x.example/v1") == Dialect(system_between=False)
     assert dialect(None, "", "anthropic", "https://x.example") == Dialect(max_output=32_000)
 
 

@@ -11,10 +11,8 @@ import pytest
 from ccsetup.keys.reference import KeyRef
 from ccsetup.model import WireFormat
 from ccsetup.relay.config.model import Upstream
-from ccsetup.relay.http.base import Origin
 from ccsetup.relay.routing.failover import Choice
 from ccsetup.relay.serving.request import ClientRequest
-from ccsetup.relay.serving.runtime import Lane
 from ccsetup.relay.wire.messages import Dialect, Tool
 
 DATA = Path(__file__).parents[2] / "data/relay"
@@ -24,10 +22,9 @@ RECORDED: dict[WireFormat, bytes] = {
 }
 
 
-def way(wire: WireFormat) -> tuple[Lane, Choice]:
+def way(wire: WireFormat) -> tuple[Choice, Dialect]:
     upstream = Upstream("up", {wire: "http://up"}, (KeyRef("inline", "k"),))
-    lane = Lane(upstream, wire, Origin("http", "up", 80), b"/", ((),), Dialect(), 1.0, 1.0, 1.0)
-    return lane, Choice(upstream, 0, wire, "their-model")
+    return Choice(upstream, 0, wire, "their-model"), Dialect()
 
 
 @pytest.mark.parametrize("wire", list(RECORDED))
@@ -35,14 +32,14 @@ def test_what_is_let_go_of_comes_back(wire: WireFormat) -> None:
     """Another attempt, in the same or another format, gets what the first would have got."""
     chat, own = way("chat"), way(wire)
     request = ClientRequest(wire, RECORDED[wire])
-    translated = request.translated(*chat, sanitized=False)
-    same = request.same(*own, sanitized=False, marks=0)
+    translated = request.translated(*chat)
+    same = request.same(*own, marks=0)
     thread = request.thread()
     for _ in range(2):
         request.lighten()
-        assert request.translated(*chat, sanitized=False) == translated
+        assert request.translated(*chat) == translated
         request.lighten()
-        assert request.same(*own, sanitized=False, marks=0) == same
+        assert request.same(*own, marks=0) == same
         request.lighten()
         assert request.thread() == thread
 
@@ -51,7 +48,7 @@ def test_what_is_let_go_of_comes_back(wire: WireFormat) -> None:
 def test_nothing_large_is_kept_for_the_answer(wire: WireFormat) -> None:
     """What the writer of an answer holds has no history, no schema and, once the tokens are known, no body."""
     request = ClientRequest(wire, RECORDED[wire])
-    asked = request.asked(way("chat")[1], "0" * 32, 0)
+    asked = request.asked(way("chat")[0], "0" * 32, 0)
     tools = [tool.name for tool in request.conversation().tools if tool.kind == "function"]
     request.settle()
     assert asked.input_estimate > 1000

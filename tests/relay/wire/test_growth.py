@@ -230,7 +230,7 @@ def test_a_request_on_each_way(name: str, upstream: str) -> None:
             request.thread()
             if client == upstream:
                 value = adjust.without_reasoning(client, request.value())
-                drop_cache_control(adjust.system_in_front(value), 4)
+                drop_cache_control(adjust.system_in_front("anthropic", value), 4)
                 return
             try:
                 own = reasoning.for_upstream(request.conversation(), "up", moved=True)

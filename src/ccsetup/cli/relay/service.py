@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import time
@@ -250,6 +251,15 @@ def _show(context: Context, running: Running, said: dict[str, Any]) -> None:
         table = [[_("Upstream"), _("Group"), _("State"), _("Running")]]
         table += [[one["name"], one["group"], _state(one), str(one["running"])] for one in upstreams]
         _output.line(_output.safe(_output.columns(table)))
+    for one in said.get("oddities") or ():
+        said_for_good = json.dumps({one["wire"]: one["dialect"]})
+        learned = _("Learned of {upstream}, {model}, until {time}; say it for good with: dialect: {dialect}")
+        until = time.strftime("%H:%M:%S", time.localtime(one["until"]))
+        _output.line(
+            _output.safe(
+                learned.format(upstream=one["upstream"], model=one["model"], time=until, dialect=said_for_good)
+            )
+        )
     if isinstance(said.get("problems"), list):
         context.notes.extend(Note("warning", str(p)) for p in said["problems"])
     _output.print_notes(context.notes)

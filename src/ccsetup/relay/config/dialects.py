@@ -61,7 +61,9 @@ def dialect(preset: Optional[Preset], region: str, wire: WireFormat, url: str) -
         return Dialect(**_GROQ, max_output=limit)
     if _is_general(preset):  # another host than theirs: the host tells more
         preset = presets.load(_HOSTS[host]) if host in _HOSTS else None
-    return Dialect(**(preset.dialect.get(wire, {}) if preset is not None else {}), max_output=limit)
+    if preset is None:  # chat templates of local servers refuse a system message that is not the first one
+        return Dialect(system_between=wire != "chat", max_output=limit)
+    return Dialect(**preset.dialect.get(wire, {}), max_output=limit)
 
 
 def _is_general(preset: Optional[Preset]) -> bool:

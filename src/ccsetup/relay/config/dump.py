@@ -14,6 +14,7 @@ from ccsetup.relay.config import dialects, rules
 from ccsetup.relay.config.model import Activation, Config, PresetLoader, Rule, Upstream, Window
 from ccsetup.relay.config.parse import default_auth, preset_endpoints, preset_prices
 from ccsetup.relay.config.table import DAYS, VERSION
+from ccsetup.relay.wire.messages import Dialect
 
 _HEAD = """\
 # The relay of ccsetup.  'ccsetup relay check' tests this file; a running relay takes it over when it changes.
@@ -129,8 +130,7 @@ def _upstream(upstream: Upstream, load_preset: PresetLoader) -> list[str]:
         out["headers"] = dict(upstream.headers)
     out["timeouts"] = _changed(upstream.timeouts, default.timeouts)
     usual = {w: dialects.dialect(preset, upstream.region, w, url) for w, url in upstream.endpoints.items()}
-    changes = {w: _changed(d, usual[w]) for w, d in upstream.dialect.items() if d != usual[w]}
-    out["dialect"] = changes
+    out["dialect"] = {w: _told(d, usual[w]) for w, d in upstream.dialect.items() if d != usual[w]}
     known = preset_prices(preset) if preset is not None else {}
     out["prices"] = {
         model: {"input": price.input, "output": price.output, **_changed(price, type(price)(price.input, price.output))}
@@ -175,6 +175,13 @@ def _changed(value: Any, default: Any) -> dict[str, Any]:
         if one != other:
             out[field] = list(one) if isinstance(one, tuple) else one
     return out
+
+
+def _told(dialect: Dialect, usual: Dialect) -> dict[str, Any]:
+    """Return what somebody said of an endpoint, also where it is what would be assumed."""
+    out = {**{name: getattr(dialect, name) for name in sorted(dialect.said)}, **_changed(dialect, usual)}
+    out.pop("said", None)
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in out.items()}
 
 
 def _key(key: KeyRef) -> dict[str, str]:

@@ -129,7 +129,7 @@ def _dialects(
     for wire, changes in body.get("dialect", {}).items():
         if wire not in out:
             at.stranger((*path, "dialect", wire), tuple(out))
-        out[wire] = out[wire]._replace(**changes)
+        out[wire] = out[wire]._replace(**changes, said=frozenset(changes))
     return out
 
 

@@ -389,13 +389,18 @@ _DIALECT_TEXTS = {
     "max_output": "The largest limit that it takes; empty: any",
     "cache_control": "Messages: it takes `cache_control` marks",
     "structured": "It takes a JSON schema for the answer",
+    "betas": "Messages: it takes `anthropic-beta` and the members that belong to it",
+    "signatures": "It takes back reasoning that is signed or encrypted",
+    "simple_schemas": "It refuses schemas of tools that are not in their simplest form",
+    "history_tools": "It wants the tools that the history calls to be offered",
+    "without": "Members that it refuses, such as `temperature` or `tools.strict`",
 }
 
 
 def _member(field: str) -> Kind:
     if field == "max_output":
         return Number(1, 100_000_000, null=True, unit="tokens")
-    if field == "hosted":
+    if field in ("hosted", "without"):
         return Many(Text(), make=tuple)
     if field in DIALECT_CHOICES:
         return Text(one_of=DIALECT_CHOICES[field])

@@ -39,6 +39,7 @@ def explain(wire_in: WireFormat, body: bytes, upstream: Upstream, wire_out: Wire
     model = upstream.model(conversation.model)
     own = reasoning.for_upstream(conversation, upstream.name).for_model(model)
     out, lost = writer.write_request(own, dialect, ToolNames.of(conversation))
+    out = adjust.fitted(wire_out, out, dialect)
     sentences = [(loss.path, reader.LOSSES[loss.code]) for loss in conversation.losses]
     sentences += [(_named(loss.path, conversation), writer.LOSSES[loss.code]) for loss in lost]
     return Explanation(wire_in, wire_out, conversation.model, model, out, tuple(sentences))
@@ -61,8 +62,9 @@ def _passed(wire: WireFormat, body: bytes, upstream: Upstream, dialect: Dialect)
     if not isinstance(given, dict) or not isinstance(given.get("model"), str):
         raise BadRequest("The request names no model.", "model")
     value: Union[dict[str, Any], Mapping[str, Any]] = adjust.without_reasoning(wire, given, ours_only=True)
+    value = adjust.fit(wire, value, dialect)
     if wire == "anthropic" and not dialect.system_between:
-        value = adjust.system_in_front(value)
+        value = adjust.system_in_front(wire, value)
     asked = given["model"]
     model = upstream.model(asked)
     if model != asked:

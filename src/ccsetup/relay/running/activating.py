@@ -139,7 +139,7 @@ class Activations:
             model_of(upstream), messages=(Message("user", (Text(upstream.activation.prompt),)),), max_tokens=MAX_TOKENS
         )
         body, _losses = FORMATS[lane.wire].write_request(asked, lane.dialect, ToolNames(()))
-        headers = forwarded([(b"user-agent", b"ccsetup-relay")], lane, head, same=False)
+        headers = forwarded([(b"user-agent", b"ccsetup-relay")], lane, head, same=False, betas=False)
         answer = await self._relay.http.request(lane.origin, b"POST", lane.target, headers, body)
         try:
             raw = b""

@@ -114,14 +114,6 @@ def seconds_of(retry_after: str, now: float) -> Optional[float]:
     return min(max(0.0, seconds), LONGEST_WAIT) if math.isfinite(seconds) else None
 
 
-def wants_no_reasoning(error: WireError) -> bool:
-    """Whether the upstream refused signatures or encrypted reasoning that it did not make."""
-    if error.status != 400:
-        return False
-    text = f"{error.code} {error.message}".lower()
-    return "invalid_encrypted_content" in text or ("signature" in text and "thinking" in text)
-
-
 def is_stream(answer: UpstreamAnswer) -> bool:
     for name, value in answer.headers:
         if name == b"content-type":

@@ -221,6 +221,7 @@ class App:
                 _json(inbound, 404, {"error": {"message": f"There is no upstream '{name[:80]}'."}})
                 return
             self._relay.pool.reset(name)
+            self._relay.oddities.forget(name)
             _json(inbound, 200, {"ok": True})
         elif action == "log":
             seconds = value.get("seconds", 60)
@@ -243,6 +244,7 @@ class App:
             **self._relay.control.about,
             "running": len(self._relay.running),
             "upstreams": [status._asdict() for status in self._relay.pool.status(now)],
+            "oddities": self._relay.oddities.told(now),
             "store": dict(self._relay.store.health()),
             "problems": list(self._relay.runtime.problems),
             "last_reload": dict(self._relay.control.last_reload),

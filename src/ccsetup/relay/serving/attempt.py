@@ -7,7 +7,8 @@ upstream can take over.
 from __future__ import annotations
 
 import asyncio
-from typing import Callable, Optional
+import re
+from typing import Callable, Iterator, Optional
 
 from ccsetup.relay.http.base import NetworkFailure, UpstreamAnswer, UpstreamError
 from ccsetup.relay.http.server import Gone, Headers
@@ -21,19 +22,23 @@ from ccsetup.relay.serving.answer_ways import (
     TranslatedWhole,
     Way,
 )
-from ccsetup.relay.serving.answers import Readable, is_stream, passed, readable, wants_no_reasoning
+from ccsetup.relay.serving.answers import Readable, is_stream, passed, readable
 from ccsetup.relay.serving.callers import Caller
 from ccsetup.relay.serving.failures import UPSTREAMS_FAULT, Broken, Unanswered
 from ccsetup.relay.serving.relay import Relay
 from ccsetup.relay.serving.reply import Phase, Reply
 from ccsetup.relay.serving.request import ClientRequest
 from ccsetup.relay.serving.runtime import NEVER
-from ccsetup.relay.wire import errors
+from ccsetup.relay.wire import codec, errors, refusals
 from ccsetup.relay.wire.messages import Asked, BadRequest, Usage, WireError
 
 _MAX_ERROR = 64 * 1024
 """Bytes of an upstream's error that are read."""
 _JSON = (b"content-type", b"application/json")
+_BLIND = (b"x-relay-changed", b"images replaced by a text")
+_DIGITS = re.compile(r"\d+")
+_CORRECTIONS = 6
+"""Corrected requests to one upstream at most; more than so many oddities at a time were never seen."""
 
 
 class Attempt:
@@ -43,6 +48,8 @@ class Attempt:
         "_asked",
         "_caller",
         "_deadline_kind",
+        "_dialect",
+        "_learned",
         "_now",
         "_on_begun",
         "_relay",
@@ -97,6 +104,11 @@ class Attempt:
         self._on_begun = on_begun
         self._deadline_kind: NetworkFailure = "first_byte"
         self._same = choice.wire == reply.wire
+        self._dialect = relay.oddities.dialect(choice, self.lane.dialect, relay.clock())
+        if choice.moved and self._dialect.official:
+            self._dialect = refusals.changed(self._dialect, {"signatures": False})
+        self._learned: refusals.Changes = {}
+        """To be kept, should the request be taken."""
 
     async def run(self, query: bytes) -> None:
         """Give the client an answer; *query*: the client's.
@@ -108,19 +120,48 @@ class Attempt:
         if key >= len(lane.heads) or lane.heads[key] is None:
             said = f"The relay has no key for its upstream '{lane.upstream.name}'."
             raise Unanswered(Failure("status", 401, "no key"), WireError("authentication", said, 502))
-        sanitized = self.choice.moved and lane.dialect.official
-        while True:
-            try:
-                await self._ask(query, sanitized)
-                return
-            except Unanswered as failed:
-                if sanitized or not wants_no_reasoning(failed.error):
-                    raise
-                sanitized = True
+        try:
+            await self._ask(query)
+        except Unanswered as failed:
+            await self._corrected(failed, query)
 
-    async def _ask(self, query: bytes, sanitized: bool) -> None:
+    async def _corrected(self, failed: Unanswered, query: bytes) -> None:
+        """Ask again with what the refusal *failed* tells to change; it is raised where that is nothing or of no use."""
+        taken, learned, tried = self._dialect, self._learned, 0
+        waiting = self._changes(failed.error)
+        while tried < _CORRECTIONS and (found := next(waiting, None)) is not None:
+            change, kept = found
+            body, lines = self._written(), self._headers()
+            self._dialect = refusals.changed(taken, change)
+            if self._written() != body or self._headers() != lines:
+                tried += 1
+                kinds = learned.keys() | (change.keys() if kept else ())
+                self._learned = {name: getattr(self._dialect, name) for name in kinds}
+                try:
+                    await self._ask(query)
+                    return
+                except Unanswered as again:
+                    if again.failure.kind != "status":
+                        raise
+                    if _plain(again.error) != _plain(failed.error):  # it was of use, and something else is refused now
+                        taken, learned, failed = self._dialect, self._learned, again
+                        waiting = self._changes(failed.error)
+            self._dialect = taken
+        raise failed
+
+    def _changes(self, error: WireError) -> Iterator[tuple[refusals.Changes, bool]]:
+        """Yield what could be changed, but for what the configuration itself says."""
+        try:
+            body = codec.loads(self._written())
+        except (BadRequest, ValueError, RecursionError):  # what cannot be written was refused by ourselves
+            return
+        for change, kept in refusals.changes(error, self._reply.wire, self.choice.wire, body):
+            if not change.keys() & self.lane.dialect.said:
+                yield change, kept
+
+    async def _ask(self, query: bytes) -> None:
         relay, lane, reply = self._relay, self.lane, self._reply
-        body, target = self._body_for(query, sanitized)
+        body, target = self._body(query)
         headers = self._headers()
         now = self._now()
         self.deadline = min(now + lane.first_byte, self._until)
@@ -155,29 +196,34 @@ class Attempt:
 
     # The request.
 
-    def _body_for(self, query: bytes, sanitized: bool) -> tuple[bytes, bytes]:
+    def _body(self, query: bytes) -> tuple[bytes, bytes]:
         """Return body and target."""
-        request, lane, choice, reply = self._request, self.lane, self.choice, self._reply
+        request, choice, reply = self._request, self.choice, self._reply
         assert request is not None  # until an answer has begun, and then nobody is asked any more
-        if self._same:
-            marks = self._runtime.config.cache_control_limit
-            body = request.same(lane, choice, sanitized=sanitized, marks=marks)
-        else:
-            try:
+        try:
+            if not self._same:
                 self._asked = request.asked(choice, reply.id, reply.created)
-                body = request.translated(lane, choice, sanitized=sanitized)
-                if reply.stream and reply.wire == "anthropic":
-                    request.tokens()  # a stream of Messages begins with them
-            except BadRequest as bad:
-                raise Unanswered(Failure("status", 400, "request"), failures.invalid(bad)) from None
+            body = self._written()
+            if reply.stream and reply.wire == "anthropic" and not self._same:
+                request.tokens()  # a stream of Messages begins with them
+        except BadRequest as bad:
+            raise Unanswered(Failure("status", 400, "request"), failures.invalid(bad)) from None
         request.lighten()
-        return body, request.target(lane, query)
+        return body, request.target(self.lane, query)
+
+    def _written(self) -> bytes:
+        """Return the body of the request as the dialect of now has it; BadRequest when it cannot be written."""
+        request = self._request
+        assert request is not None
+        if self._same:
+            return request.same(self.choice, self._dialect, marks=self._runtime.config.cache_control_limit)
+        return request.translated(self.choice, self._dialect)
 
     def _headers(self) -> tuple[tuple[bytes, bytes], ...]:
         caller = self._caller
         if caller.runtime is not self._runtime:  # a new configuration came in the middle of the request
             caller = Caller(caller.headers, self._runtime, caller.access, None)
-        return caller.lines(self.lane, self.choice.key, same=self._same)
+        return caller.lines(self.lane, self.choice.key, same=self._same, betas=self._dialect.betas)
 
     # The answer.
 
@@ -195,8 +241,9 @@ class Attempt:
         why: Optional[NetworkFailure] = None
         try:
             text = await self._until_begun(way, body)
+            head = self._head(answer)
             self._begin()
-            reply.begin(passed(answer.headers), way)
+            reply.begin(head, way)
             self._deadline_kind = "idle"
             try:
                 while True:
@@ -252,17 +299,19 @@ class Attempt:
             assert self._asked is not None
             way = TranslatedWhole(self.lane.wire, self._reply.wire, self._asked)
         text = await self._all(way, answer, body)
+        head = self._head(answer)
         self._begin()
         self.stop_clock()
-        self._reply.answer(200, [_JSON, *passed(answer.headers)], text)
+        self._reply.answer(200, [_JSON, *head], text)
 
     async def _stream_of_whole(self, answer: UpstreamAnswer, body: Readable) -> None:
         reply = self._reply
         way = StreamOfWhole(self.lane.wire, reply.wire, self._asked or reply.asked())
         text = await self._all(way, answer, body)
+        head = self._head(answer)
         self._begin()
         self.stop_clock()
-        reply.begin([])
+        reply.begin(head)
         reply.send(text, self._now())
         reply.end()
 
@@ -279,10 +328,23 @@ class Attempt:
             raise self._rejected(way.failed, way.raw, answer.headers)
         return text
 
+    def _head(self, answer: UpstreamAnswer) -> Headers:
+        """Return what the client sees of the upstream's headers, and what was changed behind its back."""
+        head = passed(answer.headers)
+        return [*head, _BLIND] if self._request is not None and self._request.blind else head
+
     def _begin(self) -> None:
+        if self._learned:
+            self._learn()
         self._turn.succeeded(self._relay.clock())
         self._request = None
         self._on_begun()
+
+    def _learn(self) -> None:
+        relay, choice = self._relay, self.choice
+        relay.oddities.learn(choice, self._learned, relay.clock())
+        said = ", ".join(sorted(self._learned))
+        relay.log.add("info", "oddity learned", id=self._reply.id, upstream=choice.upstream.name, dialect=said)
 
     # Failures.
 
@@ -355,3 +417,8 @@ class Attempt:
 
     def stop_clock(self) -> None:
         self.deadline = NEVER
+
+
+def _plain(error: WireError) -> str:
+    """Return what *error* says, but for the numbers of messages and characters in it."""
+    return _DIGITS.sub("", error.message)

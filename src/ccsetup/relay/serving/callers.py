@@ -52,7 +52,7 @@ class Caller:
         self.allowed = client.upstreams if client is not None and client.upstreams else None
         """Names of upstreams; None: all."""
         self.budgeted = client is not None and not client.free
-        self._lines: dict[tuple[str, str, int], tuple[tuple[bytes, bytes], ...]] = {}
+        self._lines: dict[tuple[str, str, int, bool], tuple[tuple[bytes, bytes], ...]] = {}
 
     def late(self, now: float) -> Optional[WireError]:
         """Return the refusal of a key that has expired; *now* is Unix time."""
@@ -61,14 +61,14 @@ class Caller:
             return None
         return accessing.refusal(client, Spent(), now) if now >= client.expires else None
 
-    def lines(self, lane: Lane, key: int, *, same: bool) -> tuple[tuple[bytes, bytes], ...]:
+    def lines(self, lane: Lane, key: int, *, same: bool, betas: bool) -> tuple[tuple[bytes, bytes], ...]:
         """Return the headers of a request to *lane* with its key of that index, which there must be."""
-        place = (lane.upstream.name, lane.wire, key)
+        place = (lane.upstream.name, lane.wire, key, betas)
         found = self._lines.get(place)
         if found is None:
             own = lane.heads[key]
             assert own is not None
-            found = self._lines[place] = tuple(forwarded(self.headers, lane, own, same=same))
+            found = self._lines[place] = tuple(forwarded(self.headers, lane, own, same=same, betas=betas))
         return found
 
 

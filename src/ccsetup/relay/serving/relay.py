@@ -14,6 +14,7 @@ from ccsetup.relay.http.base import HttpClient, UpstreamAnswer, UpstreamError
 from ccsetup.relay.log import Log
 from ccsetup.relay.reporting.metrics import Metrics
 from ccsetup.relay.routing.failover import Choice, Pool
+from ccsetup.relay.serving.oddities import Oddities
 from ccsetup.relay.serving.runtime import Runtime
 from ccsetup.relay.store import Store, UsageRow
 from ccsetup.relay.wire.messages import Usage, WireError
@@ -70,6 +71,7 @@ class Relay:
         self.clock = clock
         """Unix time."""
         self.metrics = Metrics()
+        self.oddities = Oddities()
         self.control = Control()
         self.running: set[Running] = set()
         self.watched: dict[str, float] = {}
@@ -85,6 +87,7 @@ class Relay:
         self.runtime = runtime
         self.access = access
         self.pool.replace(runtime.config, missing=runtime.missing)
+        self.oddities.forget()
         self.log.hide((*runtime.secrets, self.control.token))
         self.hosts = _hosts(runtime)
 

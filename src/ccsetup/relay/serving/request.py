@@ -10,7 +10,7 @@ from ccsetup.relay.serving import peek as peeking
 from ccsetup.relay.serving.runtime import Lane
 from ccsetup.relay.wire import adjust, codec, reasoning, tokens
 from ccsetup.relay.wire.formats import FORMATS
-from ccsetup.relay.wire.messages import Asked, BadRequest, Conversation
+from ccsetup.relay.wire.messages import Asked, BadRequest, Conversation, Dialect
 from ccsetup.relay.wire.tools import ToolNames, taken_ids
 
 _BYTES_PER_TOKEN = 4
@@ -23,12 +23,14 @@ class ClientRequest:
     BadRequest when it is no JSON object or names no model.
     """
 
-    __slots__ = ("_conversation", "_names", "_span", "_tokens", "_value", "body", "model", "stream", "wire")
+    __slots__ = ("_conversation", "_names", "_span", "_tokens", "_value", "blind", "body", "model", "stream", "wire")
 
     def __init__(self, wire: WireFormat, body: bytes) -> None:
         peek = peeking.peek(wire, body)
         self.wire: WireFormat = wire
         self.body = body
+        self.blind = False
+        """An image was replaced by a text for the upstream that was asked last."""
         self.model = peek.model
         self.stream = peek.stream
         self._span = peek.span
@@ -67,20 +69,23 @@ class ClientRequest:
             return lane.target + b"?beta=true"
         return lane.target
 
-    def same(self, lane: Lane, choice: Choice, *, sanitized: bool, marks: int) -> bytes:
-        """Return the body for a lane of the client's own format: its bytes, or as few changes as the rules ask for.
+    def same(self, choice: Choice, dialect: Dialect, *, marks: int) -> bytes:
+        """Return the body for an upstream of the client's format: its bytes, or as few changes as *dialect* asks for.
 
-        *sanitized*: without the reasoning of earlier turns.  *marks*: how many cache_control marks may stay; 0: all.
+        *marks*: how many cache_control marks may stay; 0: all.
         """
         body = self.body
         value: Optional[Mapping[str, Any]] = None
-        if sanitized:
-            value = adjust.without_reasoning(self.wire, self.value())
-        elif _MARK in body:
-            value = adjust.without_reasoning(self.wire, self.value(), ours_only=True)
+        self.blind = False
+        if dialect.said:
+            fit = adjust.fit(self.wire, self.value(), dialect)
+            value = None if fit is self.value() else fit
+            self.blind = not dialect.images and adjust.shows_images(self.wire, self.value())
+        if _MARK in body:
+            value = adjust.without_reasoning(self.wire, value or self.value(), ours_only=True)
         if self.wire == "anthropic":
-            if not lane.dialect.system_between and b'"system"' in body:
-                value = adjust.system_in_front(value if value is not None else self.value())
+            if not dialect.system_between and b'"system"' in body:
+                value = adjust.system_in_front(self.wire, value if value is not None else self.value())
             if marks and body.count(b'"cache_control"') > marks:
                 value = peeking.drop_cache_control(value if value is not None else self.value(), marks)
         if value is not None and value is not self.value():
@@ -95,14 +100,15 @@ class ClientRequest:
             self._conversation = FORMATS[self.wire].read_request(self.value())
         return self._conversation
 
-    def translated(self, lane: Lane, choice: Choice, *, sanitized: bool) -> bytes:
-        """Return the body for a lane of another format; BadRequest as above."""
+    def translated(self, choice: Choice, dialect: Dialect) -> bytes:
+        """Return the body for an upstream of another format; BadRequest as above."""
         conversation = self.conversation()
         # What was refused once is left out altogether, whoever made it.
-        name = "" if sanitized else choice.upstream.name
-        own = reasoning.for_upstream(conversation, name, moved=sanitized or choice.moved)
-        out, _losses = FORMATS[lane.wire].write_request(own.for_model(choice.model), lane.dialect, self.names())
-        return out
+        name = choice.upstream.name if dialect.signatures else ""
+        own = reasoning.for_upstream(conversation, name, moved=choice.moved or not dialect.signatures)
+        out, losses = FORMATS[choice.wire].write_request(own.for_model(choice.model), dialect, self.names())
+        self.blind = not dialect.images and any(loss.code == "image" for loss in losses)
+        return adjust.fitted(choice.wire, out, dialect)
 
     def names(self) -> ToolNames:
         if self._names is None:

@@ -136,9 +136,12 @@ def _head(upstream: Upstream, wire: WireFormat, key: Optional[Secret]) -> tuple[
 
 
 def forwarded(
-    headers: list[tuple[bytes, bytes]], lane: Lane, own: tuple[tuple[bytes, bytes], ...], *, same: bool
+    headers: list[tuple[bytes, bytes]], lane: Lane, own: tuple[tuple[bytes, bytes], ...], *, same: bool, betas: bool
 ) -> list[tuple[bytes, bytes]]:
-    """Return *own* and those of the client's *headers* that the upstream may see; *same*: no translation."""
+    """Return *own* and those of the client's *headers* that the upstream may see; *same*: no translation.
+
+    *betas*: ``anthropic-beta`` too, with the members that belong to it (``adjust.fit`` removes both together).
+    """
     lines = list(own)
     configured = {name.lower().encode() for name in lane.upstream.headers} if lane.upstream.headers else ()
     for line in headers:
@@ -147,9 +150,11 @@ def forwarded(
             continue
         if name == b"user-agent" or (same and _may_pass(name)):
             lines.append(line)
-        elif name == b"anthropic-beta" and same and lane.dialect.official:
-            # Providers that only imitate Anthropic answer 400 to betas they never heard of.
-            lines.append(line)
+        elif name == b"anthropic-beta" and same and betas and lane.wire == "anthropic":
+            # What tells of the client's own subscription is between the client and this relay.
+            told = b",".join(v for v in line[1].split(b",") if not v.strip().startswith(b"oauth-"))
+            if told:
+                lines.append((name, told))
     if lane.wire == "anthropic" and not any(name == b"anthropic-version" for name, _value in lines):
         lines.append((b"anthropic-version", b"2023-06-01"))
     return lines

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Mapping, Optional
+from typing import Any, Mapping, NamedTuple, Optional
 
 from ccsetup import failures
 from ccsetup.relay.wire import codec
@@ -53,6 +53,41 @@ _KEYLIKE = re.compile(
 )
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
 _TITLE = re.compile(r"<(?:title|h1)[^<>]{0,200}>([^<]{1,300})<", re.IGNORECASE)
+
+
+class Window(NamedTuple):
+    """Tokens of a request whose prompt alone fits into the window of a model."""
+
+    prompt: int
+    asked: int
+    limit: int
+
+
+_PROMPT = re.compile(
+    r"context limit: (\d+) \+|(\d+)(?: tokens)? (?:from|in|of) (?:the |your )?(?:input|messages?|prompt|text)"
+    r"|(?:has|have|contains?)(?: at least)? (\d+) (?:input|prompt|text)|(\d+) .?inputs.? tokens"
+    r"|(?:prompt|input)_?(?: ?tokens?| length)?\W{1,3}(\d+)"
+)
+_ASKED = re.compile(
+    r"context limit: \d+ \+ (\d+)|(\d+)(?: tokens)? (?:for|in|of) (?:the |your )?(?:completion|output)"
+    r"|(\d+) (?:output|completion) tokens|(\d+) .?max_new_tokens|too large: (\d+)"
+    r"|max_(?:new_|completion_|output_)?tokens\W{1,3}(\d+)"
+)
+_LIMIT = re.compile(
+    r"context limit: \d+ \+ \d+ > (\d+)|must be <= ?(\d+)"
+    r"|(?:context(?: |_)?(?:length|window|size|limit)?|max_seq_len|max_model_len|model len(?:gth)?|max_total_tokens)"
+    r"[^\d.]{0,40}(\d+)"
+)
+
+
+def window(message: str) -> Optional[Window]:
+    """Return what an error about the window of a model tells, when only prompt and answer together exceed it."""
+    text = re.sub(r"(?<=\d),(?=\d{3})", "", message[:MAX_MESSAGE].lower())
+    numbers = [
+        next((int(g) for g in m.groups() if g), 0) if (m := p.search(text)) else 0 for p in (_PROMPT, _ASKED, _LIMIT)
+    ]
+    prompt, asked, limit = numbers
+    return Window(prompt, asked, limit) if asked and 0 < prompt < limit < prompt + asked else None
 
 
 def status_of(kind: ErrorKind) -> int:

@@ -343,6 +343,19 @@ class Dialect(NamedTuple):
     """Anthropic: takes cache_control marks."""
     structured: bool = True
     """Takes a JSON schema as ``response_format``; else it is asked for in words."""
+    betas: bool = True
+    """Anthropic: takes the header ``anthropic-beta`` and the members that belong to it; else neither is sent."""
+    signatures: bool = True
+    """Takes back reasoning that is signed or encrypted."""
+    simple_schemas: bool = False
+    """Refuses schemas of tools with null, with ``type`` beside ``anyOf`` or ``$ref``, or objects without properties."""
+    history_tools: bool = False
+    """Wants the tools that the history calls offered, also where the client offers none."""
+    without: tuple[str, ...] = ()
+    """Members that it refuses, by their place: ``temperature``, ``tools.strict``."""
+    said: frozenset[str] = frozenset()
+    """Members of this that the configuration or the endpoint itself told, so that they hold for the client's own format
+    as well."""
 
 
 Losses = list[Loss]

@@ -82,7 +82,7 @@ def _provider(item: Mapping[str, Any], draft: Draft, timeouts: Timeouts, proxy: 
     )
     limit = int(number(uses.get("maxtoken", {}), "max_tokens") or 0)
     if found is not None and limit:
-        one = found.dialect[wire]._replace(max_output=limit)
+        one = found.dialect[wire]._replace(max_output=limit, said=frozenset(("max_output",)))
         found = found._replace(dialect={wire: one})
         draft.upstreams[-1] = found
     return found

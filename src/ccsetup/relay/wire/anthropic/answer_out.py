@@ -425,6 +425,11 @@ _ERROR_TYPES: Mapping[ErrorKind, str] = {
     "cut": "api_error",
 }
 _TOO_LONG = "prompt is too long"
+_TOGETHER = (
+    "input length and `max_tokens` exceed context limit: {} + {} > {}, "
+    "decrease input length or `max_tokens` and try again"
+)
+"""Claude Code 2.1.332 asks again with fewer ``max_tokens`` when it reads this."""
 _NUMBERS = re.compile(r"(?<![\w.])(\d{1,3}(?:[,_]\d{3})+|\d{3,})(?![\w.]\d)")
 
 
@@ -439,7 +444,8 @@ def _error(error: WireError) -> dict[str, Any]:
     if error.kind == "quota" and error.status == 429:
         kind = "rate_limit_error"
     if error.kind == "context" and not message.lower().startswith(_TOO_LONG):
-        message = _too_long(message)
+        window = errors.window(message)
+        message = _too_long(message) if window is None else _TOGETHER.format(*window)
     return {"type": "error", "error": {"type": kind, "message": message}}
 
 

@@ -1,0 +1,82 @@
+"""What an endpoint refuses is changed, asked again, and remembered."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from support.loopback import Request, Response, Server
+from support.relay import Relay, upstream
+
+ANSWER = {
+    "id": "c",
+    "object": "chat.completion",
+    "choices": [{"index": 0, "message": {"role": "assistant", "content": "ok"}, "finish_reason": "stop"}],
+}
+IMAGE = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "AAAA"}}
+ASKED = {
+    "model": "m",
+    "max_tokens": 9000,
+    "messages": [{"role": "user", "content": [IMAGE, {"type": "text", "text": "what"}]}],
+}
+
+
+class Strict:
+    """A text model with a limit."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def __call__(self, request: Request) -> Response:
+        self.asked += 1
+        return strict(request)
+
+
+def strict(request: Request) -> Response:
+    body = json.loads(request.body)
+    said = ""
+    if "image_url" in json.dumps(body):
+        said = "messages[0]: unknown variant `image_url`, expected `text`"
+    elif body.get("max_tokens", 0) > 4096:
+        said = "max_tokens is too large: 9000. This model supports at most 4096 completion tokens"
+    return (
+        Response(400, body=json.dumps({"error": {"message": said}}).encode())
+        if said
+        else Response(body=json.dumps(ANSWER).encode(), headers=(("content-type", "application/json"),))
+    )
+
+
+def test_several_oddities_are_learned_shown_and_forgotten(tmp_path: Path) -> None:
+    endpoint = Strict()
+    with (
+        Server(endpoint) as server,
+        Relay(tmp_path, [upstream("up", server.origin + "/v1", "chat", "sk-up-0123456789")]) as relay,
+    ):
+        first = relay.post("/v1/messages", ASKED)
+        assert (first.status, first.headers["x-relay-changed"]) == (200, "images replaced by a text")
+        assert endpoint.asked == 3
+        assert len(relay.rows()) == 1
+        second = relay.post("/v1/messages", ASKED)
+        assert (second.status, second.headers["x-relay-changed"]) == (200, "images replaced by a text")
+        assert endpoint.asked == 4
+        [known] = relay.control("GET", "status")["oddities"]
+        assert (known["upstream"], known["wire"], known["model"]) == ("up", "chat", "m")
+        assert known["dialect"] == {"images": False, "max_output": 4096}
+        relay.control("POST", "reset", {"upstream": "up"})
+        assert relay.control("GET", "status")["oddities"] == []
+        assert relay.post("/v1/messages", ASKED).status == 200
+        assert endpoint.asked == 7
+
+
+def test_the_configuration_wins_and_what_was_of_no_use_is_not_kept(tmp_path: Path) -> None:
+    dialect = {"chat": {"images": True}}
+    endpoint = Strict()
+    with (
+        Server(endpoint) as server,
+        Relay(tmp_path, [upstream("up", server.origin + "/v1", "chat", "sk-0123456789", dialect=dialect)]) as relay,
+    ):
+        got = relay.post("/v1/messages", ASKED)
+        assert got.status == 400
+        assert "image_url" in got.json["error"]["message"]
+        assert endpoint.asked == 1
+        assert relay.control("GET", "status")["oddities"] == []
