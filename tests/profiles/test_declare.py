@@ -40,7 +40,7 @@ WRONG = [
     ("ccsetup: 1\nprofiles:\n  - {provider: glm}\n", "3:5", "'name' is missing"),
     ("ccsetup: 1\nprofiles:\n  - {name: a, provider: glm, clade-code: {}}\n", "3:30", "'claude-code'"),
     ("ccsetup: 1\nprofiles:\n  - {name: a b, provider: glm}\n", "3:12", "profile name"),
-    ("ccsetup: 1\nprofiles:\n  - {name: a, provider: glm, key: sk-abc}\n", "3:35", "mapping"),
+    ("ccsetup: 1\nprofiles:\n  - {name: a, provider: glm, key: sk-abc}\n", "3:35", "comes from"),
     ("ccsetup: 1\nprofiles:\n  - {name: a, provider: glm, key: {env: sk-abc}}\n", "3:41", "variable"),
     ("ccsetup: 1\nprofiles:\n  - {name: a, provider: glm, key: {env: A, file: b}}\n", "3:35", "one of"),
     ("ccsetup: 1\nprofiles:\n  - {name: a, provider: glm, key_storage: inlin}\n", "3:43", "'inline'"),

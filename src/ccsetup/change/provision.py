@@ -12,10 +12,11 @@ from ccsetup.change.world import World
 from ccsetup.clients import CLIENTS
 from ccsetup.errors import CcsetupError, UsageError
 from ccsetup.i18n import _
+from ccsetup.keys.reference import KeyRef
 from ccsetup.model import ClientName, Secret
 from ccsetup.plan import Note
 from ccsetup.profiles import RELAY, Profile, declare
-from ccsetup.profiles.declare import OFFICIAL, Declared, Document, KeyRef
+from ccsetup.profiles.declare import OFFICIAL, Declaration, Declared
 
 
 class Applied(NamedTuple):
@@ -25,7 +26,7 @@ class Applied(NamedTuple):
     removed: tuple[str, ...]
 
 
-def apply(world: World, document: Document, *, prune: bool, secrets: set[str], force_key: bool = False) -> Applied:
+def apply(world: World, document: Declaration, *, prune: bool, secrets: set[str], force_key: bool = False) -> Applied:
     """Make the saved profiles and the clients what *document* says; the second time nothing is left to do.
 
     Every problem is found before anything is written, because all of it is one draft.  Keys that are read are added
@@ -69,7 +70,7 @@ def apply(world: World, document: Document, *, prune: bool, secrets: set[str], f
 
 
 def _check_active(
-    world: World, document: Document, client: ClientName, name: str, place: tuple[int, int], *, prune: bool
+    world: World, document: Declaration, client: ClientName, name: str, place: tuple[int, int], *, prune: bool
 ) -> None:
     names = [d.profile.name for d in document.profiles]
     if name == OFFICIAL or name in names or (name in world.profiles and (name == RELAY or not prune)):
@@ -121,7 +122,7 @@ def _resolved(world: World, declared: Declared) -> tuple[Profile, Optional[Secre
     return profile._replace(parts={c: p._replace(url=own[c]) for c, p in profile.parts.items()}), key
 
 
-def export(world: World, names: Sequence[str], *, with_keys: bool) -> Document:
+def export(world: World, names: Sequence[str], *, with_keys: bool) -> Declaration:
     """Return the saved profiles *names* (empty: all) as a document, without keys unless *with_keys*."""
     usable = [n for n, p in world.profiles.items() if not p.problem]
     if not names:
@@ -137,7 +138,7 @@ def export(world: World, names: Sequence[str], *, with_keys: bool) -> Document:
         name = world.active(client)
         if any(name == p.name and client in p.parts for p in chosen):
             active[client] = (name, (0, 0))
-    return Document("", tuple(declared), active)
+    return Declaration("", tuple(declared), active)
 
 
 def _reference(world: World, profile: Profile, taken: dict[str, str], *, with_keys: bool) -> KeyRef:

@@ -1,41 +1,39 @@
 """The document of ``export`` and ``apply``: what profiles there are, and which one each client uses.
 
-``parse`` turns its text into a ``Document`` whose values know their places; ``dump`` is the way back.  Pure: keys are
-named by reference, and ``ccsetup.change.provision`` follows the references.
+``parse`` turns its text into a ``Declaration`` whose values know their places; ``dump`` is the way back.  Pure: keys
+are named by reference, and ``ccsetup.change.provision`` follows the references.
 """
 
 from __future__ import annotations
 
-from typing import Any, Mapping, NamedTuple, Optional, Protocol
+from typing import Any, Callable, Mapping, NamedTuple, Protocol
 
-from ccsetup import keys, profiles, urls
+from ccsetup import profiles, urls
 from ccsetup.documents import yamldoc
-from ccsetup.documents.yamldoc import Node
-from ccsetup.errors import UsageError, printable
+from ccsetup.documents.schema import (
+    Block,
+    Document,
+    Flag,
+    Key,
+    Many,
+    Names,
+    Number,
+    Path,
+    Place,
+    Scalar,
+    Text,
+    published,
+)
+from ccsetup.errors import UsageError
 from ccsetup.i18n import _
-from ccsetup.model import KEY_STORAGES, ClientName, KeyStorage, WireFormat
+from ccsetup.keys.reference import ENV, KeyRef, Reference
+from ccsetup.model import KEY_STORAGES, ClientName, WireFormat
 from ccsetup.profiles import Part, Profile
 
 VERSION = 1
 
 OFFICIAL = "official"
 """In ``active``: the client's own account."""
-
-KEY_KINDS = ("env", "file", "command", "inline")
-
-Place = tuple[int, int]
-"""Line and column, counted from 1."""
-
-
-class KeyRef(NamedTuple):
-    """Where the key of a profile comes from when the document is applied."""
-
-    kind: str
-    """One of KEY_KINDS; "" where the document names no key: the profile keeps the one it has."""
-    value: str
-
-    def __repr__(self) -> str:  # an inline one is a key
-        return f"KeyRef({self.kind})"
 
 
 class Declared(NamedTuple):
@@ -46,7 +44,7 @@ class Declared(NamedTuple):
     place: Place
 
 
-class Document(NamedTuple):
+class Declaration(NamedTuple):
     name: str
     """What messages call the file."""
     profiles: tuple[Declared, ...]
@@ -68,191 +66,123 @@ Clients = Mapping[ClientName, Fields]
 """By id, the one that is meant where nobody says which first."""
 
 
-def parse(data: bytes, name: str, clients: Clients) -> Document:
+class _Setting(Scalar):
+    """A setting of a client, by the name that it stands at."""
+
+    def __init__(self, problem: Callable[[str, Any], str]) -> None:
+        self.problem = problem
+
+    def read(self, at: Document, value: Any, path: Path) -> Any:
+        problem = self.problem(str(path[-1]), super().read(at, value, path))
+        if problem:
+            at.fail(path, problem)
+        return value
+
+
+def _name(text: str) -> str:
+    profiles.check_name(text)
+    return text
+
+
+def _without(problem: Callable[[str], str]) -> Callable[[str], str]:
+    def make(text: str) -> str:
+        found = problem(text) if text else ""
+        if found:
+            raise UsageError(found)
+        return text
+
+    return make
+
+
+_NAME = profiles.NAME.pattern.removesuffix(r"\Z")
+_URL = Text(
+    empty=True,
+    make=_without(lambda text: urls.problem(text) or urls.key_inside(text)),
+    schema={"pattern": f"^$|{urls.PATTERN}"},
+)
+_MODEL = Text(empty=True, make=_without(profiles.model_problem))
+_AUTH = Text(one_of=("", "auth_token", "api_key"))
+_KEY = Reference({"env": ENV, "file": Text(), "command": Text(), "inline": Text()})
+
+
+def _part(client: Fields) -> Block:
+    kinds = {"url": _URL, "auth": _AUTH}
+    texts = {f: kinds.get(f, _MODEL if f.endswith("_model") else Text(empty=True)) for f in client.fields}
+    more = {
+        "context_window": Key(Number(1000), "Tokens"),
+        "settings": Key(Names(_Setting(client.setting_problem), Text()), "Further settings of the client, by name"),
+    }
+    fields = {field: Key(kind, "Empty: as the preset has it") for field, kind in texts.items()}
+    return Block("What a profile says for a client", {**fields, **more}, make=Part, null=True)
+
+
+def _table(clients: Clients) -> Block:
+    name = Text(make=_name, schema={"pattern": f"^{_NAME}$", "not": {"enum": list(profiles.RESERVED)}})
+    entry = {
+        "name": Key(name, "Letters, digits, `-`, `_`", required=True),
+        "provider": Key(Text(), "Id of a preset", required=True),
+        "region": Key(Text(empty=True), "One of the preset's"),
+        "key": Key(_KEY, "Where the key comes from; missing: the profile keeps the one it has"),
+        "key_storage": Key(Text(one_of=KEY_STORAGES), "Where the key is kept"),
+        "via_relay": Key(Flag(), "An upstream of the relay, for no client by itself"),
+        **{id_: Key(_part(client), "Settings for the client") for id_, client in clients.items()},
+    }
+    active = Block("Which profile each client uses", {id_: Key(Text(), "A profile") for id_ in clients}, make=dict)
+    return Block(
+        "What 'ccsetup apply' reads",
+        {
+            "ccsetup": Key(Number(VERSION, VERSION), "The version of the format", field="", required=True),
+            "profiles": Key(Many(Block("A profile", entry, make=dict, blank=True)), "The profiles"),
+            "active": Key(active, "Which profile each client uses"),
+        },
+        make=dict,
+        blank=True,
+    )
+
+
+def parse(data: bytes, name: str, clients: Clients) -> Declaration:
     """Return what *data*, YAML or JSON, says; DocumentError has ``name:line:column`` and the nearest known name."""
-    root = yamldoc.parse(data, name)
-    top = _mapping(root, ("ccsetup", "profiles", "active"), name, required=("ccsetup",))
-    version = top["ccsetup"]
-    if version.value != VERSION or isinstance(version.value, bool):
-        yamldoc.fail(
-            name,
-            _at(version),
-            _("This is not version {version} of the document.").format(version=VERSION),
-            _("It begins with the line: ccsetup: {version}").format(version=VERSION),
-        )
+    at = yamldoc.document(data, name)
+    at.version("ccsetup", VERSION)
+    given = at.read(_table(clients))
     found: list[Declared] = []
-    for node in _list(top.get("profiles"), name):
-        one = _declared(node, name, clients)
-        if any(d.profile.name == one.profile.name for d in found):
-            yamldoc.fail(name, one.place, _("Profile '{name}' is here twice.").format(name=one.profile.name))
-        found.append(one)
-    active: dict[ClientName, tuple[str, Place]] = {}
-    if "active" in top and top["active"].value is not None:
-        for client, node in _mapping(top["active"], tuple(clients), name).items():
-            active[client] = (_text(node, name), _at(node))
-    for client, (wanted, place) in active.items():
-        here = next((d for d in found if d.profile.name == wanted), None)
-        if here is not None and client not in here.profile.parts:
-            yamldoc.fail(
-                name,
-                place,
+    for i, body in enumerate(given.get("profiles", ())):
+        if any(d.profile.name == body["name"] for d in found):
+            problem = _("Profile '{name}' is here twice.").format(name=body["name"])
+            raise at.error(("profiles", i), problem, where=False)
+        found.append(_declared(at, ("profiles", i), body, clients))
+    parts = {d.profile.name: d.profile.parts for d in found}
+    active = {c: (wanted, at.place(("active", c))) for c, wanted in given.get("active", {}).items()}
+    for client, (wanted, _place) in active.items():
+        if client not in parts.get(wanted, clients):
+            at.fail(
+                ("active", client),
                 _("Profile '{name}' has no settings for {client}.").format(name=wanted, client=client),
                 _("Add a line '{client}: {{}}' to the profile.").format(client=client),
             )
-    return Document(name, tuple(found), active)
+    return Declaration(name, tuple(found), active)
 
 
-def _declared(node: Node, name: str, clients: Clients) -> Declared:
-    fields = ("name", "provider", "region", "key", "key_storage", "via_relay", *clients)
-    body = _mapping(node, fields, name, required=("name", "provider"))
-
-    def text(field: str) -> str:
-        return _text(body[field], name) if field in body else ""
-
-    def checked(field: str, problem: Optional[UsageError]) -> None:
-        if problem is not None:
-            yamldoc.fail(name, _at(body[field]), problem.message, problem.hint)
-
-    own = text("name")
-    checked("name", _problem(lambda: profiles.check_name(own)))
-    key = _key(body["key"], name) if "key" in body else KeyRef("", "")
-    storage = text("key_storage") or ("command" if key.kind == "command" else "inline")
-    if storage not in KEY_STORAGES:
-        _unknown(name, _at(body["key_storage"]), _("key storage"), storage, KEY_STORAGES)
-    place = _at(body["key_storage"]) if "key_storage" in body else _at(node)
+def _declared(at: Document, path: Path, body: dict[str, Any], clients: Clients) -> Declared:
+    key: KeyRef = body.get("key", KeyRef("", ""))
+    storage = body.get("key_storage", "command" if key.kind == "command" else "inline")
+    place = (*path, "key_storage")
     if storage in ("env", "dotenv") and key.kind != "env":
-        yamldoc.fail(
-            name, place, _("key_storage {storage} needs a variable.").format(storage=storage), "key: {env: NAME}"
-        )
+        at.fail(place, _("key_storage {storage} needs a variable.").format(storage=storage), "key: {env: NAME}")
     if key.kind == "command" and storage not in ("command", "inline"):
-        yamldoc.fail(
-            name, place, _("A key command goes with key_storage command or inline, not {value}.").format(value=storage)
-        )
-    parts: dict[ClientName, Part] = {}
-    for client in clients:
-        if client in body:
-            parts[client] = _part(body[client], clients[client], name)
-    via_relay = body["via_relay"].value if "via_relay" in body else False
-    if not isinstance(via_relay, bool):
-        yamldoc.fail(name, _at(body["via_relay"]), _("This has to be true or false."))
-    if not parts and not via_relay:
-        parts = {next(iter(clients)): Part()}
+        text = _("A key command goes with key_storage command or inline, not {value}.")
+        at.fail(place, text.format(value=storage))
+    parts = {client: body[client] for client in clients if client in body}
     profile = Profile(
-        name=own,
-        provider=text("provider"),
-        region=text("region"),
-        key_storage=_storage(storage),
+        name=body["name"],
+        provider=body["provider"],
+        region=body.get("region", ""),
+        key_storage=storage,
         key_env=key.value if storage in ("env", "dotenv") else "",
-        parts=parts,
+        parts=parts or ({} if body.get("via_relay") else {next(iter(clients)): Part()}),
         key_command=key.value if key.kind == "command" else "",
     )
-    return Declared(profile, key, _at(node))
-
-
-def _storage(text: str) -> KeyStorage:
-    return next(s for s in KEY_STORAGES if s == text)
-
-
-def _key(node: Node, name: str) -> KeyRef:
-    body = _mapping(node, KEY_KINDS, name)
-    if len(body) != 1:
-        yamldoc.fail(
-            name, _at(node), _("'key' names one of: {kinds}.").format(kinds=", ".join(KEY_KINDS)), "key: {env: NAME}"
-        )
-    kind, value = next(iter(body.items()))
-    text = _text(value, name)
-    if not text:
-        yamldoc.fail(name, _at(value), _("This is empty."))
-    if kind == "env" and not keys.VARIABLE.match(text):
-        yamldoc.fail(name, _at(value), _("This is not the name of a variable."), _("A key itself goes below 'inline'."))
-    return KeyRef(kind, text)
-
-
-def _part(node: Node, client: Fields, name: str) -> Part:
-    if node.value is None:  # "codex:" with nothing behind it
-        return Part()
-    body = _mapping(node, (*client.fields, "context_window", "settings"), name)
-    fields: dict[str, Any] = {}
-    for field, value in body.items():
-        if field == "context_window":
-            if not isinstance(value.value, int) or isinstance(value.value, bool) or value.value < 1000:
-                yamldoc.fail(name, _at(value), _("This has to be a number of tokens, 1000 or more."))
-            fields[field] = value.value
-            continue
-        if field == "settings":
-            settings = _mapping(value, None, name)
-            fields[field] = {k: v.value for k, v in settings.items()}
-            for key, one in settings.items():
-                problem = client.setting_problem(key, one.value)
-                if problem:
-                    yamldoc.fail(name, _at(one), problem)
-            continue
-        text = _text(value, name)
-        if field == "url" and text:
-            problem = urls.problem(text) or urls.key_inside(text)
-            if problem:
-                yamldoc.fail(name, _at(value), problem)
-        if field.endswith("_model") and profiles.model_problem(text):
-            yamldoc.fail(name, _at(value), profiles.model_problem(text))
-        if field == "auth" and text not in ("", "auth_token", "api_key"):
-            _unknown(name, _at(value), _("auth type"), text, ("auth_token", "api_key"))
-        fields[field] = text
-    return Part(**fields)
-
-
-def _at(node: Node) -> Place:
-    return node.line, node.column
-
-
-def _problem(check: Any) -> Optional[UsageError]:
-    try:
-        check()
-    except UsageError as e:
-        return e
-    return None
-
-
-def _text(node: Node, name: str) -> str:
-    if not isinstance(node.value, str):
-        yamldoc.fail(name, _at(node), _("This has to be text."), _("Put it in quotes."))
-    return node.value
-
-
-def _list(node: Optional[Node], name: str) -> list[Node]:
-    if node is None or node.value is None:
-        return []
-    if not isinstance(node.value, list):
-        yamldoc.fail(name, _at(node), _("This has to be a list: each entry begins with '- '."))
-    return node.value
-
-
-def _mapping(
-    node: Node, known: Optional[tuple[str, ...]], name: str, required: tuple[str, ...] = ()
-) -> dict[str, Node]:
-    if not isinstance(node.value, dict):
-        yamldoc.fail(name, _at(node), _("This has to be a mapping: lines of 'name: value'."))
-    for key in node.value:
-        if known is not None and key not in known:
-            _unknown(name, node.keys[key], _("field"), key, known)
-    for key in required:
-        if key not in node.value:
-            yamldoc.fail(name, _at(node), _("'{key}' is missing.").format(key=key))
-    return node.value
-
-
-def _unknown(name: str, place: Place, what: str, word: str, known: tuple[str, ...]) -> None:
-    import difflib
-
-    near = difflib.get_close_matches(word.lower().replace("_", "-"), [k.replace("_", "-") for k in known], 1, 0.5)
-    hint = next((k for k in known if near and k.replace("_", "-") == near[0]), "")
-    yamldoc.fail(
-        name,
-        place,
-        _("unknown {what} '{word}'.").format(what=what, word=printable(word, 40)),
-        _("Did you mean '{field}'?").format(field=hint)
-        if hint
-        else _("Known: {fields}").format(fields=", ".join(known)),
-    )
+    return Declared(profile, key, at.place(path))
 
 
 def plain(declared: Declared) -> dict[str, Any]:
@@ -272,56 +202,16 @@ def plain(declared: Declared) -> dict[str, Any]:
     return out
 
 
-def dump(document: Document) -> str:
-    """Return *document* as YAML that ``parse`` reads back."""
+def dump(declaration: Declaration) -> str:
+    """Return *declaration* as YAML that ``parse`` reads back."""
     import yaml
 
-    body: dict[str, Any] = {"ccsetup": VERSION, "profiles": [plain(d) for d in document.profiles]}
-    if document.active:
-        body["active"] = {c: n for c, (n, _place) in document.active.items()}
+    body: dict[str, Any] = {"ccsetup": VERSION, "profiles": [plain(d) for d in declaration.profiles]}
+    if declaration.active:
+        body["active"] = {c: n for c, (n, _place) in declaration.active.items()}
     return yaml.safe_dump(body, sort_keys=False, allow_unicode=True, width=1000)
 
 
 def json_schema(clients: Clients) -> dict[str, Any]:
-    """Return a JSON Schema (2020-12) of the document, for editors."""
-    text = {"type": "string"}
-
-    def closed(properties: Mapping[str, Any], **more: Any) -> dict[str, Any]:
-        return {"type": "object", "additionalProperties": False, "properties": dict(properties), **more}
-
-    def part(client: Fields) -> dict[str, Any]:
-        fields: dict[str, Any] = dict.fromkeys(client.fields, text)
-        if "auth" in fields:
-            fields["auth"] = {"enum": ["auth_token", "api_key"]}
-        fields["url"] = {"type": "string", "pattern": urls.PATTERN}
-        fields["context_window"] = {"type": "integer", "minimum": 1000}
-        fields["settings"] = {"type": "object", "additionalProperties": {"type": ["string", "integer", "boolean"]}}
-        return {**closed(fields), "type": ["object", "null"]}
-
-    sources = {kind: {"type": "string", "minLength": 1} for kind in KEY_KINDS}
-    sources["env"] = {"type": "string", "pattern": "^" + keys.VARIABLE.pattern.removesuffix(r"\Z") + "$"}
-    name = {"type": "string", "pattern": "^" + profiles.NAME.pattern.removesuffix(r"\Z") + "$"}
-    entry = closed(
-        {
-            "name": {**name, "not": {"enum": list(profiles.RESERVED)}},
-            "provider": text,
-            "region": text,
-            "key": closed(sources, minProperties=1, maxProperties=1),
-            "key_storage": {"enum": list(KEY_STORAGES)},
-            "via_relay": {"type": "boolean"},
-            **{name: part(client) for name, client in clients.items()},
-        },
-        required=["name", "provider"],
-    )
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "What 'ccsetup apply' reads",
-        **closed(
-            {
-                "ccsetup": {"const": VERSION},
-                "profiles": {"type": ["array", "null"], "items": entry},
-                "active": {**closed(dict.fromkeys(clients, name)), "type": ["object", "null"]},
-            },
-            required=["ccsetup"],
-        ),
-    }
+    """Return the JSON Schema (2020-12) of the document, for editors."""
+    return published(_table(clients))
