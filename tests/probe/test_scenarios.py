@@ -235,11 +235,13 @@ def test_text_and_files_are_clean(home: Path, emulator: Emulator, scenario: str)
 
 
 @pytest.mark.parametrize("client", CLIENTS)
-def test_nothing_turns_the_check_of_certificates_off(home: Path, emulator: Emulator, client: str) -> None:
-    """Variables that make other programs trust everything change nothing: no request is sent."""
+def test_nothing_else_turns_the_check_of_certificates_off(home: Path, emulator: Emulator, client: str) -> None:
+    """Variables that make other programs than the client trust everything change nothing: no request is sent."""
     emulator.play("tls-self-signed")
     write(home, client, emulator)
-    names = ("NODE_TLS_REJECT_UNAUTHORIZED", "PYTHONHTTPSVERIFY", "SSL_VERIFY", "VERIFY_SSL")
+    names = ["PYTHONHTTPSVERIFY", "SSL_VERIFY", "VERIFY_SSL"]
+    if client == "codex":
+        names.append("NODE_TLS_REJECT_UNAUTHORIZED")
     env: dict[str, Any] = {**dict.fromkeys(names, "0"), "GIT_SSL_NO_VERIFY": "1", "REQUESTS_CA_BUNDLE": ""}
 
     judged = run_test(home, client=client, env={**emulator.env, **env})
@@ -409,7 +411,8 @@ def preset_target(net: Internet, home: Path, preset: str, client: str, key: str,
     profile = Profile(preset, preset, region or found.regions[0].id, "inline", "", {cast(Any, client): Part()})
     endpoint = CLIENTS[client].endpoint(profile, found)
     use = Use(profile=profile, preset=found, endpoint=endpoint, key=Secret(key), reader=())
-    target = saved.target(use, Secret(key), CLIENTS[client], cc.environment(home, net.env), kind="preset")
+    version = CLIENTS[client].newest
+    target = saved.target(use, Secret(key), CLIENTS[client], version, cc.environment(home, net.env), kind="preset")
     with mock.patch.dict(os.environ, net.env):
         (report,), _ = run.probe([target], run.Options(timeout=20 * TIMEOUT))
     said = report.json()

@@ -171,7 +171,7 @@ def judge(home: Path, client: str, emulator: Emulator, *, level: str = "normal",
         else effective_codex.target(here, lambda: (0, 169, 0), list, etc=etc)
     )
     assert target is not None
-    target = CLIENTS[client].signed(target)  # type: ignore[index]
+    target = CLIENTS[client].signed(target, CLIENTS[client].newest)  # type: ignore[index]
     with mock.patch.dict(os.environ, emulator.env):  # OpenSSL reads SSL_CERT_FILE there
         (report,), interrupted = run.probe([target], run.Options(level=cast(Any, level), timeout=timeout))
     assert not interrupted

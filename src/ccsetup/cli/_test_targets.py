@@ -52,7 +52,8 @@ def of_preset(
         mine = draft._replace(parts={client: part})
         endpoint = CLIENTS[client].endpoint(mine, preset)
         use = Use(mine, preset, endpoint, secret, ())
-        out.append(saved.target(use, secret, CLIENTS[client], context.paths.environ, kind="preset", url=part.url))
+        version, environ = context.version(client), context.paths.environ
+        out.append(saved.target(use, secret, CLIENTS[client], version, environ, kind="preset", url=part.url))
     return out
 
 
@@ -78,7 +79,8 @@ def of_profiles(context: Context, world: World, names: Sequence[str], clients: S
                 continue
             try:
                 use = world.use(profile, client)
-                found = saved.target(use, world.key(profile), CLIENTS[client], context.paths.environ)
+                version, environ = context.version(client), context.paths.environ
+                found = saved.target(use, world.key(profile), CLIENTS[client], version, environ)
                 out.append(_with_mixed(found, mixed))
             except UsageError:
                 if len(names) == 1:

@@ -32,6 +32,7 @@ from ccsetup.profiles import Profile
 
 if TYPE_CHECKING:
     from ccsetup.clients.house import Address, Check, Daemon, Finding, House, Judgement, McpServers
+    from ccsetup.probe.network import Network
     from ccsetup.probe.target import Credential, Target, TierModel
 
 
@@ -219,8 +220,6 @@ class Client(ABC):
     """The newest version that this was tried with; assumed when the client is not installed."""
     user_agent: str = ""
     """What it calls itself to a provider."""
-    node: bool = False
-    """Runs on Node.js, which has rules of its own for proxies and certificates."""
     fields: tuple[str, ...] = ("url", "primary_model")
     """The text fields of its part of a profile."""
     extras: str = ""
@@ -362,9 +361,13 @@ class Client(ABC):
 
         return Sending((Credential("authorization", "Bearer", key, source),) if key is not None else (), ())
 
-    def signed(self, target: Target) -> Target:
-        """Return *target* with what the client tells of itself."""
-        return target._replace(client=self.id, user_agent=self.user_agent, node=self.node)
+    @abstractmethod
+    def network(self, version: Version) -> Network:
+        """Return how it uses the network."""
+
+    def signed(self, target: Target, version: Version) -> Target:
+        """Return *target* with what the client tells of itself, and with how it uses the network."""
+        return target._replace(client=self.id, user_agent=self.user_agent, network=self.network(version))
 
     def variables(self, files: Files, use: Use) -> Mapping[str, Any]:
         """Return what a terminal has to export for a profile: text, a Secret, or MISSING for one that has to go.

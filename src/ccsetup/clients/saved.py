@@ -6,7 +6,7 @@ from typing import Iterable, Literal, Mapping, Optional
 
 from ccsetup.clients.base import Client, Use
 from ccsetup.i18n import _
-from ccsetup.model import ClientName, Preset, Region, Secret
+from ccsetup.model import ClientName, Preset, Region, Secret, Version
 from ccsetup.plan import Note
 from ccsetup.probe.target import Setting, Target
 from ccsetup.profiles import region_of
@@ -16,6 +16,7 @@ def target(
     use: Use,
     key: Optional[Secret],
     client: Client,
+    version: Version,
     environ: Mapping[str, str],
     *,
     kind: Literal["profile", "preset"] = "profile",
@@ -53,7 +54,7 @@ def target(
         profile=profile.name if kind == "profile" else "",
         extra=asked.extra,
     )
-    return client.signed(found)
+    return client.signed(found, version)
 
 
 def recognise(

@@ -8,7 +8,7 @@ from ccsetup.clients import CLIENTS
 from ccsetup.clients.base import Client
 from ccsetup.clients.house import Finding, House, as_text
 from ccsetup.i18n import _
-from ccsetup.probe import proxy
+from ccsetup.probe.network import Network
 
 
 def clients(house: House) -> Iterator[Finding]:
@@ -43,14 +43,15 @@ LOOPBACK = "127.0.0.1,localhost,::1"
 def proxies(house: House) -> Iterator[Finding]:
     for client in CLIENTS.values():
         address = client.own_address(house)
-        refused = _refused(client, address.url, address.environ) if address else None
+        network = client.network(house.version(client.id))
+        refused = _refused(client, network, address.url, address.environ) if address else None
         if address and refused:
             name, text, value = refused
             fix = address.fix.format(name=name)
             yield Finding("problem", text, fix, *address.at, (address.repair(name, value),))
 
 
-def _refused(client: Client, url: str, environ: Mapping[str, str]) -> Any:
+def _refused(client: Client, network: Network, url: str, environ: Mapping[str, str]) -> Any:
     """Return (variable, sentence, value) when *client* would ask a proxy for an address of this machine."""
     from urllib.parse import urlsplit
 
@@ -61,10 +62,10 @@ def _refused(client: Client, url: str, environ: Mapping[str, str]) -> Any:
         return None
     if host != "localhost" and not host.startswith("127.") and host != "::1":
         return None
-    way = proxy.route(parts.scheme, host, port, environ, node=client.node)
+    way = network.route(parts.scheme, host, port, environ)
     if way.proxy is None:
         return None
-    name = next((n for n in ("no_proxy", "NO_PROXY") if environ.get(n)), "NO_PROXY")
+    name = next((n for n in network.exceptions if environ.get(n)), "NO_PROXY")
     value = ",".join(filter(None, (environ.get(name, ""), LOOPBACK)))
     text = _("{variable} sends {client}'s requests to this machine through the proxy.").format(
         variable=way.note, client=client.title

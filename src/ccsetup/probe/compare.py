@@ -7,7 +7,7 @@ from typing import Any, Callable, NamedTuple, Optional, Sequence
 
 from ccsetup.i18n import _
 from ccsetup.probe import address, deep, requests
-from ccsetup.probe.http import Http, Trust
+from ccsetup.probe.http import Http
 from ccsetup.probe.steps import Options, Run
 from ccsetup.probe.target import Target
 from ccsetup.probe.verdict import clean
@@ -74,7 +74,7 @@ def measure(
             return
         try:
             async with asyncio.timeout(options.timeout * runs):
-                async with Http(target.environ, Trust(target.environ, node=target.node)) as run.http:
+                async with Http(target.network, target.environ) as run.http:
                     for _number in range(runs):
                         before = run.usage.output_tokens
                         heard = await deep.hear(run, requests.minimal(target.wire, model, PROMPT, max_tokens=TOKENS))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 from ccsetup.i18n import _
 from ccsetup.probe import classify, requests, shapes, sse
 from ccsetup.probe.classify import Answer
-from ccsetup.probe.http import Fault
+from ccsetup.probe.network import Fault
 from ccsetup.probe.target import Target
 from ccsetup.probe.verdict import clean
 

@@ -12,7 +12,8 @@ from ccsetup.i18n import _
 from ccsetup.model import KeyCheck
 from ccsetup.probe import classify, requests
 from ccsetup.probe.classify import Answer
-from ccsetup.probe.http import Fault, Reply, split
+from ccsetup.probe.http import Reply, split
+from ccsetup.probe.network import Fault
 from ccsetup.probe.requests import Request
 from ccsetup.probe.steps import ASK_SECONDS, MODELS_LIMIT, Run, Stop, leads_to_portal
 from ccsetup.probe.verdict import Evidence, clean

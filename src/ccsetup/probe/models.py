@@ -8,7 +8,8 @@ from typing import Optional
 from ccsetup.i18n import _
 from ccsetup.model import LegacyModel
 from ccsetup.probe import classify, requests, sse
-from ccsetup.probe.http import Fault, Reply, split
+from ccsetup.probe.http import Reply, split
+from ccsetup.probe.network import Fault
 from ccsetup.probe.requests import Request
 from ccsetup.probe.steps import ASK_SECONDS, MODELS_LIMIT, Run, Stop
 from ccsetup.probe.target import TierModel

@@ -68,7 +68,7 @@ def key_check(target: Target, check: KeyCheck, key: Secret) -> Request:
         "raw": ("authorization", text),
         "x-api-key": ("x-api-key", text),
     }[check.auth]
-    headers = [("accept", "application/json"), ("accept-encoding", "identity"), ("user-agent", _agent(target))]
+    headers = [("accept", "application/json"), _codings(target), ("user-agent", _agent(target))]
     if check.auth == "x-api-key":
         headers.append(("anthropic-version", VERSION))
     return Request("GET", check.url, (*headers, (name, value)), b"")
@@ -97,7 +97,7 @@ def minimal(wire: WireFormat, model: str, text: str = "hi", *, max_tokens: int =
 def _headers(target: Target, accept: str) -> tuple[tuple[str, str], ...]:
     headers: list[tuple[str, str]] = [
         ("accept", accept),
-        ("accept-encoding", "identity"),
+        _codings(target),
         ("user-agent", _agent(target)),
     ]
     if target.wire == "anthropic":
@@ -121,6 +121,11 @@ def _headers(target: Target, accept: str) -> tuple[tuple[str, str], ...]:
     headers += [(n.lower(), v) for n, v in target.headers.items() if n.lower() not in taken]
     headers += [(c.header, c.value()) for c in target.credentials]
     return tuple(headers)
+
+
+def _codings(target: Target) -> tuple[str, str]:
+    """Ask for the compression that the client asks for, as far as it can be undone here."""
+    return "accept-encoding", ", ".join(c for c in target.network.reads if c in ("gzip", "deflate")) or "identity"
 
 
 def _agent(target: Target) -> str:

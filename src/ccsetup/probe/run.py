@@ -13,7 +13,9 @@ from typing import Mapping, Optional, Sequence
 from ccsetup.i18n import _
 from ccsetup.probe import address, key, models, requests, shapes, wire
 from ccsetup.probe.classify import REACHED, Answer
-from ccsetup.probe.http import Fault, Http, Link, Reply, Trust
+from ccsetup.probe.dial import Link
+from ccsetup.probe.http import Http, Reply
+from ccsetup.probe.network import Fault
 from ccsetup.probe.steps import OnStep, Options, Run, Stop
 from ccsetup.probe.target import Target
 from ccsetup.probe.verdict import Report, Step, Verdict, clean, worst
@@ -43,11 +45,10 @@ def probe(targets: Sequence[Target], options: Options, on_step: Optional[OnStep]
 
 async def _layers(run: Run) -> None:
     """Run all layers that are wanted; whatever ends them, *run* has a step for each afterwards."""
-    trust = Trust(run.target.environ, node=run.target.node)
     run.start = time.perf_counter()
     try:
         async with asyncio.timeout(run.options.timeout):
-            async with Http(run.target.environ, trust) as run.http:
+            async with Http(run.target.network, run.target.environ) as run.http:
                 _resolve(run)
                 await _reach(run)
                 await _key_and_wire(run)
@@ -113,15 +114,18 @@ async def _reach(run: Run) -> None:
 
 def _reached(run: Run, link: Link) -> Step:
     names = {"dns": "DNS", "tcp": "TCP", "proxy": _("proxy"), "proxy_tls": _("TLS to the proxy"), "tls": "TLS"}
-    parts = [f"{names[n]} {s * 1000:.0f} ms" for n, s in link.timings.items()]
-    return Step(
-        "reach",
-        "ok",
-        time.perf_counter() - run.layer_start,
-        ", ".join(parts),
-        details=tuple(clean(n, run.secrets) for n in link.notes),
-        timings=dict(link.timings),
-    )
+    summary = ", ".join(f"{names.get(n, n)} {s * 1000:.0f} ms" for n, s in link.timings.items())
+    verdict: Verdict = "ok"
+    hint = ""
+    if link.unchecked:
+        verdict, summary = (
+            "degraded",
+            _("{setting} lets anybody between here and the provider read the key.").format(setting=link.unchecked),
+        )
+        hint = _("Remove it; NODE_EXTRA_CA_CERTS=FILE adds the certificate of an authority that you trust.")
+    notes = tuple(clean(n, run.secrets) for n in link.notes)
+    seconds = time.perf_counter() - run.layer_start
+    return Step("reach", verdict, seconds, summary, hint, details=notes, timings=dict(link.timings))
 
 
 async def _key_and_wire(run: Run) -> None:

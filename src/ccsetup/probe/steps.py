@@ -9,7 +9,8 @@ from typing import Callable, Literal, NamedTuple, Optional, Sequence
 from ccsetup.i18n import _
 from ccsetup.probe import classify, requests
 from ccsetup.probe.classify import Answer
-from ccsetup.probe.http import Fault, Http, Reply, split
+from ccsetup.probe.http import Http, Reply, split
+from ccsetup.probe.network import Fault
 from ccsetup.probe.requests import Request
 from ccsetup.probe.target import Target
 from ccsetup.probe.verdict import Evidence, Layer, Report, Step, Usage, Verdict, clean
@@ -191,6 +192,8 @@ class Run:
     def classified(self, request: Request, reply: Reply) -> Answer:
         """Return what *reply* means; a captive portal is reported and stops the target."""
         answer = classify.answer(self.target.wire, reply.status, dict(reply.headers), reply.body, self.target.preset)
+        if not reply.unpacked and reply.status < 300:
+            answer = Answer("ok", "none")  # its status is all that can be read
         if answer.meaning == "redirect" and leads_to_portal(request.url, answer.location, reply.status):
             answer = answer._replace(meaning="portal")
         if answer.meaning == "portal":

@@ -9,6 +9,7 @@ from typing import Any, Literal, Mapping, NamedTuple, Optional
 
 from ccsetup.model import ClientName, Preset, Region, Secret, WireFormat
 from ccsetup.plan import Note
+from ccsetup.probe.network import USUAL, Network
 from ccsetup.probe.verdict import mask
 
 
@@ -73,8 +74,8 @@ class Target(NamedTuple):
     """What the deep test has to know of the settings: betas, tools_off, web_search."""
     user_agent: str = ""
     """What the client calls itself."""
-    node: bool = False
-    """The client runs on Node.js, which has rules of its own for proxies and certificates."""
+    network: Network = USUAL
+    """How the client goes to the address."""
 
     @property
     def key(self) -> Optional[Secret]:

@@ -8,8 +8,9 @@ from typing import Optional
 from ccsetup.i18n import _
 from ccsetup.probe import classify, requests, sse
 from ccsetup.probe.classify import REACHED, Answer
-from ccsetup.probe.http import Fault, Reply
+from ccsetup.probe.http import Reply
 from ccsetup.probe.key import stop_if_refused
+from ccsetup.probe.network import UNPACKED, Fault
 from ccsetup.probe.requests import Request
 from ccsetup.probe.steps import ASK_SECONDS, Run, Stop
 from ccsetup.probe.verdict import Evidence, clean
@@ -17,9 +18,8 @@ from ccsetup.probe.verdict import Evidence, clean
 
 async def check(run: Run, answer: Answer, request: Request, reply: Reply) -> None:
     """Report what *reply* to *request* says of the endpoint; Stop when the client cannot use it."""
-    target = run.target
     evidence = run.evidence(request.url, reply.status, answer.message)
-    name = _name(target.wire)
+    name = _name(run.target.wire)
     stop_if_refused(run, answer, request, reply)
     if answer.meaning == "server":
         run.add(
@@ -30,51 +30,9 @@ async def check(run: Run, answer: Answer, request: Request, reply: Reply) -> Non
         )
         raise Stop
     timings = {"first_byte": reply.first_byte}
-    if answer.meaning == "ok" and reply.status < 300 and "application/json" not in reply.header("content-type"):
-        found = sse.events(reply.body)
-        error = sse.error_of(found)
-        if error is not None:
-            message = classify.message_of(error)
-            run.add(
-                "wire",
-                _("The stream holds an error after its beginning."),
-                _("Try again; the provider's message says more."),
-                run.evidence(request.url, reply.status, message),
-            )
-            raise Stop
-        trouble = _("The answer does not end.") if reply.cut else sse.problem(target.wire, found)
-        if trouble:
-            run.add(
-                "wire",
-                trouble,
-                _(
-                    "The client needs the whole stream; something between may cut it off, or this is no {name} "
-                    "endpoint."
-                ).format(name=name),
-                evidence,
-                timings=timings,
-            )
-            raise Stop
-        run.count(*sse.usage(found))
-        if run.refused is not None:
-            await _pieces(run)
-            return
-        run.add("ok", _("Speaks {name} and streams.").format(name=name), evidence=evidence, timings=timings)
-        return
     if answer.meaning == "ok":
-        # Claude Code asks again without streaming; Codex gives up (observed with 2.1.329 and 0.169.0).
-        claude = target.wire == "anthropic"
-        run.add(
-            "degraded" if claude else "wire",
-            _("Answers in one piece, although a stream was asked for."),
-            _("Claude Code asks a second time without streaming, which costs twice; ask for an endpoint that streams.")
-            if claude
-            else _("Codex needs a stream: ask the provider for an endpoint that streams, or put a relay in front."),
-            evidence,
-            timings=timings,
-        )
-        if not claude:
-            raise Stop
+        if _readable(run, reply, evidence):
+            await _streams(run, request, reply, evidence, timings)
         return
     if answer.meaning == "bad_request" and run.main_answer is not None:
         # Nothing is missing from this request, so the client's own will be refused as well.
@@ -91,6 +49,62 @@ async def check(run: Run, answer: Answer, request: Request, reply: Reply) -> Non
         return
     await _wrong(run, answer, reply, evidence)
     raise Stop
+
+
+def _readable(run: Run, reply: Reply, evidence: Evidence) -> bool:
+    """Report an answer whose compression is in the way: of the client, which raises Stop, or of this test alone."""
+    if not reply.coding or (reply.unpacked and reply.coding in run.target.network.reads):
+        return True
+    words = {"coding": reply.coding, "client": _client(run)}
+    if reply.coding not in run.target.network.reads:
+        text = _("The answer is compressed ({coding}), which this version of {client} does not read.")
+    elif reply.coding in UNPACKED:
+        text = _("The answer is said to be compressed ({coding}), and is not.")
+    else:
+        text = _("The answer is compressed ({coding}): {client} reads that, this test does not.")
+        run.add("unknown", text.format(**words), evidence=evidence)
+        return False
+    hint = _("Ask the provider, or whoever runs a proxy before it, for answers that are not compressed.")
+    run.add("wire", text.format(**words), hint, evidence)
+    raise Stop
+
+
+async def _streams(run: Run, request: Request, reply: Reply, evidence: Evidence, timings: dict[str, float]) -> None:
+    """Report whether a good answer is the whole stream that the client needs; Stop where it needs more."""
+    target = run.target
+    name = _name(target.wire)
+    if reply.status >= 300 or "application/json" in reply.header("content-type"):
+        # Claude Code asks again without streaming; Codex gives up (observed with 2.1.329 and 0.169.0).
+        text = _("Answers in one piece, although a stream was asked for.")
+        if target.wire != "anthropic":
+            hint = _("Codex needs a stream: ask the provider for an endpoint that streams, or put a relay in front.")
+            run.add("wire", text, hint, evidence, timings=timings)
+            raise Stop
+        hint = _(
+            "Claude Code asks a second time without streaming, which costs twice; ask for an endpoint that streams."
+        )
+        run.add("degraded", text, hint, evidence, timings=timings)
+        return
+    found = sse.events(reply.body)
+    error = sse.error_of(found)
+    if error is not None:
+        run.add(
+            "wire",
+            _("The stream holds an error after its beginning."),
+            _("Try again; the provider's message says more."),
+            run.evidence(request.url, reply.status, classify.message_of(error)),
+        )
+        raise Stop
+    trouble = _("The answer does not end.") if reply.cut else sse.problem(target.wire, found)
+    if trouble:
+        hint = _("The client needs the whole stream; something between may cut it off, or this is no {name} endpoint.")
+        run.add("wire", trouble, hint.format(name=name), evidence, timings=timings)
+        raise Stop
+    run.count(*sse.usage(found))
+    if run.refused is not None:
+        await _pieces(run)
+    else:
+        run.add("ok", _("Speaks {name} and streams.").format(name=name), evidence=evidence, timings=timings)
 
 
 async def _pieces(run: Run) -> None:
@@ -123,7 +137,7 @@ async def _wrong(run: Run, answer: Answer, reply: Reply, evidence: Evidence) -> 
         )
     elif spoken:
         hint = _("This address speaks {other}, which {client} does not.").format(
-            other=_name(spoken), client="Claude Code" if target.wire == "anthropic" else "Codex"
+            other=_name(spoken), client=_client(run)
         )
     right = _right_address(run)
     if right:
@@ -182,6 +196,10 @@ def _right_address(run: Run) -> Optional[tuple[str, str]]:
     if not url or url.rstrip("/") == target.base_url.rstrip("/") or getattr(endpoint, "wire", "responses") == "chat":
         return None
     return target.preset.name, url
+
+
+def _client(run: Run) -> str:
+    return "Claude Code" if run.target.wire == "anthropic" else "Codex"
 
 
 def _name(wire: str) -> str:

@@ -197,7 +197,6 @@ def _target(
         label=label,
         client=speaker.id,
         user_agent=speaker.user_agent,
-        node=speaker.node,
         kind="profile",
         wire=wire,
         base_url=url,

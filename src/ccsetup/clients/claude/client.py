@@ -16,6 +16,7 @@ from ccsetup.profiles import Profile
 
 if TYPE_CHECKING:
     from ccsetup.clients.house import Address, Check, House, McpServers
+    from ccsetup.probe.network import Network
     from ccsetup.probe.target import Target
 
 
@@ -29,7 +30,6 @@ class ClaudeCode(Client):
     install = "npm install -g @anthropic-ai/claude-code"
     newest = version(releases.CLAUDE_CODE[0])
     user_agent = f"claude-cli/{releases.CLAUDE_CODE[0]} (external, sdk-cli)"
-    node = True
     extras = "env"
     fields = (*Client.fields, "auth", *(f"{t}_model" for t in ("haiku", "sonnet", "opus", "fable", "subagent")))
     usual = "home:.claude"
@@ -116,7 +116,20 @@ class ClaudeCode(Client):
         from ccsetup.clients.claude import effective
 
         found = effective.target(paths, presets, version())
-        return self.signed(found) if found is not None else None
+        return self.signed(found, version()) if found is not None else None
+
+    def network(self, version: Version) -> Network:
+        from ccsetup.clients.claude import network
+
+        return network.network(version)
+
+    def signed(self, target: Target, version: Version) -> Target:
+        if target.kind != "effective" and target.environ.get(facts.UNIX_SOCKET):
+            from ccsetup.clients.claude.problems import silenced
+
+            found = silenced()
+            target = target._replace(findings=(*target.findings, Note("blocked", found.text, found.fix)))
+        return super().signed(target, version)
 
     def asked(self, use: Use, key: Optional[Secret], source: str) -> Sending:
         from ccsetup.clients.claude import effective

@@ -30,10 +30,12 @@ BETAS = "ANTHROPIC_BETAS"
 NO_BETAS = "CLAUDE_CODE_DISABLE_EXPERIMENTAL_BETAS"
 CONFIG_DIR = "CLAUDE_CONFIG_DIR"
 UNIX_SOCKET = "ANTHROPIC_UNIX_SOCKET"
-"""Where the shell sets it, no token is used ("Not logged in"), and a helper's key goes to that socket.  In
-settings.json it has no effect, and does not silence the shell's."""
+"""Where the shell sets it, every request goes to that socket, and address and keys count from the shell or a helper
+alone: with those of settings.json it says "Not logged in".  In settings.json it has no effect itself."""
 UNCHECKED = "NODE_TLS_REJECT_UNAUTHORIZED"
 """With 0, no certificate is checked."""
+SHELL_ONLY = (UNIX_SOCKET, "SSL_CERT_FILE", "SSL_CERT_DIR")
+"""What counts in the shell alone, and has no effect in a settings file."""
 OTHER_BACKENDS: Mapping[str, str] = {
     "CLAUDE_CODE_USE_BEDROCK": "Amazon Bedrock",
     "CLAUDE_CODE_USE_VERTEX": "Google Vertex AI",

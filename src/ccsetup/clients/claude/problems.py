@@ -191,7 +191,7 @@ def _login_forced(s: Sources) -> Iterator[Problem]:
 
 
 def _trust(s: Sources) -> Iterator[Problem]:
-    leads = (BASE_URL, *facts.PROXIES, "NODE_EXTRA_CA_CERTS", *facts.OTHER_BACKENDS)
+    leads = (BASE_URL, *facts.PROXIES, "NODE_EXTRA_CA_CERTS", facts.UNCHECKED, *facts.OTHER_BACKENDS)
     values = [h for h in (s.env(BASE_URL), s.setting(HELPER[0]), *map(s.env, leads[1:])) if h]
     values = [h for h in values if h.scope.kind == "project" and h.key not in h.scope.ours]
     if values and not s.trusted():
@@ -200,15 +200,17 @@ def _trust(s: Sources) -> Iterator[Problem]:
         yield Problem("claude-project", at("stops", values[0], text.format(name=values[0].key[-1]), fix))
 
 
+def silenced() -> Finding:
+    """Return what a socket in the shell does to an address and a key in the settings."""
+    text = _("ANTHROPIC_UNIX_SOCKET of this shell keeps the key from the provider: Claude Code says 'Not logged in'.")
+    return Finding("stops", text, _("Run: unset {name}").format(name=facts.UNIX_SOCKET))
+
+
 def _leads_away(s: Sources) -> Iterator[Problem]:
     url = s.env(BASE_URL)
-    if s.paths.environ.get(facts.UNIX_SOCKET):
-        text = _(
-            "ANTHROPIC_UNIX_SOCKET of this shell keeps the key from the provider: Claude Code says 'Not logged in'."
-        )
-        yield Problem(
-            "claude-other-backend", Finding("stops", text, _("Run: unset {name}").format(name=facts.UNIX_SOCKET))
-        )
+    key = s.setting(HELPER[0]) or next((h for h in map(s.env, CREDENTIALS) if h and not h.scope.path), None)
+    if s.paths.environ.get(facts.UNIX_SOCKET) and not (url and not url.scope.path and key):
+        yield Problem("claude-other-backend", silenced())
     for name in facts.OTHER_BACKENDS if url else ():
         held = s.env(name)
         if held is None or not facts.on(held.text):

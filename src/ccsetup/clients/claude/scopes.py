@@ -120,7 +120,7 @@ class Sources(NamedTuple):
         for scope in reversed(self.scopes):
             block = scope.data.get("env")
             if scope.path and isinstance(block, dict):
-                out.update({n: facts.text(v) for n, v in block.items()})
+                out.update({n: facts.text(v) for n, v in block.items() if n not in facts.SHELL_ONLY})
         return out
 
     def allowed(self) -> Optional[tuple[tuple[str, ...], Held]]:

@@ -17,6 +17,7 @@ from ccsetup.profiles import Profile
 
 if TYPE_CHECKING:
     from ccsetup.clients.house import Address, Check, Daemon, House, Judgement, McpServers
+    from ccsetup.probe.network import Network
     from ccsetup.probe.target import Target
 
 
@@ -136,7 +137,12 @@ class Codex(Client):
         from ccsetup.clients.codex import effective
 
         found = effective.target(paths, version, presets)
-        return self.signed(found) if found is not None else None
+        return self.signed(found, version()) if found is not None else None
+
+    def network(self, version: Version) -> Network:
+        from ccsetup.clients.codex import network
+
+        return network.network(version)
 
     def asked(self, use: Use, key: Optional[Secret], source: str) -> Sending:
         from ccsetup.clients.codex import run

@@ -26,6 +26,8 @@ IGNORED_TOLD: Version = (0, 156, 0)
 TUI_SERVER: Version = (0, 157, 0)
 MAX_EFFORT: Version = (0, 160, 0)
 """0.133.0 does not start with an effort ``max`` in a catalogue; 0.160.0 does.  Between them: not tried."""
+COMPRESSED: Version = (0, 171, 0)
+"""It asks for compressed answers, and reads them; 0.169.0 reads none."""
 GCP: Version = (0, 171, 0)
 """gcp is an id of Codex' own; with 0.160.0 it is not.  Between them: not tried."""
 

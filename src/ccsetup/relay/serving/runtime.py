@@ -109,9 +109,9 @@ def _proxy(upstream: Upstream, https: bool, host: str, port: int, environ: Mappi
         return "" if upstream.proxy == "none" else upstream.proxy
     if host in ("localhost", "::1") or host.startswith("127."):
         return ""
-    from ccsetup.probe import proxy
+    from ccsetup.probe import network
 
-    found = proxy.route("https" if https else "http", host, port, environ).proxy
+    found = network.usual("https" if https else "http", host, port, environ).proxy
     if found is None:
         return ""
     user = found.authorization
