@@ -7,6 +7,7 @@ import re
 import ssl
 from typing import Awaitable, Callable, Optional, Sequence
 
+from ccsetup import bounded
 from ccsetup.i18n import _
 from ccsetup.probe.network import Fault, Trust
 from ccsetup.probe.verdict import clean
@@ -45,9 +46,11 @@ class Certificates:
                     context.load_verify_locations(path)
                 elif not _load(context, path):
                     raise ssl.SSLError
-            except OSError as e:  # SSLError is one, without a reason that helps
+            except (OSError, bounded.TooLarge) as e:  # SSLError is one, without a reason that helps
                 said = _("{name} names {file}, which the client passes over: {why}.")
-                why = _("no certificate could be read from it") if isinstance(e, ssl.SSLError) else e.strerror or ""
+                why = _("no certificate could be read from it")
+                if isinstance(e, OSError) and not isinstance(e, ssl.SSLError):
+                    why = e.strerror or why
                 said = said.replace("{why}", why.lower())
             self.notes.append(said.format(name=variable, file=clean(path)))
         return context
@@ -76,8 +79,7 @@ class Certificates:
 
 def _load(context: ssl.SSLContext, path: str) -> int:
     """Add the certificates in *path* up to the first that is none, as Node.js does; return how many."""
-    with open(path, encoding="latin-1") as f:
-        text = f.read(1 << 24)
+    text = bounded.found(path).decode("latin-1")
     count = 0
     for pem in re.findall(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", text, re.S):
         try:
