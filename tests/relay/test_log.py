@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import io
 import json
+from urllib.parse import quote
+
+import pytest
 
 from ccsetup.relay.log import Log
 
@@ -38,3 +42,25 @@ def test_what_nobody_caught_is_a_line_without_values() -> None:
     assert all(line["kind"] == "ValueError" for line in lines if line["event"] == "bug")
     assert "sk-secret" not in out.getvalue()
     assert "Traceback" not in out.getvalue()
+
+
+@pytest.mark.parametrize("before", ["", "B", "Bearer ", "user:"])
+def test_a_key_is_masked_in_whatever_form_it_comes_back(before: str) -> None:
+    key = "sk-aB3/+x9Qw-7Zr5Ty1Ui8"
+    log = Log(io.StringIO(), as_json=True)
+    log.hide([key])
+    text = (before + key).encode()
+    forms = [
+        key,
+        key.upper(),
+        quote(key, safe=""),
+        json.dumps(key).replace("/", "\\/"),
+        text.hex(),
+        base64.b64encode(text).decode(),
+        base64.urlsafe_b64encode(text + b"!").decode(),
+    ]
+    for form in forms:
+        said = log.masked(f"wrong key: {form}.")
+        assert "***" in said
+        assert len(said) < len(f"wrong key: {form}.") - len(key) // 2, said
+    log.close()

@@ -9,12 +9,14 @@ import socket
 import ssl
 import stat
 import urllib.request
+import zlib
 from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 import trustme
+from backports import zstd
 from support import cc, drill, scripted, waiting
 from support.drill import PATHS, WIRES, Upstream, asking, understood
 from support.loopback import Request, Response
@@ -469,7 +471,7 @@ def test_limits_of_requests(world: World) -> None:
         got = relay.post(PATHS[kind], large)
         assert got.status == 413
         assert "larger" in understood(kind, got.body, stream=False).error
-        got = relay.post(PATHS[kind], gzip.compress(b"{}"), headers={"content-encoding": "gzip"})
+        got = relay.post(PATHS[kind], b"{}", headers={"content-encoding": "br"})
         assert got.status == 415
         assert understood(kind, got.body, stream=False).error
         got = relay.ask("PUT", PATHS[kind], b"{}", key=KEY)
@@ -521,6 +523,36 @@ def test_upgrades_are_ignored(world: World) -> None:
         got = raw(world.relay, post(PATHS["chat"], body, *offer))
         assert got.startswith(b"HTTP/1.1 200")
         assert b"third" in got
+
+
+def test_a_websocket_is_refused_so_that_codex_goes_on(world: World) -> None:
+    head = (
+        "GET /v1/responses HTTP/1.1",
+        "Host: 127.0.0.1",
+        f"Authorization: Bearer {KEY}",
+        "Connection: Upgrade",
+        "Upgrade: websocket",
+        "Sec-WebSocket-Version: 13",
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+    )
+    got = raw(world.relay, "\r\n".join((*head, "", "")).encode())
+    assert got.startswith(b"HTTP/1.1 426 Upgrade Required\r\n")
+    assert b"\r\nupgrade: HTTP/1.1\r\n" in got
+
+
+@pytest.mark.parametrize("kind", WIRES)
+@pytest.mark.parametrize(
+    ("coding", "pack"), [("zstd", zstd.compress), ("gzip", gzip.compress), ("deflate", zlib.compress)]
+)
+def test_compressed_requests(world: World, kind: str, coding: str) -> None:
+    """They are unpacked, and no further than the limit; the upstream gets them as they are."""
+    pack = {"zstd": zstd.compress, "gzip": gzip.compress, "deflate": zlib.compress}[coding]
+    body = json.dumps(asking(kind, f"m-{kind}")).encode()
+    head = {"content-encoding": coding}
+    got = world.relay.post(PATHS[kind], pack(body), headers=head)
+    assert "all is well" in understood(kind, got.body, stream=False).text
+    assert world.relay.post(PATHS[kind], pack(bytes(5_000_000)), headers=head).status == 413
+    assert world.relay.post(PATHS[kind], body, headers=head).status == 400
 
 
 async def _serving(

@@ -5,10 +5,12 @@ Neither keys nor anything of prompts or answers is written, except for the reque
 
 from __future__ import annotations
 
+import base64
 import queue
 import threading
 import time
 from typing import TYPE_CHECKING, Any, Callable, Iterable, Literal, Mapping, Optional, TextIO
+from urllib.parse import quote
 
 from ccsetup import masking
 from ccsetup.relay.wire import codec
@@ -47,7 +49,7 @@ class Log:
 
     def hide(self, secrets: Iterable[str]) -> None:
         """Never write these texts."""
-        self._secrets = tuple(s for s in secrets if not masking.weak(s))
+        self._secrets = tuple(form for s in secrets if not masking.weak(s) for form in _forms(s))
 
     def masked(self, text: str) -> str:
         for secret in self._secrets:
@@ -143,3 +145,15 @@ def _plain(value: Any) -> str:
     text = str(value)
     text = "".join(c if c.isprintable() else "?" for c in text)
     return f'"{text}"' if " " in text else text
+
+
+def _forms(secret: str) -> list[str]:
+    """Return *secret* as upstreams that echo it may write it: as it is, in an address, in base64, in hexadecimal."""
+    data = secret.encode()
+    found = {secret, secret.lower(), secret.upper(), quote(secret, safe=""), secret.replace("/", "\\/"), data.hex()}
+    for encode in (base64.b64encode, base64.urlsafe_b64encode):
+        for before in range(3):  # whatever stands in front of it: "Bearer ", "user:"
+            packed = encode(bytes(before) + data).decode()
+            whole = (before + len(data)) // 3 * 4
+            found.add(packed[(before * 8 + 5) // 6 : whole])
+    return sorted(found, key=len, reverse=True)

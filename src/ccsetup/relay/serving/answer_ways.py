@@ -11,7 +11,7 @@ from ccsetup.model import WireFormat
 from ccsetup.relay.http.base import NetworkFailure, UpstreamError
 from ccsetup.relay.serving.answers import end_of_events, wrong_answer
 from ccsetup.relay.wire.formats import FORMATS
-from ccsetup.relay.wire.messages import Asked, Delta, Event, Failed, Ping, Started, Stop, Usage, WireError
+from ccsetup.relay.wire.messages import Asked, Delta, Event, Failed, Ping, Started, Stop, ToolStart, Usage, WireError
 from ccsetup.relay.wire.sse import Decoder
 from ccsetup.relay.wire.tap import Tap, usage_of
 
@@ -208,7 +208,7 @@ class TranslatedStream:
                     self.usage = event.usage
                 if type(event) is Stop:
                     begun = self.finished = self.over = True
-            else:
+            elif type(event) is Delta or type(event) is ToolStart:  # an empty block alone is no answer
                 begun = True
             out.append(write(event))
         if not begun:

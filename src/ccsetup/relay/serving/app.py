@@ -12,7 +12,7 @@ from ccsetup.model import WireFormat
 from ccsetup.relay.config.access import ClientKey
 from ccsetup.relay.http.server import BodyTooLarge, Gone, Inbound, Malformed
 from ccsetup.relay.reporting import metrics
-from ccsetup.relay.serving.callers import Caller
+from ccsetup.relay.serving.callers import Caller, body_of
 from ccsetup.relay.serving.exchange import Exchange
 from ccsetup.relay.serving.failures import invalid, unreadable
 from ccsetup.relay.serving.relay import Relay
@@ -42,6 +42,7 @@ _HELLO = ("/", "/api", "/api/hello", "/api/api/hello")
 CONTROL = "/_relay/"
 
 _JSON = ((b"content-type", b"application/json"),)
+_HTTP = [(b"upgrade", b"HTTP/1.1")]
 
 
 class App:
@@ -59,7 +60,7 @@ class App:
             await self._other(inbound)
             return
         caller = self._caller(inbound)
-        refusal = caller.refusal or (None if inbound.method == "POST" else _method())
+        refusal = caller.refusal or (None if inbound.method == "POST" else _method(inbound))
         if refusal is None:
             refusal = caller.late(self._relay.clock())
         if refusal is None and len(self._relay.running) >= self._relay.runtime.config.limits.requests:
@@ -67,7 +68,7 @@ class App:
         self._count += 1
         exchange = Exchange(self._relay, wire, inbound, caller, f"{self._prefix}{self._count:016x}")
         if refusal is not None:
-            exchange.refuse(refusal)
+            exchange.refuse(refusal, b"", _HTTP if refusal.status == 426 else None)
             self._relay.metrics.refused(wire, refusal.status)
             return
         await exchange.run()
@@ -100,7 +101,7 @@ class App:
                 wire: WireFormat = "anthropic" if path in _COUNTS else "chat"
                 _error(inbound, wire, refusal)
             elif path in _COUNTS and method == "POST":
-                await self._count_tokens(inbound)
+                await self._count_tokens(inbound, caller)
             elif path in _MODELS and method in ("GET", "HEAD"):
                 _json(inbound, 200, self._models(caller.client))
             elif path == "/metrics" and method == "GET":
@@ -137,10 +138,10 @@ class App:
             {"status": "ok" if ok else "not ready", "upstreams": available, "store": dict(self._relay.store.health())},
         )
 
-    async def _count_tokens(self, inbound: Inbound) -> None:
+    async def _count_tokens(self, inbound: Inbound, caller: Caller) -> None:
         """Answer with an estimate: few providers have the endpoint, and Claude Code steers compaction by it."""
         try:
-            conversation = FORMATS["anthropic"].read_request(await inbound.body())
+            conversation = FORMATS["anthropic"].read_request(await body_of(inbound, caller.coding))
         except BadRequest as bad:
             _error(inbound, "anthropic", invalid(bad))
         except (BodyTooLarge, Malformed) as error:
@@ -251,7 +252,9 @@ class App:
         }
 
 
-def _method() -> WireError:
+def _method(inbound: Inbound) -> WireError:
+    if any(name == b"sec-websocket-key" for name, _value in inbound.headers):  # Codex goes on with POST at once
+        return WireError("invalid_request", "The relay speaks no WebSocket here; this path takes POST.", 426)
     return WireError("invalid_request", "This path takes POST.", 405)
 
 

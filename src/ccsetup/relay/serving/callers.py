@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Optional
 from urllib.parse import urlsplit
 
 from ccsetup.relay.config import access as accessing
 from ccsetup.relay.config.access import Access
-from ccsetup.relay.http.server import Headers
+from ccsetup.relay.http import packed
+from ccsetup.relay.http.server import Headers, Inbound
 from ccsetup.relay.serving.runtime import Lane, Runtime, forwarded
 from ccsetup.relay.store import Spent
 from ccsetup.relay.wire.messages import WireError
@@ -22,6 +24,7 @@ class Caller:
         "allowed",
         "budgeted",
         "client",
+        "coding",
         "headers",
         "name",
         "refusal",
@@ -51,6 +54,12 @@ class Caller:
         self.name = "" if client is None else client.name
         self.allowed = client.upstreams if client is not None and client.upstreams else None
         """Names of upstreams; None: all."""
+        self.coding = next((v.strip().lower() for n, v in headers if n == b"content-encoding"), b"")
+        """How the bodies are packed; b"" where they are as they are."""
+        if self.coding == b"identity":
+            self.coding = b""
+        if self.refusal is None and self.coding:
+            self.refusal = _packed(self.coding)
         self.budgeted = client is not None and not client.free
         self._lines: dict[tuple[str, str, int, bool], tuple[tuple[bytes, bytes], ...]] = {}
 
@@ -80,10 +89,28 @@ def _guard(headers: Headers, hosts: Optional[frozenset[str]]) -> Optional[WireEr
                 return WireError("permission", "The Host header names another server than this relay.", 403)
         elif name == b"origin" and not _names(value.partition(b"://")[2], hosts):
             return WireError("permission", "The relay takes no requests from web pages.", 403)
-        elif name == b"content-encoding" and value.strip().lower() not in (b"", b"identity"):
-            said = "The relay takes requests only as they are, without a Content-Encoding."
-            return WireError("invalid_request", said, 415)
     return None
+
+
+def _packed(coding: bytes) -> Optional[WireError]:
+    """Refuse what cannot be unpacked here."""
+    if coding not in packed.CODINGS:
+        said = "The relay takes a Content-Encoding of zstd, gzip or deflate, and only one of them."
+        return WireError("invalid_request", said, 415)
+    if packed.missing(coding):
+        return WireError("invalid_request", "For zstd the relay needs: pip install backports.zstd", 415)
+    return None
+
+
+async def body_of(inbound: Inbound, coding: bytes) -> bytes:
+    """Return the body of a request, unpacked; BodyTooLarge, Malformed, Gone as ``Inbound.body``."""
+    body = inbound.body_here()
+    if body is None:
+        body = await inbound.body()
+    if not coding:
+        return body
+    # A small body can be made of very much.
+    return await asyncio.to_thread(packed.unpack, body, coding, inbound.connection.server.max_body)
 
 
 def _names(value: bytes, hosts: Optional[frozenset[str]]) -> bool:

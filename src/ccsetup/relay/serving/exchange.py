@@ -9,7 +9,7 @@ from ccsetup.model import WireFormat
 from ccsetup.relay.http.server import BodyTooLarge, Gone, Headers, Inbound, Malformed
 from ccsetup.relay.routing.failover import Ask, Turn
 from ccsetup.relay.serving.attempt import Attempt
-from ccsetup.relay.serving.callers import Caller
+from ccsetup.relay.serving.callers import Caller, body_of
 from ccsetup.relay.serving.failures import Broken, Unanswered, invalid, unreadable
 from ccsetup.relay.serving.relay import Relay
 from ccsetup.relay.serving.reply import Phase, Reply
@@ -103,8 +103,8 @@ class Exchange:
     async def _serve(self) -> None:
         relay, caller, reply = self._relay, self._caller, self._reply
         try:
-            body = self._inbound.body_here()
-            request = ClientRequest(self._wire, body if body is not None else await self._inbound.body())
+            body = await body_of(self._inbound, caller.coding)
+            request = ClientRequest(self._wire, body)
         except BadRequest as bad:
             self.refuse(invalid(bad))
             return

@@ -89,4 +89,5 @@ def unreadable(error: Union[BodyTooLarge, Malformed]) -> WireError:
     """Return what a client is told whose body cannot be taken."""
     if isinstance(error, BodyTooLarge):
         return WireError("too_large", "The request is larger than this relay takes.", 413)
-    return WireError("invalid_request", "The body of the request is not framed as HTTP says.", 400)
+    said = str(error) or "The body of the request is not framed as HTTP says."
+    return WireError("invalid_request", said, 400)

@@ -49,15 +49,32 @@ _TELLS: Mapping[WireFormat, Callable[[bytes], bool]] = {
 }
 
 
-_OPENING = frozenset({"ping", "message_start", "response.created", "response.queued", "response.in_progress"})
+_OPENING = frozenset((
+    "ping", "message_start", "content_block_stop", "response.created", "response.queued", "response.in_progress",
+    "response.content_part.added", "response.reasoning_summary_part.added",
+))  # fmt: skip
+_EMPTY = ("text", "thinking", "text_delta", "thinking_delta", "message", "reasoning")
+
+
+def _opens(kind: str, event: Mapping[str, Any]) -> bool:
+    """Whether an event of Messages or Responses says nothing yet: the head of an answer, or of a block without text."""
+    if kind in _OPENING:
+        return True
+    name = {
+        "content_block_start": "content_block",
+        "content_block_delta": "delta",
+        "response.output_item.added": "item",
+    }
+    block = event.get(name.get(kind, ""))
+    if not isinstance(block, dict) or block.get("type") not in _EMPTY:
+        return False
+    return not (block.get("text") or block.get("thinking"))
 
 
 def _says_nothing(chunk: Mapping[str, Any]) -> bool:
-    """Whether a chunk of Chat Completions is only the first one, with the role, or not one at all."""
+    """Whether a chunk of Chat Completions is only the first one, with the role, the usage alone, or no chunk at all."""
     choices = chunk.get("choices")
-    if not isinstance(choices, list) or chunk.get("usage"):
-        return not chunk.get("usage")
-    for choice in choices:
+    for choice in choices if isinstance(choices, list) else ():
         if isinstance(choice, dict):
             delta = choice.get("delta")
             said = isinstance(delta, dict) and any(value for name, value in delta.items() if name != "role")
@@ -138,7 +155,7 @@ class Tap:
     def _take(self, name: str, data: bytes) -> None:
         if data == b"[DONE]":
             if self._wire == "chat":
-                self.begun = self.finished = True
+                self.finished = self.begun  # alone it is no answer
             return
         try:
             value = codec.loads(data)
@@ -153,7 +170,7 @@ class Tap:
         if error is not None:
             self.failed = self.failed or error
         elif not self.begun:
-            self.begun = not (kind in _OPENING or (self._wire == "chat" and _says_nothing(value)))
+            self.begun = not (_says_nothing(value) if self._wire == "chat" else _opens(kind, value))
         if self._wire == "anthropic":
             self._take_anthropic(kind, value)
         elif self._wire == "responses":

@@ -564,19 +564,22 @@ def test_an_answer_with_finish_reason_is_complete(end: list[Any]) -> None:
         [],
         [DONE],
         [chunk({"content": "a"})],
-        [chunk({"content": "a"}), DONE],
-        [calls(tool(0, "x", "A", A)), DONE],
+        [chunk({"role": "assistant", "content": ""}), DONE],
+        [{"choices": [], "usage": {"prompt_tokens": 1, "completion_tokens": 1}}, DONE],
+        [calls(tool(0, "x", "A", '{"a": "')), DONE],
         [chunk({"content": "a"}, ""), chunk({"content": "a"}, "null")],
-        [chunk({"content": "a"}, usage={"prompt_tokens": 1, "completion_tokens": 1}), DONE],
     ],
 )
 def test_a_cut_never_looks_finished(chunks: list[Any]) -> None:
-    """Relays write [DONE] after a cut, too: without a finish_reason it ends nothing."""
+    """[DONE] ends what was said, and no call whose arguments are not complete; alone it is no answer."""
     assert stop(read(chunks)) == "failed: cut"
 
 
-def test_done_after_the_usage_is_an_end() -> None:
+def test_done_without_a_finish_reason_is_an_end() -> None:
     told = {"choices": [], "usage": {"prompt_tokens": 1, "completion_tokens": 1}}
+    assert stop(read([chunk({"content": "a"}), DONE])) == "end"
+    assert stop(read([calls(tool(0, "x", "A", A)), DONE])) == "tools"
+    assert stop(read([chunk({"content": "a"}, usage=told["usage"]), DONE])) == "end"
     assert stop(read([chunk({"content": "a"}), told, DONE])) == "end"
     assert stop(read([chunk({"content": "a"}), told])) == "failed: cut"
 

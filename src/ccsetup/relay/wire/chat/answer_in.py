@@ -119,9 +119,9 @@ _MAX_NAME = 1000
 class ChatReader:
     """Reads the chunks of one answer (``messages.SseReader``).
 
-    A stream is complete after a ``finish_reason``; ``[DONE]`` may be missing.  ``[DONE]`` without a finish_reason is
-    complete only if a chunk with nothing but the usage came: relays write ``[DONE]`` after a cut, too.  Stop comes with
-    that chunk, with ``[DONE]``, or at the end of the stream, because the usage may follow the finish_reason.
+    A stream is complete after a ``finish_reason``, or after ``[DONE]`` when something was said and every call has all
+    of its arguments.  Stop comes with a chunk of nothing but the usage, with ``[DONE]``, or at the end of the stream,
+    because the usage may follow the finish_reason.
 
     Text in ``<think>`` stays text: some providers want it back in the content as it was.  White space before the first
     text of a block is held back until there is text.  ``length`` stays what it is when it cut a call's arguments.
@@ -130,7 +130,6 @@ class ChatReader:
     __slots__ = (
         "_alike", "_block", "_blocks", "_by_id", "_by_index", "_calls", "_encrypted", "_finish", "_kind", "_live",
         "_over", "_refused", "_sequence", "_signature", "_space", "_space_kind", "_started", "_thought", "_usage",
-        "_usage_alone",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -153,7 +152,6 @@ class ChatReader:
         self._started = self._over = False
         self._finish = self._sequence = ""
         self._usage: Optional[Usage] = None
-        self._usage_alone = False
 
     def feed(self, event: str, data: bytes) -> list[Event]:
         if self._over:
@@ -220,7 +218,8 @@ class ChatReader:
 
     def _no_json(self, event: str, data: bytes) -> list[Event]:
         if data.strip() == b"[DONE]":
-            return self._stop([]) if self._finish or self._usage_alone else self.end()
+            said = (self._blocks or self._calls) and all(call.done for call in self._calls)
+            return self._stop([]) if self._finish or said else self.end()
         if event == "error":
             return self._fail([], from_value(data.decode("utf-8", "replace")))
         return []
@@ -243,11 +242,7 @@ class ChatReader:
                 return self._fail(out, error)
         told = self._told(chunk)
         if not isinstance(choices, list) or not choices:
-            if told:
-                self._usage_alone = True
-                if self._finish:
-                    return self._stop(out)
-            return out
+            return self._stop(out) if told and self._finish else out
         for choice in choices:
             if isinstance(choice, dict) and choice.get("index") in (0, None):
                 delta = choice.get("delta")
