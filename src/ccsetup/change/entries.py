@@ -86,18 +86,7 @@ def _checked(world: World, entry: Entry, common: Options) -> Request:
         saved = world.profiles.get(name)
         if saved is None:
             provider = "custom"
-    key = common.secret
-    sources = [f for f in ("key", "keyEnv", "keyFile") if entry.fields.get(f)]
-    if len(sources) > 1:
-        raise UsageError(
-            _("'{one}' and '{other}' both name a key: give one of them.").format(one=sources[0], other=sources[1])
-        )
-    if sources == ["key"]:
-        key = keys.clean(entry.text("key"), "key", world.inform)
-    elif sources == ["keyEnv"]:
-        key = keys.from_variable(entry.text("keyEnv"), "keyEnv", world.paths.environ, world.inform)
-    elif sources == ["keyFile"]:
-        key = keys.from_file(entry.text("keyFile"), "keyFile", world.inform)
+    key = _given_key(world, entry, common)
     if not provider:
         if not name:
             raise Incomplete(
@@ -132,20 +121,53 @@ def _checked(world: World, entry: Entry, common: Options) -> Request:
     ):
         storage = "command"
     profiles.check_auth(entry.text("type"))
-    kept = name in world.profiles and _has_key(world, name)
-    if kept and world.profiles[name].provider != preset.id:
-        kept = not preset.default_key or preset.key_required  # the other provider's key; ``actions`` refuses it
-    if key is None and storage != "env" and not key_command and not kept:
-        key = Secret(preset.default_key) if preset.default_key and not preset.key_required else None
-    if key is None and storage != "env" and not key_command and not kept:
-        raise Incomplete(
-            _('Config "{name}" requires API key').format(name=name)
-            if entry.place
-            else _("The key is missing: give it with -k KEY, --api-key-file, --api-key-env or CCSETUP_API_KEY."),
-            hint=_("-k - reads it from standard input, so that no other user of this machine can see it."),
-        )
+    if key is None and storage != "env" and not key_command:
+        key = _kept_key(world, entry, name, preset)
     if key is not None:
         region = _region_for_key(world, preset, region, key)
+    _check_extras(entry, clients)
+    parts = {c: _part(world, entry, c) for c in clients}
+    insists = common.force_key
+    return Request(name, provider, region, parts, key, storage, variable, frozenset(clients), key_command, insists)
+
+
+def _given_key(world: World, entry: Entry, common: Options) -> Optional[Secret]:
+    """Return the key that *entry* gives or names, or that of the command line; None where there is none."""
+    sources = [f for f in ("key", "keyEnv", "keyFile") if entry.fields.get(f)]
+    if len(sources) > 1:
+        raise UsageError(
+            _("'{one}' and '{other}' both name a key: give one of them.").format(one=sources[0], other=sources[1])
+        )
+    if sources == ["key"]:
+        return keys.clean(entry.text("key"), "key", world.inform)
+    if sources == ["keyEnv"]:
+        return keys.from_variable(entry.text("keyEnv"), "keyEnv", world.paths.environ, world.inform)
+    if sources == ["keyFile"]:
+        return keys.from_file(entry.text("keyFile"), "keyFile", world.inform)
+    return common.secret
+
+
+def _kept_key(world: World, entry: Entry, name: str, preset: Preset) -> Optional[Secret]:
+    """Return what is sent where no key is given: None for the saved one, else what a local server takes.
+
+    Raises Incomplete where there is neither.
+    """
+    default = preset.default_key if not preset.key_required else ""
+    # Another provider's key is refused by ``merge``, unless a local server needs none.
+    if name in world.profiles and _has_key(world, name) and (world.profiles[name].provider == preset.id or not default):
+        return None
+    if default:
+        return Secret(default)
+    raise Incomplete(
+        _('Config "{name}" requires API key').format(name=name)
+        if entry.place
+        else _("The key is missing: give it with -k KEY, --api-key-file, --api-key-env or CCSETUP_API_KEY."),
+        hint=_("-k - reads it from standard input, so that no other user of this machine can see it."),
+    )
+
+
+def _check_extras(entry: Entry, clients: list[ClientName]) -> None:
+    """Raise UsageError where settings are given for a client that is not among *clients*."""
     for client in CLIENTS.values():
         if client.extras in entry.fields and client.id not in clients:
             text = _("'{field}' is for {client}, which is not asked for.")
@@ -153,9 +175,6 @@ def _checked(world: World, entry: Entry, common: Options) -> Request:
                 text.format(field=client.extras, client=client.title),
                 hint=_("Add: -T {client}").format(client=client.id),
             )
-    parts = {c: _part(world, entry, c) for c in clients}
-    insists = common.force_key
-    return Request(name, provider, region, parts, key, storage, variable, frozenset(clients), key_command, insists)
 
 
 def _has_key(world: World, name: str) -> bool:

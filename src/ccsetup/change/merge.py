@@ -98,39 +98,8 @@ def merge(world: World, request: Request) -> Profile:
         profiles.region_of(Profile(request.name, provider, region, "inline", "", {}), preset)
         raise AssertionError
     region = found.id
-    parts: dict[ClientName, Part] = dict(base_parts)
-    if old is not None:
-        others = {c: p for c, p in old.parts.items() if c not in parts}
-        if (old.provider, old.region or preset_default(world, old)) != (provider, region):
-            if others:
-                other = next(iter(others))
-                raise UsageError(
-                    _(
-                        "Profile '{name}' is {provider} ({region}) and serves {client} too; "
-                        "one profile has one key, so it cannot be changed for one client alone."
-                    ).format(
-                        name=old.name,
-                        provider=old.provider,
-                        region=old.region or "-",
-                        client=CLIENTS[other].title,
-                    ),
-                    hint=_("Change it for both with -T all, or choose another name with -n NAME."),
-                )
-        else:
-            parts = {**others, **{c: _with_models(p, old.parts.get(c), found, c) for c, p in parts.items()}}
-    storage: Any = request.key_storage or kept or "inline"
-    key_env = request.key_env
-    if storage in ("env", "dotenv") and not key_env:
-        key_env = (old.key_env if old else "") or profiles.variable(
-            request.name, preset.key_env, _variables(world, request.name, storage, provider)
-        )
-    if storage in ("inline", "command", "keyring"):
-        key_env = ""
-    key_command = request.key_command or (old.key_command if old and request.key is None else "")
-    if key_command and storage not in ("inline", "command"):
-        raise UsageError(
-            _("A key command goes with --key-storage command or inline, not {storage}.").format(storage=storage)
-        )
+    parts = _with_others(world, old, base_parts, provider, found) if old else base_parts
+    storage, key_env, key_command = _key_place(world, old, request._replace(key_storage=request.key_storage or kept), preset)
     ordered = {c: parts[c] for c in CLIENTS if c in parts}
     profile = Profile(request.name, provider, region, storage, key_env, ordered, key_command)
     if not request.force_key:
@@ -139,6 +108,42 @@ def merge(world: World, request: Request) -> Profile:
     needs_own_key(world, old, profile, request)
     _check_one_host(world, old, profile, request)
     return profile
+
+
+def _with_others(
+    world: World, old: Profile, parts: dict[ClientName, Part], provider: str, region: Region
+) -> dict[ClientName, Part]:
+    """Return *parts* with those of *old*; UsageError where these would get a key of another provider or region."""
+    others = {c: p for c, p in old.parts.items() if c not in parts}
+    if (old.provider, old.region or preset_default(world, old)) == (provider, region.id):
+        return {**others, **{c: _with_models(p, old.parts.get(c), region, c) for c, p in parts.items()}}
+    if not others:
+        return parts
+    text = _(
+        "Profile '{name}' is {provider} ({region}) and serves {client} too; "
+        "one profile has one key, so it cannot be changed for one client alone."
+    )
+    client = CLIENTS[next(iter(others))].title
+    raise UsageError(
+        text.format(name=old.name, provider=old.provider, region=old.region or "-", client=client),
+        hint=_("Change it for both with -T all, or choose another name with -n NAME."),
+    )
+
+
+def _key_place(world: World, old: Optional[Profile], request: Request, preset: Preset) -> tuple[Any, str, str]:
+    """Return where the key of the profile is to be: the storage, its variable, and the command that prints it."""
+    storage = request.key_storage or "inline"
+    key_env = request.key_env if storage in ("env", "dotenv") else ""
+    if storage in ("env", "dotenv") and not key_env:
+        key_env = (old.key_env if old else "") or profiles.variable(
+            request.name, preset.key_env, _variables(world, request.name, storage, preset.id)
+        )
+    key_command = request.key_command or (old.key_command if old and request.key is None else "")
+    if key_command and storage not in ("inline", "command"):
+        raise UsageError(
+            _("A key command goes with --key-storage command or inline, not {storage}.").format(storage=storage)
+        )
+    return storage, key_env, key_command
 
 
 def _check_stored(world: World, profile: Profile, key: Optional[Secret]) -> None:

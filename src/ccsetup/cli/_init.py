@@ -22,7 +22,7 @@ def _field(field: str, *names: str, **more: Any) -> Any:
     return option
 
 
-class Given(NamedTuple):
+class InitOptions(NamedTuple):
     """The options of ``ccsetup init``."""
 
     skip_prompt: bool = typer.Option(False, "-s", "--skip-prompt", help=_("Never ask anything."))
@@ -189,7 +189,7 @@ def _pairs(field: str, words: Sequence[str]) -> dict[str, Any]:
     return out
 
 
-_FIELDS = {o.entry_field: (name, o) for name, o in Given._field_defaults.items() if hasattr(o, "entry_field")}
+_FIELDS = {o.entry_field: (name, o) for name, o in InitOptions._field_defaults.items() if hasattr(o, "entry_field")}
 _ORDER = sorted(_FIELDS, key=lambda field: field not in ("provider", "name", "region"))
 """Fields of an entry in the order in which people name them: what it is, then what is special about it."""
 _ATTRIBUTES = {field: _FIELDS[field][0] for field in _ORDER}

@@ -18,7 +18,7 @@ from ccsetup.probe.target import Target
 from ccsetup.profiles import Part, Profile, check_auth
 
 
-class Asked(NamedTuple):
+class PresetOptions(NamedTuple):
     """What is said of a provider besides its id and key; None: what its preset says."""
 
     region: Optional[str]
@@ -28,7 +28,7 @@ class Asked(NamedTuple):
 
 
 def of_preset(
-    context: Context, provider: str, asked: Asked, clients: Sequence[ClientName], secret: Optional[Secret]
+    context: Context, provider: str, asked: PresetOptions, clients: Sequence[ClientName], secret: Optional[Secret]
 ) -> list[Target]:
     """Return a target for each of *clients* of a provider that is not saved."""
     from ccsetup.clients import saved

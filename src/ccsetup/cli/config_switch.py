@@ -25,7 +25,7 @@ HELP = _(
 )
 
 
-class Given(NamedTuple):
+class SwitchOptions(NamedTuple):
     """The options of ``ccsetup config-switch``."""
 
     name: Optional[str] = typer.Argument(
@@ -49,8 +49,8 @@ class Given(NamedTuple):
         return self.dry_run or self.check
 
 
-@_options.gathered(Given)
-def command(given: Given) -> int:
+@_options.gathered(SwitchOptions)
+def command(given: SwitchOptions) -> int:
     context = Context(codex_version=given.codex_version or "")
     clients = clients_named(given.code_type)
     if given.list_profiles:
@@ -69,7 +69,7 @@ def command(given: Given) -> int:
     return (_in_project if given.project else _everywhere)(context, name, clients, given)
 
 
-def _everywhere(context: Context, name: str, clients: list[ClientName], given: Given) -> int:
+def _everywhere(context: Context, name: str, clients: list[ClientName], given: SwitchOptions) -> int:
     taken = _renewed(context, clients or list(CLIENTS), given)
 
     def act(world: World) -> list[Switched]:
@@ -96,7 +96,7 @@ def _everywhere(context: Context, name: str, clients: list[ClientName], given: G
     return _finish(context, {"active": {s.client: s.profile for s in switched}}, changes, given, show)
 
 
-def _renewed(context: Context, clients: Sequence[ClientName], given: Given) -> dict[str, Secret]:
+def _renewed(context: Context, clients: Sequence[ClientName], given: SwitchOptions) -> dict[str, Secret]:
     """Return the keys that the person has renewed in the clients' files, and wants their profiles to have."""
     if given.dry or given.as_json or not _output.interactive():
         return {}
@@ -113,7 +113,7 @@ def _renewed(context: Context, clients: Sequence[ClientName], given: Given) -> d
     return out
 
 
-def _in_project(context: Context, name: str, clients: list[ClientName], given: Given) -> int:
+def _in_project(context: Context, name: str, clients: list[ClientName], given: SwitchOptions) -> int:
     from ccsetup.cli import _project
 
     folder = _project.check(context)
@@ -140,7 +140,7 @@ def _in_project(context: Context, name: str, clients: list[ClientName], given: G
     return _finish(context, result, changes, given, show)
 
 
-def _after(context: Context, name: str, changes: Sequence[FileChange], given: Given) -> None:
+def _after(context: Context, name: str, changes: Sequence[FileChange], given: SwitchOptions) -> None:
     """Warn of keys that git would carry away, and start the relay when that is what the clients use now."""
     if given.dry:
         return
@@ -154,7 +154,11 @@ def _after(context: Context, name: str, changes: Sequence[FileChange], given: Gi
 
 
 def _finish(
-    context: Context, result: dict[str, Any], changes: Sequence[FileChange], given: Given, show: Callable[[], None]
+    context: Context,
+    result: dict[str, Any],
+    changes: Sequence[FileChange],
+    given: SwitchOptions,
+    show: Callable[[], None],
 ) -> int:
     return context.finish(
         "config-switch", result, changes, as_json=given.as_json, dry=given.dry, check=given.check, show=show

@@ -47,7 +47,7 @@ def command(
 ) -> int:
     if (yes or dry_run) and not fix:
         raise UsageError(_("--yes and --dry-run go with --fix."))
-    run = Run(codex_version)
+    run = DoctorRun(codex_version)
     outcomes = run.examine()
     result: dict[str, Any] = {}
     if fix and (run.facts.unfinished or any(f.repairs for o in outcomes for f in o.findings)):
@@ -74,7 +74,7 @@ def command(
     return report(run, outcomes, result, verbose=verbose, as_json=as_json)
 
 
-class Run:
+class DoctorRun:
     """One run: the facts, and drafts of the files."""
 
     def __init__(self, codex_version: str) -> None:
@@ -192,7 +192,9 @@ def _problems(outcomes: Sequence[Examined]) -> bool:
 # What is shown.
 
 
-def report(run: Run, outcomes: Sequence[Examined], result: dict[str, Any], *, verbose: bool, as_json: bool) -> int:
+def report(
+    run: DoctorRun, outcomes: Sequence[Examined], result: dict[str, Any], *, verbose: bool, as_json: bool
+) -> int:
     code = 1 if _problems(outcomes) else 0
     if as_json:
         _output.print_json("doctor", {**_as_json(run, outcomes), **result}, run.context.notes)
@@ -216,7 +218,7 @@ def report(run: Run, outcomes: Sequence[Examined], result: dict[str, Any], *, ve
     return code
 
 
-def _show(run: Run, outcome: Examined, finding: Finding, width: int) -> None:
+def _show(run: DoctorRun, outcome: Examined, finding: Finding, width: int) -> None:
     problem = finding.level != "warning"
     cross = "✗" if (sys.stdout.encoding or "").lower().startswith("utf") else "x"
     mark = _output.paint(cross if problem else "!", "31" if problem else "33")
@@ -271,7 +273,7 @@ def _width() -> int:
     return min(max(shutil.get_terminal_size((WIDTH, 24)).columns, 40), 120)
 
 
-def _as_json(run: Run, outcomes: Sequence[Examined]) -> dict[str, Any]:
+def _as_json(run: DoctorRun, outcomes: Sequence[Examined]) -> dict[str, Any]:
     short = run.context.paths.short
     return {
         "healthy": not _problems(outcomes),

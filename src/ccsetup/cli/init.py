@@ -14,7 +14,7 @@ from ccsetup.change.entries import requests as as_requests
 from ccsetup.change.world import World
 from ccsetup.cli import _options, _output
 from ccsetup.cli._context import Context
-from ccsetup.cli._init import OPTIONS, Given, tell
+from ccsetup.cli._init import OPTIONS, InitOptions, tell
 from ccsetup.clients import CLIENTS, clients_named
 from ccsetup.errors import Incomplete, UsageError
 from ccsetup.i18n import _
@@ -30,8 +30,8 @@ HELP = _(
 EPILOG = _("Example: ccsetup init -p glm -k KEY -T all")
 
 
-@_options.gathered(Given)
-def command(given: Given) -> int:
+@_options.gathered(InitOptions)
+def command(given: InitOptions) -> int:
     context = Context(codex_version=given.codex_version or "")
     clients = clients_named(given.code_type)
     many = given.api_configs is not None or given.api_configs_file is not None
@@ -61,7 +61,7 @@ def command(given: Given) -> int:
     return _carry_out(context, entries, common, given)
 
 
-def _check(given: Given, many: bool) -> None:
+def _check(given: InitOptions, many: bool) -> None:
     """Raise UsageError where the options do not go together, or one has no value."""
     if given.key_storage is not None:
         profiles.check_storage(given.key_storage)
@@ -86,7 +86,7 @@ def _check(given: Given, many: bool) -> None:
         )
 
 
-def _carry_out(context: Context, entries: list[Entry], common: Options, given: Given) -> int:
+def _carry_out(context: Context, entries: list[Entry], common: Options, given: InitOptions) -> int:
     """Save the profiles, make the clients or the project use them, and print the outcome."""
     folder = ""
     if given.project:
@@ -167,7 +167,7 @@ _MOST = 1 << 20
 """Bytes of a file for --api-configs-file."""
 
 
-def _entries(given: Given, many: bool) -> list[Entry]:
+def _entries(given: InitOptions, many: bool) -> list[Entry]:
     if not many:
         return [Entry({field: value for field, value in given.entry().items() if value}, "")]
     if given.api_configs is not None:

@@ -31,7 +31,7 @@ EPILOG = _(
 )
 
 
-class Given(NamedTuple):
+class TestOptions(NamedTuple):
     """The options of ``ccsetup test``."""
 
     name: Optional[str] = typer.Argument(
@@ -94,8 +94,8 @@ class Given(NamedTuple):
         }
 
 
-@_options.gathered(Given)
-def command(given: Given) -> int:
+@_options.gathered(TestOptions)
+def command(given: TestOptions) -> int:
     _check(given)
     context = Context()
     clients = clients_named(given.code_type)
@@ -110,7 +110,7 @@ def command(given: Given) -> int:
         from ccsetup.cli import _test_targets as targets
 
         if given.provider is not None:
-            asked = targets.Asked(given.region, given.url, given.api_type, given.model)
+            asked = targets.PresetOptions(given.region, given.url, given.api_type, given.model)
             return targets.of_preset(context, given.provider, asked, clients, secret)
         world = context.world()
         if given.every or (given.compare and given.name is None):
@@ -136,7 +136,7 @@ def command(given: Given) -> int:
     return _once(context, find(), options, given)
 
 
-def _check(given: Given) -> None:
+def _check(given: TestOptions) -> None:
     """Raise UsageError where the options do not go together."""
     what = [o for o, v in (("NAME", given.name), ("--all", given.every), ("-p", given.provider)) if v]
     if len(what) > 1:
@@ -166,7 +166,7 @@ def _seconds(text: str) -> float:
     return value
 
 
-def _once(context: Context, targets: list[Target], options: Options, given: Given) -> int:
+def _once(context: Context, targets: list[Target], options: Options, given: TestOptions) -> int:
     from ccsetup.cli import _test_more, _test_show
     from ccsetup.probe import run
 

@@ -9,15 +9,15 @@ import os
 from typing import Any, Mapping, Optional
 
 from ccsetup import bounded
-from ccsetup.importers.found import Found, Store
+from ccsetup.importers.found import ToolFiles
 from ccsetup.paths import Paths
 
 MAX_BYTES = 4 << 20
 
 
-def store(paths: Paths) -> Store:
+def store(paths: Paths) -> ToolFiles:
     """Return a reader of the files below *paths*."""
-    return Store(paths.home, paths.claude_settings, paths.codex_home, _text, _names, rows)
+    return ToolFiles(paths.home, paths.claude_settings, paths.codex_home, _text, _names, rows)
 
 
 def _text(path: str) -> Optional[str]:
@@ -59,4 +59,4 @@ def rows(path: str, table: str) -> list[Mapping[str, Any]]:
         db.close()
 
 
-__all__ = ["Found", "Store", "rows", "store"]
+__all__ = ["ToolFiles", "rows", "store"]

@@ -10,7 +10,7 @@ from ccsetup.model import ClientName, Secret
 from ccsetup.profiles import Part
 
 
-class Found(NamedTuple):
+class FoundProvider(NamedTuple):
     """A provider as a store has it, for one client."""
 
     source: str
@@ -27,7 +27,7 @@ class Found(NamedTuple):
     """The address speaks Chat Completions, which neither client does."""
 
 
-class Store(NamedTuple):
+class ToolFiles(NamedTuple):
     """How an importer reads: files of another tool, which it never writes."""
 
     home: str
@@ -55,7 +55,7 @@ def secret(value: str) -> Optional[Secret]:
     return Secret(key) if key and not no_key and all("!" <= c <= "~" for c in key) else None
 
 
-def from_claude_env(source: str, name: str, env: Any) -> Optional[Found]:
+def from_claude_env(source: str, name: str, env: Any) -> Optional[FoundProvider]:
     """Return what the ``env`` block of a settings.json for Claude Code says, or None where it names no provider."""
     url = text(env, "ANTHROPIC_BASE_URL")
     token, key = text(env, "ANTHROPIC_AUTH_TOKEN"), text(env, "ANTHROPIC_API_KEY")
@@ -73,7 +73,7 @@ def from_claude_env(source: str, name: str, env: Any) -> Optional[Found]:
         sonnet_model=model(text(env, "ANTHROPIC_DEFAULT_SONNET_MODEL")),
         opus_model=model(text(env, "ANTHROPIC_DEFAULT_OPUS_MODEL")),
     )
-    return Found(source, name, "claude-code", part, secret(token or key))
+    return FoundProvider(source, name, "claude-code", part, secret(token or key))
 
 
 def model(name: str) -> str:
@@ -81,7 +81,7 @@ def model(name: str) -> str:
     return name.removesuffix("[1m]")
 
 
-def from_codex(source: str, name: str, config: Any, auth: Any, provider: str) -> Optional[Found]:
+def from_codex(source: str, name: str, config: Any, auth: Any, provider: str) -> Optional[FoundProvider]:
     """Return what Codex's config.toml says of *provider*, with its key from wherever that tool keeps it."""
     table = lookup(config, ("model_providers", provider))
     url = text(table, "base_url")
@@ -101,4 +101,4 @@ def from_codex(source: str, name: str, config: Any, auth: Any, provider: str) ->
     found = text(table, "model") or (text(config, "model") if selected else "")
     part = Part(url=urls.base(url, "responses"), primary_model=found)
     chat = text(table, "wire_api") == "chat"
-    return Found(source, name, "codex", part, secret(key), "" if key else variable, chat)
+    return FoundProvider(source, name, "codex", part, secret(key), "" if key else variable, chat)

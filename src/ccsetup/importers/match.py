@@ -10,7 +10,7 @@ from ccsetup.change.merge import Request, key_problem
 from ccsetup.clients import CLIENTS
 from ccsetup.errors import CcsetupError
 from ccsetup.i18n import _
-from ccsetup.importers.found import Found
+from ccsetup.importers.found import FoundProvider
 from ccsetup.model import ClaudeEndpoint, ClientName, CodexEndpoint, Endpoint, Preset, Region, Secret, Unsupported
 from ccsetup.profiles import Part, Profile
 
@@ -21,7 +21,7 @@ PROXIES = {"15721": "cc-switch", "3456": "claude-code-router", "8317": "CLIProxy
 class Proposal(NamedTuple):
     """One profile that an import would make, or a provider that it leaves out."""
 
-    found: tuple[Found, ...]
+    found: tuple[FoundProvider, ...]
     request: Optional[Request]
     """None: *reason* says why it is left out."""
     reason: str
@@ -36,7 +36,7 @@ class _Matched(NamedTuple):
 
 
 def proposals(
-    found: Sequence[Found], presets: Sequence[Preset], saved: Mapping[str, tuple[Profile, Optional[Secret]]]
+    found: Sequence[FoundProvider], presets: Sequence[Preset], saved: Mapping[str, tuple[Profile, Optional[Secret]]]
 ) -> list[Proposal]:
     """Return one proposal for each provider in *found*; *saved* are the profiles there are, with their keys."""
     out: list[Proposal] = []
@@ -77,7 +77,7 @@ def proposals(
     return out
 
 
-def match(found: Found, presets: Iterable[Preset]) -> _Matched | str:
+def match(found: FoundProvider, presets: Iterable[Preset]) -> _Matched | str:
     """Return the preset whose address *found* has, with what differs from it; or why there is none.
 
     Any other address is ``custom``; where no model is named, Claude Code sends its own ids there, as to ``anthropic``.
@@ -123,7 +123,7 @@ def match(found: Found, presets: Iterable[Preset]) -> _Matched | str:
     return _Matched(custom, custom.regions[0].id, found.part, ())
 
 
-def _moved(found: Found, endpoint: Endpoint | Unsupported) -> tuple[str, ...]:
+def _moved(found: FoundProvider, endpoint: Endpoint | Unsupported) -> tuple[str, ...]:
     """Return a note where the client will not use the address that was found."""
     if isinstance(endpoint, Unsupported) or endpoint.base_url.rstrip("/") == found.part.url:
         return ()
@@ -160,7 +160,7 @@ def _addresses(region: Region) -> list[str]:
 
 
 def _known(
-    found: Found,
+    found: FoundProvider,
     preset: Preset,
     region: str,
     endpoint: Endpoint | Unsupported,
@@ -187,7 +187,7 @@ def _known(
     return _Matched(preset, region, Part(**fields), tuple(dict.fromkeys(out)))  # type: ignore[arg-type]
 
 
-def _problem(found: Found, matched: _Matched) -> str:
+def _problem(found: FoundProvider, matched: _Matched) -> str:
     """Return why no client could use this, or ""."""
     tool = PROXIES.get(urls.origin(found.part.url).rpartition(":")[2]) if urls.is_loopback(found.part.url) else None
     if tool:
@@ -215,7 +215,7 @@ def _problem(found: Found, matched: _Matched) -> str:
     return ""
 
 
-def _joined(out: list[Proposal], found: Found, matched: _Matched) -> bool:
+def _joined(out: list[Proposal], found: FoundProvider, matched: _Matched) -> bool:
     """Add *found* to a proposal for the other client of the same provider with the same key, if there is one."""
     for i, other in enumerate(out):
         request = other.request
@@ -235,7 +235,7 @@ def _joined(out: list[Proposal], found: Found, matched: _Matched) -> bool:
     return False
 
 
-def _twin(request: Request, found: Found, matched: _Matched) -> bool:
+def _twin(request: Request, found: FoundProvider, matched: _Matched) -> bool:
     return (
         (request.provider, request.region) == (matched.preset.id, matched.region)
         and request.parts.get(found.client) == matched.part
@@ -244,7 +244,7 @@ def _twin(request: Request, found: Found, matched: _Matched) -> bool:
 
 
 def _same(
-    profile: Profile, key: Optional[Secret], found: Found, matched: _Matched, presets: Mapping[str, Preset]
+    profile: Profile, key: Optional[Secret], found: FoundProvider, matched: _Matched, presets: Mapping[str, Preset]
 ) -> bool:
     if found.client not in profile.parts or profile.provider not in presets:
         return False
@@ -258,7 +258,7 @@ def _same(
         return False
 
 
-def _free(found: Found, matched: _Matched, names: set[str]) -> str:
+def _free(found: FoundProvider, matched: _Matched, names: set[str]) -> str:
     """Return a name for the profile that is free: the preset's for what a client uses now, else the store's."""
     own = found.name
     if (

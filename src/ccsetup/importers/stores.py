@@ -11,11 +11,11 @@ from ccsetup import urls
 from ccsetup.documents import jsondoc, tomldoc
 from ccsetup.documents.edit import lookup
 from ccsetup.errors import DocumentError
-from ccsetup.importers.found import Found, Store, from_claude_env, from_codex, model, secret, text
+from ccsetup.importers.found import FoundProvider, ToolFiles, from_claude_env, from_codex, model, secret, text
 from ccsetup.profiles import Part
 
 
-def clients(store: Store) -> list[Found]:
+def clients(store: ToolFiles) -> list[FoundProvider]:
     """Return the providers that Claude Code and Codex use now."""
     out = [from_claude_env("clients", "claude", lookup(_json(store, store.claude_settings), ("env",)))]
     config, auth = _codex(store)
@@ -25,9 +25,9 @@ def clients(store: Store) -> list[Found]:
     return [f for f in out if f]
 
 
-def zcf(store: Store) -> list[Found]:
+def zcf(store: ToolFiles) -> list[FoundProvider]:
     """Return zcf's profiles of Claude Code, and the providers it wrote for Codex (zcf 3.7.3)."""
-    out: list[Optional[Found]] = []
+    out: list[Optional[FoundProvider]] = []
     data = _toml(store, os.path.join(store.home, ".ufomiao", "zcf", "config.toml"))
     for name, body in _items(lookup(data, ("claudeCode", "profiles"))):
         part = Part(
@@ -39,7 +39,9 @@ def zcf(store: Store) -> list[Found]:
             opus_model=model(text(body, "defaultOpusModel")),
         )
         if text(body, "authType") != "ccr_proxy":
-            out.append(Found("zcf", text(body, "name") or name, "claude-code", part, secret(text(body, "apiKey"))))
+            out.append(
+                FoundProvider("zcf", text(body, "name") or name, "claude-code", part, secret(text(body, "apiKey")))
+            )
     if data:
         config, auth = _codex(store)
         for name, _body in _items(lookup(config, ("model_providers",))):
@@ -48,7 +50,7 @@ def zcf(store: Store) -> list[Found]:
     return [f for f in out if f]
 
 
-def ccjk(store: Store) -> list[Found]:
+def ccjk(store: ToolFiles) -> list[FoundProvider]:
     """Return ccjk's profiles: ``Profile`` in its src/core/profiles.ts (github.com/miounet11/ccjk, 15.x)."""
     folder = os.path.join(store.home, ".ccjk", "profiles")
     out = []
@@ -62,16 +64,18 @@ def ccjk(store: Store) -> list[Found]:
             primary_model=model(text(body, "model")),
             haiku_model=model(text(body, "fastModel")),
         )
-        out.append(Found("ccjk", text(body, "name") or name[:-5], "claude-code", part, secret(text(body, "apiKey"))))
+        out.append(
+            FoundProvider("ccjk", text(body, "name") or name[:-5], "claude-code", part, secret(text(body, "apiKey")))
+        )
     return out
 
 
-def cc_switch(store: Store) -> list[Found]:
+def cc_switch(store: ToolFiles) -> list[FoundProvider]:
     """Return cc-switch's providers: table ``providers`` of its database (src-tauri/src/database/schema.rs).
 
     ``settings_config`` is JSON: of app ``claude`` a settings.json, of app ``codex`` auth.json and config.toml as text.
     """
-    out: list[Optional[Found]] = []
+    out: list[Optional[FoundProvider]] = []
     for row in store.rows(os.path.join(store.home, ".cc-switch", "cc-switch.db"), "providers"):
         name, settings = str(row.get("name", "")), _parsed(jsondoc.parse, row.get("settings_config"))
         if row.get("app_type") == "claude":
@@ -84,7 +88,7 @@ def cc_switch(store: Store) -> list[Found]:
     return [f for f in out if f]
 
 
-def ccs(store: Store) -> list[Found]:
+def ccs(store: ToolFiles) -> list[FoundProvider]:
     """Return the API profiles of ccs: NAME.settings.json, each a settings.json (@kaitranntt/ccs 7.79.1)."""
     folder = os.path.join(store.home, ".ccs")
     out = []
@@ -97,7 +101,7 @@ def ccs(store: Store) -> list[Found]:
     return [f for f in out if f]
 
 
-def ccr(store: Store) -> list[Found]:
+def ccr(store: ToolFiles) -> list[FoundProvider]:
     """Return the providers of claude-code-router: ``Providers`` in config.json (@musistudio/claude-code-router 1.0.73).
 
     They are Chat Completions addresses, but for those with its transformer "Anthropic".
@@ -119,7 +123,7 @@ def ccr(store: Store) -> list[Found]:
             primary_model=model(chosen) if anthropic else "",
         )
         out.append(
-            Found(
+            FoundProvider(
                 "ccr",
                 name,
                 "claude-code",
@@ -132,7 +136,7 @@ def ccr(store: Store) -> list[Found]:
     return out
 
 
-SOURCES: Mapping[str, Callable[[Store], list[Found]]] = {
+SOURCES: Mapping[str, Callable[[ToolFiles], list[FoundProvider]]] = {
     "clients": clients,
     "zcf": zcf,
     "ccjk": ccjk,
@@ -142,18 +146,18 @@ SOURCES: Mapping[str, Callable[[Store], list[Found]]] = {
 }
 
 
-def _codex(store: Store) -> tuple[Any, Any]:
+def _codex(store: ToolFiles) -> tuple[Any, Any]:
     return (
         _toml(store, os.path.join(store.codex_home, "config.toml")),
         _json(store, os.path.join(store.codex_home, "auth.json")),
     )
 
 
-def _json(store: Store, path: str) -> Any:
+def _json(store: ToolFiles, path: str) -> Any:
     return _parsed(jsondoc.parse, store.text(path))
 
 
-def _toml(store: Store, path: str) -> Any:
+def _toml(store: ToolFiles, path: str) -> Any:
     return _parsed(tomldoc.parse, store.text(path))
 
 

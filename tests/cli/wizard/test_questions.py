@@ -15,7 +15,7 @@ from ccsetup.change.world import World
 from ccsetup.cli._context import Context
 from ccsetup.cli.relay import _via
 from ccsetup.cli.wizard import command_line, look
-from ccsetup.cli.wizard.answers import TYPE, Answers, Ask, Choose, Facts, Settled
+from ccsetup.cli.wizard.answers import TYPE, Answers, AskText, Choose, Known, Settled
 from ccsetup.cli.wizard.ask_model import LIVE
 from ccsetup.cli.wizard.questions import next_step
 from ccsetup.clients import CLIENTS
@@ -31,10 +31,10 @@ def no_models(*_args: Any) -> list[Model]:
     raise CcsetupError("nobody is asked here")
 
 
-def facts(context: Context, *, keyring: bool = False, relay_problem: str = "") -> Facts:
+def facts(context: Context, *, keyring: bool = False, relay_problem: str = "") -> Known:
     """Return what the wizard knows in the home of the test."""
     world = context.world()
-    return Facts(
+    return Known(
         look.around(context),
         context.preset,
         world.profiles,
@@ -51,7 +51,7 @@ def given(clients: Optional[list[ClientName]] = None, key: str = "", storage: st
     return Answers(fields, Options(Secret(key) if key else None, clients or [], storage, "", "", True), False)
 
 
-def walk(known: Facts, answers: Answers, **replies: str) -> tuple[Answers, list[str]]:
+def walk(known: Known, answers: Answers, **replies: str) -> tuple[Answers, list[str]]:
     """Answer every question: by *replies* (``-`` in an id is ``_``), else with its default; return what was asked."""
     asked: list[str] = []
     told = {name.replace("_", "-"): value for name, value in replies.items()}
@@ -69,7 +69,7 @@ def walk(known: Facts, answers: Answers, **replies: str) -> tuple[Answers, list[
             value = value if value is not None else step.default if step.default in able else able[0]
             assert value in able, f"{step.id}: {value!r} is none of {able}"
         else:
-            assert isinstance(step, Ask)
+            assert isinstance(step, AskText)
             value = value if value is not None else KEY if step.secret else step.default
             problem = step.check(value) if step.check else ""
             assert not problem, f"{step.id}: {value!r}: {problem}"
@@ -77,7 +77,7 @@ def walk(known: Facts, answers: Answers, **replies: str) -> tuple[Answers, list[
     raise AssertionError(f"the questions have no end: {asked}")
 
 
-def options(known: Facts, answers: Answers, question: str) -> list[str]:
+def options(known: Known, answers: Answers, question: str) -> list[str]:
     """Return the labels of the next question, which is *question*."""
     step = next_step(known, answers)
     while isinstance(step, Settled):
@@ -136,7 +136,7 @@ def test_another_key_can_be_entered(context: Context) -> None:
     assert isinstance(step, Choose)
     assert step.id == "family"
     step = next_step(known, step.apply("again"))
-    assert isinstance(step, Ask)
+    assert isinstance(step, AskText)
     assert step.secret
 
 
@@ -320,7 +320,7 @@ class TestFilledHome:
             step = next_step(known, start)
             while isinstance(step, Settled):
                 step = next_step(known, step.answers)
-            assert isinstance(step, Ask)
+            assert isinstance(step, AskText)
             assert step.secret
         start = given(["claude-code"], provider="custom", url="https://api.z.ai/v2", type="auth_token")
         assert options(known, start, "key-from")[0] == "Use ...ZAIK from Claude Code"
@@ -385,16 +385,16 @@ def test_nothing_is_written_by_asking(context: Context, home: Path) -> None:
     assert cc.files(home, records=True) == before
 
 
-def asked(known: Facts, answers: Answers, id_: str, **replies: str) -> Ask:
+def asked(known: Known, answers: Answers, id_: str, **replies: str) -> AskText:
     """Return the question *id_* as it comes after *replies*."""
     for _n in range(20):
         step = next_step(known, answers)
         if isinstance(step, Settled):
             answers = step.answers
             continue
-        assert isinstance(step, (Ask, Choose))
+        assert isinstance(step, (AskText, Choose))
         if step.id == id_:
-            assert isinstance(step, Ask)
+            assert isinstance(step, AskText)
             return step
         default = step.default or (step.options[0].value if isinstance(step, Choose) else KEY)
         answers = step.apply(replies.get(step.id.replace("-", "_"), default))

@@ -40,7 +40,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
 """Module, function and one line of help by command."""
 
 
-class Commands(_parser.Lazy):
+class RelayCommands(_parser.Lazy):
     def table(self) -> dict[str, str]:
         return {name: text for name, (_module, _function, text) in COMMANDS.items()}
 
@@ -55,7 +55,7 @@ class Commands(_parser.Lazy):
 
 
 app = typer.Typer(
-    cls=Commands,
+    cls=RelayCommands,
     rich_markup_mode=None,
     add_completion=False,
     pretty_exceptions_enable=False,

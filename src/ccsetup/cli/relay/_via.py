@@ -13,7 +13,7 @@ from ccsetup.change.merge import Request
 from ccsetup.change.world import World
 from ccsetup.cli import _output
 from ccsetup.cli._context import Context
-from ccsetup.cli._init import Given
+from ccsetup.cli._init import InitOptions
 from ccsetup.cli.relay import _base, _setup, _up
 from ccsetup.clients import CLIENTS
 from ccsetup.errors import Incomplete, UsageError, printable
@@ -79,7 +79,7 @@ def tell(outcome: Outcome, up: Optional[_up.Up], *, changed: bool) -> None:
         _output.line(_("The relay runs at {url}.").format(url=up.running.url))
 
 
-def run(context: Context, entries: Sequence[Entry], common: Options, given: Given) -> int:
+def run(context: Context, entries: Sequence[Entry], common: Options, given: InitOptions) -> int:
     if not given.dry:
         _base.need_extra()
     at = _base.here(context)

@@ -120,10 +120,10 @@ def _ask(context: Context, as_json: bool) -> list[str]:
             _("Which profiles? Give them in the order in which they are to be asked: --from-profiles A,B,C"),
             hint=_("Saved profiles: {known}").format(known=", ".join(saved)),
         )
-    from ccsetup.cli.wizard import prompts
+    from ccsetup.cli.wizard import prompts, screen
     from ccsetup.cli.wizard.prompts import Option
 
-    prompter = prompts.for_terminal(context.paths.environ)
+    prompter = screen.for_terminal(context.paths.environ)
     world = context.world()
     chosen: list[str] = []
     while len(chosen) < len(saved):

@@ -15,9 +15,9 @@ from ccsetup.change.entries import Options, requests
 from ccsetup.change.world import World
 from ccsetup.cli import _output, _parser
 from ccsetup.cli._context import Context
-from ccsetup.cli._init import OPTIONS, Given, tell
-from ccsetup.cli.wizard import look, prompts, questions
-from ccsetup.cli.wizard.answers import Answers, Ask, Choose, Facts, Settled, clients_of
+from ccsetup.cli._init import OPTIONS, InitOptions, tell
+from ccsetup.cli.wizard import look, prompts, questions, screen
+from ccsetup.cli.wizard.answers import Answers, AskText, Choose, Known, Settled, clients_of
 from ccsetup.cli.wizard.prompts import GoBack, Option, Prompter, complain, say
 from ccsetup.clients import CLIENTS, usual_client
 from ccsetup.errors import BLOCKED, OK, WOULD_CHANGE, CcsetupError, UsageError
@@ -34,7 +34,7 @@ def run(
     context: Context,
     fields: Mapping[str, Any],
     options: Options,
-    given: Given,
+    given: InitOptions,
 ) -> int:
     """Ask what *fields* and *options*, made of *given*, leave open, show the plan, and carry it out.
 
@@ -42,7 +42,7 @@ def run(
     Raises KeyboardInterrupt when the person stops before anything was written.
     """
     seen = look.around(context)
-    prompter = prompts.for_terminal(context.paths.environ)
+    prompter = screen.for_terminal(context.paths.environ)
     for one in look.screen(seen, context, min(prompts.columns(), 100) - 1):
         say(one)
     facts = _facts(context, seen)
@@ -50,7 +50,7 @@ def run(
     return wizard.run(Answers(fields, options, given.repair, via_relay=given.via_relay))
 
 
-def _facts(context: Context, seen: look.Seen) -> Facts:
+def _facts(context: Context, seen: look.Seen) -> Known:
     world = context.world()
 
     def has_key(name: str) -> bool:
@@ -84,7 +84,7 @@ def _facts(context: Context, seen: look.Seen) -> Facts:
             return prompts.sentences(e.message, e.hint)
         return ""
 
-    return Facts(
+    return Known(
         seen,
         context.preset,
         world.profiles,
@@ -100,7 +100,7 @@ def _facts(context: Context, seen: look.Seen) -> Facts:
 class _Wizard:
     """One run."""
 
-    def __init__(self, context: Context, prompter: Prompter, facts: Facts, given: Given) -> None:
+    def __init__(self, context: Context, prompter: Prompter, facts: Known, given: InitOptions) -> None:
         self.context = context
         self.prompter = prompter
         self.facts = facts
@@ -150,10 +150,10 @@ class _Wizard:
                 prompts.tell(answers.said)
                 answers = answers._replace(said="")
             self.history.append(before)
-            if not (isinstance(step, Ask) and step.secret):
+            if not (isinstance(step, AskText) and step.secret):
                 self.given[step.id] = value
 
-    def _put(self, step: Choose | Ask) -> str:
+    def _put(self, step: Choose | AskText) -> str:
         back = bool(self.history)
         default = self.given.get(step.id, step.default)
         if isinstance(step, Choose):
@@ -293,7 +293,7 @@ def _diffs(changes: Sequence[FileChange], context: Context) -> Iterator[str]:
         yield "\n".join(_output.paint(one, colours[one[0]]) if one[:1] in colours else one for one in lines)
 
 
-def command_line(answers: Answers, given: Optional[Given] = None) -> str:
+def command_line(answers: Answers, given: Optional[InitOptions] = None) -> str:
     """Return the command that does the same without a question; a key is read from standard input."""
     words = ["ccsetup", "init", "-s"]
     for field, option in OPTIONS.items():

@@ -10,9 +10,9 @@ from ccsetup.cli.wizard import found as find
 from ccsetup.cli.wizard.answers import (
     TYPE,
     Answers,
-    Ask,
+    AskText,
     Choose,
-    Facts,
+    Known,
     Settled,
     Step,
     clients_of,
@@ -22,7 +22,7 @@ from ccsetup.cli.wizard.answers import (
     refusal,
     region_of,
 )
-from ccsetup.cli.wizard.found import Found, tail
+from ccsetup.cli.wizard.found import FoundKey, tail
 from ccsetup.cli.wizard.prompts import Option, sentences
 from ccsetup.clients import CLIENTS
 from ccsetup.errors import CcsetupError, UsageError
@@ -33,7 +33,7 @@ from ccsetup.profiles import Part, Profile
 KEEP = "\0keep"
 
 
-def key_or_region(facts: Facts, answers: Answers) -> Step:
+def key_or_region(facts: Known, answers: Answers) -> Step:
     """Ask for the key, and before it for the region, unless the key tells the region."""
     if _key_known(facts, answers):
         return None
@@ -71,10 +71,12 @@ def key_or_region(facts: Facts, answers: Answers) -> Step:
             return sentences(e.message, e.hint)
         return _problem(facts, answers, key) if keys.stand_in(key.reveal()) else ""
 
-    return Ask("key", _("Key for {provider}").format(provider=preset.name), apply, "", note, check=check, secret=True)
+    return AskText(
+        "key", _("Key for {provider}").format(provider=preset.name), apply, "", note, check=check, secret=True
+    )
 
 
-def ask_region(facts: Facts, answers: Answers) -> Step:
+def ask_region(facts: Known, answers: Answers) -> Step:
     preset = preset_of(facts, answers)
     if answers.field("region") or "region" in answers.settled or not answers.field("provider"):
         return None
@@ -109,7 +111,7 @@ def ask_region(facts: Facts, answers: Answers) -> Step:
     )
 
 
-def ask_family(facts: Facts, answers: Answers) -> Step:
+def ask_family(facts: Known, answers: Answers) -> Step:
     """Ask about a key that looks like another provider's, or another region's."""
     key = answers.options.secret
     preset = preset_of(facts, answers)
@@ -158,13 +160,13 @@ def ask_family(facts: Facts, answers: Answers) -> Step:
     return Choose("family", message, options, apply, options[0].value)
 
 
-def _key_known(facts: Facts, answers: Answers) -> bool:
+def _key_known(facts: Known, answers: Answers) -> bool:
     given = answers.options.secret or answers.options.key_command or answers.options.storage == "env"
     said = any(answers.fields.get(f) for f in ("key", "keyEnv", "keyFile", "keyCommand"))
     return bool(given) or said or "key" in answers.settled
 
 
-def _candidates(facts: Facts, answers: Answers) -> list[tuple[Found, str]]:
+def _candidates(facts: Known, answers: Answers) -> list[tuple[FoundKey, str]]:
     """Return the keys found on this machine that belong to the provider, and to the addresses that are known."""
     preset = preset_of(facts, answers)
     if preset.id == "custom":
@@ -179,7 +181,7 @@ def _candidates(facts: Facts, answers: Answers) -> list[tuple[Found, str]]:
     ]
 
 
-def _same_hosts(facts: Facts, answers: Answers, saved: Profile) -> bool:
+def _same_hosts(facts: Known, answers: Answers, saved: Profile) -> bool:
     """Tell whether the key of *saved* would go where it goes now."""
     preset = preset_of(facts, answers)
     if saved.provider != preset.id:
@@ -189,7 +191,7 @@ def _same_hosts(facts: Facts, answers: Answers, saved: Profile) -> bool:
     return mine <= before
 
 
-def _key_from(facts: Facts, answers: Answers, here: Sequence[tuple[Found, str]], keep: bool) -> Choose:
+def _key_from(facts: Known, answers: Answers, here: Sequence[tuple[FoundKey, str]], keep: bool) -> Choose:
     preset = preset_of(facts, answers)
     options = []
     if keep:
@@ -216,6 +218,6 @@ def _key_from(facts: Facts, answers: Answers, here: Sequence[tuple[Found, str]],
     return Choose("key-from", _("Key for {provider}").format(provider=preset.name), options, apply)
 
 
-def _problem(facts: Facts, answers: Answers, key: Secret) -> str:
+def _problem(facts: Known, answers: Answers, key: Secret) -> str:
     parts = {c: Part(url=own_url(answers, c)) for c in clients_of(facts, answers)}
     return key_problem(preset_of(facts, answers), parts, key)[0]

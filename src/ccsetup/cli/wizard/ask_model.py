@@ -9,9 +9,9 @@ from ccsetup import profiles
 from ccsetup.cli.wizard.answers import (
     TYPE,
     Answers,
-    Ask,
+    AskText,
     Choose,
-    Facts,
+    Known,
     Settled,
     Step,
     clients_of,
@@ -29,7 +29,7 @@ from ccsetup.model import ClaudeEndpoint, ClientName, CodexEndpoint, Model, Pres
 LIVE = "\0live"
 
 
-def ask_model(facts: Facts, answers: Answers) -> Step:
+def ask_model(facts: Known, answers: Answers) -> Step:
     if answers.field("primaryModel") or "model" in answers.settled:
         return None
     preset = preset_of(facts, answers)
@@ -56,7 +56,7 @@ def ask_model(facts: Facts, answers: Answers) -> Step:
             return profiles.model_problem(value)
 
         before = next((p.primary_model for p in saved.parts.values() if p.primary_model), "") if saved else ""
-        return Ask("model-type", _("Model id"), choose, before, check=check)
+        return AskText("model-type", _("Model id"), choose, before, check=check)
     if "model-live" in answers.settled:
         return _live(facts, answers, preset, region)
     options = []
@@ -72,7 +72,7 @@ def ask_model(facts: Facts, answers: Answers) -> Step:
     return Choose("model", _("Model"), options, choose, "")
 
 
-def _live(facts: Facts, answers: Answers, preset: Preset, region: Region) -> Step:
+def _live(facts: Known, answers: Answers, preset: Preset, region: Region) -> Step:
     try:
         found = facts.live_models(preset, region, answers)
     except CcsetupError as e:
@@ -102,7 +102,7 @@ def _live(facts: Facts, answers: Answers, preset: Preset, region: Region) -> Ste
     )
 
 
-def ask_context(facts: Facts, answers: Answers) -> Step:
+def ask_context(facts: Known, answers: Answers) -> Step:
     """Ask for the window of a model that nobody described: a client that guesses too high fails in long sessions."""
     model = answers.field("primaryModel")
     if not model or answers.fields.get("contextWindow") or "context" in answers.settled:
@@ -125,10 +125,10 @@ def ask_context(facts: Facts, answers: Answers) -> Step:
         return answers.put("context", contextWindow=None if tokens == profiles.UNKNOWN_CONTEXT else tokens)
 
     message = _("Context window of {model}, in tokens").format(model=model)
-    return Ask("context", message, apply, str(profiles.UNKNOWN_CONTEXT), check=check)
+    return AskText("context", message, apply, str(profiles.UNKNOWN_CONTEXT), check=check)
 
 
-def _recommended(facts: Facts, answers: Answers) -> dict[ClientName, str]:
+def _recommended(facts: Known, answers: Answers) -> dict[ClientName, str]:
     """Return the model that each client gets when nothing is chosen; a client without one is left out."""
     region = region_of(facts, answers)
     out: dict[ClientName, str] = {}

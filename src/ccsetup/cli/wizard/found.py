@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from typing import Any, Iterable, Iterator, Mapping, NamedTuple, Optional, Sequence
+from typing import Any, Iterable, Iterator, Mapping, NamedTuple, Optional
 
 from ccsetup import bounded, keys
 from ccsetup.change.world import World
@@ -22,7 +22,7 @@ from ccsetup.paths import Paths
 MAX_BYTES = 1 << 20
 
 
-class Found(NamedTuple):
+class FoundKey(NamedTuple):
     """A key, and where it was."""
 
     key: Secret
@@ -43,10 +43,10 @@ def tail(key: Secret) -> str:
     return "..." + text[-4:] if len(text) >= 12 else "***"
 
 
-def everywhere(world: World) -> list[Found]:
+def everywhere(world: World) -> list[FoundKey]:
     """Return every key that can be found, the likeliest first."""
     paths = world.paths
-    out: list[Found] = []
+    out: list[FoundKey] = []
     for places in (
         _profiles(world), _claude(world, paths), _codex(world, paths),
         _zcf(paths), _ccjk(paths), _cc_switch(paths), _ccs(paths), _ccm(paths),
@@ -58,13 +58,13 @@ def everywhere(world: World) -> list[Found]:
     return out
 
 
-def fitting(found: Iterable[Found], preset: Preset, environ: Mapping[str, str]) -> list[tuple[Found, str]]:
+def fitting(found: Iterable[FoundKey], preset: Preset, environ: Mapping[str, str]) -> list[tuple[FoundKey, str]]:
     """Return the keys that belong to *preset*, each once, with the region that they are for ("" not known)."""
-    out: list[tuple[Found, str]] = []
+    out: list[tuple[FoundKey, str]] = []
     if preset.key_env and environ.get(preset.key_env):
         key = _key(environ[preset.key_env])
         if key:
-            out.append((Found(key, f"${preset.key_env}", variable=preset.key_env), ""))
+            out.append((FoundKey(key, f"${preset.key_env}", variable=preset.key_env), ""))
     names = {preset.key_env, re.sub(r"[^A-Za-z0-9]", "_", preset.id).upper() + "_API_KEY"}
     for one in found:
         if one.provider:
@@ -76,7 +76,7 @@ def fitting(found: Iterable[Found], preset: Preset, environ: Mapping[str, str]) 
                 out.append((one, region))
         elif one.variable in names:
             out.append((one, ""))
-    unique: dict[str, tuple[Found, str]] = {}
+    unique: dict[str, tuple[FoundKey, str]] = {}
     for one, region in out:
         text = one.key.reveal()
         if text in unique:
@@ -97,7 +97,7 @@ def _key(text: Any) -> Optional[Secret]:
         return None
 
 
-def _profiles(world: World) -> Iterator[Found]:
+def _profiles(world: World) -> Iterator[FoundKey]:
     """Keys of our own profiles that can be read without asking a keyring or running a command."""
     for profile in world.profiles.values():
         if profile.key_storage not in ("inline", "command", "dotenv") or profile.key_command:
@@ -110,17 +110,17 @@ def _profiles(world: World) -> Iterator[Found]:
             place = _("profile '{name}'").format(name=profile.name)
             urls = [p.url for p in profile.parts.values() if p.url]
             if urls:  # an address of the user's own: only for that address
-                yield Found(key, place, urls[0])
+                yield FoundKey(key, place, urls[0])
             else:
-                yield Found(key, place, provider=profile.provider, region=profile.region)
+                yield FoundKey(key, place, provider=profile.provider, region=profile.region)
 
 
-def _claude(world: World, paths: Paths) -> Iterator[Found]:
+def _claude(world: World, paths: Paths) -> Iterator[FoundKey]:
     data = world.draft.data(paths.claude_settings, "json")
     yield from _anthropic_variables(lookup(data, ("env",)), "Claude Code")
 
 
-def _codex(world: World, paths: Paths) -> Iterator[Found]:
+def _codex(world: World, paths: Paths) -> Iterator[FoundKey]:
     data = world.draft.data(paths.codex_config, "toml")
     tables = lookup(data, ("model_providers",))
     active = lookup(data, ("model_provider",))
@@ -132,46 +132,46 @@ def _codex(world: World, paths: Paths) -> Iterator[Found]:
             url = table["base_url"]
         key = _key(table.get("experimental_bearer_token"))
         if key:
-            yield Found(key, "Codex", table["base_url"])
+            yield FoundKey(key, "Codex", table["base_url"])
         variable = table.get("env_key")
         if isinstance(variable, str):
             key = _key(paths.environ.get(variable))
             if key:
-                yield Found(key, f"${variable}", table["base_url"], variable)
+                yield FoundKey(key, f"${variable}", table["base_url"], variable)
     import json
 
     login = json.loads(_text(os.path.join(paths.codex_home, "auth.json")) or "{}")
     key = _key(login.get("OPENAI_API_KEY")) if isinstance(login, dict) else None
     if key:
-        yield Found(key, "Codex (auth.json)", url or "https://api.openai.com/v1")
+        yield FoundKey(key, "Codex (auth.json)", url or "https://api.openai.com/v1")
 
 
-def _zcf(paths: Paths) -> Iterator[Found]:
+def _zcf(paths: Paths) -> Iterator[FoundKey]:
     """``~/.ufomiao/zcf/config.toml``: a table per profile with authType, apiKey, baseUrl (zcf 3.7)."""
     import tomllib
 
     yield from _walk(tomllib.loads(_text(os.path.join(paths.home, ".ufomiao", "zcf", "config.toml"))), "zcf")
 
 
-def _ccjk(paths: Paths) -> Iterator[Found]:
+def _ccjk(paths: Paths) -> Iterator[FoundKey]:
     yield from _json_files(os.path.join(paths.home, ".ccjk", "profiles"), "ccjk")
 
 
-def _ccs(paths: Paths) -> Iterator[Found]:
+def _ccs(paths: Paths) -> Iterator[FoundKey]:
     """``~/.ccs/*.json``: settings of Claude Code, one file per profile (ccs 7)."""
     yield from _json_files(os.path.join(paths.home, ".ccs"), "ccs")
 
 
-def _ccm(paths: Paths) -> Iterator[Found]:
+def _ccm(paths: Paths) -> Iterator[FoundKey]:
     """``~/.ccm_config``: shell variables such as GLM_API_KEY (ccm 2)."""
     for line in _text(os.path.join(paths.home, ".ccm_config")).splitlines():
         said = re.fullmatch(r"\s*(?:export\s+)?([A-Z][A-Z0-9_]*_API_KEY)=(['\"]?)([^'\"#\s]*)\2\s*(?:#.*)?", line)
         key = _key(said[3]) if said else None
         if said and key:
-            yield Found(key, "ccm", variable=said[1])
+            yield FoundKey(key, "ccm", variable=said[1])
 
 
-def _cc_switch(paths: Paths) -> Iterator[Found]:
+def _cc_switch(paths: Paths) -> Iterator[FoundKey]:
     """``~/.cc-switch/cc-switch.db``: a row per provider with the client's settings as JSON (cc-switch 3.20)."""
     path = os.path.join(paths.home, ".cc-switch", "cc-switch.db")
     if not os.path.isfile(path) or os.path.getsize(path) > 256 * MAX_BYTES:
@@ -199,14 +199,14 @@ def _cc_switch(paths: Paths) -> Iterator[Found]:
                 tables = config.get("model_providers")
                 urls = [t.get("base_url") for t in tables.values()] if isinstance(tables, dict) else []
                 if key and urls and isinstance(urls[0], str):
-                    yield Found(key, "cc-switch", urls[0])
+                    yield FoundKey(key, "cc-switch", urls[0])
             else:
                 yield from _walk(settings, "cc-switch")
         except (ValueError, TypeError, AttributeError):
             continue
 
 
-def _json_files(folder: str, tool: str) -> Iterator[Found]:
+def _json_files(folder: str, tool: str) -> Iterator[FoundKey]:
     import json
 
     try:
@@ -221,7 +221,7 @@ def _json_files(folder: str, tool: str) -> Iterator[Found]:
                 continue
 
 
-def _walk(data: Any, tool: str, depth: int = 0) -> Iterator[Found]:
+def _walk(data: Any, tool: str, depth: int = 0) -> Iterator[FoundKey]:
     """Return the keys in *data*: tables with a key and an address beside it, or with Claude Code's variables."""
     if depth > 6 or not isinstance(data, dict):
         return
@@ -229,20 +229,20 @@ def _walk(data: Any, tool: str, depth: int = 0) -> Iterator[Found]:
     url = next((u for u in map(data.get, ("baseUrl", "baseURL", "base_url", "url")) if isinstance(u, str)), "")
     secret = _key(key)
     if secret and url:
-        yield Found(secret, tool, url)
+        yield FoundKey(secret, tool, url)
     yield from _anthropic_variables(data.get("env"), tool)
     for value in data.values():
         yield from _walk(value, tool, depth + 1)
 
 
-def _anthropic_variables(env: Any, place: str) -> Iterator[Found]:
+def _anthropic_variables(env: Any, place: str) -> Iterator[FoundKey]:
     if not isinstance(env, dict):
         return
     url = env.get("ANTHROPIC_BASE_URL") or "https://api.anthropic.com"
     for name in ("ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_API_KEY"):
         key = _key(env.get(name))
         if key and isinstance(url, str):
-            yield Found(key, place, url)
+            yield FoundKey(key, place, url)
 
 
 def _text(path: str) -> str:
@@ -251,6 +251,3 @@ def _text(path: str) -> str:
         return bounded.found(path, MAX_BYTES).decode("utf-8-sig", "replace")
     except (OSError, bounded.TooLarge):
         return ""
-
-
-__all__: Sequence[str] = ["Found", "everywhere", "fitting", "tail"]

@@ -10,7 +10,7 @@ from ccsetup.change.world import World
 from ccsetup.cli import _output, list_
 from ccsetup.cli._context import Context
 from ccsetup.cli.wizard import found as find
-from ccsetup.cli.wizard.found import Found
+from ccsetup.cli.wizard.found import FoundKey
 from ccsetup.cli.wizard.prompts import cut, sentences, wrap
 from ccsetup.clients import CLIENTS
 from ccsetup.clients.base import Correction
@@ -55,7 +55,7 @@ class Seen(NamedTuple):
     providers: Mapping[str, str]
     """Ids of presets that are saved, in use, or have a key somewhere here, the likeliest first; and which it is."""
     summaries: tuple[PresetSummary, ...]
-    keys: tuple[Found, ...]
+    keys: tuple[FoundKey, ...]
     repairs: Mapping[ClientName, tuple[Correction, ...]]
     """What ``--repair`` would correct in the settings of each client."""
     notes: tuple[Note, ...]
@@ -131,7 +131,7 @@ def _providers(
     world: World,
     names: tuple[str, ...],
     clients: tuple[ClientState, ...],
-    keys: tuple[Found, ...],
+    keys: tuple[FoundKey, ...],
     summaries: list[PresetSummary],
 ) -> dict[str, str]:
     out = {world.profiles[n].provider: _("saved") for n in names}

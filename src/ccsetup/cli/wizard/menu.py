@@ -9,7 +9,7 @@ from ccsetup import disk, i18n
 from ccsetup.change.world import World
 from ccsetup.cli import _parser, list_
 from ccsetup.cli._context import Context
-from ccsetup.cli.wizard import look, prompts
+from ccsetup.cli.wizard import look, prompts, screen
 from ccsetup.cli.wizard.prompts import Option, Prompter, say
 from ccsetup.clients import CLIENTS
 from ccsetup.documents.edit import Set
@@ -23,7 +23,7 @@ LANGUAGES = {"en": "English", "zh_CN": "简体中文"}
 def show() -> int:
     """Show the screen and the menu, and run what is chosen; return its exit code."""
     context = Context()
-    prompter = prompts.for_terminal(context.paths.environ)
+    prompter = screen.for_terminal(context.paths.environ)
     while True:
         seen = look.around(context)
         for one in look.screen(seen, context, min(prompts.columns(), 100) - 1):
@@ -95,7 +95,7 @@ def remember(context: Context, language: str) -> None:
 
 def pick(context: Context, clients: Sequence[ClientName]) -> str:
     """Ask for one of the saved profiles, the current ones marked; return its name, or ``official``."""
-    prompter = prompts.for_terminal(context.paths.environ)
+    prompter = screen.for_terminal(context.paths.environ)
     name = _profile(context, prompter, clients, official=True)
     words = ["ccsetup config-switch", name, *(f"-T {c}" for c in clients)]
     say(_("Next time: {command}").format(command=" ".join(words)))
