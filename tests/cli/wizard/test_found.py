@@ -11,6 +11,7 @@ from support import cc, other_tools
 from ccsetup import presets
 from ccsetup.cli._context import Context
 from ccsetup.cli.wizard import found
+from ccsetup.importers.match import region_of
 from ccsetup.model import Secret
 
 
@@ -100,7 +101,7 @@ def test_the_usual_variable(home: Path) -> None:
 )
 def test_whose_address(preset: str, url: str, region: str | None) -> None:
     """An address belongs to a provider when its host is the provider's, and to the site with that host."""
-    assert found.region_of(presets.load(preset), url) == region
+    assert region_of(presets.load(preset), url) == region
 
 
 def test_broken_stores_are_passed_over(home: Path) -> None:
@@ -113,9 +114,9 @@ def test_broken_stores_are_passed_over(home: Path) -> None:
             ".codex/config.toml": "[not toml",
             ".codex/auth.json": "[]",
             ".ufomiao/zcf/config.toml": "claudeCode = 1\n[x",
-            ".ccs/a.json": deep,
-            ".ccs/b.json": b"\xff\xfe",
-            ".ccs/c.json": '{"env": {"ANTHROPIC_AUTH_TOKEN": 7, "ANTHROPIC_BASE_URL": []}, "apiKey": {"a": 1}}',
+            ".ccs/a.settings.json": deep,
+            ".ccs/b.settings.json": b"\xff\xfe",
+            ".ccs/c.settings.json": '{"env": {"ANTHROPIC_AUTH_TOKEN": 7, "ANTHROPIC_BASE_URL": []}, "apiKey": {}}',
             ".cc-switch/cc-switch.db": b"SQLite format 3\x00 but no more",
             ".ccm_config": b"\x00\xff GLM_API_KEY=\n" + b"A" * 5000,
         },
@@ -126,8 +127,8 @@ def test_broken_stores_are_passed_over(home: Path) -> None:
 
 def test_keys_that_no_key_is(home: Path) -> None:
     """A placeholder with spaces or control characters is not offered."""
-    cc.put(home, {".ccs/a.json": '{"env": {"ANTHROPIC_AUTH_TOKEN": "your key here"}}'})
-    cc.put(home, {".ccs/b.json": '{"env": {"ANTHROPIC_AUTH_TOKEN": "a\\u001b[31mb"}}'})
+    cc.put(home, {".ccs/a.settings.json": '{"env": {"ANTHROPIC_AUTH_TOKEN": "your key here"}}'})
+    cc.put(home, {".ccs/b.settings.json": '{"env": {"ANTHROPIC_AUTH_TOKEN": "a\\u001b[31mb"}}'})
     assert places() == {}
 
 

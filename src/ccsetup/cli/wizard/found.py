@@ -10,11 +10,13 @@ import os
 import re
 from typing import Any, Iterable, Iterator, Mapping, NamedTuple, Optional
 
-from ccsetup import bounded, keys
+from ccsetup import bounded, importers, keys
 from ccsetup.change.world import World
 from ccsetup.documents.edit import lookup
 from ccsetup.errors import CcsetupError
 from ccsetup.i18n import _
+from ccsetup.importers import stores
+from ccsetup.importers.found import from_claude_env
 from ccsetup.importers.match import region_of
 from ccsetup.model import Preset, Secret
 from ccsetup.paths import Paths
@@ -49,7 +51,7 @@ def everywhere(world: World) -> list[FoundKey]:
     out: list[FoundKey] = []
     for places in (
         _profiles(world), _claude(world, paths), _codex(world, paths),
-        _zcf(paths), _ccjk(paths), _cc_switch(paths), _ccs(paths), _ccm(paths),
+        *(_stored(paths, tool) for tool in stores.SOURCES if tool != "clients"), _ccm(paths),
     ):  # fmt: skip
         try:
             out.extend(places)
@@ -117,7 +119,16 @@ def _profiles(world: World) -> Iterator[FoundKey]:
 
 def _claude(world: World, paths: Paths) -> Iterator[FoundKey]:
     data = world.draft.data(paths.claude_settings, "json")
-    yield from _anthropic_variables(lookup(data, ("env",)), "Claude Code")
+    found = from_claude_env("clients", "", lookup(data, ("env",)))
+    if found and found.key:
+        yield FoundKey(found.key, "Claude Code", found.part.url)
+
+
+def _stored(paths: Paths, tool: str) -> Iterator[FoundKey]:
+    """Keys in the store of another tool, as ``ccsetup import`` reads it."""
+    for one in stores.SOURCES[tool](importers.store(paths)):
+        if one.key:
+            yield FoundKey(one.key, tool, one.part.url)
 
 
 def _codex(world: World, paths: Paths) -> Iterator[FoundKey]:
@@ -146,22 +157,6 @@ def _codex(world: World, paths: Paths) -> Iterator[FoundKey]:
         yield FoundKey(key, "Codex (auth.json)", url or "https://api.openai.com/v1")
 
 
-def _zcf(paths: Paths) -> Iterator[FoundKey]:
-    """``~/.ufomiao/zcf/config.toml``: a table per profile with authType, apiKey, baseUrl (zcf 3.7)."""
-    import tomllib
-
-    yield from _walk(tomllib.loads(_text(os.path.join(paths.home, ".ufomiao", "zcf", "config.toml"))), "zcf")
-
-
-def _ccjk(paths: Paths) -> Iterator[FoundKey]:
-    yield from _json_files(os.path.join(paths.home, ".ccjk", "profiles"), "ccjk")
-
-
-def _ccs(paths: Paths) -> Iterator[FoundKey]:
-    """``~/.ccs/*.json``: settings of Claude Code, one file per profile (ccs 7)."""
-    yield from _json_files(os.path.join(paths.home, ".ccs"), "ccs")
-
-
 def _ccm(paths: Paths) -> Iterator[FoundKey]:
     """``~/.ccm_config``: shell variables such as GLM_API_KEY (ccm 2)."""
     for line in _text(os.path.join(paths.home, ".ccm_config")).splitlines():
@@ -169,80 +164,6 @@ def _ccm(paths: Paths) -> Iterator[FoundKey]:
         key = _key(said[3]) if said else None
         if said and key:
             yield FoundKey(key, "ccm", variable=said[1])
-
-
-def _cc_switch(paths: Paths) -> Iterator[FoundKey]:
-    """``~/.cc-switch/cc-switch.db``: a row per provider with the client's settings as JSON (cc-switch 3.20)."""
-    path = os.path.join(paths.home, ".cc-switch", "cc-switch.db")
-    if not os.path.isfile(path) or os.path.getsize(path) > 256 * MAX_BYTES:
-        return
-    import json
-    import sqlite3
-    import tomllib
-    from urllib.parse import quote
-
-    try:
-        # immutable: SQLite makes no file beside the other tool's, and takes no lock; at worst a row is old.
-        store = sqlite3.connect(f"file:{quote(path)}?mode=ro&immutable=1", uri=True, timeout=1)
-        try:
-            rows = store.execute("SELECT app_type, settings_config FROM providers LIMIT 200").fetchall()
-        finally:
-            store.close()
-    except sqlite3.Error:
-        return
-    for app, text in rows:
-        try:
-            settings = json.loads(text)
-            if app == "codex" and isinstance(settings, dict):
-                key = _key(lookup(settings, ("auth", "OPENAI_API_KEY")))
-                config = tomllib.loads(settings.get("config") or "")
-                tables = config.get("model_providers")
-                urls = [t.get("base_url") for t in tables.values()] if isinstance(tables, dict) else []
-                if key and urls and isinstance(urls[0], str):
-                    yield FoundKey(key, "cc-switch", urls[0])
-            else:
-                yield from _walk(settings, "cc-switch")
-        except (ValueError, TypeError, AttributeError):
-            continue
-
-
-def _json_files(folder: str, tool: str) -> Iterator[FoundKey]:
-    import json
-
-    try:
-        names = sorted(os.listdir(folder))[:100]
-    except OSError:
-        return
-    for name in names:
-        if name.endswith(".json"):
-            try:
-                yield from _walk(json.loads(_text(os.path.join(folder, name))), tool)
-            except (OSError, ValueError):
-                continue
-
-
-def _walk(data: Any, tool: str, depth: int = 0) -> Iterator[FoundKey]:
-    """Return the keys in *data*: tables with a key and an address beside it, or with Claude Code's variables."""
-    if depth > 6 or not isinstance(data, dict):
-        return
-    key = next((k for k in map(data.get, ("apiKey", "api_key", "authToken", "auth_token")) if _key(k)), None)
-    url = next((u for u in map(data.get, ("baseUrl", "baseURL", "base_url", "url")) if isinstance(u, str)), "")
-    secret = _key(key)
-    if secret and url:
-        yield FoundKey(secret, tool, url)
-    yield from _anthropic_variables(data.get("env"), tool)
-    for value in data.values():
-        yield from _walk(value, tool, depth + 1)
-
-
-def _anthropic_variables(env: Any, place: str) -> Iterator[FoundKey]:
-    if not isinstance(env, dict):
-        return
-    url = env.get("ANTHROPIC_BASE_URL") or "https://api.anthropic.com"
-    for name in ("ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_API_KEY"):
-        key = _key(env.get(name))
-        if key and isinstance(url, str):
-            yield FoundKey(key, place, url)
 
 
 def _text(path: str) -> str:
