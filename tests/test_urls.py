@@ -95,7 +95,9 @@ def test_the_pattern_for_schemas_agrees(url: str) -> None:
     assert bool(re.search(urls.PATTERN, url)) == (url in GOOD)
 
 
-@pytest.mark.parametrize("tail", ["", "/", "/messages", "/responses", "/chat/completions", "/Chat/Completions/"])
+@pytest.mark.parametrize(
+    "tail", ["", "/", "/messages", "/responses", "/chat/completions", "/Chat/Completions/", "/completions"]
+)
 @pytest.mark.parametrize(
     ("wire", "given", "wanted"),
     [

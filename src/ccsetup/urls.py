@@ -62,7 +62,7 @@ def key_inside(url: str) -> str:
     return _("The address holds a key.") if any(map(masking.likely, without_keys(url)[1])) else ""
 
 
-_REQUESTED = ("/messages/count_tokens", "/messages", "/responses", "/chat/completions")
+_REQUESTED = ("/messages/count_tokens", "/messages", "/responses", "/chat/completions", "/completions")
 """Paths of requests: a page or a log shows an address with one of them, and clients append theirs themselves."""
 
 

@@ -190,3 +190,31 @@ def test_a_local_profile_keeps_its_model(home: Path, client: str) -> None:
     assert cc.files(home) == before
     assert cc.main("init", "-s", "-p", "ollama", "-T", client, "-M", "other").ok
     assert '"other"' in (home / ".config/ccsetup/profiles.toml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (f'"{KEY}"', "holds more than the key"),
+        ("YOUR_KEY", "a placeholder, not a key"),
+        ("${OTHER}", "a placeholder, not a key"),
+        (ANTHROPIC, "this is no key of GLM"),
+    ],
+)
+def test_a_variable_that_the_client_reads_holds_a_key(
+    home: Path, monkeypatch: pytest.MonkeyPatch, value: str, said: str
+) -> None:
+    """What is set here is looked at; where it is not set, nothing is known."""
+    argv = (*GLM, "--key-storage", "env", "--key-env-name", "MINE")
+    monkeypatch.setenv("MINE", value)
+    done = cc.main(*argv)
+    assert done.rc == 2
+    assert said in done.stderr
+    assert not cc.files(home)
+    monkeypatch.delenv("MINE")
+    assert cc.main(*argv).ok
+
+
+def test_white_space_around_a_model_goes(home: Path) -> None:
+    assert cc.main(*GLM, "-k", KEY, "-M", " glm-5 ").ok
+    assert env(home)["ANTHROPIC_MODEL"] == "glm-5"

@@ -240,7 +240,7 @@ def _part(world: World, entry: Entry, name: ClientName) -> Part:
         profiles.check_url(url, f"--{client.option}-url" if specific else "-u")
         url = world.corrected(merge.address(client, url))
     texts: dict[str, Any] = {
-        f: next(filter(None, map(entry.text, _FIELDS[f])), "") for f in client.fields if f in _FIELDS
+        f: next(filter(None, map(entry.text, _FIELDS[f])), "").strip() for f in client.fields if f in _FIELDS
     }
     for field, text in texts.items():
         if field.endswith("_model"):

@@ -102,9 +102,9 @@ def merge(world: World, request: Request) -> Profile:
     storage, key_env, key_command = _key_place(world, old, request._replace(key_storage=request.key_storage or kept), preset)
     ordered = {c: parts[c] for c in CLIENTS if c in parts}
     profile = Profile(request.name, provider, region, storage, key_env, ordered, key_command)
+    held = _check_stored(world, profile, request.key)
     if not request.force_key:
-        check_key(world, profile, request.key)
-    _check_stored(world, profile, request.key)
+        check_key(world, profile, request.key or held)
     needs_own_key(world, old, profile, request)
     _check_one_host(world, old, profile, request)
     return profile
@@ -146,14 +146,21 @@ def _key_place(world: World, old: Optional[Profile], request: Request, preset: P
     return storage, key_env, key_command
 
 
-def _check_stored(world: World, profile: Profile, key: Optional[Secret]) -> None:
-    """Refuse a key that would be thrown away, because a variable of the user's holds the one that counts."""
+def _check_stored(world: World, profile: Profile, key: Optional[Secret]) -> Optional[Secret]:
+    """Return the key that a variable of the user's holds here, where that is the one that counts.
+
+    Raises UsageError for another key, which would be thrown away, and for more than a key: the client would send it.
+    """
     variable = profile.key_env
-    if key is None or profile.key_storage != "env" or not keys.VARIABLE.match(variable):
-        return
-    held = world.paths.environ.get(variable, "")
-    if keys.bare(held.strip()) == key.reveal():
-        return
+    if profile.key_storage != "env" or not keys.VARIABLE.match(variable):
+        return None
+    text = world.paths.environ.get(variable, "").strip()
+    held = keys.clean(text, variable) if text else None
+    if held is not None and held.reveal() != text:
+        problem = _("The variable {variable} holds more than the key, and the client would send all of it.")
+        raise UsageError(problem.format(variable=variable), hint=_("Run: export {name}=KEY").format(name=variable))
+    if key is None or key == held:
+        return held
     raise UsageError(
         _("Profile '{name}' takes its key from the variable {variable}: change it there.").format(
             name=profile.name, variable=variable

@@ -61,7 +61,8 @@ def ask_model(facts: Known, answers: Answers) -> Step:
         return _live(facts, answers, preset, region)
     options = []
     if complete:
-        options.append(Option("", _advice(region, advice), _advice_detail(preset, region, advice)))
+        detail = _advice_detail(preset, region, advice) if preset.id != "custom" else ""
+        options.append(Option("", _advice(region, advice), detail))
     retired = {m.id for m in preset.legacy_models} | {m for m in advice.values() if len(set(advice.values())) == 1}
     for model in preset.models:
         if model.id not in retired and _served(preset, region, model.id):
@@ -69,7 +70,9 @@ def ask_model(facts: Known, answers: Answers) -> Step:
     if _can_list(preset, region, answers, wanted):
         options.append(Option(LIVE, _("Ask the provider for its models")))
     options.append(Option(TYPE, _("Type a model id")))
-    return Choose("model", _("Model"), options, choose, "")
+    if preset.id == "custom" and complete:
+        options.append(options.pop(0))  # right only where the endpoint serves the client's own models
+    return Choose("model", _("Model"), options, choose, options[0].value)
 
 
 def _live(facts: Known, answers: Answers, preset: Preset, region: Region) -> Step:
