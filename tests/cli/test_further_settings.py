@@ -185,7 +185,7 @@ def test_wrong_settings_in_files(home: Path) -> None:
     document += "  codex:\n    settings: {base_url: x}\n"
     done = cc.main("apply", "-", stdin=document.encode())
     assert done.rc == 2
-    assert "standard input:7:26: 'base_url' is no setting" in done.stderr
+    assert "standard input:7:26: profiles[0].codex.settings.base_url: 'base_url' is no setting" in done.stderr
     assert cc.main("init", "-s", "-p", "glm", "-k", KEY, "-T", "cx", *SETTINGS, "--no-activate").ok
     path = home / ".config/ccsetup/profiles.toml"
     path.write_text(path.read_text().replace("request_max_retries = 4", 'env_key = "X"'))

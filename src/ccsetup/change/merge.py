@@ -99,7 +99,9 @@ def merge(world: World, request: Request) -> Profile:
         raise AssertionError
     region = found.id
     parts = _with_others(world, old, base_parts, provider, found) if old else base_parts
-    storage, key_env, key_command = _key_place(world, old, request._replace(key_storage=request.key_storage or kept), preset)
+    storage, key_env, key_command = _key_place(
+        world, old, request._replace(key_storage=request.key_storage or kept), preset
+    )
     ordered = {c: parts[c] for c in CLIENTS if c in parts}
     profile = Profile(request.name, provider, region, storage, key_env, ordered, key_command)
     held = _check_stored(world, profile, request.key)
