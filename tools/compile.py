@@ -1,29 +1,36 @@
-"""Do by hand what the build does, and write the JSON Schemas of presets and of ``apply``."""
+"""Do by hand what the build does, and write the JSON Schemas of what people write by hand."""
 
 from __future__ import annotations
 
 import json
 import os
 import sys
+from typing import Any
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-SCHEMA = os.path.join(ROOT, "docs", "reference", "preset.schema.json")
-APPLY = os.path.join(ROOT, "docs", "reference", "apply.schema.json")
+REFERENCE = os.path.join(ROOT, "docs", "reference")
 
 
-def schema_text() -> str:
-    """Return the text of docs/reference/preset.schema.json."""
-    from ccsetup.presets import spec as presetspec
-
-    return json.dumps(presetspec.json_schema(), indent=2, ensure_ascii=False) + "\n"
-
-
-def apply_text() -> str:
-    """Return the text of docs/reference/apply.schema.json."""
+def schemas() -> dict[str, dict[str, Any]]:
+    """Return the JSON Schema of each file that people write by hand, by its name in docs/reference."""
+    from ccsetup import profiles
     from ccsetup.clients import CLIENTS
+    from ccsetup.documents.schema import published
+    from ccsetup.presets import spec
     from ccsetup.profiles import declare
+    from ccsetup.relay.config import access, table
 
-    return json.dumps(declare.json_schema(CLIENTS), indent=2, ensure_ascii=False) + "\n"
+    return {
+        "preset.schema.json": spec.json_schema(),
+        "apply.schema.json": declare.json_schema(CLIENTS),
+        "profiles.schema.json": published(profiles.file_table(CLIENTS)),
+        "relay.schema.json": table.json_schema(),
+        "relay-keys.schema.json": published(access.TABLE),
+    }
+
+
+def text_of(schema: dict[str, Any]) -> str:
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
 
 
 def main() -> None:
@@ -32,11 +39,12 @@ def main() -> None:
     import hatch_build
 
     written = hatch_build.compile_all(ROOT)
-    os.makedirs(os.path.dirname(SCHEMA), exist_ok=True)
-    for path, text in ((SCHEMA, schema_text()), (APPLY, apply_text())):
-        with open(path, "w", encoding="utf-8") as file:
-            file.write(text)
-    for path in [*written, SCHEMA, APPLY]:
+    os.makedirs(REFERENCE, exist_ok=True)
+    for name, schema in schemas().items():
+        written.append(os.path.join(REFERENCE, name))
+        with open(written[-1], "w", encoding="utf-8") as file:
+            file.write(text_of(schema))
+    for path in written:
         print(os.path.relpath(path, ROOT))
 
 

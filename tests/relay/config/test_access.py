@@ -86,34 +86,42 @@ def test_the_file_keeps_everything_but_the_key() -> None:
 GOOD = {"name": "a", "sha256": "0" * 64, "last4": "abcd", "created": "2026-11-21T10:00:00Z"}
 
 
+def wrong(**members: Any) -> str:
+    return json.dumps({"keys": [{**GOOD, **members}]})
+
+
 @pytest.mark.parametrize(
-    ("text", "place"),
+    ("text", "place", "said"),
     [
-        ("{", "JSON"),
-        ("[]", "keys"),
-        ('{"keys": {}}', "keys"),
-        ('{"keys": [3]}', "keys[0]"),
-        (json.dumps({"keys": [{**GOOD, "budgets": {}}]}), "keys[0].budgets"),
-        (json.dumps({"keys": [{**GOOD, "name": 3}]}), "keys[0].name"),
-        (json.dumps({"keys": [{**GOOD, "sha256": "zz"}]}), "keys[0].sha256"),
-        (json.dumps({"keys": [{**GOOD, "expires": "soon"}]}), "keys[0].expires"),
-        (json.dumps({"keys": [{**GOOD, "expires": 3}]}), "keys[0].expires"),
-        (json.dumps({"keys": [{**GOOD, "upstreams": "glm"}]}), "keys[0].upstreams"),
-        (json.dumps({"keys": [{**GOOD, "upstreams": []}]}), "keys[0].upstreams"),
-        (json.dumps({"keys": [{**GOOD, "budget": 3}]}), "keys[0].budget"),
-        (json.dumps({"keys": [{**GOOD, "budget": {"token": 3}}]}), "keys[0].budget.token"),
-        (json.dumps({"keys": [{**GOOD, "budget": {"tokens": -1}}]}), "keys[0].budget.tokens"),
-        (json.dumps({"keys": [{**GOOD, "budget": {"tokens": True}}]}), "keys[0].budget.tokens"),
-        (json.dumps({"keys": [{**GOOD, "budget": {"cost": float("nan")}}]}), "keys[0].budget.cost"),
-        (json.dumps({"keys": [{**GOOD, "budget": {"cost": 1, "currency": "$"}}]}), "keys[0].budget.currency"),
-        (json.dumps({"keys": [GOOD, GOOD]}), "keys[1].name"),
+        ("{", "1:2: ", "JSON"),
+        ("[]", "1:1: ", "mapping"),
+        ('{"key": []}', "1:1: ", "'keys' is missing"),
+        ('{"keys": {}}', "1:10: keys: ", "list"),
+        ('{\n  "keys": [3]}', "2:12: keys[0]: ", "mapping"),
+        (wrong(budgets={}), "1:155: keys[0]: ", "unknown field 'budgets'. Did you mean 'budget'?"),
+        (wrong(name=3), "1:20: keys[0].name: ", "text"),
+        (wrong(name="a b"), "1:20: keys[0].name: ", "not what can stand here"),
+        (wrong(sha256="zz"), "1:35: keys[0].sha256: ", "not what can stand here"),
+        (wrong(expires="soon"), "1:166: keys[0].expires: ", "a time is missing"),
+        (wrong(expires=3), "1:166: keys[0].expires: ", "text"),
+        (wrong(upstreams="glm"), "1:168: keys[0].upstreams: ", "list"),
+        (wrong(upstreams=[]), "1:168: keys[0].upstreams: ", "empty"),
+        (wrong(budget=3), "1:165: keys[0].budget: ", "mapping"),
+        (wrong(budget={"token": 3}), "1:166: keys[0].budget: ", "Did you mean 'tokens'?"),
+        (wrong(budget={"tokens": -1}), "1:176: keys[0].budget.tokens: ", "at least 0"),
+        (wrong(budget={"tokens": True}), "1:176: keys[0].budget.tokens: ", "whole number"),
+        (wrong(budget={"cost": float("nan")}), "1:", "NaN"),
+        (wrong(budget={"cost": 1, "currency": "$"}), "1:189: keys[0].budget.currency: ", "USD or CNY"),
+        (json.dumps({"keys": [GOOD, GOOD]}), "1:165: keys[1].name: ", "twice"),
     ],
 )
-def test_a_wrong_file_is_refused_with_the_place(text: str, place: str) -> None:
+def test_a_wrong_file_is_refused_with_the_place(text: str, place: str, said: str) -> None:
     """A limit that is misspelt must never silently be none."""
     with pytest.raises(CcsetupError) as caught:
         access.parse(text.encode(), "keys.json")
-    assert caught.value.message.startswith(f"keys.json: {place}: ")
+    assert caught.value.message.startswith(f"keys.json:{place}")
+    assert said in f"{caught.value.message} {caught.value.hint}"
+    assert "relay key add" in caught.value.hint
 
 
 def test_a_key_without_limits_is_never_refused() -> None:

@@ -16,7 +16,8 @@ from hashlib import sha256
 from typing import Any, Iterable, Mapping, NamedTuple, Optional
 
 from ccsetup.documents import version
-from ccsetup.errors import CcsetupError, UsageError, printable
+from ccsetup.documents.schema import CURRENCY, Block, Key, Many, Number, Text
+from ccsetup.errors import DocumentError, UsageError, printable
 from ccsetup.i18n import _
 from ccsetup.model import Secret
 from ccsetup.relay.store import Spent
@@ -30,11 +31,10 @@ VERSION = 1
 
 PREFIX = "ccr-"
 
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}\Z")
+_NAME = "[A-Za-z0-9][A-Za-z0-9._@-]{0,63}"
+NAME = re.compile(rf"{_NAME}\Z")
 
 _DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-_HASH = re.compile(r"[0-9a-f]{64}\Z")
-_CURRENCY = re.compile(r"[A-Z]{3}\Z")
 _LONGEST = 512
 """Bytes of what a client presents; more is no key of ours and is not hashed."""
 _DAY = 86400
@@ -55,9 +55,9 @@ class ClientKey(NamedTuple):
     name: str
     hash: str
     """SHA-256 of the key, 64 hexadecimal digits."""
-    last4: str
+    last4: str = ""
     """The key's last four characters, for people."""
-    created: float
+    created: float = 0.0
     """Unix time, as the others."""
     expires: Optional[float] = None
     upstreams: Optional[frozenset[str]] = None
@@ -188,89 +188,72 @@ _UNLIMITED = Budget()
 # The file.
 
 
+def _moment(text: str) -> float:
+    try:
+        moment = datetime.datetime.fromisoformat(text)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=datetime.UTC)).timestamp()
+    except (ValueError, OverflowError):
+        raise UsageError(_("a time is missing, such as 2027-01-31T12:00:00Z")) from None
+
+
+_TIME = Text(make=_moment, schema={"format": "date-time"})
+_BUDGET = Block(
+    "What a key may use on one day (UTC)",
+    {
+        "requests": Key(Number(), "Requests"),
+        "tokens": Key(Number(), "All tokens: input, cache and output"),
+        "cost": Key(Number(decimal=True), "In `currency`"),
+        "currency": Key(CURRENCY, "Of `cost`"),
+    },
+    make=Budget,
+    blank=True,
+)
+_KEY = Block(
+    "A key of a client of the relay",
+    {
+        "name": Key(Text(_NAME), "Letters, digits, `.`, `_`, `@`, `-`", required=True),
+        "sha256": Key(Text("[0-9a-f]{64}"), "SHA-256 of the key", field="hash", required=True),
+        "last4": Key(Text(empty=True, make=lambda text: text[:4]), "The key's last four characters"),
+        "created": Key(_TIME, "When it was made"),
+        "expires": Key(_TIME, "From then on it is refused"),
+        "upstreams": Key(Many(Text(), 1, make=frozenset), "The names of those it may use; missing: all"),
+        "budget": Key(_BUDGET, "What it may use on one day (UTC)"),
+        "revoked": Key(_TIME, "Since then it is refused"),
+    },
+    make=ClientKey,
+    blank=True,
+)
+TABLE = Block(
+    "The keys of the relay's clients, relay-keys.json",
+    {
+        "version": Key(Number(VERSION, VERSION), "The version of the format", default=VERSION),
+        "keys": Key(Many(_KEY), "The keys", required=True),
+    },
+    make=dict,
+    keep=True,
+)
+
+
 def parse(data: bytes, name: str) -> Access:
     """Return the keys in *data*, the text of the file *name*; CcsetupError says where it is wrong."""
-
-    def wrong(place: str, reason: str) -> CcsetupError:
-        return CcsetupError(
-            _("{file}: {place}: {reason}").format(file=name, place=place, reason=reason),
-            hint=_("Correct the file, or remove it and make new keys with 'ccsetup relay key add NAME'."),
-        )
+    from ccsetup.documents import encoding, jsondoc
 
     try:
-        document = json.loads(data)
-    except ValueError as error:
-        raise wrong("JSON", str(error)) from None
-    if isinstance(document, dict):
-        version.check(document.get("version"), VERSION, name)
-    items = document.get("keys") if isinstance(document, dict) else None
-    if not isinstance(items, list):
-        raise wrong("keys", _("a list is missing"))
-    keys: list[ClientKey] = []
-    for index, item in enumerate(items):
-        try:
-            key = _read(item)
-        except _Wrong as error:
-            member, reason = error.args
-            raise wrong(f"keys[{index}]" + (f".{member}" if member else ""), reason) from None
-        if any(key.name == other.name for other in keys):
-            raise wrong(f"keys[{index}].name", _("'{name}' is there twice").format(name=key.name))
-        keys.append(key)
+        at = jsondoc.document(encoding.decode(data), name)
+        version.check(at.data.get("version") if isinstance(at.data, dict) else 1, VERSION, name)
+        keys: list[ClientKey] = at.read(TABLE)["keys"]
+        for i, key in enumerate(keys):
+            if any(key.name == other.name for other in keys[:i]):
+                at.fail(("keys", i, "name"), _("'{name}' is there twice").format(name=key.name))
+    except DocumentError as e:
+        hint = _("Correct the file, or remove it and make new keys with 'ccsetup relay key add NAME'.")
+        raise DocumentError(e.message, line=e.line, column=e.column, hint=f"{e.hint} {hint}".strip()) from None
     return Access(keys)
 
 
 def dump(access: Access) -> bytes:
     """Return the text of the file."""
     return (json.dumps({"version": VERSION, "keys": [_written(key) for key in access.keys]}, indent=2) + "\n").encode()
-
-
-class _Wrong(Exception):
-    """Member, and what is wrong with it."""
-
-
-def _read(item: Any) -> ClientKey:
-    if not isinstance(item, dict):
-        raise _Wrong("", _("an object is missing"))
-    unknown = set(item) - {"name", "sha256", "last4", "created", "expires", "upstreams", "budget", "revoked"}
-    if unknown:  # a misspelt limit must not silently be none
-        raise _Wrong(printable(min(unknown)), _("this is not known"))
-    for member, pattern in (("name", NAME), ("sha256", _HASH)):
-        if not isinstance(item.get(member), str) or not pattern.match(item[member]):
-            raise _Wrong(member, _("this is not what belongs here"))
-    upstreams = item.get("upstreams")
-    if upstreams is not None and not (
-        isinstance(upstreams, list) and upstreams and all(isinstance(name, str) for name in upstreams)
-    ):
-        raise _Wrong("upstreams", _("a list of names is missing"))
-    created = _time(item, "created")
-    last4 = item.get("last4", "")
-    return ClientKey(
-        name=item["name"],
-        hash=item["sha256"],
-        last4=last4[:4] if isinstance(last4, str) else "",
-        created=0.0 if created is None else created,
-        expires=_time(item, "expires"),
-        upstreams=None if upstreams is None else frozenset(upstreams),
-        budget=_budget(item.get("budget", {})),
-        revoked=_time(item, "revoked"),
-    )
-
-
-def _budget(value: Any) -> Budget:
-    if not isinstance(value, dict):
-        raise _Wrong("budget", _("an object is missing"))
-    unknown = set(value) - set(Budget._fields)
-    if unknown:
-        raise _Wrong(f"budget.{printable(min(unknown))}", _("this is not known"))
-    for member in ("requests", "tokens", "cost"):
-        number = value.get(member)
-        wanted = (int, float) if member == "cost" else (int,)
-        if number is not None and (isinstance(number, bool) or not isinstance(number, wanted) or not number >= 0):
-            raise _Wrong(f"budget.{member}", _("a number that is not negative is missing"))
-    currency = value.get("currency", "USD")
-    if not isinstance(currency, str) or not _CURRENCY.match(currency):
-        raise _Wrong("budget.currency", _("a code of three letters is missing, such as USD"))
-    return Budget(value.get("requests"), value.get("tokens"), value.get("cost"), currency)
 
 
 def _written(key: ClientKey) -> Mapping[str, Any]:
@@ -288,19 +271,6 @@ def _written(key: ClientKey) -> Mapping[str, Any]:
         "revoked": None if key.revoked is None else _stamp(key.revoked),
     }
     return {member: value for member, value in out.items() if value not in (None, {})}
-
-
-def _time(item: Mapping[str, Any], member: str) -> Optional[float]:
-    value = item.get(member)
-    if value is None:
-        return None
-    try:
-        moment = datetime.datetime.fromisoformat(value)
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=datetime.UTC)
-        return moment.timestamp()
-    except (TypeError, ValueError, OverflowError):
-        raise _Wrong(member, _("a time is missing, such as 2027-01-31T12:00:00Z")) from None
 
 
 def _stamp(moment: float) -> str:
