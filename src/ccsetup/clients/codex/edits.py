@@ -333,7 +333,7 @@ def effective(files: Files, profile: str = "") -> tuple[str, Any]:
         over = files.get(files.paths.codex_profile(profile))
         if not over or lookup(data, ("profiles", profile)) is not MISSING:
             return "", MISSING
-        data = _merged(data, over)
+        data = merged(data, over)
     elif profile:
         table = lookup(data, ("profiles", profile))
         if not isinstance(table, dict):
@@ -343,10 +343,10 @@ def effective(files: Files, profile: str = "") -> tuple[str, Any]:
     return (name, lookup(data, ("model_providers", name))) if isinstance(name, str) else ("", MISSING)
 
 
-def _merged(below: Any, over: Any) -> Any:
+def merged(below: Any, over: Any) -> Any:
     if not isinstance(below, dict) or not isinstance(over, dict):
         return over
-    return {**below, **{k: _merged(below.get(k), v) for k, v in over.items()}}
+    return {**below, **{k: merged(below.get(k), v) for k, v in over.items()}}
 
 
 def is_saved(files: Files, profile: Profile) -> bool:

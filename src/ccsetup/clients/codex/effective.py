@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from typing import Any, Callable, Iterable, Mapping, NamedTuple, Optional
 
 from ccsetup import bounded, disk, keys
-from ccsetup.clients.codex import facts, start
+from ccsetup.clients.codex import edits, facts, route, start
+from ccsetup.clients.codex.dotenv import read_dotenv
 from ccsetup.clients.codex.stops import pointed, stops
 from ccsetup.clients.saved import recognise
 from ccsetup.documents import encoding, tomldoc
@@ -51,16 +51,37 @@ def target(
     layers = _layers(paths, etc, findings)
     if not findings:
         findings = _asked(paths, version, _stopping(paths, layers, version))
-    name, _place = _value(layers, ("model_provider",))
+    data = merged(layers)
+    environ: Mapping[str, str] = paths.environ
+    auth: Mapping[str, Any] = {}
+    large = []
+    try:
+        environ = _environ(paths)
+    except bounded.TooLarge as e:
+        large.append(Note("blocked", e.message, _("Shorten it: it has a line for each variable.")))
+    try:
+        auth = _auth_json(paths)
+    except bounded.TooLarge as e:
+        if route.route(data, {"OPENAI_API_KEY": "-"}, environ).credential == "OPENAI_API_KEY":
+            large.append(Note("blocked", e.message, _("Move it away, then run: codex login")))
+    way = route.route(data, auth, environ)
+    name = way.provider
     if any(f.level == "blocked" for f in findings):
-        return _made(paths, layers, findings, "", {}, (), presets, profile, name if isinstance(name, str) else "")
-    if not isinstance(name, str) or not name or name == "openai":
+        return _made(paths, layers, findings, "", {}, (), presets, profile, name)
+    leaks = _leaks(layers, data, auth, etc, way, findings)
+    if not name and not way.url and not any(f.level == "blocked" for f in findings):
         return None
-    table, origin = _table(layers, name)
-    if not table:
+    if not way.table:
         return None
-    url = table.get("base_url")
-    if not isinstance(url, str) or not url:
+    table, url = way.table, way.url
+    findings += large
+
+    def origin(path: KeyPath) -> str:
+        return _where(layers, (*(("model_providers", name) if name else ()), *path))
+
+    if not name:
+        url = url or next(leak.url for leak in leaks)
+    elif not url:
         findings.append(
             Note(
                 "blocked",
@@ -70,7 +91,6 @@ def target(
                 _('Add a line base_url = "https://..." to its table.'),
             )
         )
-        url = ""
     display = str(table.get("name", ""))
     special = display.lower() == "openai" or "azure" in display.lower()
     if special and "api.openai.com" not in url and "azure.com" not in url:
@@ -84,6 +104,8 @@ def target(
             )
         )
     model, _source = _value(layers, ("model",))
+    if not name and not model:
+        model = facts.OWN_MODEL
     if not isinstance(model, str) or not model:
         findings.append(
             Note(
@@ -93,14 +115,9 @@ def target(
             )
         )
         model = ""
-    try:
-        environ = _environ(paths)
-    except bounded.TooLarge as e:
-        environ = dict(paths.environ)
-        findings.append(Note("blocked", e.message, _("Shorten it: it has a line for each variable.")))
     credentials: tuple[Credential, ...] = ()
     if not any(f.level == "blocked" for f in findings):
-        credentials = _credentials(paths, table, origin, environ, findings)
+        credentials = _credentials(paths, way, auth, origin, environ, findings)
     return _made(paths, layers, findings, url, table, credentials, presets, profile, name, model, environ)
 
 
@@ -226,21 +243,29 @@ def _where(layers: list[Layer], path: KeyPath) -> str:
     return next(iter(_value(layers, path)[1]), "-")
 
 
-def _table(layers: list[Layer], name: str) -> tuple[dict[str, Any], Callable[[KeyPath], str]]:
-    """Return the merged table of a provider, and a function that tells where one of its keys stands."""
-    here = ("model_providers", name)
-    merged: dict[str, Any] = {}
+def merged(layers: list[Layer]) -> dict[str, Any]:
+    """Return what all *layers* say together: tables merge key by key."""
+    out: Any = {}
     for layer in reversed(layers):
-        part = lookup(layer.data, here)
-        if isinstance(part, dict):
-            for key, value in part.items():
-                old = merged.get(key)
-                merged[key] = {**old, **value} if isinstance(old, dict) and isinstance(value, dict) else value
+        out = edits.merged(out, layer.data)
+    return dict(out)
 
-    def origin(path: KeyPath) -> str:
-        return _where(layers, (*here, *path))
 
-    return merged, origin
+def _leaks(
+    layers: list[Layer], data: Mapping[str, Any], auth: Mapping[str, Any], etc: str, way: route.Route, notes: list[Note]
+) -> list[route.LoginLeak]:
+    """Return what sends the ChatGPT login elsewhere by the next request, and tell of it in *notes*."""
+    managed = route.addresses(*(v.data for v in layers if os.path.dirname(v.path) == os.path.join(etc, "codex")))
+    found = []
+    for leak in route.leaks(data, auth, managed):
+        if leak.key[0] == "model_providers" and leak.key[1] != way.provider:
+            continue
+        if leak.key == ("openai_base_url",) and way.provider:
+            continue
+        found.append(leak)
+        fix = _("Take it out, or run: ccsetup config-switch official -T codex")
+        notes.append(Note("warning" if leak.local else "blocked", f"{_where(layers, leak.key)}: {leak.text}", fix))
+    return found
 
 
 def _asked(paths: Paths, version: Callable[[], Version], findings: list[Note]) -> list[Note]:
@@ -286,72 +311,67 @@ def _stopping(paths: Paths, layers: list[Layer], version: Callable[[], Version])
 
 def _credentials(
     paths: Paths,
-    table: Mapping[str, Any],
+    way: route.Route,
+    auth: Mapping[str, Any],
     origin: Callable[[KeyPath], str],
     environ: Mapping[str, str],
     findings: list[Note],
 ) -> tuple[Credential, ...]:
-    def stop(key: str, text: str, hint: str = "") -> tuple[Credential, ...]:
-        findings.append(Note("blocked", f"{origin((key,))}: {text}", hint))
-        return ()
+    table, kind = way.table or {}, way.credential
+    file = paths.short(_auth_path(paths))
+    if kind == "auth":
+        return _command(paths, table["auth"], origin, environ, findings)
+    if kind == "env_key":
+        return _variable(paths, str(table["env_key"]), origin, environ, findings)
+    if kind == "experimental_bearer_token":
+        return (Credential("authorization", "Bearer", Secret(str(table[kind])), origin((kind,))),)
+    if kind == "login":
+        return (Credential("authorization", "Bearer", Secret(str(lookup(auth, ("tokens", "access_token")))), file),)
+    if kind == "OPENAI_API_KEY":
+        return (Credential("authorization", "Bearer", Secret(route.api_key(auth)), file),)
+    if kind == "CODEX_API_KEY":
+        return (Credential("authorization", "Bearer", Secret(paths.environ[kind]), f"shell: {kind}"),)
+    for name, value in _dict(table.get(kind)).items() if kind else ():
+        header, source = str(name).lower(), origin((kind,))
+        if kind == "env_http_headers":
+            value, source = environ.get(str(value), ""), f"shell: {value}"
+        if header in facts.CREDENTIAL_HEADERS and value:
+            scheme, _space, rest = str(value).partition(" ")
+            if header == "authorization" and rest:
+                return (Credential(header, scheme, Secret(rest), source),)
+            return (Credential(header, "", Secret(str(value)), source),)
+    if table.get("requires_openai_auth") is True:
+        text = _("requires_openai_auth is on, and {file} holds no key: Codex asks for a login.").format(file=file)
+        hint = _("Set the provider up with: ccsetup init -T codex -p PROVIDER -k KEY")
+        findings.append(Note("blocked", f"{origin(('requires_openai_auth',))}: {text}", hint))
+    else:
+        text = _("No key is set for this provider: Codex sends none. One would stand in {place}.")
+        place = f"{paths.short(paths.codex_config)}, [model_providers.{clean(way.provider, limit=64)}]"
+        findings.append(Note("info", text.format(place=place)))
+    return ()
 
-    name = table.get("env_key")
-    token = table.get("experimental_bearer_token")
-    auth = table.get("auth")
-    openai = table.get("requires_openai_auth") is True
-    if auth is not None:
-        return _command(paths, auth, origin, environ, findings)
-    if isinstance(name, str) and name:
-        value = environ.get(name, "")
-        dotenv = _in_dotenv(paths, name)
-        place = f"{paths.short(paths.codex_dotenv)}: {name}" if dotenv else f"shell: {name}"
-        if keys.in_place_of_name(name, environ):
-            text = _("env_key is a key, where the name of a variable belongs: Codex stops with an error.")
-            return stop("env_key", text, _("Move it to where it belongs with: ccsetup doctor --fix"))
-        if not value.strip():
-            return stop(
-                "env_key",
-                _('the variable {name} is not set, so Codex says "Missing environment variable".').format(name=name),
-                _("Run: export {name}=KEY, or write it into {file}.").format(
-                    name=name, file=paths.short(paths.codex_dotenv)
-                ),
-            )
-        if any(c in value for c in "\r\n\0") or not value.isprintable():
-            return stop(
-                "env_key",
-                _("the variable {name} holds a line break or a control character: Codex sends no key at all.").format(
-                    name=name
-                ),
-                _("Set it again, without the line break."),
-            )
-        return (Credential("authorization", "Bearer", Secret(value), place),)
-    if isinstance(token, str) and token:
-        return (Credential("authorization", "Bearer", Secret(token), origin(("experimental_bearer_token",))),)
-    if openai:
-        try:
-            found = _auth_json(paths)
-        except bounded.TooLarge as e:
-            return stop("requires_openai_auth", e.message, _("Move it away, then run: codex login"))
-        if found:
-            return (Credential("authorization", "Bearer", Secret(found), paths.short(_auth_path(paths))),)
-        return stop(
-            "requires_openai_auth",
-            _("requires_openai_auth is on, and {file} holds no key: Codex asks for a login.").format(
-                file=paths.short(_auth_path(paths))
-            ),
-            _("Set the provider up with: ccsetup init -T codex -p PROVIDER -k KEY"),
+
+def _variable(
+    paths: Paths, name: str, origin: Callable[[KeyPath], str], environ: Mapping[str, str], findings: list[Note]
+) -> tuple[Credential, ...]:
+    value = environ.get(name, "")
+    if keys.in_place_of_name(name, environ):
+        text = _("env_key is a key, where the name of a variable belongs: Codex stops with an error.")
+        hint = _("Move it to where it belongs with: ccsetup doctor --fix")
+    elif not value.strip():
+        text = _('the variable {name} is not set, so Codex says "Missing environment variable".').format(name=name)
+        hint = _("Run: export {name}=KEY, or write it into {file}.").format(
+            name=name, file=paths.short(paths.codex_dotenv)
         )
-    headers = {str(k).lower(): str(v) for k, v in _dict(table.get("http_headers")).items()}
-    for header in ("authorization", "api-key", "x-api-key"):
-        if headers.get(header):
-            scheme, _space, value = headers[header].partition(" ")
-            if header == "authorization" and value:
-                return (Credential(header, scheme, Secret(value), origin(("http_headers",))),)
-            return (Credential(header, "", Secret(headers[header]), origin(("http_headers",))),)
-    for header, variable in _dict(table.get("env_http_headers")).items():
-        if str(header).lower() in ("authorization", "api-key", "x-api-key") and environ.get(str(variable)):
-            return (Credential(str(header).lower(), "", Secret(environ[str(variable)]), f"shell: {variable}"),)
-    findings.append(Note("info", _("No key is set for this provider: Codex sends none.")))
+    elif any(c in value for c in "\r\n\0") or not value.isprintable():
+        text = _("the variable {name} holds a line break or a control character: Codex sends no key at all.").format(
+            name=name
+        )
+        hint = _("Set it again, without the line break.")
+    else:
+        place = f"{paths.short(paths.codex_dotenv)}: {name}" if name in _dotenv(paths) else f"shell: {name}"
+        return (Credential("authorization", "Bearer", Secret(value), place),)
+    findings.append(Note("blocked", f"{origin(('env_key',))}: {text}", hint))
     return ()
 
 
@@ -384,16 +404,13 @@ def _auth_path(paths: Paths) -> str:
     return os.path.join(paths.codex_home, "auth.json")
 
 
-def _auth_json(paths: Paths) -> str:
-    """Return the key in auth.json, or CODEX_API_KEY, which beats it with ``codex exec``.  Raises TooLarge."""
-    if paths.environ.get("CODEX_API_KEY"):
-        return paths.environ["CODEX_API_KEY"]
+def _auth_json(paths: Paths) -> Mapping[str, Any]:
+    """Return what Codex reads in auth.json.  Raises TooLarge."""
     try:
         data = json.loads(bounded.found(_auth_path(paths)).decode("utf-8"))
     except (OSError, ValueError, RecursionError):
-        return ""
-    key = data.get("OPENAI_API_KEY") if isinstance(data, dict) else None
-    return key if isinstance(key, str) else ""
+        return {}
+    return _dict(data)
 
 
 # The .env file.
@@ -409,45 +426,6 @@ def _dotenv(paths: Paths) -> dict[str, str]:
         return read_dotenv(bounded.found(paths.codex_dotenv).decode("utf-8"), paths.environ)
     except (OSError, UnicodeError):
         return {}
-
-
-def _in_dotenv(paths: Paths, name: str) -> bool:
-    return name in _dotenv(paths)
-
-
-_LINE = re.compile(r"[ \t]*(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_.]*)[ \t]*=[ \t]*(.*)")
-
-
-def read_dotenv(text: str, environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables that Codex takes from its .env file (observed with 0.169.0).
-
-    A byte order mark loses the first line, names that begin with a digit or with CODEX_ are dropped, single quotes are
-    literal, anything else is expanded, an unquoted value ends at " #" and may hold no space, the last line wins.
-    """
-    lines = text.split("\n")
-    if text.startswith("\ufeff"):
-        lines = lines[1:]
-    out: dict[str, str] = {}
-    for line in lines:
-        found = _LINE.match(line.rstrip("\r"))
-        if not found or found[1].upper().startswith("CODEX_"):
-            continue
-        name, raw = found[1], found[2].strip()
-        if raw[:1] == "'" and raw.find("'", 1) > 0:
-            out[name] = raw[1 : raw.find("'", 1)]
-            continue
-        if raw[:1] == '"' and raw.find('"', 1) > 0:
-            value = raw[1 : raw.find('"', 1)]
-        else:
-            value = re.split(r"(?:^|(?<![ \t])[ \t]+)#", raw, maxsplit=1)[0].strip()
-            if re.search(r"\s", value):
-                continue
-        out[name] = re.sub(
-            r"\$(?:\{([A-Za-z_][A-Za-z0-9_]*)\}|([A-Za-z_][A-Za-z0-9_]*))",
-            lambda m: out.get(m[1] or m[2], environ.get(m[1] or m[2], "")),
-            value,
-        )
-    return out
 
 
 def _dict(value: Any) -> Mapping[str, Any]:

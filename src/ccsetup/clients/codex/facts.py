@@ -65,6 +65,14 @@ BESIDE_AUTH = ("env_key", "experimental_bearer_token", "requires_openai_auth", "
 RIDERS = ("http_headers", "env_http_headers", "query_params", "requires_openai_auth")
 """What a user may add to a provider's table that is sent along: it was meant for the address beside it."""
 
+ADMINISTRATORS = ("config.toml", "managed_config.toml")
+"""The administrator's files in /etc/codex, the weaker one first."""
+CREDENTIAL_HEADERS = ("authorization", "api-key", "x-api-key")
+OWN_ADDRESSES = ("openai_base_url", "chatgpt_base_url")
+"""Keys that move Codex' own provider: its requests, and what else it asks ChatGPT for.  Its login goes with both."""
+OWN_MODEL = "gpt-6.2-sol"
+"""What 0.171.0 asks its own provider for where no model is set."""
+
 POINTERS = ("model_catalog_json", "model_instructions_file", "experimental_compact_prompt_file")
 """Keys of config.toml that name a file, from its folder on, without which Codex does not start."""
 

@@ -12,7 +12,7 @@ from typing import Any, Collection, Iterator, Mapping, Optional
 from ccsetup import keys, profiles, urls
 from ccsetup.clients import recognise as known
 from ccsetup.clients.codex import edits as codex
-from ccsetup.clients.codex import endpoints, facts
+from ccsetup.clients.codex import endpoints, facts, route
 from ccsetup.clients.codex.stops import Stop, pointed, stops
 from ccsetup.clients.house import Edits, Finding, House, Judgement, Level, Whole, as_text
 from ccsetup.documents.edit import MISSING, Edit, KeyPath, Set, Unset, lookup
@@ -105,7 +105,7 @@ def asked(house: House) -> Optional[Judgement]:
 
 def _is_managed(house: House, name: str) -> bool:
     """Tell whether the administrator's files define provider *name*."""
-    files = (os.path.join(house.facts.etc, "codex", f) for f in ("config.toml", "managed_config.toml"))
+    files = (os.path.join(house.facts.etc, "codex", f) for f in facts.ADMINISTRATORS)
     tables = (house.data(f, "toml").get("model_providers") for f in files)
     return any(isinstance(t, dict) and name in t for t in tables)
 
@@ -283,7 +283,7 @@ def _profile_url(house: House, profile: profiles.Profile) -> str:
 
 def environment(house: House) -> Mapping[str, str]:
     """Return the variables that Codex has: the shell's, with those of its .env over them."""
-    from ccsetup.clients.codex.effective import read_dotenv
+    from ccsetup.clients.codex.dotenv import read_dotenv
 
     return {**house.environ, **read_dotenv(house.text(house.paths.codex_dotenv), house.environ)}
 
@@ -409,6 +409,7 @@ def _misplaced(house: House, name: str, table: Mapping[str, Any], level: Any) ->
 
 
 def credentials(house: House) -> Iterator[Finding]:
+    yield from _logins(house)
     for stop in stopping(house, "codex-credentials"):
         yield _found(house, stop)
     for name, table in house.providers.items():
@@ -443,19 +444,36 @@ def credentials(house: House) -> Iterator[Finding]:
             yield from _openai_auth(house, name, level)
 
 
+def _logins(house: House) -> Iterator[Finding]:
+    """What sends the ChatGPT login elsewhere; the repair ends that, and gives a provider the key it has here."""
+    managed = [house.data(os.path.join(house.facts.etc, "codex", f), "toml") for f in facts.ADMINISTRATORS]
+    for leak in route.leaks(house.codex, house.auth, route.addresses(*managed)):
+        if leak.local:
+            yield _at(house, "warning", leak.key, leak.text, _("Take {key} out.").format(key=leak.key[-1]))
+            continue
+        edits: list[Edit] = [Unset(leak.key)]
+        fix = _("Take {key} out.").format(key=leak.key[-1])
+        level: Level = "problem"
+        if len(leak.key) > 1:
+            name = leak.key[1]
+            level = "problem" if active(house, name) else "warning"
+            found, where = stored_key(house, name)
+            if found:
+                fix = _("Write the key from {place} in its place.").format(place=where)
+                edits.append(Set((*leak.key[:-1], "experimental_bearer_token"), found))
+        yield _at(house, level, leak.key, leak.text, fix, *edits)
+
+
 def _openai_auth(house: House, name: str, level: Any) -> Iterator[Finding]:
     here = ("model_providers", name)
     key = (*here, "requires_openai_auth")
-    if as_text(house.auth.get("OPENAI_API_KEY")).strip() or house.environ.get("CODEX_API_KEY"):
+    if route.credential(house.providers[name], house.auth, house.environ):
         return
-    if "api.openai.com" in as_text(lookup(house.codex, (*here, "base_url"))):
+    if route.reach(as_text(house.providers[name].get("base_url"))) == "official":
         return
-    if house.auth.get("tokens"):
-        text = _("requires_openai_auth sends your ChatGPT login to provider '{name}'.").format(name=name)
-    else:
-        text = _("requires_openai_auth of provider '{name}' finds no key in auth.json: Codex asks for a login.").format(
-            name=name
-        )
+    text = _("requires_openai_auth of provider '{name}' finds no key in auth.json: Codex asks for a login.").format(
+        name=name
+    )
     found, where = stored_key(house, name)
     if found:
         fix = _("Write the key from {place} in its place.").format(place=where)

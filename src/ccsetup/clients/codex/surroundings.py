@@ -7,7 +7,7 @@ import time
 from typing import Iterator, Optional
 
 from ccsetup.clients.codex import problems as codex
-from ccsetup.clients.codex.facts import TUI_SERVER
+from ccsetup.clients.codex.facts import ADMINISTRATORS, PROJECT_KEYS, TUI_SERVER
 from ccsetup.clients.house import Address, Daemon, Finding, House, Whole, as_text
 from ccsetup.documents import dotenv
 from ccsetup.documents.edit import lookup
@@ -26,7 +26,7 @@ def shell(house: House) -> Iterator[Finding]:
         text = _("CODEX_API_KEY of this shell is sent to provider '{name}'.").format(name=codex.selected(house))
         yield Finding("warning", text, _("Run: unset {name}").format(name="CODEX_API_KEY"))
     variable = as_text(table.get("env_key"))
-    from ccsetup.clients.codex.effective import read_dotenv
+    from ccsetup.clients.codex.dotenv import read_dotenv
 
     own = read_dotenv(house.text(house.paths.codex_dotenv), house.environ).get(variable) if variable else None
     if own is not None and house.environ.get(variable) not in (None, "", own):
@@ -36,13 +36,6 @@ def shell(house: House) -> Iterator[Finding]:
 
 
 _NOT_IN_PROJECT: tuple[str, ...] = ("model_provider", "model_providers", "profile", "profiles")
-_PROJECT_KEYS: tuple[str, ...] = (
-    "model",
-    "model_reasoning_effort",
-    "web_search",
-    "model_context_window",
-    "model_catalog_json",
-)
 
 
 def project(house: House) -> Iterator[Finding]:
@@ -56,7 +49,7 @@ def project(house: House) -> Iterator[Finding]:
         fix = _("Use a profile instead: codex -p NAME")
         yield Finding("warning", text, fix, path, house.line(path, "toml", (names[0],)))
     trusted = lookup(house.codex, ("projects", house.paths.cwd, "trust_level")) == "trusted"
-    names = [n for n in _PROJECT_KEYS if n in data]
+    names = [n for n in PROJECT_KEYS if n in data]
     if names and trusted and codex.selected(house):
         text = _("In this folder, these win over your settings: {names}").format(names=", ".join(names))
         fix = _("Remove them from the file, or work in another folder.")
@@ -64,7 +57,7 @@ def project(house: House) -> Iterator[Finding]:
 
 
 def managed(house: House) -> Iterator[Finding]:
-    for name in ("managed_config.toml", "config.toml"):
+    for name in reversed(ADMINISTRATORS):
         path = os.path.join(house.facts.etc, "codex", name)
         if not house.exists(path):
             continue
