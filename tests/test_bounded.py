@@ -111,7 +111,7 @@ def test_client_files_are_read_as_a_whole(home: Path) -> None:
         },
     )
     here = paths.from_environ({"HOME": str(home)})
-    assert effective_codex._auth_json(here) == KEY
+    assert effective_codex._auth_json(here)["OPENAI_API_KEY"] == KEY
     assert effective_codex._dotenv(here)["GLM_API_KEY"] == KEY
 
 
