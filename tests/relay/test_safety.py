@@ -541,9 +541,7 @@ def test_a_websocket_is_refused_so_that_codex_goes_on(world: World) -> None:
 
 
 @pytest.mark.parametrize("kind", WIRES)
-@pytest.mark.parametrize(
-    ("coding", "pack"), [("zstd", zstd.compress), ("gzip", gzip.compress), ("deflate", zlib.compress)]
-)
+@pytest.mark.parametrize("coding", ["zstd", "gzip", "deflate"])
 def test_compressed_requests(world: World, kind: str, coding: str) -> None:
     """They are unpacked, and no further than the limit; the upstream gets them as they are."""
     pack = {"zstd": zstd.compress, "gzip": gzip.compress, "deflate": zlib.compress}[coding]
