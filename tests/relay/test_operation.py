@@ -110,6 +110,31 @@ def test_a_client_that_goes_with_a_whole_answer_is_no_error(tmp_path: Path, kind
     assert whole["output"] == a.said.figures.output
 
 
+@pytest.mark.parametrize("kind", LAST)
+def test_a_model_is_served_by_its_owner_or_it_is_told(tmp_path: Path, kind: str) -> None:
+    """Each advertised id reaches its owner; another one's answer is named in header, row and log; others get 404."""
+    with Upstream("a") as a, Upstream("b") as b:
+        entries = [chat(a, default_model="a-1"), chat(b, group="backup", default_model="b-1", map={"b-2": "b-2"})]
+        with Relay(tmp_path, entries, retry=FAST) as relay:
+            listed = {one["id"]: one["owned_by"] for one in relay.get("/v1/models").json["data"]}
+            assert listed == {"a-1": "a", "b-1": "b", "b-2": "b"}
+            for model, owner in listed.items():
+                got = relay.post(PATHS[kind], asking(kind, model))
+                assert (got.status, got.headers.get("x-relay-model")) == (200, None)
+                assert {"a": a, "b": b}[owner].requests[-1].json["model"] == model
+            b.failure = drill.status(500, "no")
+            got = relay.post(PATHS[kind], asking(kind, "b-2", stream=True))
+            assert got.status == 200
+            assert (got.headers["x-relay-model"], got.headers["x-relay-upstream"]) == ("a-1", "a")
+            row = relay.rows(4)[-1]
+            assert (row["model"], row["served"], row["upstream"]) == ("b-2", "a-1", "a")
+            got = relay.post(PATHS[kind], asking(kind, "b-3"))
+            said = understood(kind, got.body, stream=False)
+            assert (got.status, "Similar names: b-" in said.error) == (404, True), got
+        (line,) = [line for line in relay.output.splitlines() if '"served":"a-1"' in line]
+        assert '"model":"b-2"' in line
+
+
 def held_stream(relay: Relay, kind: str = "chat") -> Streaming:
     stream = Streaming(relay.url, PATHS[kind], asking(kind, "m", stream=True), relay.key)
     stream.until(b"I am")

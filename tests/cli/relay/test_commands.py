@@ -122,10 +122,11 @@ def test_check_shows_every_way(configured: Path) -> None:
     done = cc.main("relay", "check", "--offline", "--json")
     assert done.ok, done
     ways = {(w["wire"], w["model"]): w["upstreams"] for w in done.json["result"]["ways"]}
-    assert {m for _w, m in ways} == {"one", "two", "claude-x", "*"}
+    assert {m for _w, m in ways} == {"one", "two", "claude-x", "claude-*", "gpt-*", "*"}
     to_x = [(u["upstream"], u["wire"], u["model"]) for u in ways["anthropic", "claude-x"]]
     assert to_x == [("first", "anthropic", "one"), ("second", "chat", "two")]
-    assert [u["upstream"] for u in ways["chat", "*"]] == ["first"]
+    assert [u["upstream"] for u in ways["chat", "gpt-*"]] == ["first"]
+    assert not ways["chat", "*"]
     shown = cc.main("relay", "check", "--offline").stdout
     assert "second: two (translated to chat, backup)" in shown
     assert "any other" in shown

@@ -331,7 +331,8 @@ def test_via_relay_beside_others(two: Path, siliconflow: Emulator) -> None:
     ways = cc.main("relay", "check", "--offline", "--json").json["result"]["ways"]
     order = {w["model"]: [u["upstream"] for u in w["upstreams"]] for w in ways if w["wire"] == "responses"}
     assert order["zai-org/GLM-5.2"][0] == "siliconflow"
-    assert order["*"] == ["glm", "kimi"]
+    assert order["gpt-*"] == order["claude-*"] == ["glm", "kimi"]
+    assert order["*"] == []
     assert profile(two)["codex"]["primary_model"] == "zai-org/GLM-5.2"
     assert profile(two)["claude-code"]["primary_model"].startswith("glm")
 

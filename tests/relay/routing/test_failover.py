@@ -470,8 +470,13 @@ class Machine(RuleBasedStateMachine):
 
     def attempt(self, one: tuple[failover.Turn, Ask, list[Choice]]) -> None:
         turn, wanted, choices = one
-        enabled = sum(u.enabled for u in self.pool.config.upstreams)
-        resting = {(r.upstream, r.key) for r in self.pool.rests(self.now)} if enabled > 1 else set()
+        able = [
+            u.name
+            for u in self.pool.config.upstreams
+            if u.enabled and u.serves(wanted.model) and not u.accepts
+            if wanted.allowed is None or u.name in wanted.allowed
+        ]
+        resting = {(r.upstream, r.key) for r in self.pool.rests(self.now)} if len(able) > 1 else set()
         choice = turn.next(self.now)
         if choice is None:
             turn.finished(self.now)

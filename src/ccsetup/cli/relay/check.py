@@ -19,7 +19,7 @@ from ccsetup.probe.target import Credential, Target, TierModel
 from ccsetup.probe.verdict import EXIT, Report, Step, worst
 from ccsetup.relay.config import dangers, secrets
 from ccsetup.relay.config.model import Config, Upstream
-from ccsetup.relay.routing import failover
+from ccsetup.relay.routing import failover, routes
 
 EPILOG = _("Exit codes: 1 the configuration cannot be used; else as ccsetup test, by the worst of the upstreams.")
 
@@ -44,7 +44,7 @@ def command(
     found = _base.load(context, at)
     clients = _base.load_keys(context, at)
     valid = [k for k in clients.keys if k.revoked is None and (k.expires is None or k.expires > time.time())]
-    refused = dangers.refusals(found, bool(valid))
+    refused = [*dangers.refusals(found, bool(valid)), *_ambiguous(found)]
     for text in dangers.warnings(found):
         context.notes.append(Note("warning", text))
     if not valid and not found.listen.keyless and not refused:
@@ -80,17 +80,19 @@ def command(
     return code
 
 
+def _ambiguous(config: Config) -> list[str]:
+    text = _(
+        "'{id}' is a model of upstream '{owner}', and names upstream '{name}' with a model of its own: rename '{name}'."
+    )
+    return [text.format(id=id, owner=owner, name=name) for id, owner, name in routes.ambiguous(config.upstreams)]
+
+
 # Which way requests take.
 
 
 def names(config: Config) -> list[str]:
-    """Return the models that can be asked for by name, and ``*`` for every other one."""
-    out: list[str] = []
-    for upstream in config.upstreams:
-        for name in (*upstream.models, *(pattern for pattern, _name in upstream.map), upstream.default_model):
-            if name and not any(c in name for c in "*?["):
-                out.append(name)
-    return [*dict.fromkeys(out), "*"]
+    """Return the models that can be asked for by name, the clients' own names, and ``*`` for every other one."""
+    return [*routes.advertised(config.upstreams), "claude-*", "gpt-*", "*"]
 
 
 def ways(config: Config) -> list[dict[str, Any]]:
@@ -101,7 +103,8 @@ def ways(config: Config) -> list[dict[str, Any]]:
     for wire, title, path in WIRES:
         for model in names(config):
             order = []
-            for upstream, why in pool.candidates(failover.Ask(wire, model), now):
+            ask = failover.Ask(wire, model)
+            for upstream, why in pool.candidates(ask, now):
                 if why in ("model", "format"):
                     continue
                 order.append(
@@ -109,7 +112,7 @@ def ways(config: Config) -> list[dict[str, Any]]:
                         "upstream": upstream.name,
                         "group": upstream.group,
                         "wire": failover.wire_for(upstream, wire),
-                        "model": upstream.model(model),
+                        "model": pool.model(ask, upstream.name),
                         "now": not why,
                         "why": why,
                     }

@@ -11,13 +11,14 @@
 An upstream that is switched off, out of its window, not allowed to the client, or that does not serve the model is
 never asked.  One that rests is not asked either, not even when all rest: the client gets 503 and is told when to come
 back (``Pool.wait``).  When a rest is over, one request at a time may try; if it fails the rest doubles.  Rests of the
-only upstream that is switched on are noted but keep no request away: its own error says more than ours.
+only upstream for a model are noted but keep no request for it away: its own error says more than ours.
 
 Inside a group and priority the strategy chooses.  A conversation stays with its upstream and key while both can be
 used, but goes back from a backup as soon as a primary can be used.  A success makes up for one earlier failure, so
 that rests come from upstreams that mostly fail, not from those that are asked most.
 
-Times are Unix times and do not go backwards.
+Who may answer for a model, and in which order, is said in ``routes``.  Times are Unix times.  A rest that would last
+longer than any may, because a clock was set back, is over.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from ccsetup.model import WireFormat
 from ccsetup.relay.config import rules
 from ccsetup.relay.config.model import Config, Rule, Upstream
 from ccsetup.relay.http.base import NetworkFailure
+from ccsetup.relay.routing import routes
 from ccsetup.relay.routing.windows import next_open, open_at
 from ccsetup.relay.store import Rest
 
@@ -39,8 +41,8 @@ FailureKind = Union[Literal["status"], NetworkFailure]
 MAX_CONVERSATIONS = 20_000
 """Conversations whose upstream is remembered."""
 
-_MAX_MODELS = 1000
-"""Names of models whose mapping is remembered, for each upstream."""
+_MAX_MODELS, _MAX_NAME = 1000, 256
+"""Names of models whose ways are remembered, and characters of one."""
 
 _BUSY_SECONDS = 1.0
 """When to come back to upstreams that are only busy."""
@@ -69,6 +71,8 @@ class Choice(NamedTuple):
     moved: bool = False
     """An earlier answer of this conversation came from another upstream or by another key: its reasoning is foreign
     here."""
+    instead: bool = False
+    """Another upstream owns the model that was asked for."""
 
 
 class Failure(NamedTuple):
@@ -159,14 +163,14 @@ class _State:
 class _Entry:
     """One upstream of the present configuration, with what is computed once."""
 
-    __slots__ = ("alone", "keys", "level", "models", "name", "state", "upstream", "window", "wires")
+    __slots__ = ("keys", "longest", "name", "state", "upstream", "window", "wires")
 
-    def __init__(self, upstream: Upstream, state: _State, missing: Collection[int], alone: bool) -> None:
+    def __init__(self, upstream: Upstream, state: _State, missing: Collection[int], longest: float) -> None:
+        """*longest*: seconds that a rest may last."""
         self.upstream = upstream
-        self.alone = alone
+        self.longest = longest
         self.name = upstream.name
         self.state = state
-        self.level = (0 if upstream.group == "primary" else 1, upstream.priority)
         refs = upstream.keys or (KeyRef("", ""),)
         for ref in refs:
             state.keys.setdefault(ref, _Key())
@@ -175,7 +179,6 @@ class _Entry:
         self.keys = tuple((n, ref, state.keys[ref]) for n, ref in enumerate(refs) if n not in missing)
         self.wires = {asked: wire_for(upstream, asked) for asked in _WIRES}
         self.window = (-1, False)
-        self.models: dict[str, Optional[str]] = {}
 
     def open(self, now: float) -> bool:
         if not self.upstream.windows:
@@ -185,49 +188,60 @@ class _Entry:
             self.window = (minute, open_at(self.upstream.windows, self.upstream.zone, now))
         return self.window[1]
 
-    def model(self, asked: str) -> Optional[str]:
-        """Return the upstream's name for *asked*, None when it does not serve it."""
-        try:
-            return self.models[asked]
-        except KeyError:
-            if len(self.models) >= _MAX_MODELS:
-                self.models.clear()
-            found = self.upstream.model(asked) if self.upstream.serves(asked) else None
-            self.models[asked] = found
-            return found
+    def rests(self, rest: Optional[_Rest], now: float) -> bool:
+        """Tell whether *rest*, of the upstream or of a key, is not over."""
+        return rest is not None and now < rest.until <= now + self.longest
 
-    def unfit(self, ask: Ask) -> str:
-        """Return why *ask* can never go there as things are configured, or ""."""
-        if ask.allowed is not None and self.name not in ask.allowed:
-            return "not allowed"
-        if self.upstream.accepts and ask.wire not in self.upstream.accepts:
-            return "format"
-        return "model" if self.model(ask.model) is None else ""
+    def takes(self, key: _Key, now: float) -> bool:
+        """Tell whether an attempt may take *key*."""
+        return key.rest is None or (key.probe is None and not self.rests(key.rest, now))
 
-    def usable(self, now: float) -> str:
-        """Return "" when a new attempt may go there, else the word for why not (as in ``UpstreamStatus``)."""
+    def usable(self, now: float, alone: bool = False) -> str:
+        """Return "" when a new attempt may go there, else the word for why not (as in ``UpstreamStatus``).
+
+        *alone*: nobody else could answer, so that its rests do not count.
+        """
         state, upstream = self.state, self.upstream
         if not upstream.enabled:
             return "disabled"
         if not self.open(now):
             return "window"
-        if state.rest is not None and not self.alone:
-            if state.rest.until > now:
+        if state.rest is not None and not alone:
+            if self.rests(state.rest, now):
                 return "resting"
             if state.probe is not None:
                 return "probing"
         if upstream.concurrency and state.running >= upstream.concurrency:
             return "busy"
-        if self.alone and self.keys:
+        if alone and self.keys:
             return ""
         for _n, _ref, key in self.keys:
-            if _key_usable(key, now):
+            if self.takes(key, now):
                 return ""
         return "keys"
 
 
-def _key_usable(key: _Key, now: float) -> bool:
-    return key.rest is None or (key.rest.until <= now and key.probe is None)
+class _Way(NamedTuple):
+    """Where a request may go as things are configured."""
+
+    entry: _Entry
+    model: str
+    level: tuple[int, int, int]
+    """Rank (``routes``), group, priority."""
+
+
+class _Ways(NamedTuple):
+    ways: tuple[_Way, ...]
+    """In the order in which they are asked."""
+    alone: bool
+    """Only one of them is switched on."""
+
+
+def _unfit(upstream: Upstream, ask: Ask) -> str:
+    """Return why *ask* never goes to *upstream*."""
+    if ask.allowed is not None and upstream.name not in ask.allowed:
+        return "not allowed"
+    return "format" if upstream.accepts and ask.wire not in upstream.accepts else "model"
 
 
 class _Conversation(NamedTuple):
@@ -279,24 +293,37 @@ class Pool:
         for name in names.difference(states):
             states[name] = _State()
         self._states = states
-        alone = sum(u.enabled for u in config.upstreams) == 1
-        entries = [_Entry(u, states[u.name], missing.get(u.name, ()), alone) for u in config.upstreams]
-        self.entries = sorted(entries, key=lambda e: e.level)
-        self.by_name = {e.name: e for e in entries}
-        self._several: dict[str, bool] = {}
+        longest = max(config.cooldown.maximum, config.cooldown.seconds, *(rule.seconds for rule in config.rules), 0)
+        upstreams = routes.ordered(config.upstreams)
+        self.entries = [_Entry(u, states[u.name], missing.get(u.name, ()), longest) for u in upstreams]
+        self.by_name = {e.name: e for e in self.entries}
+        self._alone = sum(u.enabled for u in config.upstreams) == 1
+        self._ways: dict[tuple[WireFormat, str, Optional[frozenset[str]]], _Ways] = {}
 
     def turn(self, ask: Ask, now: float) -> Turn:
         return Turn(self, ask, now)
 
-    def several(self, model: str) -> bool:
-        """Tell whether requests for *model* may go more than one way, so that their conversation matters."""
-        found = self._several.get(model)
+    def ways(self, ask: Ask) -> _Ways:
+        """Return where *ask* may go, whatever rests now."""
+        about = (ask.wire, ask.model, ask.allowed)
+        found = self._ways.get(about)
         if found is None:
-            if len(self._several) >= _MAX_MODELS:
-                self._several.clear()
-            ways = sum(len(e.keys) for e in self.entries if e.upstream.enabled and e.model(model) is not None)
-            found = self._several[model] = ways > 1
+            if len(self._ways) >= _MAX_MODELS:
+                self._ways.clear()
+            among = [e.upstream for e in self.entries if ask.allowed is None or e.name in ask.allowed]
+            ways = tuple(
+                _Way(self.by_name[u.name], model, (rank, *routes.level(u)))
+                for u, model, rank in routes.routes(among, ask.model)
+                if not u.accepts or ask.wire in u.accepts
+            )
+            found = _Ways(ways, sum(way.entry.upstream.enabled for way in ways) == 1)
+            if len(ask.model) <= _MAX_NAME:
+                self._ways[about] = found
         return found
+
+    def several(self, ask: Ask) -> bool:
+        """Tell whether requests like *ask* may go more than one way, so that their conversation matters."""
+        return sum(len(way.entry.keys) for way in self.ways(ask).ways if way.entry.upstream.enabled) > 1
 
     # For people and for the store.
 
@@ -305,18 +332,19 @@ class Pool:
 
         Besides the words of ``UpstreamStatus``: "not allowed", "format", "model".
         """
-        return [(entry.upstream, entry.unfit(ask) or entry.usable(now)) for entry in self.entries]
+        ways, alone = self.ways(ask)
+        found = [(way.entry.upstream, way.entry.usable(now, alone)) for way in ways]
+        fit = {upstream.name for upstream, _why in found}
+        return found + [(e.upstream, _unfit(e.upstream, ask)) for e in self.entries if e.name not in fit]
+
+    def model(self, ask: Ask, upstream: str) -> str:
+        """Return the name by which *ask*'s model goes to *upstream*, the name as asked where it never goes there."""
+        return next((way.model for way in self.ways(ask).ways if way.entry.name == upstream), ask.model)
 
     def wait(self, ask: Ask, now: float) -> Optional[float]:
         """Return in how many seconds an upstream for *ask* may be usable, None when waiting will not help."""
-        found = []
-        for entry in self.entries:
-            if entry.unfit(ask):
-                continue
-            at = self._available(entry, now)
-            if at is not None:
-                found.append(at - now)
-        return min(found, default=None)
+        found = [self._available(way.entry, now) for way in self.ways(ask).ways]
+        return min((at - now for at in found if at is not None), default=None)
 
     def _available(self, entry: _Entry, now: float) -> Optional[float]:
         """Return when *entry* may be usable, as far as it can be told; None: never by itself."""
@@ -324,9 +352,9 @@ class Pool:
             return None
         at = now
         state = entry.state
-        if state.rest is not None:
+        if state.rest is not None and entry.rests(state.rest, now):
             at = max(at, state.rest.until)
-        keys = [key.rest.until if key.rest is not None else now for _n, _ref, key in entry.keys]
+        keys = [key.rest.until if key.rest and entry.rests(key.rest, now) else now for _n, _ref, key in entry.keys]
         at = max(at, min(keys))
         opens = next_open(entry.upstream.windows, entry.upstream.zone, at)
         if opens is None:
@@ -338,14 +366,14 @@ class Pool:
     def status(self, now: float) -> list[UpstreamStatus]:
         out = []
         for entry in self.entries:
-            state, why = entry.state, entry.usable(now)
+            state, why = entry.state, entry.usable(now, self._alone)
             known = {n: key.rest for n, _ref, key in entry.keys}
             rests = [known.get(n) for n in range(len(entry.upstream.keys))]
             until = self._available(entry, now) if why in ("window", "resting", "keys") else None
             self._forget(state, now)
             reason = state.rest.reason if state.rest is not None else ""
             if why == "keys":
-                reason = next((r.reason for r in rests if r is not None and r.until > now), "")
+                reason = next((r.reason for r in rests if r is not None and entry.rests(r, now)), "")
             out.append(
                 UpstreamStatus(
                     name=entry.name,
@@ -353,7 +381,7 @@ class Pool:
                     available=not why,
                     why=why,
                     until=until,
-                    keys=tuple(r.until if r is not None and r.until > now else None for r in rests),
+                    keys=tuple(r.until if r is not None and entry.rests(r, now) else None for r in rests),
                     running=state.running,
                     failures=len(state.failures),
                     reason=reason,
@@ -366,7 +394,7 @@ class Pool:
         out = []
         for entry in self.entries:
             for n, rest in ((-1, entry.state.rest), *((n, key.rest) for n, _ref, key in entry.keys)):
-                if rest is not None and rest.until > now:
+                if rest is not None and entry.rests(rest, now):
                     out.append(Rest(entry.name, n, rest.until, rest.step, rest.reason))
         return out
 
@@ -406,31 +434,39 @@ class Pool:
 
     # For turns.
 
-    def pick(self, ask: Ask, now: float, tried: Collection[str]) -> Optional[_Entry]:
-        """Return the upstream for a first attempt, or for one after those *tried* have failed."""
+    def pick(self, ask: Ask, now: float, tried: Collection[str]) -> Optional[_Way]:
+        """Return the way of a first attempt, or of one after those upstreams *tried* have failed."""
+        ways, alone = self.ways(ask)
         sticky = self._sticky(ask, now) if not tried and ask.conversation else None
         if sticky is None and self.config.strategy == "failover":
-            for entry in self.entries:
-                if entry.name not in tried and not entry.unfit(ask) and not entry.usable(now):
-                    return entry
+            for way in ways:
+                if way.entry.name not in tried and not way.entry.usable(now, alone):
+                    return way
             return None
-        best: list[_Entry] = []
-        for entry in self.entries:
-            if best and entry.level != best[0].level:
-                if sticky is None or entry.level[0] != best[0].level[0]:
+        best: list[_Way] = []
+        for way in ways:
+            if best and way.level != best[0].level:
+                if sticky is None or way.level[:2] != best[0].level[:2]:
                     break
-                if entry is not sticky:
+                if way.entry is not sticky:
                     continue
-            if entry.name in tried or entry.unfit(ask) or entry.usable(now):
+            if way.entry.name in tried or way.entry.usable(now, alone):
                 continue
-            if entry is sticky:
-                return entry
-            best.append(entry)
+            if way.entry is sticky:
+                return way
+            best.append(way)
         return self._strategy(best) if len(best) > 1 else best[0] if best else None
 
     def others(self, ask: Ask, now: float, tried: Collection[str]) -> bool:
         """Tell whether an upstream that is not in *tried* could be asked now."""
-        return any(entry.name not in tried and not entry.unfit(ask) and not entry.usable(now) for entry in self.entries)
+        ways, alone = self.ways(ask)
+        return any(way.entry.name not in tried and not way.entry.usable(now, alone) for way in ways)
+
+    def usable(self, ask: Ask, name: str, now: float) -> Optional[_Way]:
+        """Return the way of *ask* to the upstream *name*, None when it cannot be asked now."""
+        ways, alone = self.ways(ask)
+        way = next((way for way in ways if way.entry.name == name), None)
+        return way if way is not None and not way.entry.usable(now, alone) else None
 
     def current(self, entry: _Entry) -> Optional[_Entry]:
         """Return *entry* as the present configuration has it, None when its upstream is gone."""
@@ -443,32 +479,32 @@ class Pool:
             return None
         return self.by_name.get(known.upstream)
 
-    def _strategy(self, level: list[_Entry]) -> _Entry:
+    def _strategy(self, level: list[_Way]) -> _Way:
         strategy = self.config.strategy
         if strategy == "round_robin":
-            return min(level, key=lambda e: e.state.picked)
+            return min(level, key=lambda way: way.entry.state.picked)
         if strategy == "least_busy":
-            return min(level, key=lambda e: (e.state.running / e.upstream.weight, e.state.picked))
+            return min(level, key=lambda w: (w.entry.state.running / w.entry.upstream.weight, w.entry.state.picked))
         if strategy == "weighted":
             total = 0
-            for entry in level:
-                entry.state.credit += entry.upstream.weight
-                total += entry.upstream.weight
-            best = max(level, key=lambda e: e.state.credit)
-            best.state.credit -= total
+            for way in level:
+                way.entry.state.credit += way.entry.upstream.weight
+                total += way.entry.upstream.weight
+            best = max(level, key=lambda way: way.entry.state.credit)
+            best.entry.state.credit -= total
             return best
         return level[0]
 
     def pick_key(self, entry: _Entry, ask: Ask, now: float, tried: Collection[tuple[str, KeyRef]]) -> Optional[int]:
         """Return the position in ``entry.keys``: the conversation's, else the least used for a new conversation and
         the first where conversations cannot be told apart, so that a provider's cache is found again."""
-        keys = entry.keys
+        keys, alone = entry.keys, self.ways(ask).alone
         if len(keys) == 1 and not tried:
-            return 0 if entry.alone or _key_usable(keys[0][2], now) else None
+            return 0 if alone or entry.takes(keys[0][2], now) else None
         left = [n for n, (_i, ref, _key) in enumerate(keys) if (entry.name, ref) not in tried]
-        usable = [n for n in left if _key_usable(keys[n][2], now)]
+        usable = [n for n in left if entry.takes(keys[n][2], now)]
         if not usable:
-            if not left or not entry.alone:
+            if not left or not alone:
                 return None
             return min(left, key=lambda n: rest.until if (rest := keys[n][2].rest) is not None else now)
         if not ask.conversation:
@@ -617,27 +653,25 @@ class Turn:
         if self._succeeded or self.attempts >= pool.config.retry.attempts or now > self._deadline:
             return None
         while True:
-            entry = (self._staying(now) if self._stay else None) or pool.pick(self.ask, now, self._tried)
-            if entry is None:
+            way = (self._staying(now) if self._stay else None) or pool.pick(self.ask, now, self._tried)
+            if way is None:
                 return None
-            position = pool.pick_key(entry, self.ask, now, self._tried_keys)
+            position = pool.pick_key(way.entry, self.ask, now, self._tried_keys)
             if position is not None:
-                return self._take(entry, position)
-            self._tried |= {entry.name}
+                return self._take(way, position)
+            self._tried |= {way.entry.name}
 
-    def _staying(self, now: float) -> Optional[_Entry]:
+    def _staying(self, now: float) -> Optional[_Way]:
         name, self._stay = self._stay, ""
-        entry = self._pool.by_name.get(name)
-        if entry is None or entry.usable(now) or entry.unfit(self.ask):
+        way = self._pool.usable(self.ask, name, now)
+        if way is None:
             self._tried |= {name}
-            return None
-        return entry
+        return way
 
-    def _take(self, entry: _Entry, position: int) -> Choice:
+    def _take(self, way: _Way, position: int) -> Choice:
+        entry = way.entry
         pool, ask, state = self._pool, self.ask, entry.state
         index, ref, key = entry.keys[position]
-        model = entry.model(ask.model)
-        assert model is not None
         pool.picks += 1
         state.picked = key.used = pool.picks
         state.running += 1
@@ -647,7 +681,8 @@ class Turn:
             key.probe = self
         self.attempts += 1
         self._entry, self._key = entry, ref
-        return Choice(entry.upstream, index, entry.wires[ask.wire], model, pool.moved(ask, entry.name, ref))
+        moved = pool.moved(ask, entry.name, ref)
+        return Choice(entry.upstream, index, entry.wires[ask.wire], way.model, moved, way.level[0] > 0)
 
     def succeeded(self, now: float) -> None:
         """The answer has begun: from here on it is this upstream's."""
@@ -670,7 +705,7 @@ class Turn:
         self._leave()
         if self._succeeded or rule.action == "stop" or self.attempts >= retry.attempts or now > self._deadline:
             return Decision(False)
-        if rule.action == "retry" and self._same < retry.same and entry is not None and not entry.usable(now):
+        if rule.action == "retry" and self._same < retry.same and pool.usable(self.ask, name, now) is not None:
             wait = self._wait(failure, name, now)
             if wait is not None:
                 self._same += 1

@@ -4,11 +4,13 @@ disguise, and which of its headers a client may see."""
 from __future__ import annotations
 
 import math
+import re
 import zlib
 from functools import lru_cache
 from typing import Optional, Protocol
 
 from ccsetup.relay.http.base import UpstreamAnswer, UpstreamError
+from ccsetup.relay.routing.failover import Choice
 from ccsetup.relay.wire import codec, errors
 from ccsetup.relay.wire.messages import WireError
 
@@ -119,6 +121,12 @@ def is_stream(answer: UpstreamAnswer) -> bool:
         if name == b"content-type":
             return b"json" not in value.lower()
     return True
+
+
+def served_by(choice: Choice) -> list[tuple[bytes, bytes]]:
+    """Return the headers that tell a client which model answers instead of the one that it named, and whose."""
+    model, name = (re.sub(r"[^!-~]", "?", text)[:200].encode() for text in (choice.model, choice.upstream.name))
+    return [(b"x-relay-model", model), (b"x-relay-upstream", name)]
 
 
 def passed(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:

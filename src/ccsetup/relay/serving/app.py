@@ -12,6 +12,7 @@ from ccsetup.model import WireFormat
 from ccsetup.relay.config.access import ClientKey
 from ccsetup.relay.http.server import BodyTooLarge, Gone, Inbound, Malformed
 from ccsetup.relay.reporting import metrics
+from ccsetup.relay.routing import routes
 from ccsetup.relay.serving.callers import Caller, body_of
 from ccsetup.relay.serving.exchange import Exchange
 from ccsetup.relay.serving.failures import invalid, unreadable
@@ -152,14 +153,8 @@ class App:
     def _models(self, client: Optional[ClientKey]) -> dict[str, Any]:
         """Return the names that can be asked for, in the shapes of both OpenAI and Anthropic."""
         allowed = set(client.upstreams) if client is not None and client.upstreams else None
-        found: dict[str, str] = {}
-        for upstream in self._relay.runtime.config.upstreams:
-            if not upstream.enabled or (allowed is not None and upstream.name not in allowed):
-                continue
-            names = [*upstream.models, *(pattern for pattern, _name in upstream.map), upstream.default_model]
-            for name in names:
-                if name and not any(c in name for c in "*?["):
-                    found.setdefault(name, upstream.name)
+        upstreams = self._relay.runtime.config.upstreams
+        found = routes.advertised(u for u in upstreams if allowed is None or u.name in allowed)
         data = [
             {
                 "id": name,

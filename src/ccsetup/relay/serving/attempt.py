@@ -22,7 +22,7 @@ from ccsetup.relay.serving.answer_ways import (
     TranslatedWhole,
     Way,
 )
-from ccsetup.relay.serving.answers import Readable, is_stream, passed, readable
+from ccsetup.relay.serving.answers import Readable, is_stream, passed, readable, served_by
 from ccsetup.relay.serving.callers import Caller
 from ccsetup.relay.serving.failures import UPSTREAMS_FAULT, Broken, Unanswered
 from ccsetup.relay.serving.relay import Relay
@@ -57,6 +57,7 @@ class Attempt:
         "_request",
         "_runtime",
         "_same",
+        "_served",
         "_turn",
         "_until",
         "choice",
@@ -109,6 +110,7 @@ class Attempt:
             self._dialect = refusals.changed(self._dialect, {"signatures": False})
         self._learned: refusals.Changes = {}
         """To be kept, should the request be taken."""
+        self._served = [] if choice.model == request.model else served_by(choice)
 
     async def run(self, query: bytes) -> None:
         """Give the client an answer; *query*: the client's.
@@ -330,7 +332,7 @@ class Attempt:
 
     def _head(self, answer: UpstreamAnswer) -> Headers:
         """Return what the client sees of the upstream's headers, and what was changed behind its back."""
-        head = passed(answer.headers)
+        head = [*self._served, *passed(answer.headers)]
         return [*head, _BLIND] if self._request is not None and self._request.blind else head
 
     def _begin(self) -> None:

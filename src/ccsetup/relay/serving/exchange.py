@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import difflib
 from typing import Callable, Optional
 
 from ccsetup.model import WireFormat
 from ccsetup.relay.http.server import BodyTooLarge, Gone, Headers, Inbound, Malformed
+from ccsetup.relay.routing import routes
 from ccsetup.relay.routing.failover import Ask, Turn
 from ccsetup.relay.serving.attempt import Attempt
 from ccsetup.relay.serving.callers import Caller, body_of
@@ -123,8 +125,9 @@ class Exchange:
                     self.refuse(refusal)
                     return
             relay.store.reserve(caller.name, self._time)
-        conversation = request.thread() if relay.pool.several(request.model) else ""
-        ask = Ask(self._wire, request.model, conversation, caller.allowed)
+        ask = Ask(self._wire, request.model, "", caller.allowed)
+        if relay.pool.several(ask):
+            ask = ask._replace(conversation=request.thread())
         del body, request  # they are large, and only needed until an answer has begun
         turn = relay.pool.turn(ask, self._time)
         try:
@@ -211,7 +214,10 @@ class Exchange:
         pool, now = self._relay.pool, self._relay.clock()
         reasons = [why for _upstream, why in pool.candidates(ask, now)]
         if all(why in ("model", "not allowed", "disabled") for why in reasons):
-            said = f"No upstream of the relay serves '{ask.model}'."
+            said = f"No upstream of the relay serves '{ask.model[:200]}'."
+            names = routes.advertised(upstream for upstream, _why in pool.candidates(ask, now))
+            if near := difflib.get_close_matches(ask.model[:200], names, 3):
+                said += f" Similar names: {', '.join(near)}."
             return WireError("not_found", said, 404, code="model_not_found")
         wait = pool.wait(ask, now)
         said = f"No upstream of the relay can take a request for '{ask.model}' now."
@@ -300,7 +306,7 @@ class Exchange:
             None if self._first is None else self._first * 1000,
             total * 1000,
         )
-        relay.note(row)
+        relay.note(row, instead=choice is not None and choice.instead)
         if reply.watched is not None:
             asked, *answered = reply.watched
             relay.log.add(

@@ -107,14 +107,15 @@ class Relay:
     def cost(self, choice: Choice, usage: Usage) -> Optional[tuple[float, str]]:
         return prices.cost(choice.upstream, choice.model, usage)
 
-    def note(self, row: UsageRow) -> None:
+    def note(self, row: UsageRow, *, instead: bool = False) -> None:
+        """Book a request; *instead*: another upstream owns the model that was asked for, and the log says so."""
         self.store.record(row)
         self.metrics.observe(row)
         # Those that went well are in the usage figures; a line for each would cost as much as half the rest.
         failed = row.status >= 400 or row.error != ""
-        if failed or self.log.verbose:
+        if failed or instead or self.log.verbose:
             self.log.add(
-                "info" if failed else "debug",
+                "info" if failed or instead else "debug",
                 "request",
                 id=row.id,
                 client=row.client,

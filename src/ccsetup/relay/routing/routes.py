@@ -1,0 +1,117 @@
+"""Which upstreams may answer for a model, in which order, and by which name.  Pure.
+
+An id goes to those that own it first, in the order of the file: to upstreams that name it in ``models``, as their
+``default_model`` or in ``map`` and serve it as itself; an id that nobody owns, to primary ones that name it.  The
+others come after them, each with the model that its ``map`` or ``default_model`` says: so the file says that they may
+answer for it.  ``NAME/MODEL`` asks one upstream by its name; an id with a slash that somebody owns comes before that.
+Names that Claude Code and Codex ask for by themselves go to whoever is first; any other name that nobody knows goes
+nowhere.
+"""
+
+from __future__ import annotations
+
+import re
+from fnmatch import fnmatchcase
+from typing import Iterable, Literal, NamedTuple, Optional, Sequence
+
+from ccsetup.relay.config.model import Upstream
+
+Claim = Literal["own", "alias", "stand-in", "open", "pattern", "usual", ""]
+
+_USUAL = re.compile(r"(?:claude|gpt|codex|o\d)(?:[-.]|$)")
+"""What both clients ask for when nobody tells them another name."""
+_GLOB = re.compile(r"[*?\[]")
+
+
+class Route(NamedTuple):
+    upstream: Upstream
+    model: str
+    """The upstream's name of it."""
+    rank: int
+    """0: it owns the model, or was named; else it answers for others.  Lower ranks are asked first."""
+
+
+def own_ids(upstream: Upstream) -> list[str]:
+    """Return the ids that *upstream* serves as what they say, in the order of the file."""
+    return [name for name in _names(upstream) if upstream.model(name) == name]
+
+
+def _names(upstream: Upstream) -> list[str]:
+    """Return the ids that *upstream* is said to serve, by whatever model."""
+    named = (*upstream.models, *(pattern for pattern, _name in upstream.map), upstream.default_model)
+    return [name for name in dict.fromkeys(named) if name and not _GLOB.search(name) and upstream.serves(name)]
+
+
+def advertised(upstreams: Iterable[Upstream]) -> dict[str, str]:
+    """Return the ids that clients can ask for, each with the upstream that it goes to first."""
+    among = [upstream for upstream in ordered(upstreams) if upstream.enabled]
+    ids: dict[str, str] = {}
+    for upstream in among:
+        for name in own_ids(upstream):
+            ids.setdefault(name, upstream.name)
+    for name in (name for upstream in among for name in _names(upstream)):
+        ids.setdefault(name, routes(among, name)[0].upstream.name)
+    return ids
+
+
+def ordered(upstreams: Iterable[Upstream]) -> list[Upstream]:
+    """Return *upstreams* in the order in which they are asked: by group, then by priority."""
+    return sorted(upstreams, key=level)
+
+
+def level(upstream: Upstream) -> tuple[int, int]:
+    return (0 if upstream.group == "primary" else 1, upstream.priority)
+
+
+def claim(upstream: Upstream, asked: str) -> Claim:
+    """Return by what *upstream* may be asked for *asked*; "" for nothing."""
+    if not upstream.serves(asked):
+        return ""
+    listed = any(p != "*" and fnmatchcase(asked, p) for p in upstream.models)
+    if listed or asked == upstream.default_model or any(pattern == asked for pattern, _name in upstream.map):
+        if upstream.model(asked) == asked:
+            return "own"
+        return "alias" if upstream.group == "primary" else "stand-in"
+    if any(_GLOB.search(pattern) and fnmatchcase(asked, pattern) for pattern, _name in upstream.map):
+        return "pattern"
+    if upstream.model(asked) == asked:
+        return "open"
+    return "usual" if _USUAL.match(asked) else ""
+
+
+def routes(upstreams: Sequence[Upstream], asked: str) -> list[Route]:
+    """Return where a request for *asked* may go, of *upstreams* in their order; [] when nobody knows the name."""
+    claims = [claim(upstream, asked) for upstream in upstreams]
+    enabled = [one for upstream, one in zip(upstreams, claims, strict=True) if upstream.enabled]
+    first = next((kind for kind in ("own", "alias") if kind in enabled), "")
+    known = first or "stand-in" in enabled
+    if not known and (named := _named(upstreams, asked)) is not None:
+        upstream, model = named
+        others = [route for route in routes(upstreams, model) if route.upstream is not upstream]
+        return [Route(upstream, upstream.model(model), 0), *(other._replace(rank=other.rank + 1) for other in others)]
+    found = []
+    for upstream, one in zip(upstreams, claims, strict=True):
+        if one or (known and upstream.serves(asked)):
+            found.append(Route(upstream, upstream.model(asked), 0 if not first or one == first else 1))
+    return sorted(found, key=lambda route: route.rank)
+
+
+def _named(upstreams: Sequence[Upstream], asked: str) -> Optional[tuple[Upstream, str]]:
+    """Return the upstream and the model that *asked* names as ``NAME/MODEL``."""
+    name, slash, model = asked.partition("/")
+    upstream = next((u for u in upstreams if u.name == name), None) if slash and model else None
+    return (upstream, model) if upstream is not None and claim(upstream, model) else None
+
+
+def ambiguous(upstreams: Sequence[Upstream]) -> list[tuple[str, str, str]]:
+    """Return (id, its owner, the upstream that it also names) for ids that mean two things."""
+    owners: dict[str, str] = {}
+    for upstream in upstreams:
+        for name in own_ids(upstream):
+            owners.setdefault(name, upstream.name)
+    found = []
+    for name, owner in owners.items():
+        prefix, slash, model = name.partition("/")
+        if slash and prefix != owner and any(u.name == prefix and model in own_ids(u) for u in upstreams):
+            found.append((name, owner, prefix))
+    return found

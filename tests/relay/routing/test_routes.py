@@ -1,0 +1,125 @@
+"""Which upstreams may answer for a model: its owner first, then whoever the file lets answer for it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ccsetup.keys.reference import KeyRef
+from ccsetup.relay.config.model import Config, Upstream
+from ccsetup.relay.config.rules import DEFAULT_RULES
+from ccsetup.relay.routing import routes
+from ccsetup.relay.routing.failover import Ask, Failure, Pool
+
+NOW = 1_800_000_000.0
+
+
+def upstream(name: str, **fields: Any) -> Upstream:
+    return Upstream(name, {"chat": f"https://{name}.example/v1"}, (KeyRef("env", name),), **fields)
+
+
+GLM = upstream("glm", default_model="glm-5.3", map=(("glm-air", "glm-air"), ("claude-*haiku*", "glm-air")))
+DEEPSEEK = upstream("deepseek", group="backup", default_model="flash", map=(("pro", "pro"), ("glm-5.3", "pro")))
+OPEN = upstream("router", group="backup", models=("z/*", "glm/glm-5.3"))
+LOCAL = upstream("local", models=("qwen-*",))
+ANY = upstream("any")
+ALL = [GLM, DEEPSEEK, OPEN, LOCAL]
+
+
+@pytest.mark.parametrize(
+    ("among", "asked", "expected"),
+    [
+        # The owner, then the others with what the file says that they answer.
+        ([GLM, DEEPSEEK], "glm-5.3", ["glm:glm-5.3", "deepseek:pro"]),
+        ([GLM, DEEPSEEK], "flash", ["deepseek:flash", "glm:glm-5.3"]),
+        ([GLM, DEEPSEEK], "pro", ["deepseek:pro", "glm:glm-5.3"]),
+        ([GLM, DEEPSEEK], "glm-air", ["glm:glm-air", "deepseek:flash"]),
+        # Names that the clients ask for by themselves, in the order of the file.
+        ([GLM, DEEPSEEK], "claude-opus-5", ["glm:glm-5.3", "deepseek:flash"]),
+        ([GLM, DEEPSEEK], "claude-haiku-5", ["glm:glm-air", "deepseek:flash"]),
+        ([GLM, DEEPSEEK], "gpt-5.6-codex", ["glm:glm-5.3", "deepseek:flash"]),
+        ([GLM, DEEPSEEK], "o4-mini", ["glm:glm-5.3", "deepseek:flash"]),
+        # What nobody knows goes nowhere, unless one takes every name as it is.
+        ([GLM, DEEPSEEK], "gl-5.3", []),
+        ([GLM, DEEPSEEK], "omega", []),
+        ([GLM, ANY], "omega", ["any:omega"]),
+        ([GLM, ANY], "flash", ["any:flash"]),
+        # Names and patterns in models; an id with a slash that somebody owns is no upstream's name.
+        (ALL, "qwen-max", ["local:qwen-max", "glm:glm-5.3", "deepseek:flash"]),
+        (ALL, "z/one", ["router:z/one", "glm:glm-5.3", "deepseek:flash"]),
+        (ALL, "glm/glm-5.3", ["router:glm/glm-5.3", "glm:glm-5.3", "deepseek:flash"]),
+        # One by its name, then as for the model alone.
+        ([GLM, DEEPSEEK], "deepseek/glm-5.3", ["deepseek:pro", "glm:glm-5.3"]),
+        ([GLM, DEEPSEEK], "deepseek/claude-opus-5", ["deepseek:flash", "glm:glm-5.3"]),
+        ([GLM, DEEPSEEK], "deepseek/omega", []),
+        ([GLM, ANY], "any/omega", ["any:omega"]),
+        ([GLM, DEEPSEEK], "nobody/flash", []),
+        # A name that a map alone knows belongs to who has the map.
+        ([GLM, upstream("b", map=(("fast", "x"),), default_model="y")], "fast", ["b:x", "glm:glm-5.3"]),
+        ([GLM, upstream("b", group="backup", map=(("fast", "x"),))], "fast", ["glm:glm-5.3", "b:x"]),
+        # Who is switched off owns nothing.
+        ([GLM, DEEPSEEK._replace(enabled=False)], "flash", []),
+    ],
+)
+def test_where_a_model_goes(among: list[Upstream], asked: str, expected: list[str]) -> None:
+    found = [f"{r.upstream.name}:{r.model}" for r in routes.routes(among, asked) if r.upstream.enabled]
+    assert found == expected
+
+
+@pytest.mark.parametrize("among", [[GLM, DEEPSEEK], [DEEPSEEK, GLM], ALL, [*ALL, ANY], [OPEN, LOCAL, DEEPSEEK]])
+def test_what_is_advertised_is_served_by_its_owner(among: list[Upstream]) -> None:
+    """Each id of the list goes first to the upstream that the list names, under its own name or the map's."""
+    pool = Pool(Config(tuple(among), rules=DEFAULT_RULES))
+    for name, owner in routes.advertised(among).items():
+        choice = pool.turn(Ask("chat", name), NOW).next(NOW)
+        assert choice is not None, name
+        assert (choice.upstream.name, choice.instead) == (owner, False)
+        if name in routes.own_ids(choice.upstream):
+            assert choice.model == name
+
+
+def test_another_one_answers_when_the_owner_fails_and_it_is_told() -> None:
+    pool = Pool(Config((GLM, DEEPSEEK), rules=DEFAULT_RULES))
+    turn = pool.turn(Ask("chat", "flash"), NOW)
+    first = turn.next(NOW)
+    assert first is not None
+    assert (first.upstream.name, first.instead) == ("deepseek", False)
+    assert turn.failed(Failure("connect"), NOW).again
+    second = turn.next(NOW)
+    assert second is not None
+    assert (second.upstream.name, second.model, second.instead) == ("glm", "glm-5.3", True)
+
+
+def test_the_only_one_for_a_model_is_asked_though_it_rests() -> None:
+    """Another upstream that cannot answer for the model does not count; with two that can, the rest holds."""
+    other = upstream("other", models=("x-*",))
+    for among, expected in (((LOCAL, other), "local"), ((LOCAL, upstream("two", models=("qwen-max",))), "two")):
+        pool = Pool(Config(among, rules=DEFAULT_RULES))
+        turn = pool.turn(Ask("chat", "qwen-max"), NOW)
+        while turn.next(NOW) is not None and turn.failed(Failure("status", 429), NOW).again:
+            if expected == "two":
+                break
+        turn.finished(NOW)
+        choice = pool.turn(Ask("chat", "qwen-max"), NOW + 1).next(NOW + 1)
+        assert choice is not None
+        assert choice.upstream.name == expected
+
+
+def test_a_rest_is_over_when_the_clock_was_set_back() -> None:
+    """No rest lasts longer than the longest one that there is."""
+    pool = Pool(Config((LOCAL, upstream("two", models=("qwen-*",))), rules=DEFAULT_RULES))
+    turn = pool.turn(Ask("chat", "qwen-max"), NOW)
+    assert turn.next(NOW) is not None
+    turn.failed(Failure("status", 429), NOW)
+    turn.finished(NOW)
+    assert [rest.upstream for rest in pool.rests(NOW)] == ["local"]
+    assert not pool.rests(NOW - 86_400)
+    choice = pool.turn(Ask("chat", "qwen-max"), NOW - 86_400).next(NOW - 86_400)
+    assert choice is not None
+    assert choice.upstream.name == "local"
+
+
+def test_an_id_that_means_two_things_is_found() -> None:
+    assert routes.ambiguous(ALL) == [("glm/glm-5.3", "router", "glm")]
+    assert routes.ambiguous([GLM, DEEPSEEK]) == []
