@@ -254,7 +254,7 @@ def body(wire: WireFormat) -> bytes:
 
 @EACH
 def test_a_whole_answer_passes_as_it_came(wire: WireFormat) -> None:
-    way, text = PassedWhole(wire), body(wire)
+    way, text = PassedWhole(wire, asked), body(wire)
     assert way.feed(text[:9]) + way.feed(text[9:]) == b""
     assert not way.begun
     assert way.end() == text
@@ -269,7 +269,7 @@ def test_what_is_no_answer_is_for_the_next_upstream(
 ) -> None:
     """Whatever its status said."""
     way = {
-        "passed": lambda: PassedWhole("chat"),
+        "passed": lambda: PassedWhole("chat", asked),
         "translated": lambda: TranslatedWhole("chat", "anthropic", asked()),
         "stream": lambda: StreamOfWhole("chat", "anthropic", asked()),
     }[kind]()
@@ -300,7 +300,56 @@ def test_half_a_document_is_nothing() -> None:
 
 def test_a_document_may_be_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(answer_ways, "MAX_ANSWER", 100)
-    way = PassedWhole("chat")
+    way = PassedWhole("chat", asked)
     way.feed(b"x" * 100)
     with pytest.raises(UpstreamError):
         way.feed(b"x")
+
+
+@pytest.mark.parametrize(("upstream", "client"), list(itertools.product(WIRES, WIRES)))
+def test_a_stream_that_nobody_asked_for_becomes_one_document(upstream: WireFormat, client: WireFormat) -> None:
+    """In every pair of formats; some gateways always stream."""
+    way = PassedWhole(client, asked) if upstream == client else TranslatedWhole(upstream, client, asked())
+    for piece in (b": wait\n\n", *events(upstream, Said("XYZW"))):
+        assert way.feed(piece) == b""
+    answer = json.loads(way.end())
+    assert (way.begun, way.failed) == (True, None)
+    assert "XYZW" in json.dumps(answer).replace('", "', "")
+    assert {"anthropic": "content", "responses": "output", "chat": "choices"}[client] in answer
+    cut = PassedWhole(client, asked) if upstream == client else TranslatedWhole(upstream, client, asked())
+    cut.feed(events(upstream, Said("XYZW"))[0])
+    assert cut.end() == b""
+    assert cut.failed is not None
+
+
+EMPTY: list[tuple[WireFormat, list[Any]]] = [
+    ("chat", [{"choices": [{"index": 0, "delta": {"role": "assistant", "content": ""}}]}]),
+    ("chat", [{"choices": [], "usage": {"prompt_tokens": 1, "completion_tokens": 0}}]),
+    ("chat", []),
+    (
+        "anthropic",
+        [
+            {"type": "message_start", "message": {"id": "m", "usage": {}}},
+            {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
+            {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": ""}},
+            {"type": "content_block_stop", "index": 0},
+        ],
+    ),
+    (
+        "responses",
+        [
+            {"type": "response.created", "response": {"id": "r"}},
+            {"type": "response.output_item.added", "output_index": 0, "item": {"type": "message", "content": []}},
+        ],
+    ),
+]
+
+
+@pytest.mark.parametrize(("upstream", "said"), EMPTY)
+@pytest.mark.parametrize("client", WIRES)
+def test_a_role_or_an_empty_block_alone_is_no_answer(upstream: WireFormat, said: list[Any], client: WireFormat) -> None:
+    """So that another upstream can be asked."""
+    way = passed(client) if upstream == client else translated(upstream, client)
+    done = b"data: [DONE]\n\n" if upstream == "chat" else b""
+    text = b"".join(way.feed(event(one.get("type", ""), one)) for one in said) + way.feed(done) + way.end()
+    assert (text, way.begun) == (b"", False)

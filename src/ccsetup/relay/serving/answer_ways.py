@@ -264,8 +264,13 @@ class _Whole:
         """Return what the client gets for all of *raw*, or note why it gets nothing."""
         raise NotImplementedError
 
+    @property
+    def is_stream(self) -> bool:
+        """The upstream answered with a stream although nobody asked for one."""
+        return self.raw[:64].lstrip().startswith((b"data:", b"event:", b": "))
+
     def _events(self, upstream: WireFormat) -> list[Event]:
-        events = FORMATS[upstream].read_answer(self.raw)
+        events = _streamed(upstream, self.raw) if self.is_stream else FORMATS[upstream].read_answer(self.raw)
         for event in events:
             if type(event) is Failed:
                 self.failed = event.error
@@ -275,13 +280,26 @@ class _Whole:
         return events
 
 
+def _streamed(upstream: WireFormat, raw: bytes) -> list[Event]:
+    decoder, reader = Decoder(), FORMATS[upstream].reader()
+    try:
+        found = [*decoder.feed(raw), *decoder.end()]
+    except ValueError:
+        return [Failed(WireError("server", "The upstream's answer cannot be read.", 502))]
+    return [*(event for name, data in found for event in reader.feed(name, data)), *reader.end()]
+
+
 class PassedWhole(_Whole):
-    def __init__(self, wire: WireFormat) -> None:
+    def __init__(self, wire: WireFormat, asked: Callable[[], Asked]) -> None:
         super().__init__()
         self._wire: WireFormat = wire
+        self._asked = asked
 
     def _read(self) -> bytes:
         raw = self.raw
+        if self.is_stream:
+            events = self._events(self._wire)
+            return FORMATS[self._wire].write_answer(events, self._asked()) if self.failed is None else b""
         self.usage = usage_of(self._wire, raw)
         if self.usage is None or b'"base_resp"' in raw or b'"failed"' in raw:  # figures come with errors as well
             self.failed = wrong_answer(self._wire, raw)

@@ -296,7 +296,7 @@ class Attempt:
     async def _whole(self, answer: UpstreamAnswer, body: Readable) -> None:
         way: PassedWhole | TranslatedWhole
         if self._same:
-            way = PassedWhole(self._reply.wire)
+            way = PassedWhole(self._reply.wire, self._reply.asked)
         else:
             assert self._asked is not None
             way = TranslatedWhole(self.lane.wire, self._reply.wire, self._asked)

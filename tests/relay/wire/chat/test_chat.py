@@ -694,11 +694,6 @@ def test_answers_that_are_none(body: bytes, kind: str) -> None:
     assert stop(chat.read_answer(body)) == f"failed: {kind}"
 
 
-def test_a_stream_that_nobody_asked_for() -> None:
-    body = "".join(f"data: {c if isinstance(c, str) else json.dumps(c)}\n\n" for c in DEEPSEEK)
-    assert chat.read_answer(body.encode()) == read(DEEPSEEK)
-
-
 # Any chunking
 
 

@@ -25,7 +25,6 @@ from ccsetup.relay.wire.messages import (
     Usage,
     WireError,
 )
-from ccsetup.relay.wire.sse import Decoder
 
 _REASONS: Mapping[str, StopReason] = {
     "stop": "end",
@@ -514,12 +513,10 @@ _identity = id
 
 
 def read_answer(body: bytes) -> list[Event]:
-    """Return the events of an answer that is not a stream, or of one that is a stream although none was asked for."""
+    """Return the events of an answer that is not a stream."""
     try:
         value = loads(body)
     except (ValueError, RecursionError):
-        if body.lstrip()[:5] in (b"data:", b"event"):
-            return _read_stream(body)
         return [Failed(WireError("server", "The upstream's answer is not JSON.", 502))]
     return _plain(value) or ChatReader().whole(value)
 
@@ -541,15 +538,3 @@ def _plain(answer: Any) -> list[Event]:
     except (KeyError, TypeError, ValueError, AttributeError):
         return []
     return [Started(id, model), TextStart(0), Delta(0, text), BlockEnd(0), Stop("end", told)] if told else []
-
-
-def _read_stream(body: bytes) -> list[Event]:
-    decoder, reader = Decoder(), ChatReader()
-    try:
-        found = decoder.feed(body) + decoder.end()
-    except ValueError:
-        return [Failed(WireError("server", "The upstream's answer cannot be read.", 502))]
-    out: list[Event] = []
-    for event, data in found:
-        out += reader.feed(event, data)
-    return out + reader.end()
