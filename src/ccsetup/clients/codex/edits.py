@@ -12,7 +12,6 @@ from typing import Any, Container, Mapping, Optional, cast
 
 from ccsetup.clients.base import Current, Files, Use, Wishes, dotted
 from ccsetup.clients.codex import facts
-from ccsetup.clients.codex.stops import stops
 from ccsetup.documents.edit import MISSING, Edit, KeyPath, lookup
 from ccsetup.errors import CcsetupError, UsageError, printable
 from ccsetup.i18n import _
@@ -513,12 +512,16 @@ def matches(files: Files, use: Use) -> bool:
 
 def repairs(files: Files) -> tuple[tuple[tuple[Edit, ...], str], ...]:
     """Return the edits that let this Codex start again, each with what it does; only where they are plainly right."""
+    from ccsetup.clients.codex.stops import stops
+
     found = stops(files.get(files.paths.codex_config), files.version)
     return tuple((s.edits, s.done) for s in found if s.done)
 
 
 def notes(files: Files, use: Optional[Use]) -> tuple[Note, ...]:
     """Tell what stops today's Codex from starting, and what wins over these settings."""
+    from ccsetup.clients.codex.stops import stops
+
     path = files.paths.codex_config
     data = files.get(path)
     text = files.text.get(path, "")

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import re
-from typing import Any, Iterator, Mapping, Optional
+from typing import TYPE_CHECKING, Any, Iterator, Mapping, Optional
 
 from ccsetup.clients import installed
-from ccsetup.clients.house import Judgement
 from ccsetup.documents.edit import KeyPath
 from ccsetup.model import Version
 from ccsetup.paths import Paths
+
+if TYPE_CHECKING:
+    from ccsetup.clients.house import Judgement
 
 _IDES = (".vscode", ".vscode-insiders", ".vscode-server", ".cursor", ".cursor-server", ".windsurf")
 _EXTENSION = re.compile(r"openai\.chatgpt-\d")
@@ -85,6 +87,7 @@ def ask(paths: Paths, version: Version, text: str) -> Optional[Judgement]:
     """
     import tempfile
 
+    from ccsetup.clients.house import Judgement
     from ccsetup.probe import command
     from ccsetup.probe.verdict import clean
 
