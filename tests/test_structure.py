@@ -26,7 +26,7 @@ WHOLE = {
     "tests of the tests and of what is delivered": "examples harness own_words patterns structure wheel world",
     "commands together": "cli/imports cli/misplaced_keys cli/secrecy cli/unknown_members cli/wizard_screens "
     "cli/relay/commands cli/relay/lifecycle",
-    "both clients by one table": "clients/conformance clients/golden",
+    "both clients by one table": "clients/conformance clients/network clients/golden",
     "the real programs": "doctor/real",
     "every step against system calls that fail": "disk/faults",
     "many kinds of providers": "probe/emulator probe/scenarios probe/truth",

@@ -5,16 +5,19 @@ A client that keeps none (``Client.beside`` is None) has nothing here.
 
 from __future__ import annotations
 
-from typing import Iterable, Iterator
+from typing import TYPE_CHECKING, Iterable, Iterator
 
 from ccsetup.change.world import World
 from ccsetup.clients import CLIENTS
-from ccsetup.clients.base import Beside, Files, dotted
+from ccsetup.clients.base import Files, dotted
 from ccsetup.errors import CcsetupError
 from ccsetup.i18n import _
 from ccsetup.model import ClientName
 from ccsetup.plan import Note
 from ccsetup.profiles import Profile
+
+if TYPE_CHECKING:
+    from ccsetup.clients.base import Beside
 
 
 def keepers() -> Iterator[tuple[ClientName, Beside]]:
