@@ -462,7 +462,7 @@ upstreams:
         config = parse(filled.encode(), "relay.yaml", load)
         keys = {u.name: tuple(Secret(ref.value) for ref in u.keys) for u in config.upstreams}
         http = Lean()
-        relay = _Relay(build(config, reading.Keys(keys, ()), {}), http)
+        relay = _Relay(build(config, reading.UpstreamKeys(keys, ()), {}), http)
         work = Activations(relay, clock=clock, between=0.05)  # type: ignore[arg-type]
         task = asyncio.create_task(work.run())
         async with asyncio.timeout(waiting.LIMIT):

@@ -70,7 +70,7 @@ def main(folder: str, mode: str = "") -> int:
     threading.Thread(target=server.serve_forever, daemon=True).start()
     pid = os.getpid()
     url = f"http://127.0.0.1:{server.server_address[1]}"
-    control.announce(places, control.Running(pid, system.born(pid), url, places.config, Handler.token, "0"))
+    control.announce(places, control.RelayProcess(pid, system.born(pid), url, places.config, Handler.token, "0"))
     sys.stderr.write("started\n")
     sys.stderr.flush()
     while not Handler.ending.wait(0.05):

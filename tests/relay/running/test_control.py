@@ -20,7 +20,7 @@ from ccsetup.platform import system
 from ccsetup.relay.config import places
 from ccsetup.relay.config.places import Places
 from ccsetup.relay.running import control
-from ccsetup.relay.running.control import Running
+from ccsetup.relay.running.control import RelayProcess
 
 FAKE = str(Path(__file__).resolve().parents[2] / "support" / "fake_relay.py")
 
@@ -44,10 +44,10 @@ def fake(at: Places, home: Path) -> Iterator[subprocess.Popen[bytes]]:
     process.stderr.close()
 
 
-def own(**changed: object) -> Running:
+def own(**changed: object) -> RelayProcess:
     """Return a record of this process."""
     pid = os.getpid()
-    return Running(pid, system.born(pid), "http://127.0.0.1:9", "/x", "token", "0")._replace(**changed)  # type: ignore[arg-type]
+    return RelayProcess(pid, system.born(pid), "http://127.0.0.1:9", "/x", "token", "0")._replace(**changed)  # type: ignore[arg-type]
 
 
 def test_run_file_is_private_and_complete(at: Places) -> None:

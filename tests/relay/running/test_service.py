@@ -96,7 +96,7 @@ def test_kill_ends_what_does_not_listen(at: Places, home: Path, monkeypatch: pyt
 def test_another_process_of_that_number_is_not_signalled(at: Places) -> None:
     """A record whose process is another one by now ends nothing."""
     pid = os.getpid()
-    old = control.Running(pid, "1", "http://127.0.0.1:9", "/x", "t", "0")
+    old = control.RelayProcess(pid, "1", "http://127.0.0.1:9", "/x", "t", "0")
     assert service.kill(old)
 
 

@@ -14,7 +14,7 @@ from ccsetup.relay.config.access import Access
 from ccsetup.relay.config.model import Config
 from ccsetup.relay.config.places import Places, places
 from ccsetup.relay.log import LEVELS, Level
-from ccsetup.relay.running.control import Running
+from ccsetup.relay.running.control import RelayProcess
 
 CONFIG = typer.Option(
     None, "--config", metavar="FILE", help=_("Another configuration than ~/.config/ccsetup/relay.yaml.")
@@ -67,7 +67,7 @@ def load(context: Context, at: Places, command: str = "ccsetup relay check") -> 
         raise
 
 
-def silent(running: Running) -> CcsetupError:
+def silent(running: RelayProcess) -> CcsetupError:
     """Return what is to be said where *running* takes no requests."""
     return CcsetupError(
         _("A relay (process {pid}) is there, but does not answer: it may be waiting for answers to finish.").format(

@@ -13,11 +13,11 @@ from ccsetup.plan import Note
 from ccsetup.relay.config.model import Config
 from ccsetup.relay.config.places import Places
 from ccsetup.relay.running import control, service
-from ccsetup.relay.running.control import Running
+from ccsetup.relay.running.control import RelayProcess
 
 
 class Up(NamedTuple):
-    running: Running
+    running: RelayProcess
     new: bool
     """It was started now."""
 
@@ -65,7 +65,7 @@ def bring_up(
     return Up(service.start(job, at, context.paths.environ), True)
 
 
-def _settled(at: Places, running: Running) -> Optional[Running]:
+def _settled(at: Places, running: RelayProcess) -> Optional[RelayProcess]:
     """Wait until a relay that begins or ends has done so; return it when it runs."""
     deadline = time.monotonic() + service.START_SECONDS
     while time.monotonic() < deadline:

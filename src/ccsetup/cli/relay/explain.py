@@ -6,7 +6,7 @@ import json
 import re
 import sys
 import time
-from typing import Any, Mapping, Optional
+from typing import TYPE_CHECKING, Any, Mapping, Optional
 
 import typer
 
@@ -20,6 +20,9 @@ from ccsetup.model import WireFormat
 from ccsetup.relay.config.model import Upstream
 from ccsetup.relay.routing import failover
 from ccsetup.relay.wire.messages import BadRequest, Dialect
+
+if TYPE_CHECKING:
+    from ccsetup.relay.reporting.explain import Explanation
 
 EPILOG = _("Example: ccsetup relay explain request.json --upstream siliconflow")
 
@@ -83,14 +86,20 @@ def command(
         }
         _output.print_json("relay explain", result, context.notes)
         return 0
+    _show(found, one.name, same=found.body == body)
+    _output.print_notes(context.notes)
+    return 0
+
+
+def _show(found: Explanation, upstream: str, *, same: bool) -> None:
     rows = [
-        [_("Upstream"), one.name or "-"],
+        [_("Upstream"), upstream or "-"],
         [_("Format"), found.wire_in if found.wire_in == found.wire_out else f"{found.wire_in} → {found.wire_out}"],
         [_("Model"), found.asked if found.asked == found.model else f"{found.asked} → {found.model}"],
     ]
     _output.line(_output.safe(_output.columns(rows, indent="")))
     _output.line()
-    if found.body == body:
+    if same:
         _output.line(_("The upstream gets the client's own bytes."))
     else:
         _output.line(_output.safe(_pretty(found.body)))
@@ -100,8 +109,6 @@ def command(
         _output.line(_output.safe(_output.columns([[path, text] for path, text in found.losses])))
     else:
         _output.line(_("Nothing is lost."))
-    _output.print_notes(context.notes)
-    return 0
 
 
 def _body(file: str) -> tuple[bytes, dict[str, Any], str]:

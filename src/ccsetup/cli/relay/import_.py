@@ -13,7 +13,7 @@ from ccsetup.change.world import World
 from ccsetup.cli import _options, _output
 from ccsetup.cli._context import Context
 from ccsetup.cli.relay import _base, _setup, _up
-from ccsetup.errors import UsageError
+from ccsetup.errors import UsageError, check_one_of
 from ccsetup.i18n import _
 from ccsetup.model import Secret
 from ccsetup.plan import Note
@@ -53,12 +53,7 @@ def command(
     at = _base.here(context)
     data = _read(file)
     name = source or _recognise(data, file)
-    if name not in importing.SOURCES:
-        raise UsageError(
-            _("Invalid source '{value}'. Valid ones: {valid}").format(
-                value=_output.safe(name), valid=", ".join(importing.SOURCES)
-            )
-        )
+    check_one_of(name, tuple(importing.SOURCES), _("Invalid source '{value}'. Valid ones: {valid}"))
     found, notes = importing.SOURCES[name](data, os.path.basename(file))
     found = found._replace(listen=_setup.listen(context, at)) if found.listen == Listen() else found
     made, files = importing.extract_keys(found, os.path.join(context.paths.config_dir, "upstream-keys"))
@@ -72,12 +67,9 @@ def command(
     rows = [_row(upstream, files) for upstream in made.upstreams]
     if not as_json:
         _show(name, rows)
-    if not (yes or dry_run):
-        question = _("Write {file}? [y/N]").format(file=context.paths.short(at.config))
-        refusal = _("Writing relay.yaml needs --yes where nobody can be asked.")
-        if not _output.agreed(question, as_json, refusal, _("See what it finds with --dry-run.")):
-            _output.line(_("Nothing was changed."))
-            return 1
+    if not (yes or dry_run or _agreed(context.paths.short(at.config), as_json)):
+        _output.line(_("Nothing was changed."))
+        return 1
     text = dump(made, context.preset)
 
     def act(world: World) -> None:
@@ -104,6 +96,12 @@ def command(
         _output.print_notes(context.notes)
         return 0
     return context.finish("relay import", result, changes, as_json=as_json, dry=dry_run, check=False, show=show)
+
+
+def _agreed(file: str, as_json: bool) -> bool:
+    refusal = _("Writing relay.yaml needs --yes where nobody can be asked.")
+    hint = _("See what it finds with --dry-run.")
+    return _output.agreed(_("Write {file}? [y/N]").format(file=file), as_json, refusal, hint)
 
 
 def _checked(context: Context, text: str, made: Config) -> Config:

@@ -71,18 +71,7 @@ def command(
         _up.reread(context, at)
 
     def show() -> None:
-        file = context.paths.short(at.config)
-        _output.done(bool(changes), _("the relay is set up in {file}; upstreams in this order:").format(file=file))
-        for group in ("primary", "backup"):
-            for upstream in (u for u in made.upstreams if u.group == group):
-                tail = _("backup") if group == "backup" else ""
-                wires = ", ".join(upstream.endpoints)
-                _output.line(_output.safe(f"  {upstream.name}  {wires}  {upstream.default_model}  {tail}".rstrip()))
-        _output.line(
-            _("Next: change what the lines below say, then ccsetup relay check.")
-            if refused
-            else _("Next: ccsetup relay check, then ccsetup config-switch relay (which starts it).")
-        )
+        _show(context.paths.short(at.config), made, bool(changes), bool(refused))
 
     result: dict[str, Any] = {
         "config": at.config,
@@ -91,6 +80,20 @@ def command(
         "profile": RELAY,
     }
     return context.finish("relay init", result, changes, as_json=as_json, dry=dry_run, check=False, show=show)
+
+
+def _show(file: str, made: Config, changed: bool, refused: bool) -> None:
+    _output.done(changed, _("the relay is set up in {file}; upstreams in this order:").format(file=file))
+    for group in ("primary", "backup"):
+        for upstream in (u for u in made.upstreams if u.group == group):
+            tail = _("backup") if group == "backup" else ""
+            wires = ", ".join(upstream.endpoints)
+            _output.line(_output.safe(f"  {upstream.name}  {wires}  {upstream.default_model}  {tail}".rstrip()))
+    _output.line(
+        _("Next: change what the lines below say, then ccsetup relay check.")
+        if refused
+        else _("Next: ccsetup relay check, then ccsetup config-switch relay (which starts it).")
+    )
 
 
 def _kept(

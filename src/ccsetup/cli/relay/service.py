@@ -20,7 +20,7 @@ from ccsetup.profiles import RELAY
 from ccsetup.relay.config.places import Places
 from ccsetup.relay.config.places import url as url_of
 from ccsetup.relay.running import control, service
-from ccsetup.relay.running.control import Running
+from ccsetup.relay.running.control import RelayProcess
 
 _HOST = typer.Option(None, "--host", metavar="ADDRESS", help=_("Listen here instead of where relay.yaml says."))
 _PORT = typer.Option(None, "--port", metavar="N", min=1, max=65535, help=_("The same for the port."))
@@ -59,7 +59,7 @@ def start(
     return _say_started(context, "relay start", up, enable, as_json)
 
 
-def _different(context: Context, at: Places, running: Running, host: Optional[str], port: Optional[int]) -> None:
+def _different(context: Context, at: Places, running: RelayProcess, host: Optional[str], port: Optional[int]) -> None:
     """Note that what runs is not what was asked for, or not what the clients use."""
     try:
         there = _base.load(context, at).listen
@@ -141,7 +141,7 @@ def stop(
     return 0
 
 
-def _end(context: Context, at: Places, *, now: bool, quiet: bool) -> Optional[Running]:
+def _end(context: Context, at: Places, *, now: bool, quiet: bool) -> Optional[RelayProcess]:
     """Stop the relay and return what it was; None when none was there."""
     state, running = control.look(at)
     if running is None:
@@ -229,7 +229,7 @@ def status(as_json: bool = _options.JSON, lang: Optional[str] = _options.LANG) -
     return 0
 
 
-def _show(context: Context, running: Running, said: dict[str, Any]) -> None:
+def _show(context: Context, running: RelayProcess, said: dict[str, Any]) -> None:
     rows = [
         [_("Address"), str(said.get("url", running.url))],
         [_("Process"), f"{running.pid}, {_since(said.get('started'))}".rstrip(", ")],

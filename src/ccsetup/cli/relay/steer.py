@@ -12,10 +12,10 @@ from ccsetup.cli.relay import _base, _up
 from ccsetup.errors import CcsetupError, UsageError
 from ccsetup.i18n import _
 from ccsetup.relay.running import control
-from ccsetup.relay.running.control import Running
+from ccsetup.relay.running.control import RelayProcess
 
 
-def running_one(context: Context) -> Running:
+def running_one(context: Context) -> RelayProcess:
     """Return the relay that runs; CcsetupError when there is none."""
     at = _base.here(context)
     state, found = control.look(at)

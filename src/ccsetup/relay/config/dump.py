@@ -13,7 +13,8 @@ from ccsetup.model import Preset
 from ccsetup.relay.config import dialects, rules
 from ccsetup.relay.config.model import Activation, Config, PresetLoader, Rule, Upstream, Window
 from ccsetup.relay.config.parse import default_auth, preset_endpoints, preset_prices
-from ccsetup.relay.config.table import DAYS, VERSION
+from ccsetup.relay.config.table import VERSION
+from ccsetup.relay.config.texts import DAYS
 from ccsetup.relay.wire.messages import Dialect
 
 _HEAD = """\

@@ -14,7 +14,7 @@ from ccsetup.paths import Paths
 from ccsetup.relay.config.model import Config
 
 
-class Keys(NamedTuple):
+class UpstreamKeys(NamedTuple):
     """The keys of every upstream, in the order of ``Upstream.keys``."""
 
     by_upstream: Mapping[str, tuple[Optional[Secret], ...]]
@@ -23,7 +23,7 @@ class Keys(NamedTuple):
     """One sentence each; no key is in them."""
 
 
-def read(config: Config, paths: Paths) -> Keys:
+def read(config: Config, paths: Paths) -> UpstreamKeys:
     """Return the keys of *config*'s upstreams.  Commands run; nothing raises but a bug."""
     problems: list[str] = []
     found: dict[str, tuple[Optional[Secret], ...]] = {}
@@ -38,7 +38,7 @@ def read(config: Config, paths: Paths) -> Keys:
                 if upstream.enabled:
                     problems.append(_("upstream '{name}': {problem}").format(name=upstream.name, problem=error.message))
         found[upstream.name] = tuple(own)
-    return Keys(found, tuple(problems))
+    return UpstreamKeys(found, tuple(problems))
 
 
 def read_one(ref: KeyRef, paths: Paths) -> Secret:

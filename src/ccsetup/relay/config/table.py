@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any, Mapping
 
-from ccsetup import profiles
-from ccsetup.documents.nearest import suggestion
 from ccsetup.documents.schema import (
     CURRENCY,
     Block,
@@ -21,11 +18,10 @@ from ccsetup.documents.schema import (
     Text,
     published,
 )
-from ccsetup.errors import UsageError
 from ccsetup.i18n import _
 from ccsetup.keys.reference import ENV, Reference
 from ccsetup.model import WireFormat
-from ccsetup.relay.config import rules
+from ccsetup.relay.config import rules, texts
 from ccsetup.relay.config.model import (
     Activation,
     Cooldown,
@@ -43,7 +39,6 @@ from ccsetup.relay.wire.messages import Dialect
 VERSION = 1
 
 WIRES: tuple[WireFormat, ...] = ("anthropic", "responses", "chat")
-DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _DAY = 86400
 
 NAME = Text(
@@ -55,15 +50,8 @@ _HOST = Text(
     r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[?[0-9A-Fa-f:]+\]?",
     lambda: _("This is not a host or an address."),
 )
-_STORE = r"rediss?://(?:[A-Za-z0-9._~%-]+@)?(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\])(?::\d{1,5})?(?:/\d{1,3})?"
-_PROXY = r"http://[A-Za-z0-9.\[\]:-]+"
 _CLOCK = r"(?:[01]\d|2[0-3]):[0-5]\d"
 _TIME = Text(_CLOCK, lambda: _('A time is written as "09:30".'))
-_OWN_HEADERS = (
-    *("host", "content-length", "content-type", "content-encoding", "accept-encoding", "transfer-encoding"),
-    *("connection", "keep-alive", "te", "trailer", "upgrade", "expect", "cookie", "cookie2"),
-)
-_KEY_HEADER = r"(?:^|.*[-_])(?:authorization|authentication|api-?key|access-?key|token|secret|password|key)$"
 DIALECT_CHOICES: Mapping[str, tuple[str, ...]] = {
     "thinking_switch": ("", "thinking", "reasoning_effort", "enable_thinking", "reasoning"),
     "max_tokens_field": ("max_tokens", "max_completion_tokens"),
@@ -77,103 +65,6 @@ def _seconds(low: float = 0, high: float = _DAY) -> Number:
 def _some(item: Kind, least: int = 0) -> Many:
     """Return a list, which may be left out around its one entry."""
     return Many(item, least, single=True, make=tuple)
-
-
-# What is made of texts.
-
-
-def _minutes(text: str) -> int:
-    hours, minutes = text.split(":")
-    return int(hours) * 60 + int(minutes)
-
-
-def _days(text: str) -> frozenset[int]:
-    found: set[int] = set()
-    for word in text.lower().split(","):
-        first, _dash, last = (w.strip() for w in word.partition("-"))
-        for day in (first, last or first):
-            if day not in DAYS:
-                problem = _("This has to be one of: {known}.").format(known=", ".join(DAYS))
-                raise UsageError(problem, hint=suggestion(day, DAYS, else_all=False))
-        begin, end = DAYS.index(first), DAYS.index(last or first)
-        found.update(d % 7 for d in range(begin, end + 1 if end >= begin else end + 8))
-    return frozenset(found)
-
-
-def _zone(text: str) -> str:
-    import zoneinfo
-
-    try:
-        zoneinfo.ZoneInfo(text)
-    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
-        known = sorted(zoneinfo.available_timezones())
-        hint = suggestion(text, known, else_all=False) or _("Such as Asia/Shanghai.")
-        raise UsageError(_("This is not a time zone."), hint=hint) from None
-    return text
-
-
-def _store_url(text: str) -> str:
-    if re.search(r"://[^/]*:[^/]*@", text):
-        raise UsageError(_("The URL holds a password: it goes below 'password'."), hint="password: {env: NAME}")
-    if not re.fullmatch(_STORE, text):
-        raise UsageError(_("This is not an address such as redis://host:6379/0."))
-    return text
-
-
-def _proxy(text: str) -> str:
-    if "@" in text:
-        hint = _("Leave 'proxy' out, and set HTTPS_PROXY where the relay runs.")
-        raise UsageError(_("A password of a proxy is not written here."), hint=hint)
-    if text != "none" and not re.fullmatch(_PROXY, text):
-        raise UsageError(_("This is neither http://host:port nor none."))
-    return text
-
-
-def _profile(text: str) -> str:
-    if not profiles.NAME.match(text) or text in profiles.RESERVED:
-        raise UsageError(_("This is not the name of a saved profile."))
-    return text
-
-
-def _header(name: str) -> str:
-    lower = name.lower()
-    if re.match(_KEY_HEADER, lower):
-        raise UsageError(_("A header that carries a key is not written here."), hint=_("Keys go below 'keys'."))
-    if lower in _OWN_HEADERS or lower.startswith("proxy-"):
-        raise UsageError(_("The relay sets this header itself."))
-    return name
-
-
-class _Headers(Names):
-    """Headers of a request, whose names do not differ in case alone."""
-
-    def read(self, at: Document, value: Any, path: Path) -> Any:
-        out = super().read(at, value, path)
-        seen: set[str] = set()
-        for name in out:
-            if name.lower() in seen:
-                at.fail((*path, name), _("The key '{key}' appears twice.").format(key=name), key=True)
-            seen.add(name.lower())
-        return out
-
-
-class _Status(Kind):
-    """A status, or a range of them; the first and the last of the range are made of it."""
-
-    one = Number(100, 999)
-    range = Text(r"[1-9]\d\d-[1-9]\d\d", lambda: _("A range is written as 500-599."))
-
-    def read(self, at: Document, value: Any, path: Path) -> tuple[int, int]:
-        if not isinstance(value, str):
-            status = self.one.read(at, value, path)
-            return status, status
-        low, high = (int(n) for n in self.range.read(at, value, path).split("-"))
-        if low > high:
-            at.fail(path, _("A range is written as 500-599."))
-        return low, high
-
-    def schema(self) -> dict[str, Any]:
-        return {"anyOf": [self.one.schema(), self.range.schema()]}
 
 
 # What concerns several keys of a block.
@@ -215,11 +106,11 @@ _PLACES = {
     "inline": Text("[!-~]+", lambda: _("This has a character that no key has.")),
 }
 _PASSWORD = Reference(_PLACES)
-_KEY = Reference({"profile": Text(make=_profile, schema={"pattern": f"^{_PROFILE}$"}), **_PLACES})
+_KEY = Reference({"profile": Text(make=texts.profile, schema={"pattern": f"^{_PROFILE}$"}), **_PLACES})
 KEY_KINDS = tuple(_KEY.kinds)
 
 _DAYS = Key(
-    Many(Text(make=_days), 1, single=True, make=lambda days: frozenset().union(*days)),
+    Many(Text(make=texts.days), 1, single=True, make=lambda days: frozenset().union(*days)),
     "mon-fri, or a list of days; every day where it is missing",
 )
 
@@ -279,7 +170,7 @@ _COOLDOWN = Block(
 _RULE = Block(
     "A row of the table of failures",
     {
-        "status": Key(_some(_Status()), "Statuses of the answer, such as 529 or 500-599"),
+        "status": Key(_some(texts.Status()), "Statuses of the answer, such as 529 or 500-599"),
         "error": Key(_some(Text(one_of=rules.ERRORS)), "What the answer means, whatever its status"),
         "body": Key(Text(make=str.lower), "What the answer has in it, in any case"),
         "network": Key(_some(Text(one_of=rules.NETWORK)), "A failure without an answer"),
@@ -312,7 +203,7 @@ _STORE_BLOCK = Block(
     "Where usage and state are kept",
     {
         "url": Key(
-            Text(make=_store_url, schema={"pattern": f"^{_STORE}$"}),
+            Text(make=texts.store_url, schema={"pattern": f"^{texts.STORE}$"}),
             "redis://host:port/db, for the state that several relays share; empty: SQLite alone",
         ),
         "password": Key(_PASSWORD, "Where its password comes from"),
@@ -329,9 +220,11 @@ _WINDOW = Block(
     "A time in which the upstream may be asked",
     {
         "days": _DAYS,
-        "from": Key(Text(_CLOCK, _TIME.problem, make=_minutes), "By the clock on the wall of `zone`", field="start"),
+        "from": Key(
+            Text(_CLOCK, _TIME.problem, make=texts.minutes), "By the clock on the wall of `zone`", field="start"
+        ),
         "to": Key(
-            Text(_CLOCK + "|24:00", _TIME.problem, make=_minutes),
+            Text(_CLOCK + "|24:00", _TIME.problem, make=texts.minutes),
             "Over midnight when it is not later than `from`",
             field="end",
         ),
@@ -432,7 +325,7 @@ UPSTREAM = Block(
         "enabled": Key(Flag(), "false: never asked"),
         "windows": Key(_some(_WINDOW), "When it may be asked; empty: always"),
         "zone": Key(
-            Text("[A-Za-z0-9+_-]+(?:/[A-Za-z0-9+_-]+)*", lambda: _("This is not a time zone."), make=_zone),
+            Text("[A-Za-z0-9+_-]+(?:/[A-Za-z0-9+_-]+)*", lambda: _("This is not a time zone."), make=texts.zone),
             "Time zone of `windows` and `activation`, such as Asia/Shanghai",
         ),
         "accepts": Key(_some(Text(one_of=WIRES)), "Formats of the clients that it is for; empty: all"),
@@ -440,9 +333,9 @@ UPSTREAM = Block(
         "map": Key(Names(Text(), Text(empty=True)), "Name or glob of a model, to its own name of that model"),
         "default_model": Key(Text(), "For every model that `map` does not name"),
         "headers": Key(
-            _Headers(
+            texts.Headers(
                 Text(r"[!-~](?:[ -~]*[!-~])?", lambda: _("A header has plain ASCII text.")),
-                Text("[!#$%&'*+.^_`|~0-9A-Za-z-]+", lambda: _("This is not the name of a header."), make=_header),
+                Text("[!#$%&'*+.^_`|~0-9A-Za-z-]+", lambda: _("This is not the name of a header."), make=texts.header),
             ),
             "Sent besides, or in the place of the client's; none that carries a key",
         ),
@@ -450,7 +343,7 @@ UPSTREAM = Block(
         "timeouts": Key(_TIMEOUTS, "Time limits"),
         "concurrency": Key(Number(0, 100_000), "Requests at a time; 0 is no limit"),
         "proxy": Key(
-            Text(make=_proxy, schema={"pattern": f"^(?:none|{_PROXY})$"}),
+            Text(make=texts.proxy, schema={"pattern": f"^(?:none|{texts.PROXY})$"}),
             "http://host:port, or none; as the environment says where it is missing",
         ),
         "dialect": Key(Names(_DIALECT, Text(one_of=WIRES)), "By format, what the relay does not know of it"),

@@ -16,7 +16,7 @@ from ccsetup.errors import CcsetupError
 from ccsetup.i18n import _
 from ccsetup.model import Secret
 from ccsetup.relay.store import UsageRow
-from ccsetup.relay.store.shared import Server
+from ccsetup.relay.store.server import Addresses
 from ccsetup.relay.store.spending import LARGEST
 from ccsetup.relay.wire import codec
 
@@ -134,7 +134,7 @@ class _Source:
     """The stream."""
 
     def __init__(self, url: str, password: Optional[Secret], prefix: str, consumer: str) -> None:
-        self._stream = Server(prefix).usage
+        self._stream = Addresses(prefix).usage
         self._consumer = consumer
         self._client = _redis(url, password)
         self._hidden = [url, password.reveal() if password else ""]

@@ -23,7 +23,7 @@ TIMEOUT = 5.0
 _MOST = 4 << 20
 
 
-class Running(NamedTuple):
+class RelayProcess(NamedTuple):
     """What a relay says of itself in ``run.json``."""
 
     pid: int
@@ -38,14 +38,14 @@ class Running(NamedTuple):
     """File of its TLS certificate; "" for plain HTTP."""
 
     def __repr__(self) -> str:  # the token is a key
-        return f"Running({self.pid}, {self.url})"
+        return f"RelayProcess({self.pid}, {self.url})"
 
 
 def new_token() -> str:
     return secrets.token_urlsafe(32)
 
 
-def announce(places: Places, running: Running) -> None:
+def announce(places: Places, running: RelayProcess) -> None:
     """Write ``run.json``; called by the relay when it takes requests."""
     places.make()
     temporary = f"{places.run}.{running.pid}"
@@ -64,12 +64,12 @@ def withdraw(places: Places, pid: int) -> None:
             pass
 
 
-def recorded(places: Places) -> Optional[Running]:
+def recorded(places: Places) -> Optional[RelayProcess]:
     """Return what ``run.json`` says, believed or not; None where none of this home can be read."""
     try:
         data = json.loads(bounded.found(places.run, 1 << 20))
         # What a newer relay says besides is nothing that we ask.
-        found = Running(**{name: data[name] for name in Running._fields if name in data})
+        found = RelayProcess(**{name: data[name] for name in RelayProcess._fields if name in data})
     except (OSError, ValueError, TypeError, RecursionError, bounded.TooLarge):
         return None
     texts = (found.born, found.url, found.config, found.token, found.version, found.certificate)
@@ -78,7 +78,7 @@ def recorded(places: Places) -> Optional[Running]:
     return None if _copied(places, found, data.get("folder")) else found
 
 
-def _copied(places: Places, running: Running, folder: Any) -> bool:
+def _copied(places: Places, running: RelayProcess, folder: Any) -> bool:
     """Tell whether *running*, which was found in *places*, is the relay of another home.
 
     Earlier versions named no *folder*.  Of theirs, the process's own variables tell, and where these cannot be read,
@@ -105,7 +105,7 @@ def _folder_of(pid: int) -> str:
 State = Literal["none", "runs", "silent"]
 
 
-def look(places: Places) -> tuple[State, Optional[Running]]:
+def look(places: Places) -> tuple[State, Optional[RelayProcess]]:
     """Return whether a relay runs.  ``silent``: its process is there, but takes no request (it starts, or it ends)."""
     running = recorded(places)
     if running is None or not running.born or system.born(running.pid) != running.born:
@@ -117,7 +117,7 @@ def look(places: Places) -> tuple[State, Optional[Running]]:
     return ("runs" if said.get("pid") == running.pid else "silent"), running
 
 
-def alive(places: Places) -> Optional[Running]:
+def alive(places: Places) -> Optional[RelayProcess]:
     """Return the relay that runs and answers, or None."""
     state, running = look(places)
     return running if state == "runs" else None
@@ -126,31 +126,31 @@ def alive(places: Places) -> Optional[Running]:
 # Requests to it.
 
 
-def status(running: Running) -> dict[str, Any]:
+def status(running: RelayProcess) -> dict[str, Any]:
     return _ask(running, "GET", "/_relay/status")
 
 
-def reload(running: Running) -> dict[str, Any]:
+def reload(running: RelayProcess) -> dict[str, Any]:
     """Have it read its configuration again; CcsetupError with the place in the file when that cannot be used."""
     return _ask(running, "POST", "/_relay/reload")
 
 
-def reset(running: Running, upstream: str) -> dict[str, Any]:
+def reset(running: RelayProcess, upstream: str) -> dict[str, Any]:
     """Take *upstream* ("": all) out of its rest."""
     return _ask(running, "POST", "/_relay/reset", {"upstream": upstream})
 
 
-def stop(running: Running) -> dict[str, Any]:
+def stop(running: RelayProcess) -> dict[str, Any]:
     """Have it end; running answers go on for as long as its configuration allows."""
     return _ask(running, "POST", "/_relay/stop")
 
 
-def log(running: Running, client: str, seconds: float) -> dict[str, Any]:
+def log(running: RelayProcess, client: str, seconds: float) -> dict[str, Any]:
     """Have it log the contents of requests of *client*, the name of its key or ``*``, for *seconds*."""
     return _ask(running, "POST", "/_relay/log", {"client": client, "seconds": seconds})
 
 
-def _ask(running: Running, method: str, path: str, body: Optional[Mapping[str, Any]] = None) -> dict[str, Any]:
+def _ask(running: RelayProcess, method: str, path: str, body: Optional[Mapping[str, Any]] = None) -> dict[str, Any]:
     status, data = _send(running, method, path, body)
     try:
         said = json.loads(data)
@@ -173,7 +173,7 @@ def _reason(said: Any) -> str:
     return error if isinstance(error, str) else ""
 
 
-def _send(running: Running, method: str, path: str, body: Optional[Mapping[str, Any]]) -> tuple[int, bytes]:
+def _send(running: RelayProcess, method: str, path: str, body: Optional[Mapping[str, Any]]) -> tuple[int, bytes]:
     import http.client
     from urllib.parse import urlsplit
 

@@ -268,7 +268,7 @@ class _Server:
     def _started(self, url: str) -> None:
         pid = os.getpid()
         listen = self.loaded.config.listen
-        running = control.Running(
+        running = control.RelayProcess(
             pid,
             system.born(pid),
             url,

@@ -18,7 +18,7 @@ from ccsetup.paths import Paths
 from ccsetup.platform import system
 from ccsetup.relay.config.places import Places
 from ccsetup.relay.running import control
-from ccsetup.relay.running.control import Running
+from ccsetup.relay.running.control import RelayProcess
 
 Kind = Literal["systemd", "launchd", "process"]
 
@@ -170,7 +170,7 @@ def _agent(places: Places, paths: Paths, command: Sequence[str]) -> str:
 # Start.
 
 
-def start(job: Job, places: Places, environ: Mapping[str, str]) -> Running:
+def start(job: Job, places: Places, environ: Mapping[str, str]) -> RelayProcess:
     """Start the relay and return when it answers; CcsetupError with the reason from its log when it ends before."""
     places.make()
     begin = _rotate(places.log)
@@ -282,7 +282,7 @@ def _said(log: str, begin: int) -> str:
 # Stop.
 
 
-def stop(running: Running, seconds: float, told: Callable[[], None] = lambda: None) -> bool:
+def stop(running: RelayProcess, seconds: float, told: Callable[[], None] = lambda: None) -> bool:
     """Have the relay end, and return whether it did within *seconds*.  Running answers finish first.
 
     *told* is called when the relay knows: from then on it ends, whether anybody waits for that or not.
@@ -295,7 +295,7 @@ def stop(running: Running, seconds: float, told: Callable[[], None] = lambda: No
     return _ended(running, seconds)
 
 
-def kill(running: Running) -> bool:
+def kill(running: RelayProcess) -> bool:
     """End the relay without waiting for its answers.  Return whether it is gone."""
     # Its second SIGTERM cuts the answers, and it still writes down what it knows.
     for number, seconds in ((signal.SIGTERM, 0.2), (signal.SIGTERM, 5.0), (_LAST, 5.0)):
@@ -308,7 +308,7 @@ def kill(running: Running) -> bool:
 _LAST = getattr(signal, system.KILL)
 
 
-def _signal(running: Running, number: int) -> None:
+def _signal(running: RelayProcess, number: int) -> None:
     if system.born(running.pid) == running.born:
         try:
             os.kill(running.pid, number)
@@ -316,7 +316,7 @@ def _signal(running: Running, number: int) -> None:
             pass
 
 
-def _ended(running: Running, seconds: float) -> bool:
+def _ended(running: RelayProcess, seconds: float) -> bool:
     deadline = time.monotonic() + seconds
     while system.born(running.pid) == running.born:
         if time.monotonic() > deadline:

@@ -8,7 +8,7 @@ from urllib.parse import quote, urlsplit
 
 from ccsetup.model import Secret, WireFormat
 from ccsetup.relay.config.model import Config, Upstream
-from ccsetup.relay.config.secrets import Keys
+from ccsetup.relay.config.secrets import UpstreamKeys
 from ccsetup.relay.http.base import Origin
 from ccsetup.relay.routing.failover import Choice
 from ccsetup.relay.wire.messages import Dialect
@@ -71,7 +71,7 @@ class Runtime(NamedTuple):
         return self.lanes[choice.upstream.name, choice.wire]
 
 
-def build(config: Config, keys: Keys, environ: Mapping[str, str]) -> Runtime:
+def build(config: Config, keys: UpstreamKeys, environ: Mapping[str, str]) -> Runtime:
     """Return the runtime of *config*; *environ* names proxies where the configuration leaves that to it."""
     lanes: dict[tuple[str, str], Lane] = {}
     secrets: list[str] = []

@@ -13,7 +13,7 @@ from ccsetup.disk import protect
 from ccsetup.disk.replace import make_folder
 from ccsetup.relay.store import Rest, UsageRow
 from ccsetup.relay.store.schema import AFTER, BY_DAY, COLUMNS, DAYS, FIGURES, KIND, OWN, migrate, transaction
-from ccsetup.relay.store.spending import DAY, LARGEST, Spending, Tally, day_of, no_spending
+from ccsetup.relay.store.spending import DAY, LARGEST, ClientTotal, Spending, day_of, no_spending
 
 BUSY = 5.0
 """Seconds to wait for another process that is writing."""
@@ -216,7 +216,7 @@ def _known(base: sqlite3.Connection, now: float) -> Known:
     for day, client, currency, requests, tokens, cost in base.execute(
         "SELECT * FROM spending WHERE day >= ?", (day_of(now) - 1,)
     ):
-        spending[day][client].add(Tally(requests, tokens, {currency: cost} if currency else {}))
+        spending[day][client].add(ClientTotal(requests, tokens, {currency: cost} if currency else {}))
     rests = {(rest[0], rest[1]): Rest._make(rest) for rest in base.execute("SELECT * FROM rests")}
     return Known(spending, rests, dict(base.execute("SELECT * FROM notes").fetchall()))
 

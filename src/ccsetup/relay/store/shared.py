@@ -21,9 +21,8 @@ rows are kept there.
 from __future__ import annotations
 
 import asyncio
-import math
 import time
-from typing import TYPE_CHECKING, Any, Callable, Mapping, NamedTuple, Optional, Union
+from typing import TYPE_CHECKING, Any, Callable, Mapping, Optional
 from urllib.parse import urlsplit
 from uuid import uuid4
 
@@ -31,8 +30,8 @@ from ccsetup.errors import CcsetupError
 from ccsetup.i18n import _
 from ccsetup.model import Secret
 from ccsetup.relay.log import Log
-from ccsetup.relay.store import Rest, Spent, UsageRow
-from ccsetup.relay.store.spending import DAY, Tally, day_of
+from ccsetup.relay.store import Rest, Spent, UsageRow, server
+from ccsetup.relay.store.spending import DAY, ClientTotal, day_of
 from ccsetup.relay.store.sqlite import SqliteStore
 from ccsetup.relay.wire import codec
 
@@ -65,38 +64,6 @@ _RELAY = "relay"
 """The note with this relay's own name in the server.  It belongs to the SQLite file, as the counted spending does."""
 
 
-class Server(NamedTuple):
-    """The addresses of everything in the server."""
-
-    prefix: str
-
-    @property
-    def rests(self) -> str:
-        return f"{self.prefix}:rests"
-
-    @property
-    def usage(self) -> str:
-        return f"{self.prefix}:usage"
-
-    @property
-    def config(self) -> str:
-        return f"{self.prefix}:config"
-
-    @property
-    def born(self) -> str:
-        return f"{self.prefix}:born"
-
-    @property
-    def changes(self) -> str:
-        return f"{self.prefix}:changes"
-
-    def rest(self, name: str) -> str:
-        return f"{self.prefix}:rest:{name}"
-
-    def spent(self, day: int) -> str:
-        return f"{self.prefix}:spent:{day}"
-
-
 class SharedStore:
     """A ``Store`` whose rests and spending are those of all relays at the server *url*; it owns *local*."""
 
@@ -114,7 +81,7 @@ class SharedStore:
         self._local = local
         self._log = log
         self._clock = clock
-        self._at = Server(prefix)
+        self._at = server.Addresses(prefix)
         self._client, self._place = _connected(url, password)
         self._hidden = password.reveal() if password else ""
 
@@ -127,7 +94,7 @@ class SharedStore:
         self._announcing = ""
         self._changed: dict[tuple[str, int], Optional[Rest]] = {}
         """Rests of this relay that the server has not got; None: it is over."""
-        self._others: dict[str, Tally] = {}
+        self._others: dict[str, ClientTotal] = {}
         """What other relays counted on *_day*."""
         self._day = 0
         self._unsent = True
@@ -243,7 +210,7 @@ class SharedStore:
                     await channel.subscribe(self._at.changes)
                     while not self._closing:
                         message = await channel.get_message(ignore_subscribe_messages=True, timeout=60)
-                        if message is not None and _text(message["data"]) != self._session:
+                        if message is not None and server.text_of(message["data"]) != self._session:
                             self._wake.set()
             except Exception:  # the comparison meets the same trouble, and tells it
                 await asyncio.sleep(1)
@@ -288,19 +255,19 @@ class SharedStore:
         if self._announcing == announcing:
             self._announcing = ""
 
-        anew = _text(born) != self._born
+        anew = server.text_of(born) != self._born
         if anew:
             # Rests of an earlier run are news to a server that was born since, and old to one that was not.
-            if self._local.note(f"born {self._place}") != _text(born):
+            if self._local.note(f"born {self._place}") != server.text_of(born):
                 kept = {(rest.upstream, rest.key): rest for rest in self._local.rests(now)}
                 self._changed = {**kept, **self._changed}
-            self._born = _text(born)
+            self._born = server.text_of(born)
             self._local.keep(f"born {self._place}", self._born)
         await self._share_spending(spent, now)
         if anew and self._changed:
             return True
-        await self._take_rests(sorted(_text(name) for name in names), now)
-        self._take_config(_text(config) if config is not None else "", announcing)
+        await self._take_rests(sorted(server.text_of(name) for name in names), now)
+        self._take_config(server.text_of(config) if config is not None else "", announcing)
         return False
 
     def _put_rest(self, steps: Any, place: tuple[str, int], rest: Optional[Rest], now: float) -> None:
@@ -320,7 +287,7 @@ class SharedStore:
         over = [name for name, value in zip(names, values, strict=True) if value is None]
         if over:
             await self._client.srem(self._at.rests, *over)
-        found = [_rest(value) for value in values]
+        found = [server.read_rest(value) for value in values]
         there = {(rest.upstream, rest.key): rest for rest in found if rest is not None}
         here = {(rest.upstream, rest.key): rest for rest in self._local.rests(now)}
         news = False
@@ -342,19 +309,19 @@ class SharedStore:
         if self._local.writable and not self._local.note(_RELAY):
             self._local.keep(_RELAY, uuid4().hex[:12])
         relay = self._local.note(_RELAY)
-        others: dict[str, Tally] = {}
+        others: dict[str, ClientTotal] = {}
         ours: dict[str, float] = {}
         for field, value in found.items():
-            name, number = _text(field), _number(value)
+            name, number = server.text_of(field), server.number_of(value)
             match name.split(" "):
                 case [owner, _client, *_what] if owner == relay:
                     ours[name] = number
                 case [_owner, client, "requests"]:
-                    others.setdefault(client, Tally()).requests += int(number)
+                    others.setdefault(client, ClientTotal()).requests += int(number)
                 case [_owner, client, "tokens"]:
-                    others.setdefault(client, Tally()).tokens += int(number)
+                    others.setdefault(client, ClientTotal()).tokens += int(number)
                 case [_owner, client, "cost", currency]:
-                    others.setdefault(client, Tally()).add(Tally(costs={currency: number}))
+                    others.setdefault(client, ClientTotal()).add(ClientTotal(costs={currency: number}))
         self._others, self._day = others, day_of(now)
         if not relay:
             return
@@ -362,7 +329,7 @@ class SharedStore:
         more: dict[Any, Any] = {
             field: number
             for client, tally in self._local.totals(now).items()
-            for field, number in _fields(relay, client, tally)
+            for field, number in server.counted(relay, client, tally)
             if number > ours.get(field, 0)
         }
         if more:
@@ -433,36 +400,3 @@ def _connected(url: str, password: Optional[Secret]) -> tuple[Redis, str]:
             _("The address of the shared store is wrong."), hint=_("It looks like redis://host:6379/0.")
         ) from None
     return client, place
-
-
-def _text(value: Any) -> str:
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
-
-
-def _number(value: bytes) -> float:
-    try:
-        number = float(value)
-    except ValueError:
-        return 0.0
-    return number if math.isfinite(number) else 0.0
-
-
-def _fields(relay: str, client: str, tally: Tally) -> list[tuple[str, float]]:
-    return [
-        (f"{relay} {client} requests", tally.requests),
-        (f"{relay} {client} tokens", tally.tokens),
-        *((f"{relay} {client} cost {currency}", cost) for currency, cost in tally.costs.items()),
-    ]
-
-
-def _rest(value: Union[bytes, str, None]) -> Optional[Rest]:
-    """Return the rest in *value*; None when there is none, or it is not ours."""
-    if value is None:
-        return None
-    try:
-        found = codec.loads(value)
-        return Rest(
-            str(found["upstream"]), int(found["key"]), float(found["until"]), int(found["step"]), str(found["reason"])
-        )
-    except (ValueError, TypeError, KeyError):
-        return None

@@ -14,7 +14,7 @@ LARGEST = 1 << 53
 """What an upstream says beyond that is no count of tokens."""
 
 
-class Tally:
+class ClientTotal:
     """What one client spent on one day."""
 
     __slots__ = ("costs", "requests", "tokens")
@@ -25,14 +25,14 @@ class Tally:
         self.costs: dict[str, float] = {} if costs is None else costs
         """By currency."""
 
-    def add(self, other: Tally) -> None:
+    def add(self, other: ClientTotal) -> None:
         self.requests += other.requests
         self.tokens += other.tokens
         for currency, cost in other.costs.items():
             self.costs[currency] = self.costs.get(currency, 0.0) + cost
 
-    def plus(self, other: Tally) -> Tally:
-        both = Tally(self.requests, self.tokens, self.costs.copy())
+    def plus(self, other: ClientTotal) -> ClientTotal:
+        both = ClientTotal(self.requests, self.tokens, self.costs.copy())
         both.add(other)
         return both
 
@@ -50,12 +50,12 @@ class Tally:
         return Spent(self.requests, self.tokens, self.costs.get("USD", 0.0), other)
 
 
-Spending = defaultdict[int, defaultdict[str, Tally]]
+Spending = defaultdict[int, defaultdict[str, ClientTotal]]
 """By day and client; what is looked up with [] is made."""
 
 
 def no_spending() -> Spending:
-    return defaultdict(lambda: defaultdict(Tally))
+    return defaultdict(lambda: defaultdict(ClientTotal))
 
 
 def day_of(moment: float) -> int:

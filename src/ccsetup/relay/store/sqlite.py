@@ -16,7 +16,7 @@ from ccsetup.i18n import _
 from ccsetup.relay.log import Log
 from ccsetup.relay.store import Rest, Spent, UsageRow
 from ccsetup.relay.store.file import Batch, Known, UsageFile
-from ccsetup.relay.store.spending import Spending, Tally, day_of, no_spending, together
+from ccsetup.relay.store.spending import ClientTotal, Spending, day_of, no_spending, together
 
 EVERY = 0.5
 """Seconds between two batches."""
@@ -86,15 +86,15 @@ class SqliteStore:
     def spent(self, client: str, now: float) -> Spent:
         return self.total(client, now).spent()
 
-    def total(self, client: str, now: float) -> Tally:
+    def total(self, client: str, now: float) -> ClientTotal:
         """Return what was spent on the day that holds *now* by all processes that use the file; not to be changed."""
         day = day_of(now)
         known, new = self._known[day].get(client), self._new[day].get(client)
         if known is None or new is None:
-            return known or new or Tally()
+            return known or new or ClientTotal()
         return known.plus(new)
 
-    def totals(self, now: float) -> dict[str, Tally]:
+    def totals(self, now: float) -> dict[str, ClientTotal]:
         """Return ``total`` of every client that spent something."""
         day = day_of(now)
         return {client: self.total(client, now) for client in {*self._known[day], *self._new[day]}}

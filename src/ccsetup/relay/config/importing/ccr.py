@@ -11,7 +11,7 @@ from typing import Any, Mapping, Optional
 
 from ccsetup.i18n import _
 from ccsetup.model import WireFormat
-from ccsetup.relay.config.importing.common import Draft, entries, number, read, table, text
+from ccsetup.relay.config.importing.common import Imported, entries, number, read, table, text
 from ccsetup.relay.config.model import Config, Timeouts, Upstream
 from ccsetup.relay.config.rules import DEFAULT_RULES
 
@@ -25,7 +25,7 @@ _KNOWN = ("maxtoken", "Anthropic", "gemini", "deepseek", "openrouter", "groq", "
 def claude_code_router(data: bytes, name: str) -> tuple[Config, list[str]]:
     """Return the configuration in *data* and notes; DocumentError when it is none of this relay."""
     top = read(data, name, ("Providers", "providers", "Router"))
-    router, draft = table(top.get("Router")), Draft()
+    router, draft = table(top.get("Router")), Imported()
     seconds = (number(top, "API_TIMEOUT_MS") or 0) / 1000
     timeouts = Timeouts(first_byte=seconds, total=max(seconds, Timeouts().total)) if seconds else Timeouts()
     proxy = text(top, "PROXY_URL")
@@ -55,7 +55,7 @@ def claude_code_router(data: bytes, name: str) -> tuple[Config, list[str]]:
     return Config(tuple(upstreams), rules=DEFAULT_RULES), draft.notes
 
 
-def _provider(item: Mapping[str, Any], draft: Draft, timeouts: Timeouts, proxy: str) -> Optional[Upstream]:
+def _provider(item: Mapping[str, Any], draft: Imported, timeouts: Timeouts, proxy: str) -> Optional[Upstream]:
     said, url = text(item, "name"), text(item, "api_base_url")
     uses = _transformers(item, draft)
     wire: WireFormat = "chat"
@@ -88,7 +88,7 @@ def _provider(item: Mapping[str, Any], draft: Draft, timeouts: Timeouts, proxy: 
     return found
 
 
-def _transformers(item: Mapping[str, Any], draft: Draft) -> dict[str, Mapping[str, Any]]:
+def _transformers(item: Mapping[str, Any], draft: Imported) -> dict[str, Mapping[str, Any]]:
     """Return the provider's transformers with their options."""
     out: dict[str, Mapping[str, Any]] = {}
     body = table(item.get("transformer"))
@@ -126,7 +126,7 @@ def _routed(
     by_provider: Mapping[str, Upstream],
     routes: Mapping[str, tuple[str, str]],
     fallbacks: list[tuple[str, str]],
-    draft: Draft,
+    draft: Imported,
 ) -> list[Upstream]:
     """Return the upstreams in the order in which they are asked.
 

@@ -53,7 +53,7 @@ def number(body: Mapping[str, Any], field: str) -> Optional[float]:
     return value if good else None
 
 
-class Draft:
+class Imported:
     """The upstreams that were found so far, and what there is to say."""
 
     def __init__(self) -> None:

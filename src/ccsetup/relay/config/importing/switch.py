@@ -12,7 +12,7 @@ from typing import Any, Mapping
 
 from ccsetup.i18n import _
 from ccsetup.model import WireFormat
-from ccsetup.relay.config.importing.common import Draft, entries, number, read, table, text
+from ccsetup.relay.config.importing.common import Imported, entries, number, read, table, text
 from ccsetup.relay.config.model import Activation, Config, Cooldown, Retry, Rule, Timeouts, Window
 from ccsetup.relay.config.rules import DEFAULT_RULES, first
 
@@ -50,7 +50,7 @@ def codex_cc_switch(data: bytes, name: str) -> tuple[Config, list[str]]:
     """Return the configuration in *data* and notes; DocumentError when it is none of this relay."""
     top = read(data, name, (*_POOLS, *_SETTINGS))
     settings = table(top.get("timeout_settings"))
-    draft = Draft()
+    draft = Imported()
     models = _conversions(top.get("model_conversions"), draft)
     idle = number(settings, "streaming_read_timeout")
     slow = [t for t in (idle, number(settings, "non_streaming_read_timeout")) if t]
@@ -66,6 +66,21 @@ def codex_cc_switch(data: bytes, name: str) -> tuple[Config, list[str]]:
         last = {"group": "backup"} if not backup and n and n == len(codex) - 1 else {}
         timeouts = _timeouts(settings, idle, headers)
         _add(draft, item, "codex", "responses", ("responses",), map=models, timeouts=timeouts, **last)
+    _chat(top, draft, base)
+    _ladder(top, settings, draft, models)
+    draft.check(name)
+    config = Config(
+        tuple(draft.upstreams),
+        retry=_retry(settings, len(draft.upstreams)),
+        cooldown=_cooldown(settings, draft),
+        rules=(*_rules(table(top.get("error_handling_strategies")), draft), *DEFAULT_RULES),
+        cache_control_limit=_cache_control(table(top.get("optimization_settings"))),
+    )
+    _say(top, settings, draft)
+    return config, draft.notes
+
+
+def _chat(top: Mapping[str, Any], draft: Imported, base: Timeouts) -> None:
     for item in entries(top.get("openai_to_claude_configs")):
         found = _add(
             draft,
@@ -84,6 +99,10 @@ def codex_cc_switch(data: bytes, name: str) -> tuple[Config, list[str]]:
                     "'default_model' and 'map' of '{name}' say otherwise."
                 ).format(model=_CHAT_MODEL, name=found)
             )
+
+
+def _ladder(top: Mapping[str, Any], settings: Mapping[str, Any], draft: Imported, models: Any) -> None:
+    """Add ``retry_configs``, but for those that are asked anyway."""
     ladder = number(settings, "strategy_retry_read_timeout")
     known = {
         (tuple(u.endpoints.values()), u.keys) for u in draft.upstreams if u.enabled and u.accepts == ("anthropic",)
@@ -101,16 +120,6 @@ def codex_cc_switch(data: bytes, name: str) -> tuple[Config, list[str]]:
                     name=text(item, "name") or found
                 )
             )
-    draft.check(name)
-    config = Config(
-        tuple(draft.upstreams),
-        retry=_retry(settings, len(draft.upstreams)),
-        cooldown=_cooldown(settings, draft),
-        rules=(*_rules(table(top.get("error_handling_strategies")), draft), *DEFAULT_RULES),
-        cache_control_limit=_cache_control(table(top.get("optimization_settings"))),
-    )
-    _say(top, settings, draft)
-    return config, draft.notes
 
 
 def _timeouts(settings: Mapping[str, Any], idle: Any, first_byte: Any) -> Timeouts:
@@ -123,7 +132,12 @@ def _timeouts(settings: Mapping[str, Any], idle: Any, first_byte: Any) -> Timeou
 
 
 def _add(
-    draft: Draft, item: Mapping[str, Any], kind: str, wire: WireFormat, accepts: tuple[WireFormat, ...], **fields: Any
+    draft: Imported,
+    item: Mapping[str, Any],
+    kind: str,
+    wire: WireFormat,
+    accepts: tuple[WireFormat, ...],
+    **fields: Any,
 ) -> str:
     """Add one entry of a pool and return its name, "" when it was left out."""
     said = text(item, "name")
@@ -152,7 +166,7 @@ def _add(
     return found.name if found is not None else ""
 
 
-def _conversions(value: Any, draft: Draft) -> tuple[tuple[str, str], ...]:
+def _conversions(value: Any, draft: Imported) -> tuple[tuple[str, str], ...]:
     """Return the model map: the first enabled conversion of a model counts."""
     out: dict[str, str] = {}
     for item in entries(value):
@@ -174,7 +188,7 @@ def _retry(settings: Mapping[str, Any], upstreams: int) -> Retry:
     return Retry()._replace(attempts=min(max(Retry().attempts, upstreams + tries), 100), same=min(tries, 3))
 
 
-def _cooldown(settings: Mapping[str, Any], draft: Draft) -> Cooldown:
+def _cooldown(settings: Mapping[str, Any], draft: Imported) -> Cooldown:
     seconds = number(settings, "api_cooldown_seconds") or 600
     claude = int(number(settings, "api_error_threshold") or 3)
     codex = int(number(settings, "codex_error_threshold") or 3)
@@ -190,7 +204,7 @@ def _cache_control(settings: Mapping[str, Any]) -> int:
     return 0 if settings.get("enable_cache_control_limit") is False else 3
 
 
-def _rules(strategies: Mapping[str, Any], draft: Draft) -> list[Rule]:
+def _rules(strategies: Mapping[str, Any], draft: Imported) -> list[Rule]:
     """Return the rows that differ from the built-in table."""
     wanted: dict[tuple[str, bool], list[int]] = {}
     for code, strategy in table(strategies.get("http_status_codes")).items():
@@ -242,7 +256,7 @@ def _ranges(codes: list[int]) -> tuple[tuple[int, int], ...]:
     return tuple(out)
 
 
-def _say(top: Mapping[str, Any], settings: Mapping[str, Any], draft: Draft) -> None:
+def _say(top: Mapping[str, Any], settings: Mapping[str, Any], draft: Imported) -> None:
     """Note what has no counterpart."""
     silent = [field for field in _SILENT if field in settings]
     if silent:
