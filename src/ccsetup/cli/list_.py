@@ -125,6 +125,8 @@ def _print_profiles(
         title = CLIENTS[client].title
         if info.get("error"):
             text = _("cannot be read: {problem}").format(problem=info["error"])
+        elif info.get("problem"):
+            text = info["problem"]
         elif info.get("profile") and info.get("changed"):
             text = _("{profile}, changed by hand ({url})").format(profile=info["profile"], url=info["url"])
         elif info.get("profile"):
@@ -160,13 +162,16 @@ def active(context: Context, world: World, client: ClientName) -> dict[str, Any]
         files = world.files(client)
     except CcsetupError as e:
         context.notes.append(Note("warning", e.message, e.hint))
-        return {"profile": "", "url": "", "model": "", "credential": "", "changed": False, "error": e.message}
+        out: dict[str, Any] = dict.fromkeys(("profile", "url", "model", "credential", "problem"), "")
+        return {**out, "changed": False, "error": e.message}
     now = module.current(files)
-    out: dict[str, Any] = {
+    context.notes.extend(now.notes)
+    out = {
         "profile": "",
         "url": now.base_url,
         "model": now.model,
         "credential": now.credential,
+        "problem": now.problem,
         "changed": False,
     }
     recorded = world.active(client)

@@ -62,6 +62,9 @@ class Current(NamedTuple):
     model: str
     credential: str
     """Where the key comes from, for people: a variable or key name; empty: none."""
+    problem: str = ""
+    """What is to be said in the place of the address: why it does not start, or what it uses that no setting names."""
+    notes: tuple[Note, ...] = ()
 
 
 class Files(NamedTuple):

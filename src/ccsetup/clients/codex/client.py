@@ -88,7 +88,9 @@ class Codex(Client):
         return edits.setting_problem(name, value, self.newest)
 
     def current(self, files: Files) -> Current:
-        return edits.current(files)
+        from ccsetup.clients.codex import now
+
+        return now.current(files)
 
     def matches(self, files: Files, use: Use) -> bool:
         return edits.matches(files, use)

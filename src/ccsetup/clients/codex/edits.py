@@ -10,7 +10,7 @@ import os
 import re
 from typing import Any, Container, Mapping, Optional, cast
 
-from ccsetup.clients.base import Current, Files, Use, Wishes, dotted
+from ccsetup.clients.base import Files, Use, Wishes, dotted
 from ccsetup.clients.codex import facts
 from ccsetup.documents.edit import MISSING, Edit, KeyPath, lookup
 from ccsetup.errors import CcsetupError, UsageError, printable
@@ -477,21 +477,6 @@ def base_instructions() -> str:
     path = os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(__file__))), "data", "codex_instructions.md")
     with open(path, encoding="utf-8") as f:
         return f.read()
-
-
-def current(files: Files) -> Current:
-    data = files.get(files.paths.codex_config)
-    name = lookup(data, ("model_provider",))
-    model = lookup(data, ("model",))
-    if is_official(data) or not isinstance(name, str):
-        return Current("", model if isinstance(model, str) else "", "")
-    table = lookup(data, ("model_providers", name))
-    table = table if isinstance(table, dict) else {}
-    credential = next((k for k in facts.CREDENTIAL_KEYS if table.get(k)), "")
-    if credential == "env_key" and isinstance(table["env_key"], str):
-        credential = table["env_key"]
-    url = table.get("base_url", "")
-    return Current(url if isinstance(url, str) else "", model if isinstance(model, str) else "", credential)
 
 
 def matches(files: Files, use: Use) -> bool:

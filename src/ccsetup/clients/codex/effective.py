@@ -258,9 +258,7 @@ def _leaks(
     managed = route.addresses(*(v.data for v in layers if os.path.dirname(v.path) == os.path.join(etc, "codex")))
     found = []
     for leak in route.leaks(data, auth, managed):
-        if leak.key[0] == "model_providers" and leak.key[1] != way.provider:
-            continue
-        if leak.key == ("openai_base_url",) and way.provider:
+        if not route.is_of(leak, way):
             continue
         found.append(leak)
         fix = _("Take it out, or run: ccsetup config-switch official -T codex")

@@ -123,5 +123,12 @@ def leaks(data: Mapping[str, Any], auth: Mapping[str, Any], managed: Collection[
             yield LoginLeak(key, url, who == "local")
 
 
+def is_of(leak: LoginLeak, way: Route) -> bool:
+    """Tell whether *leak* happens with the next request, *way*, or whatever that is."""
+    if leak.key[0] == "model_providers":
+        return leak.key[1] == way.provider
+    return leak.key == ("chatgpt_base_url",) or not way.provider
+
+
 def _is_table(value: Any) -> bool:
     return isinstance(value, dict)

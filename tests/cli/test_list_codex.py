@@ -1,0 +1,89 @@
+"""``ccsetup list`` says of Codex what is so, and not what one file says alone."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from support import cc
+
+CONFIG = ".codex/config.toml"
+TABLE = '[model_providers.p]\nname = "P"\nbase_url = "{url}"\nwire_api = "responses"\n'
+LOGIN = {".codex/auth.json": json.dumps({"auth_mode": "chatgpt", "tokens": {"access_token": "T"}})}
+
+
+def provider(
+    url: str = "https://x.example/v1", more: str = 'experimental_bearer_token = "k-0123456789abcdef"\n'
+) -> str:
+    return 'model_provider = "p"\nmodel = "m"\n' + TABLE.format(url=url) + more
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        ("", "its own account (no provider set)"),
+        ('model_provider = "openai"\n', "its own account (no provider set)"),
+        (
+            'model_provider = "custom"\nmodel = "x"\n',
+            "There is no provider 'custom' in the file: Codex does not start.",
+        ),
+        ('model_provider = "oss"\n', "There is no provider 'oss' in the file: Codex does not start."),
+        (provider().replace("providers.p]", "providers.P]"), "There is no provider 'p' in the file"),
+        ('model_provider = "ollama"\n', "its own provider 'ollama' (not set up by ccsetup)"),
+        (
+            'profile = "x"\n[profiles.x]\nmodel = "m"\n',
+            "a top-level 'profile' stops every codex command since 0.134.0.",
+        ),
+        ('model_catalog_json = "gone.json"\n', "model_catalog_json names a file that is not there"),
+        ('model_catalog_json = "~/gone.json"\n' + provider(), "model_catalog_json names a file that is not there"),
+        ('openai_base_url = "https://x.example/v1"\n', "https://x.example/v1 (not set up by ccsetup)"),
+        ('openai_base_url = "https://eu.api.openai.com/v1"\n', "its own account (no provider set)"),
+        (provider(), "https://x.example/v1 (not set up by ccsetup)"),
+    ],
+)
+def test_what_codex_uses(home: Path, config: str, expected: str) -> None:
+    """What keeps Codex from starting is said in the place of an address, and an address in that of an account."""
+    cc.put(home, {CONFIG: config})
+
+    shown = next(line for line in cc.main("list").stdout.splitlines() if line.startswith("Codex: "))
+
+    assert shown.startswith("Codex: " + expected)
+
+
+@pytest.mark.parametrize(
+    ("config", "files", "expected"),
+    [
+        (provider(more="requires_openai_auth = true\n"), LOGIN, "sends your ChatGPT login to a third party"),
+        (provider("http://127.0.0.1:9/v1", "requires_openai_auth = true\n"), LOGIN, "to a program on this machine"),
+        ('openai_base_url = "https://x.example/v1"\n', LOGIN, "openai_base_url sends your ChatGPT login"),
+        ('chatgpt_base_url = "https://x.example/"\n', LOGIN, "chatgpt_base_url sends your ChatGPT login"),
+        (provider(more="requires_openai_auth = true\n"), {}, "asks for a login: none is in ~/.codex/auth.json"),
+        (provider(more=""), LOGIN, "Codex sends no key to x.example: none is set in ~/.codex/config.toml"),
+        (provider("http://localhost:9/v1", ""), {}, ""),
+        (provider(), LOGIN, ""),
+        ("", LOGIN, ""),
+    ],
+)
+def test_what_is_wrong_with_its_credential(home: Path, config: str, files: dict[str, str], expected: str) -> None:
+    """A login that goes elsewhere is said, and a key that is nowhere, with where it would stand."""
+    cc.put(home, {CONFIG: config, **files})
+
+    notes = [n["text"] for n in cc.main("list", "--json").json["notes"]]
+
+    assert [expected in text for text in notes] == ([True] if expected else [])
+
+
+def test_a_folder_that_is_trusted_decides_the_model(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The model is that of the folder where Codex trusts it, the provider never is."""
+    work = tmp_path / "work"
+    work.mkdir()
+    monkeypatch.chdir(work)
+    trusted = f'[projects."{work}"]\ntrust_level = "trusted"\n'
+    cc.put(work, {CONFIG: 'model = "folder"\nmodel_provider = "none"\n'})
+    for config, model in ((provider() + trusted, "folder"), (provider(), "m")):
+        cc.put(home, {CONFIG: config})
+        state = cc.main("list", "--json").json["result"]["clients"]["codex"]
+        assert (state["model"], state["problem"]) == (model, "")
