@@ -37,6 +37,8 @@ _MAX_ERROR = 64 * 1024
 _JSON = (b"content-type", b"application/json")
 _BLIND = (b"x-relay-changed", b"images replaced by a text")
 _DIGITS = re.compile(r"\d+")
+_LARGE = 192 << 10
+"""Bytes of a request from which it is written in a thread: that takes many milliseconds."""
 _CORRECTIONS = 6
 """Corrected requests to one upstream at most; more than so many oddities at a time were never seen."""
 
@@ -163,7 +165,12 @@ class Attempt:
 
     async def _ask(self, query: bytes) -> None:
         relay, lane, reply = self._relay, self.lane, self._reply
-        body, target = self._body(query)
+        self.stop_clock()
+        if self._request is not None and len(self._request.body) >= _LARGE:
+            # Other requests go on meanwhile; nobody else has this one.
+            body, target = await asyncio.to_thread(self._body, query)
+        else:
+            body, target = self._body(query)
         headers = self._headers()
         now = self._now()
         self.deadline = min(now + lane.first_byte, self._until)
