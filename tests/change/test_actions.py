@@ -473,3 +473,36 @@ def test_names_that_differ_in_case_from_earlier_versions(tmp_path: Path) -> None
     actions.remove(now, "GLM")
     assert now.key(now.profiles["glm"]) == Secret("new-glm")
     assert not any(now.draft.exists(str(keys / n)) for n in ("GLM", "glm.7"))
+
+
+def work(count: int, monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
+    """Save *count* profiles at once; return how often a text of ours was made, and a profile compared with others."""
+    from ccsetup.change import world
+    from ccsetup.documents import jsondoc, tomldoc
+
+    done = {"texts": 0, "compared": 0}
+    real = {tomldoc: tomldoc.apply, jsondoc: jsondoc.apply, world: world._apart}
+
+    def applied(module: Any, text: str, edits: Any) -> Any:
+        done["texts"] += any(e.path[0] in ("profiles", "homes", "saved", "home") for e in edits)
+        return real[module](text, edits)  # type: ignore[operator]
+
+    def apart(*given: Any) -> Any:
+        done["compared"] += 1
+        return real[world](*given)  # type: ignore[operator]
+
+    home = Home()
+    with monkeypatch.context() as patch:
+        patch.setattr(tomldoc, "apply", lambda *a: applied(tomldoc, *a))
+        patch.setattr(jsondoc, "apply", lambda *a: applied(jsondoc, *a))
+        patch.setattr(world, "_apart", apart)
+        home.init(*(request(f"p{i}", f"key-{i}", activate=frozenset()) for i in range(count)))
+    assert len(home.toml(PROFILES)["profiles"]) == count
+    return done
+
+
+def test_many_profiles_cost_what_each_costs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Our two files are made once, however many profiles come; each is compared a few times, not once with each."""
+    few, many = work(10, monkeypatch), work(40, monkeypatch)
+    assert few["texts"] == many["texts"] <= 4, (few, many)
+    assert 0 < many["compared"] <= 4 * few["compared"], (few, many)

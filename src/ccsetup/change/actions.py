@@ -82,11 +82,11 @@ def put(
     _save_key(world, profile, key)
     old = world.profiles.get(profile.name)
     if old != profile:
-        world.draft.edit(world.paths.profiles, "toml", profiles.save(profile, old))
-        text = world.draft.text(world.paths.profiles)
-        bare = not text.startswith("#") and "version" not in world.draft.data(world.paths.profiles, "toml")
-        if bare and not world.profiles:
-            world.draft.replace(world.paths.profiles, profiles.HEADER + text)
+        world.draft.set_later(world.paths.profiles, "toml", profiles.save(profile, old))
+        if not world.profiles:
+            text = world.draft.text(world.paths.profiles)
+            if not text.startswith("#") and "version" not in world.draft.data(world.paths.profiles, "toml"):
+                world.draft.replace(world.paths.profiles, profiles.HEADER + text)
         world.profiles[profile.name] = profile
     for folder in world.used_elsewhere(profile.name):
         world.notes.append(
@@ -122,7 +122,7 @@ def _alone(world: World, profile: Profile) -> Profile:
             profile = profile._replace(key_env=alone.key_env)
         kept = {c: alone.parts[c] for c, _id in own_ids(profile) if profile.parts[c] == old.parts.get(c)}
         profile = profile._replace(parts={**profile.parts, **kept})
-    others = [world.separated(p) for n, p in world.profiles.items() if n not in (profile.name, world.leaving)]
+    others = world.others(profile.name)
     ids = {own: p.name for p in others for own in own_ids(p)}
     for client, id_ in own_ids(profile):
         if (client, id_) not in ids:
@@ -170,7 +170,7 @@ def _save_key(world: World, profile: Profile, key: Optional[Secret]) -> None:
             world.key(profile)
     elif key is None and old is not None and old.key_storage == "keyring" and _wants_key(profile):
         key = world.key(old)  # the keyring keeps its copy, so that undo finds it again
-    others = [world.separated(p) for n, p in world.profiles.items() if n not in (profile.name, world.leaving)]
+    others = world.others(profile.name)
     variables = {p.key_env for p in (*others, profile) if p.key_storage == "dotenv"}
     if old is not None and old.key_storage == "dotenv" and not old.problem and old.key_env not in variables:
         left = dotenv.remove(world.draft.text(world.paths.codex_dotenv), old.key_env)

@@ -5,11 +5,12 @@ It reads through a function that it is given, and ends as the changes of a plan.
 
 from __future__ import annotations
 
+import copy
 from types import ModuleType
-from typing import Any, Callable, Optional
+from typing import Any, Callable, Optional, Sequence
 
 from ccsetup.documents import encoding, jsondoc, tomldoc
-from ccsetup.documents.edit import Edit
+from ccsetup.documents.edit import Edit, KeyPath, Missing, Set, lookup
 from ccsetup.errors import DocumentError
 from ccsetup.i18n import _
 from ccsetup.plan import FileChange
@@ -27,11 +28,16 @@ class Draft:
         self._edits: dict[str, list[Edit]] = {}
         self._format: dict[str, str] = {}
         self._claude_lock: set[str] = set()
+        self._later: dict[str, list[Set]] = {}
+        """Edits that ``_data`` has and ``_text`` has not yet."""
         self.consequence: dict[str, str] = {}
         """What the client does with a file that cannot be read, by path; goes into the error."""
 
     def text(self, path: str) -> str:
         """Return the text of *path*, "" where there is no such file; DocumentError when it is not UTF-8."""
+        if path in self._later:
+            edits = tuple(self._later.pop(path))
+            self.edit(path, self._format[path], edits)
         if path not in self._text:
             before = self._before[path] = self._read(path)
             try:
@@ -96,8 +102,24 @@ class Draft:
         if claude_lock:
             self._claude_lock.add(path)
 
+    def set_later(self, path: str, form: str, edits: Sequence[Edit]) -> None:
+        """As ``edit``, for a file that gets many edits: its text is made once, when it is asked for."""
+        data = self.data(path, form)
+        if not all(isinstance(e, Set) and _can_hold(data, e.path) for e in edits):
+            self.edit(path, form, tuple(edits))
+            return
+        for edit in edits:
+            assert isinstance(edit, Set)
+            node = data
+            for key in edit.path[:-1]:
+                node = node.setdefault(key, {})
+            node[edit.path[-1]] = copy.deepcopy(edit.value)
+            self._later.setdefault(path, []).append(edit)
+        self._format[path] = form
+
     def replace(self, path: str, text: Optional[str]) -> None:
         """Make *text* the whole file, which need not have been text; None: the file goes."""
+        self._later.pop(path, None)
         if path not in self._before:
             self._before[path] = self._read(path)
         self._text[path] = text
@@ -109,6 +131,8 @@ class Draft:
 
     def changes(self) -> tuple[FileChange, ...]:
         """Return one change for each file that differs from what was read."""
+        for path in list(self._later):
+            self.text(path)
         out = []
         for path, text in self._text.items():
             before = self._before[path]
@@ -125,6 +149,11 @@ class Draft:
                     )
                 )
         return tuple(out)
+
+
+def _can_hold(data: Any, path: KeyPath) -> bool:
+    """Tell whether every parent of *path* in *data* is a table, or is not there."""
+    return all(isinstance(lookup(data, path[:n]), (dict, Missing)) for n in range(1, len(path)))
 
 
 def _module(form: str) -> ModuleType:

@@ -57,6 +57,7 @@ class World:
         """Keys that the keyring is to hold after this, by profile; None: it is to forget the key."""
         self.leaving = ""
         """A profile that goes with this, and leaves what it had to another."""
+        self._separated = _Separated.new("")
         self.notes: list[Note] = []
         self.set_aside = ""
         """What is in the place of our record and cannot be read; it gets another name before anything is written."""
@@ -223,11 +224,10 @@ class World:
         else:
             out.append(Unset((*at, *slot), prune=len(slot) - 1) if body is None else Set((*at, *slot), body))
         data = self.draft.data(self.paths.state, "json")
-        before = self.draft.text(self.paths.state)
-        done = tuple(e for e in out if isinstance(e, Set) or lookup(data, e.path) is not MISSING)
-        self.draft.edit(self.paths.state, "json", done)
-        if self.draft.text(self.paths.state) != before:
-            self.draft.edit(self.paths.state, "json", (Set(("version",), VERSION),))
+        done = [e for e in out if lookup(data, e.path) != (e.value if isinstance(e, Set) else MISSING)]
+        if done and data.get("version") != VERSION:
+            done.append(Set(("version",), VERSION))
+        self.draft.set_later(self.paths.state, "json", done)
 
     # Documents.
 
@@ -373,18 +373,17 @@ class World:
         Codex merges tables of one id key by key, and reads one value of a variable: one profile's key would go to
         another's address.  New profiles are refused what is taken; earlier versions let two share it.
         """
-        ids: set[tuple[ClientName, str]] = set()
-        variables: set[str] = set()
-        for name, other in self.profiles.items():
-            if name == profile.name:
-                break
-            if name == self.leaving:
-                continue
-            before = _apart(other, ids, variables)
-            ids.update(own_ids(before))
-            if before.key_storage == "dotenv":
-                variables.add(before.key_env)
-        return _apart(profile, ids, variables)
+        walk = self._separated = self._separated.to(list(self.profiles.values()), self.leaving)
+        if self.profiles.get(profile.name) is profile:
+            return walk.out[profile.name]
+        if profile.name in self.profiles:
+            names = list(self.profiles)
+            walk = _Separated.new(self.leaving).to(walk.seen[: names.index(profile.name)], self.leaving)
+        return _apart(profile, walk.ids, walk.variables)
+
+    def others(self, name: str) -> list[Profile]:
+        """Return every profile but *name*, and the one that goes, as ``separated`` has them."""
+        return [self.separated(p) for n, p in self.profiles.items() if n not in (name, self.leaving)]
 
     def key_file(self, name: str) -> str:
         """Return the file that holds the key of the profile called *name*."""
@@ -433,6 +432,33 @@ class World:
             if near
             else _("See them with: ccsetup config-switch --list"),
         )
+
+
+class _Separated(NamedTuple):
+    """What ``separated`` made of the first profiles of the file, so that one more costs no walk through all."""
+
+    seen: list[Profile]
+    leaving: str
+    out: dict[str, Profile]
+    ids: set[tuple[ClientName, str]]
+    variables: set[str]
+
+    @classmethod
+    def new(cls, leaving: str) -> _Separated:
+        return cls([], leaving, {}, set(), set())
+
+    def to(self, now: list[Profile], leaving: str) -> _Separated:
+        """Return this for the profiles *now*; what was done for the first of them is not done again."""
+        fits = leaving == self.leaving and now[: len(self.seen)] == self.seen
+        walk = self if fits else _Separated.new(leaving)
+        for other in now[len(walk.seen) :]:
+            before = walk.out[other.name] = _apart(other, walk.ids, walk.variables)
+            if other.name == leaving:
+                continue
+            walk.ids.update(own_ids(before))
+            if before.key_storage == "dotenv":
+                walk.variables.add(before.key_env)
+        return walk._replace(seen=now)
 
 
 def own_ids(profile: Profile) -> list[tuple[ClientName, str]]:

@@ -9,7 +9,7 @@ from ccsetup.change import record as records
 from ccsetup.change import world
 from ccsetup.clients import CLIENTS
 from ccsetup.clients import recognise as known
-from ccsetup.clients.house import Edits, Finding, House
+from ccsetup.clients.house import Edits, Finding, House, Level
 from ccsetup.documents import version
 from ccsetup.documents.edit import Edit, Set, lookup
 from ccsetup.errors import CcsetupError, DocumentError, printable
@@ -53,23 +53,26 @@ def record(house: House) -> Iterator[Finding]:
 
 
 def _profile(house: House, name: str, profile: Profile, *, used: bool) -> Iterator[Finding]:
-    path, line = house.paths.profiles, house.line(house.paths.profiles, "toml", profiles.path(name))
+    def at(level: Level, text: str, fix: str) -> Finding:
+        path = house.paths.profiles
+        return Finding(level, text, fix, path, house.line(path, "toml", profiles.path(name)))
+
     if profile.problem:
         text = _("Profile '{name}' cannot be used: {why}").format(name=printable(name), why=profile.problem)
-        yield Finding("problem", text, profiles.mend(profile), path, line)
+        yield at("problem", text, profiles.mend(profile))
         return
     try:
         profiles.check_name(name, house.profiles)
     except CcsetupError as e:
         if name != profiles.RELAY:
             fix = _("Run: ccsetup profile rename {name} NEW").format(name=name)
-            yield Finding("warning", e.message, fix, path, line)
+            yield at("warning", e.message, fix)
     if all(profile.provider != p.id for p in house.presets):
         text = _("Profile '{name}' is for provider '{provider}', which there is not.").format(
             name=name, provider=profile.provider
         )
         fix = _("Run: ccsetup init -n {name} -p PROVIDER -k KEY, or ccsetup list to see them.").format(name=name)
-        yield Finding("problem", text, fix, path, line)
+        yield at("problem", text, fix)
         return
     missing, fix = "", _("Run: ccsetup key set {name}").format(name=name)
     if profile.key_storage == "env":
@@ -81,7 +84,7 @@ def _profile(house: House, name: str, profile: Profile, *, used: bool) -> Iterat
         missing = house.paths.short(house.key_file(name))
     if missing:
         text = _("The key of profile '{name}' is not where it was saved: {place}").format(name=name, place=missing)
-        yield Finding("problem" if used and profile.key_storage != "inline" else "warning", text, fix, path, line)
+        yield at("problem" if used and profile.key_storage != "inline" else "warning", text, fix)
 
 
 def models(house: House) -> Iterator[Finding]:

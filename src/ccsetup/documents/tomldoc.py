@@ -12,6 +12,7 @@ is taken for one of ours, and goes with the last key that is unset in it.
 
 from __future__ import annotations
 
+import functools
 import tomllib
 from typing import TYPE_CHECKING, Any, Callable, Optional, Sequence
 
@@ -43,12 +44,10 @@ def locate(text: str, path: KeyPath) -> int:
 
     For a key inside an inline table this is the line where the statement begins that holds it.
     """
-    from ccsetup.documents.tomlsplice import scan
-
     body = text[1:] if text.startswith(BOM) else text
-    if not path or lookup(_load(body, float), path) is MISSING:
+    if not path or lookup(_kept(body), path) is MISSING:
         return 0
-    found = _statement(scan(body), path)
+    found = _statement(_statements(body), path)
     return place(body, found.start)[0] if found else 0
 
 
@@ -59,12 +58,9 @@ def document(text: str, name: str) -> Document:
     except DocumentError as e:
         raise DocumentError(f"{name}:{e.line}:{e.column}: {e.message}", line=e.line, column=e.column) from None
     body = text[1:] if text.startswith(BOM) else text
-    statements: list[Statement] = []
 
     def find(path: Path, key: bool) -> Place:
-        from ccsetup.documents.tomlsplice import scan
-
-        statements[:] = statements or scan(body)
+        statements = _statements(body)
         for length in range(len(path), 0, -1):
             found = _statement(statements, tuple(str(step) for step in path[:length]))
             if found:
@@ -73,6 +69,13 @@ def document(text: str, name: str) -> Document:
         return 1, 1
 
     return Document(name, data, find)
+
+
+@functools.lru_cache(1)
+def _statements(body: str) -> list[Statement]:
+    from ccsetup.documents.tomlsplice import scan
+
+    return scan(body)
 
 
 def _statement(statements: list[Statement], path: KeyPath) -> Optional[Statement]:
@@ -121,16 +124,20 @@ def apply(text: str, edits: Sequence[Edit]) -> str:
 
 def _load(text: str, parse_float: Callable[[str], Any]) -> dict[str, Any]:
     """Parse *text*.  Floats as bytes (str.encode) keep their spelling, and cannot be taken for anything else."""
+    try:
+        copied: dict[str, Any] = _copy(_kept(text), parse_float)
+    except RecursionError:
+        raise _too_deep() from None
+    return copied
+
+
+def _kept(text: str) -> dict[str, Any]:
     if text not in _recent:
         data = _parsed(text)
         while len(_recent) > 1:
             del _recent[next(iter(_recent))]
         _recent[text] = data
-    try:
-        copied: dict[str, Any] = _copy(_recent[text], parse_float)
-    except RecursionError:
-        raise _too_deep() from None
-    return copied
+    return _recent[text]
 
 
 def _copy(value: Any, parse_float: Callable[[str], Any]) -> Any:

@@ -5,6 +5,7 @@ The file holds no key: a profile's key is in a file of its own beside it (mode 0
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 from typing import (
@@ -197,7 +198,15 @@ def is_free(name: str, taken: Collection[str]) -> bool:
 
 def twins(name: str, names: Iterable[str]) -> list[str]:
     """Return those of *names* that differ from *name* in case only."""
-    return [n for n in names if n != name and n.lower() == name.lower()]
+    return [n for n in _by_lower(tuple(names)).get(name.lower(), ()) if n != name]
+
+
+@functools.lru_cache(2)
+def _by_lower(names: tuple[str, ...]) -> dict[str, list[str]]:
+    out: dict[str, list[str]] = {}
+    for name in names:
+        out.setdefault(name.lower(), []).append(name)
+    return out
 
 
 def variable(name: str, usual: str, taken: Container[str] = ()) -> str:

@@ -1,0 +1,65 @@
+"""How the cost of commands grows with the number of saved profiles."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+from side_by_side import CCSETUP, environment, scratch
+
+COUNTS = (3, 10, 100, 400)
+ROUNDS = 3
+
+
+def cpu(command: list[str], env: dict[str, str]) -> float:
+    """Return the CPU milliseconds of *command*, with those of its children."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run(command, env=env, cwd=env["HOME"], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return 1000 * (after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+
+
+def entries(count: int) -> str:
+    """Return a document of *count* profiles; each has another key."""
+    keys = (f"{os.urandom(16).hex()}.{os.urandom(8).hex()}" for _ in range(count))
+    one = {"provider": "glm", "region": "cn", "codeType": ["claude-code", "codex"]}
+    return json.dumps([{"name": f"p{i}", "key": key, **one} for i, key in enumerate(keys)])
+
+
+def main() -> None:
+    names = ("init --api-configs", "list", "config-switch", "doctor")
+    found: dict[tuple[str, int], list[float]] = {(name, n): [] for name in names for n in COUNTS}
+    sizes: dict[int, int] = {}
+    for round_ in range(ROUNDS):
+        for n in COUNTS:
+            with scratch() as folder:
+                env = environment(Path(folder))
+                Path(folder, "many.json").write_text(entries(n))
+                init = [str(CCSETUP), "init", "-s", "--api-configs-file", "many.json", "--codex-version", "0.171.0"]
+                found["init --api-configs", n].append(cpu(init, env))
+                found["list", n].append(cpu([str(CCSETUP), "list"], env))
+                found["config-switch", n].append(cpu([str(CCSETUP), "config-switch", f"p{n - 1}"], env))
+                found["doctor", n].append(cpu(["sh", "-c", f"{CCSETUP} doctor || true"], env))
+                sizes[n] = max(Path(folder).glob(".local/state/ccsetup/journal/*.json")).stat().st_size
+        print(f"round {round_ + 1} of {ROUNDS}", file=sys.stderr)
+    print(
+        "| profiles | "
+        + " | ".join(f"{name}: CPU ms | x {COUNTS[0]}" for name in names)
+        + " | record of a switch, kB |"
+    )
+    print("|---" * (2 * len(names) + 2) + "|")
+    for n in COUNTS:
+        cells = [str(n)]
+        for name in names:
+            now, least = statistics.median(found[name, n]), statistics.median(found[name, COUNTS[0]])
+            cells += [f"{now:.0f}", f"{now / least:.1f}"]
+        print("| " + " | ".join([*cells, f"{sizes[n] / 1000:.0f}"]) + " |")
+
+
+if __name__ == "__main__":
+    main()
