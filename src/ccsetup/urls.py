@@ -99,7 +99,7 @@ def host(url: str) -> str:
 def is_loopback(url: str) -> bool:
     """Tell whether *url* is at this machine itself."""
     name = host(url)
-    return name in ("localhost", "::1") or name.startswith("127.")
+    return name in ("localhost", "::1") or re.fullmatch(r"127(?:\.\d{1,3}){3}", name) is not None
 
 
 def problem(url: str, *, claude: bool = False) -> str:

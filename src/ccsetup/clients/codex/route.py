@@ -45,6 +45,8 @@ class LoginLeak(NamedTuple):
 def has_login(auth: Mapping[str, Any]) -> bool:
     """Tell whether Codex uses the ChatGPT tokens of auth.json: ``auth_mode`` decides, without it a key goes first."""
     mode = auth.get("auth_mode")
+    if mode not in (None, "apikey", "chatgpt", "chatgptAuthTokens"):
+        return False  # with another word Codex reads nothing of the file
     return bool(lookup(auth, ("tokens", "access_token")) and (mode != "apikey" if mode else not api_key(auth)))
 
 
@@ -54,8 +56,14 @@ def api_key(auth: Mapping[str, Any]) -> str:
     return key if isinstance(key, str) and key.strip() and auth.get("auth_mode") in (None, "apikey") else ""
 
 
+def stored(data: Mapping[str, Any], auth: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return *auth*, or {} where *data* has Codex keep its login elsewhere: then it does not read auth.json."""
+    return {} if data.get("cli_auth_credentials_store") in ("keyring", "ephemeral") else auth
+
+
 def route(data: Mapping[str, Any], auth: Mapping[str, Any], environ: Mapping[str, str]) -> Route:
     """Return the way of the next request by *data* (config.toml, merged), *auth* (auth.json) and the variables."""
+    auth = stored(data, auth)
     name = data.get("model_provider")
     if not isinstance(name, str) or name in ("", "openai"):
         url = data.get("openai_base_url")
@@ -71,7 +79,7 @@ def route(data: Mapping[str, Any], auth: Mapping[str, Any], environ: Mapping[str
 def credential(table: Mapping[str, Any], auth: Mapping[str, Any], environ: Mapping[str, str]) -> str:
     """Return the kind of credential that goes with provider *table*, as ``Route.credential`` names it."""
     for key in ("auth", "env_key", "experimental_bearer_token"):
-        if table.get(key):
+        if table.get(key) or (key == "env_key" and key in table):  # "" is the name of a variable, which is never set
             return key
     if table.get("requires_openai_auth") is True:
         # CODEX_API_KEY beats a login with ``codex exec`` alone: the terminal interface sends the login.
@@ -94,7 +102,8 @@ def credential(table: Mapping[str, Any], auth: Mapping[str, Any], environ: Mappi
 def reach(url: str, managed: Collection[str] = ()) -> Reach:
     """Return who is at *url*; the addresses of the administrator (*managed*) are as official as OpenAI's."""
     host = urls.host(url).lower()
-    if not url or url.rstrip("/") in managed or re.search(r"(^|\.)openai\.com\Z|(^|\.)chatgpt\.com\Z", host):
+    ours = url.lower().startswith("https://") and re.search(r"(^|\.)openai\.com\Z|(^|\.)chatgpt\.com\Z", host)
+    if not url or url.rstrip("/") in managed or ours:
         return "official"
     return "local" if urls.is_loopback(url) else "foreign"
 
@@ -111,7 +120,7 @@ def addresses(*managed: Mapping[str, Any]) -> frozenset[str]:
 
 def leaks(data: Mapping[str, Any], auth: Mapping[str, Any], managed: Collection[str] = ()) -> Iterator[LoginLeak]:
     """Yield each setting of *data* that sends a ChatGPT login elsewhere, also of providers that are not selected."""
-    if not has_login(auth):
+    if not has_login(auth := stored(data, auth)):
         return
     tables = data.get("model_providers")
     places: list[tuple[KeyPath, Any]] = [((k,), data.get(k)) for k in facts.OWN_ADDRESSES]
