@@ -39,6 +39,19 @@ def trusted_work(home: str) -> str:
     return f'[projects."{home}/work"]\ntrust_level = "trusted"\n'
 
 
+def login(**more: object) -> str:
+    """Return auth.json with a ChatGPT login, whose tokens have the form that Codex wants."""
+    tokens = {
+        "id_token": "eyJhbGciOiJub25lIn0.eyJlbWFpbCI6ImFAYi5jIn0.x",
+        "access_token": KEY_A,
+        "refresh_token": "r",
+        "account_id": "a",
+    }
+    said = {"auth_mode": "chatgpt", "OPENAI_API_KEY": None, "tokens": tokens, "last_refresh": "2126-11-26T00:00:00Z"}
+    return json.dumps({**said, **more})
+
+
+ACCOUNT = "requires_openai_auth = true"
 TOKEN = f'experimental_bearer_token = "{KEY_A}"'
 CODEX = [
     Case("bearer token", lambda o: {CONFIG: toml(o, TOKEN)}, url="/user/responses", keys=bearer(KEY_A)),
@@ -88,6 +101,27 @@ CODEX = [
             CONFIG: toml(o, "requires_openai_auth = true"),
             ".codex/auth.json": json.dumps({"auth_mode": "apikey", "OPENAI_API_KEY": KEY_B}),
         },
+        url="/user/responses",
+        keys=bearer(KEY_B),
+    ),
+    Case(
+        "a login beside a key in auth.json",
+        lambda o: {CONFIG: toml(o, ACCOUNT), ".codex/auth.json": login(OPENAI_API_KEY=KEY_B)},
+        url="/user/responses",
+        keys=bearer(KEY_A),
+    ),
+    Case(
+        "a login beats a header",
+        lambda o: {
+            CONFIG: toml(o, ACCOUNT, table=f'http_headers = {{ "Authorization" = "Bearer {KEY_C}" }}'),
+            ".codex/auth.json": login(),
+        },
+        url="/user/responses",
+        keys=bearer(KEY_A),
+    ),
+    Case(
+        "a key of auth.json without a mode beats its tokens",
+        lambda o: {CONFIG: toml(o, ACCOUNT), ".codex/auth.json": login(auth_mode=None, OPENAI_API_KEY=KEY_B)},
         url="/user/responses",
         keys=bearer(KEY_B),
     ),
