@@ -198,7 +198,7 @@ def test_a_local_profile_keeps_its_model(home: Path, client: str) -> None:
         (f'"{KEY}"', "holds more than the key"),
         ("YOUR_KEY", "a placeholder, not a key"),
         ("${OTHER}", "a placeholder, not a key"),
-        (ANTHROPIC, "this is no key of GLM"),
+        (ANTHROPIC, "This is no key of GLM"),
     ],
 )
 def test_a_variable_that_the_client_reads_holds_a_key(

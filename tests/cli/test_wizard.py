@@ -337,7 +337,7 @@ def test_another_familys_key(home: Path, machine: dict[str, str]) -> None:
     """A key that belongs to another provider is said to, and setting that provider up is one Enter away."""
     with Terminal(home, "init", "-p", "openrouter", "-T", "all", env=machine) as terminal:
         terminal.answer("Key for OpenRouter", "sk-kimi-0123456789abcdef" + ENTER)
-        terminal.sees("By its form this is no key of OpenRouter, but: Kimi Code membership key.")
+        terminal.sees("This is no key of OpenRouter, but: Kimi Code membership key.")
         terminal.press(ENTER)
         go(terminal, [("Model", ENTER), ("Where is the key", ENTER), ("Write these", ENTER)])
         terminal.answer("Ask the provider", DOWN + ENTER)

@@ -27,13 +27,13 @@ pytestmark = pytest.mark.skipif(not AVAILABLE, reason="tmux is not installed")
 WORDS = {
     "en": {
         "client": "Which client", "provider": "Provider (", "kimi": "> kimi", "site": "Which site", "key": "Key for",
-        "looks": "This looks like", "models": "Model (", "storage": "Where is the key", "repair": "cannot stay",
+        "looks": "This is no key", "models": "Model (", "storage": "Where is the key", "repair": "cannot stay",
         "write": "Write these", "test": "ccsetup test glm", "end": "ccsetup init -s", "menu": "What next?",
         "profile": "Which profile?", "relay": "Use the relay?",
     },
     "zh_CN": {
         "client": "哪个客户端", "provider": "供应商 （", "kimi": "> kimi", "site": "站点或套餐", "key": "的密钥",
-        "looks": "这像是", "models": "模型 （", "storage": "存放在哪里", "repair": "不能保持现状",
+        "looks": "这不是", "models": "模型 （", "storage": "存放在哪里", "repair": "不能保持现状",
         "write": "写入这", "test": "ccsetup test glm", "end": "ccsetup init -s", "menu": "接下来做什么",
         "profile": "哪个配置", "relay": "使用中继吗",
     },

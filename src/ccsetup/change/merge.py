@@ -58,7 +58,7 @@ def key_problem(preset: Preset, parts: Mapping[ClientName, Part], key: Optional[
     owner, family = keys.owner(key, preset, presets.key_families())
     if family is None or owner == preset.id:
         return "", ""
-    text = _("By its form this is no key of {provider}, but: {family}.")
+    text = _("This is no key of {provider}, but: {family}.")
     text = text.format(family=family.name, provider=preset.name)
     hint = _("If so, use: -p {provider}. To use it all the same, add --force-key.").format(provider=owner)
     return text, hint if owner else ""
