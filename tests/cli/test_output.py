@@ -27,7 +27,7 @@ def shape(value: Any) -> Any:
     return type(value).__name__
 
 
-CLIENT = {"profile": "str", "url": "str", "model": "str", "credential": "str", "changed": "bool"}
+CLIENT = {"profile": "str", "url": "str", "model": "str", "credential": "str", "changed": "bool", "problem": "str"}
 PROFILE = {
     "name": "str",
     "provider": "str",

@@ -39,6 +39,8 @@ def test_init_and_official(home: Path, project: Path) -> None:
     assert local(project).stat().st_mode & 0o077 == 0
     assert not (home / ".claude").exists()
     written = cc.files(project)
+    shown = cc.run(home, "list", "--json", cwd=project).json["result"]["clients"]["claude-code"]
+    assert (shown["profile"], shown["changed"]) == ("glm", False)
     assert "unchanged" in cc.run(home, *argv, cwd=project).stdout
     assert cc.run(home, "config-switch", "glm", "--project", "--check", cwd=project).rc == 0
     assert cc.files(project) == written

@@ -5,14 +5,14 @@ Nothing here writes: the draft becomes a plan, and the caller commits or shows i
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Iterable, NamedTuple, Optional, Sequence
+from typing import TYPE_CHECKING, Iterable, Iterator, NamedTuple, Optional, Sequence
 
-from ccsetup import profiles
+from ccsetup import keys, profiles
 from ccsetup.change import beside, renewed
 from ccsetup.change.merge import Request, merge
 from ccsetup.change.world import World, own_ids, with_free_id
 from ccsetup.clients import CLIENTS
-from ccsetup.clients.base import Files, Wishes, dotted
+from ccsetup.clients.base import Files, Known, Use, Wishes, dotted
 from ccsetup.documents import dotenv
 from ccsetup.documents.edit import MISSING, lookup
 from ccsetup.errors import CcsetupError, UsageError, printable
@@ -31,6 +31,8 @@ class Switched(NamedTuple):
 
     client: ClientName
     profile: str
+    held: bool = False
+    """Something that is not ours keeps the client from its own account."""
 
 
 def repair_settings(world: World, client: ClientName, files: Files, *, repair: bool) -> None:
@@ -311,8 +313,8 @@ def switch(world: World, name: str, clients: Sequence[ClientName], *, repair: bo
 
 def official(world: World, clients: Sequence[ClientName], *, repair: bool = False) -> list[Switched]:
     """Take every provider away from *clients* (empty: from both); their own logins are not touched."""
-    wanted = clients or CLIENTS
-    for client in wanted:
+    switched: list[Switched] = []
+    for client in clients or CLIENTS:
         module = CLIENTS[client]
         renewed.tell(world, client)
         repair_settings(world, client, world.files(client), repair=repair)
@@ -320,8 +322,57 @@ def official(world: World, clients: Sequence[ClientName], *, repair: bool = Fals
         _keep_additions(world, client, files, "")
         world.fulfil(module.official(files, world.owned(*world.slot(client))), world.slot(client), {})
         world.record(world.slot(client), None)
-        world.notes.extend(module.notes(world.files(client), None))
-    return [Switched(c, "") for c in wanted]
+        _take_out(world, client)
+        notes = [*module.hindrances(world.files(client)), *module.notes(world.files(client), None)]
+        world.notes.extend(notes)
+        switched.append(Switched(client, "", any(n.level == "blocked" for n in notes)))
+    return switched
+
+
+def _take_out(world: World, client: ClientName) -> None:
+    """Take out what *client* cannot use its own account with, and tell of each."""
+    module = CLIENTS[client]
+    try:
+        files = world.files(client, module.login(world.paths))
+    except CcsetupError:  # its login cannot be read, which is the client's own affair
+        files = world.files(client)
+    for found in module.left_over(files, _known(world, client)):
+        world.draft.edit(found.path, found.format, found.edits)
+        if found.format == "json" and not world.draft.data(found.path, found.format):
+            world.draft.replace(found.path, None)
+        said = _("{file}: {text}").format(file=world.paths.short(found.path), text=found.text)
+        world.notes.append(Note("info", said))
+
+
+def _known(world: World, client: ClientName) -> Known:
+    """Return which keys and models are those of saved profiles; a placeholder is nobody's key."""
+
+    def saved() -> Iterator[tuple[Profile, Use]]:
+        for profile in world.profiles.values():
+            try:
+                if client in profile.parts and not profile.problem:
+                    yield profile, world.use(profile, client)
+            except CcsetupError:
+                continue
+
+    def is_key(text: str) -> bool:
+        if keys.placeholder(text) or keys.stand_in(text):
+            return True
+        for profile in world.profiles.values():
+            if profile.key_command or profile.key_storage == "keyring" or profile.problem:
+                continue
+            try:
+                key = world.key(profile)
+            except CcsetupError:
+                continue
+            if key is not None and key.reveal() == text and profile.provider != "openai":
+                return True
+        return False
+
+    def is_model(text: str) -> bool:
+        return any(text == getattr(u.endpoint, "model", "") and p.provider != "openai" for p, u in saved())
+
+    return Known(is_key, is_model)
 
 
 def remove_key(world: World, name: str) -> list[Switched]:

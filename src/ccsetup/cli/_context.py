@@ -195,8 +195,11 @@ class Context:
         return OK
 
 
-def switched_text(client: ClientName, profile: str) -> str:
-    """Return what *client* uses now, for people; *profile* "" is its own account."""
+def switched_text(client: ClientName, profile: str, held: bool = False) -> str:
+    """Return what *client* uses now, for people; *profile* "" is its own account, if it is not *held* from that."""
+    if held and not profile:
+        text = _("{client}: no provider of ours is set, but it does not use its own account yet.")
+        return text.format(client=CLIENTS[client].title)
     if profile:
         return _("{client} uses profile '{name}'.").format(client=CLIENTS[client].title, name=profile)
     return _("{client} uses its own account; no provider is set.").format(client=CLIENTS[client].title)

@@ -87,7 +87,7 @@ def _everywhere(context: Context, name: str, clients: list[ClientName], given: S
 
     def show() -> None:
         for s in switched:
-            _output.done(bool(changes), switched_text(s.client, s.profile))
+            _output.done(bool(changes), switched_text(s.client, s.profile, s.held))
         if changes:
             if given.verbose:
                 _output.wrote(context.names(changes))

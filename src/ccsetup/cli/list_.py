@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any, Mapping, Optional, Sequence
 
 import typer
@@ -12,9 +13,11 @@ from ccsetup.change.world import World
 from ccsetup.cli import _options, _output
 from ccsetup.cli._context import Context
 from ccsetup.clients import CLIENTS, clients_named
+from ccsetup.clients.base import Current, Files
 from ccsetup.errors import CcsetupError, printable
 from ccsetup.i18n import _
 from ccsetup.model import ClientName
+from ccsetup.naming import project_settings
 from ccsetup.plan import Note
 
 HELP = _("Show the saved profiles, which one each client uses, and the providers that can be set up.")
@@ -165,6 +168,9 @@ def active(context: Context, world: World, client: ClientName) -> dict[str, Any]
         out: dict[str, Any] = dict.fromkeys(("profile", "url", "model", "credential", "problem"), "")
         return {**out, "changed": False, "error": e.message}
     now = module.current(files)
+    here = _in_project(world, client)
+    if here is not None:
+        files, now = here
     context.notes.extend(now.notes)
     out = {
         "profile": "",
@@ -174,7 +180,7 @@ def active(context: Context, world: World, client: ClientName) -> dict[str, Any]
         "problem": now.problem,
         "changed": False,
     }
-    recorded = world.active(client)
+    recorded = world.active(client) if here is None else world.in_project(world.paths.cwd)
     for name in sorted(world.profiles, key=lambda n: n != recorded):
         profile = world.profiles[name]
         if client not in profile.parts or profile.problem:
@@ -188,3 +194,16 @@ def active(context: Context, world: World, client: ClientName) -> dict[str, Any]
     if not out["profile"] and now.base_url and recorded:
         out["profile"], out["changed"] = recorded, True
     return out
+
+
+def _in_project(world: World, client: ClientName) -> Optional[tuple[Files, Current]]:
+    """Return what the settings of the current folder say, where they name an address; else None."""
+    folder = world.paths.cwd
+    if not CLIENTS[client].projects or not os.path.isfile(project_settings(folder)):
+        return None
+    try:
+        files = world.project_files(client, folder)
+    except CcsetupError:
+        return None  # the client goes on without them
+    now = CLIENTS[client].current(files)
+    return (files, now) if now.base_url else None

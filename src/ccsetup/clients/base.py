@@ -67,6 +67,13 @@ class Current(NamedTuple):
     notes: tuple[Note, ...] = ()
 
 
+class Known(NamedTuple):
+    """What is known to be of a provider, and not of the client's own account."""
+
+    key: Callable[[str], bool]
+    model: Callable[[str], bool]
+
+
 class Files(NamedTuple):
     """Documents that a client module looks at: parsed data by path; a path that is not there does not exist."""
 
@@ -295,6 +302,10 @@ class Client(ABC):
     def documents(self, paths: Paths) -> tuple[tuple[str, str], ...]:
         """Return (path, format) of every document that a switch may touch or has to look at."""
 
+    def login(self, paths: Paths) -> tuple[tuple[str, str], ...]:
+        """Return (path, format) of the file that holds its login, where a provider's key may stand in it too."""
+        return ()
+
     @abstractmethod
     def use(self, files: Files, use: Use) -> Wishes:
         """Return what makes the client use a profile from now on."""
@@ -302,6 +313,14 @@ class Client(ABC):
     @abstractmethod
     def official(self, files: Files, owned: Mapping[str, tuple[Owned, ...]]) -> Wishes:
         """Return what takes every provider away, so that the client's own account is used again."""
+
+    def left_over(self, files: Files, known: Known) -> Sequence[Correction]:
+        """Return what its own account cannot be used with, and is taken out: of us, or of another program."""
+        return ()
+
+    def hindrances(self, files: Files) -> Sequence[Note]:
+        """Return what keeps it from its own account, and is not ours to take out."""
+        return ()
 
     def saved(self, files: Files, use: Use) -> Wishes:
         """Return what a saved profile needs beside the active settings (``codex --profile``)."""

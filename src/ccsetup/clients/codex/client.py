@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any, Callable, Iterable, Mapping, Optional, Sequence, Union
 
 from ccsetup.clients import releases
-from ccsetup.clients.base import Client, Correction, Current, Files, Sending, Start, Starting, Use, Wishes, version
+from ccsetup.clients.base import (
+    Client,
+    Correction,
+    Current,
+    Files,
+    Known,
+    Sending,
+    Start,
+    Starting,
+    Use,
+    Wishes,
+    version,
+)
 from ccsetup.clients.codex import edits, endpoints
 from ccsetup.clients.codex.beside import ProfileFiles
 from ccsetup.documents.edit import lookup
@@ -69,6 +82,19 @@ class Codex(Client):
 
     def official(self, files: Files, owned: Mapping[str, tuple[Owned, ...]]) -> Wishes:
         return edits.official(files, owned)
+
+    def login(self, paths: Paths) -> tuple[tuple[str, str], ...]:
+        return ((os.path.join(paths.codex_home, "auth.json"), "json"),)
+
+    def left_over(self, files: Files, known: Known) -> Sequence[Correction]:
+        from ccsetup.clients.codex import account
+
+        return account.leftovers(files, known, account.administrator())
+
+    def hindrances(self, files: Files) -> Sequence[Note]:
+        from ccsetup.clients.codex import account
+
+        return account.hindrances(files, account.administrator())
 
     def saved(self, files: Files, use: Use) -> Wishes:
         return edits.saved(files, use)

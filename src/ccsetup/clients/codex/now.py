@@ -19,8 +19,8 @@ from ccsetup.plan import Note
 def current(files: Files, etc: str = "/etc/codex") -> Current:
     """Return what Codex uses in the current folder."""
     paths, own = files.paths, files.get(files.paths.codex_config)
-    below, above = (_toml(os.path.join(etc, name)) for name in facts.ADMINISTRATORS)
-    folder = _toml(os.path.join(paths.cwd, ".codex", "config.toml"))
+    below, above = (toml(os.path.join(etc, name)) for name in facts.ADMINISTRATORS)
+    folder = toml(os.path.join(paths.cwd, ".codex", "config.toml"))
     if lookup(own, ("projects", paths.cwd, "trust_level")) != "trusted":
         folder = {}
     data: dict[str, Any] = {}
@@ -97,7 +97,8 @@ def _without(files: Files, way: route.Route) -> Iterator[Note]:
     yield Note("warning", text.format(host=urls.host(way.url), place=place), hint)
 
 
-def _toml(path: str) -> dict[str, Any]:
+def toml(path: str) -> dict[str, Any]:
+    """Return what the file at *path* says, {} where there is none that can be read."""
     try:
         return dict(tomldoc.parse(encoding.decode(bounded.found(path))))
     except (OSError, CcsetupError):

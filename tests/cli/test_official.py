@@ -1,0 +1,98 @@
+"""``config-switch official`` for Codex: its own account is used afterwards, or what is in the way is named."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from pathlib import Path
+
+import pytest
+from support import cc
+
+KEY = "test-key-0123456789abcdef"
+CONFIG, AUTH = ".codex/config.toml", ".codex/auth.json"
+TOKENS = {"access_token": "T-0123456789", "refresh_token": "R"}
+
+
+def official(home: Path, rc: int = 0) -> cc.Result:
+    done = cc.main("config-switch", "official", "-T", "codex")
+    assert done.rc == rc, done
+    return done
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'openai_base_url = "https://third.example/v1"',
+        'openai_base_url = "http://127.0.0.1:9/v1"',
+        'chatgpt_base_url = "https://third.example/backend-api"',
+        'model_catalog_json = "gone.json"',
+        'model_catalog_json = "/nowhere/ccr-model-catalog.json"',
+    ],
+)
+def test_what_moves_or_stops_its_own_provider_goes_and_comes_back(home: Path, line: str) -> None:
+    """The line is taken out and said; undo puts it back, byte for byte; a second run changes nothing."""
+    text = f'{line}\nmodel_verbosity = "low"\n'
+    cc.put(home, {CONFIG: text})
+    done = official(home)
+    assert line.split()[0] + " was taken out" in done.stdout + done.stderr
+    assert (home / CONFIG).read_text() == 'model_verbosity = "low"\n'
+    assert "unchanged" in official(home).stdout
+    assert cc.main("undo").ok
+    assert (home / CONFIG).read_text() == text
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'openai_base_url = "https://eu.api.openai.com/v1"',
+        'chatgpt_base_url = "https://chatgpt.com/backend-api/"',
+        'model = "gpt-6.2-sol"',
+    ],
+)
+def test_what_is_its_own_stays(home: Path, line: str) -> None:
+    cc.put(home, {CONFIG: line + "\n"})
+    assert "unchanged" in official(home).stdout
+    assert (home / CONFIG).read_text() == line + "\n"
+
+
+@pytest.mark.parametrize("key", [KEY, "PROXY_MANAGED", "sk-..."])
+def test_the_key_of_a_relay_leaves_auth_json_and_the_login_stays(home: Path, key: str) -> None:
+    assert cc.main("init", "-s", "-p", "glm", "-k", KEY, "-T", "codex").ok
+    auth = {"auth_mode": "chatgpt", "OPENAI_API_KEY": key, "tokens": TOKENS}
+    cc.put(home, {AUTH: json.dumps(auth)})
+    done = official(home)
+    assert json.loads((home / AUTH).read_text()) == {"auth_mode": "chatgpt", "tokens": TOKENS}
+    assert KEY not in done.stdout + done.stderr
+
+
+def test_a_key_that_nobody_knows_stays(home: Path) -> None:
+    assert cc.main("init", "-s", "-p", "glm", "-k", KEY, "-T", "codex").ok
+    cc.put(home, {AUTH: json.dumps({"OPENAI_API_KEY": "sk-proj-of-the-user-0123456789"})})
+    official(home)
+    assert json.loads((home / AUTH).read_text()) == {"OPENAI_API_KEY": "sk-proj-of-the-user-0123456789"}
+
+
+def test_a_file_that_holds_nothing_but_a_providers_key_goes(home: Path) -> None:
+    """Codex takes an empty auth.json for a login."""
+    assert cc.main("init", "-s", "-p", "glm", "-k", KEY, "-T", "codex").ok
+    cc.put(home, {AUTH: json.dumps({"OPENAI_API_KEY": KEY})})
+    official(home)
+    assert not (home / AUTH).exists()
+
+
+def test_the_model_of_a_former_provider_goes(home: Path) -> None:
+    assert cc.main("init", "-s", "-p", "glm", "-k", KEY, "-T", "codex").ok
+    model = tomllib.loads((home / CONFIG).read_text())["model"]
+    official(home)
+    cc.put(home, {CONFIG: f'model = "{model}"\n'})
+    official(home)
+    assert tomllib.loads((home / CONFIG).read_text()) == {}
+
+
+def test_what_is_in_the_way_is_named(home: Path) -> None:
+    """A file of the user's that is gone, and the shell's key, are not ours: exit 5, and no claim of its own account."""
+    cc.put(home, {CONFIG: 'model_instructions_file = "gone.md"\n'})
+    done = official(home, 5)
+    assert "model_instructions_file" in done.stdout + done.stderr
+    assert "does not use its own account yet" in done.stdout
