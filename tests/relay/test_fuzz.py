@@ -12,7 +12,7 @@ import pytest
 from support import drill, fuzz
 
 from ccsetup.relay.http.base import UpstreamError
-from ccsetup.relay.http.server import Gone
+from ccsetup.relay.http.inbound import Gone
 from ccsetup.relay.log import Log
 from ccsetup.relay.serving.answers import LONGEST_WAIT, seconds_of
 from ccsetup.relay.serving.attempt import Attempt

@@ -23,6 +23,7 @@ from support.loopback import Request, Response
 from support.relay import KEY, Relay, upstream
 
 from ccsetup.relay.http import server as inbound
+from ccsetup.relay.http.inbound import Gone, Inbound
 
 SECRETS = {name: f"sk-{name}-secret-0123456789abcdef" for name in ("first", "second", "third", "strict")}
 FAST = {"attempts": 4, "same": 0, "backoff": 0, "jitter": 0}
@@ -554,7 +555,7 @@ def test_compressed_requests(world: World, kind: str, coding: str) -> None:
 
 
 async def _serving(
-    serve: Callable[[inbound.Inbound], Coroutine[Any, Any, None]],
+    serve: Callable[[Inbound], Coroutine[Any, Any, None]],
     talk: Callable[[inbound.HttpServer, int], Coroutine[Any, Any, None]],
 ) -> None:
     """Run *talk* with an HTTP server whose requests *serve* answers, and its port."""
@@ -579,7 +580,7 @@ async def _serving(
             await asyncio.gather(clock, return_exceptions=True)
 
 
-async def _ok(request: inbound.Inbound) -> None:
+async def _ok(request: Inbound) -> None:
     await request.body()
     request.answer(200, [], b"ok")
 
@@ -625,10 +626,10 @@ def test_a_body_that_never_ends_is_given_up(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(inbound, "LOOK_EVERY", 0.02)
     ends: list[str] = []
 
-    async def serve(request: inbound.Inbound) -> None:
+    async def serve(request: Inbound) -> None:
         try:
             ends.append((await request.body()).decode())
-        except inbound.Gone:
+        except Gone:
             ends.append("gone")
         request.answer(200, [], b"ok")
 

@@ -10,8 +10,8 @@ from collections.abc import Callable
 import pytest
 from backports import zstd
 
+from ccsetup.relay.http.inbound import BodyTooLarge, Malformed
 from ccsetup.relay.http.packed import unpack
-from ccsetup.relay.http.server import BodyTooLarge, Malformed
 
 TEXT = b'{"model": "m", "input": "' + b"hello " * 50_000 + b'"}'
 

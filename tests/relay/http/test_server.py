@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from support import waiting
 
 from ccsetup.relay.http import server as inbound
-from ccsetup.relay.http.server import BodyTooLarge, Connection, Gone, HttpServer, Inbound, Malformed
+from ccsetup.relay.http.inbound import BodyTooLarge, Gone, Inbound, Malformed
+from ccsetup.relay.http.server import Connection, HttpServer
 from ccsetup.relay.http.writes import SMALL, Writes
 
 LIMIT = 1000

@@ -6,7 +6,7 @@ import importlib
 import zlib
 from typing import Any, Protocol, cast
 
-from ccsetup.relay.http.server import BodyTooLarge, Malformed
+from ccsetup.relay.http.inbound import BodyTooLarge, Malformed
 
 CODINGS = (b"zstd", b"gzip", b"x-gzip", b"deflate")
 _WRONG = "The body of the request is not packed as its Content-Encoding says."

@@ -10,7 +10,7 @@ from typing import Any, Mapping, Optional
 from ccsetup import __version__
 from ccsetup.model import WireFormat
 from ccsetup.relay.config.access import ClientKey
-from ccsetup.relay.http.server import BodyTooLarge, Gone, Inbound, Malformed
+from ccsetup.relay.http.inbound import BodyTooLarge, Gone, Inbound, Malformed
 from ccsetup.relay.reporting import metrics
 from ccsetup.relay.routing import routes
 from ccsetup.relay.serving.callers import Caller, body_of

@@ -11,7 +11,7 @@ import re
 from typing import Callable, Iterator, Optional
 
 from ccsetup.relay.http.base import NetworkFailure, UpstreamAnswer, UpstreamError
-from ccsetup.relay.http.server import Gone, Headers
+from ccsetup.relay.http.inbound import Gone, Headers
 from ccsetup.relay.routing.failover import Choice, Failure, Turn
 from ccsetup.relay.serving import failures
 from ccsetup.relay.serving.answer_ways import (

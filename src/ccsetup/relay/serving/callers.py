@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from ccsetup.relay.config import access as accessing
 from ccsetup.relay.config.access import Access
 from ccsetup.relay.http import packed
-from ccsetup.relay.http.server import Headers, Inbound
+from ccsetup.relay.http.inbound import Headers, Inbound
 from ccsetup.relay.serving.runtime import Lane, Runtime, forwarded
 from ccsetup.relay.store import Spent
 from ccsetup.relay.wire.messages import WireError

@@ -7,7 +7,7 @@ import difflib
 from typing import Callable, Optional
 
 from ccsetup.model import WireFormat
-from ccsetup.relay.http.server import BodyTooLarge, Gone, Headers, Inbound, Malformed
+from ccsetup.relay.http.inbound import BodyTooLarge, Gone, Headers, Inbound, Malformed
 from ccsetup.relay.routing import routes
 from ccsetup.relay.routing.failover import Ask, Turn
 from ccsetup.relay.serving.attempt import Attempt

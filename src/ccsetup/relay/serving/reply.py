@@ -6,7 +6,7 @@ from enum import Enum
 from typing import Optional
 
 from ccsetup.model import WireFormat
-from ccsetup.relay.http.server import Headers, Inbound
+from ccsetup.relay.http.inbound import Headers, Inbound
 from ccsetup.relay.serving.answer_ways import Way
 from ccsetup.relay.serving.runtime import NEVER
 from ccsetup.relay.wire.formats import FORMATS
