@@ -87,3 +87,14 @@ def test_a_folder_that_is_trusted_decides_the_model(
         cc.put(home, {CONFIG: config})
         state = cc.main("list", "--json").json["result"]["clients"]["codex"]
         assert (state["model"], state["problem"]) == (model, "")
+
+
+def test_a_provider_of_its_own_is_not_its_account(home: Path) -> None:
+    """``test`` says that it does not ask what Codex knows without a table, and never that no provider is set."""
+    cc.put(home, {CONFIG: 'model_provider = "ollama"\nmodel = "m"\n'})
+
+    done = cc.main("test", "-T", "codex")
+
+    assert done.rc == 10
+    assert "~/.codex/config.toml:1: Codex uses its own provider 'ollama'" in done.stdout
+    assert "its own account" not in done.stdout + done.stderr

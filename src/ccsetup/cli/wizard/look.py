@@ -44,6 +44,8 @@ class ClientState(NamedTuple):
     """The name of its settings file."""
     broken: str
     """Why its settings cannot be read, or ""."""
+    problem: str = ""
+    """What is said in the place of what it uses."""
 
 
 class Seen(NamedTuple):
@@ -106,6 +108,7 @@ def _client(context: Context, world: World, name: ClientName) -> ClientState:
         _credential(name, now["credential"], context.paths) if now["credential"] or now["url"] else "",
         os.path.basename(CLIENTS[name].settings(context.paths)),
         now.get("error", ""),
+        now["problem"],
     )
 
 
@@ -114,7 +117,11 @@ def _credential(client: ClientName, where: str, paths: Paths) -> str:
         return _("no key")
     if where in ("apiKeyHelper", "auth"):
         return _("key from a command")
-    if where in ("ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_API_KEY", "experimental_bearer_token"):
+    if where == "login":
+        return _("ChatGPT login")
+    if where == "OPENAI_API_KEY":
+        return _("key in {file}").format(file="auth.json")
+    if where in ("ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_API_KEY", "experimental_bearer_token", "http_headers"):
         return _("key in {file}").format(file=os.path.basename(CLIENTS[client].settings(paths)))
     return _("key in ${variable}").format(variable=where)
 
@@ -196,6 +203,8 @@ def _problems(notes: Sequence[Note], width: int, room: int) -> list[str]:
 def _uses(client: ClientState) -> str:
     if client.broken:
         return _("its settings cannot be read (see below)")
+    if client.problem:
+        return client.problem
     if client.profile and client.changed:
         text = _("profile {name}, changed by hand since").format(name=client.profile)
     elif client.profile:

@@ -117,7 +117,7 @@ def _profile(context: Context, prompter: Prompter, clients: Sequence[ClientName]
         used = _("used by {clients}").format(clients=", ".join(CLIENTS[c].title for c in users)) if users else ""
         options.append(Option(profile.name, mark + profile.name, "  ".join(t for t in (serves, what, used) if t)))
     if official:
-        free = [c for c in wanted if not state[c]["url"] and not state[c].get("error")]
+        free = [c for c in wanted if not any(state[c].get(k) for k in ("url", "error", "problem"))]
         used = _("used by {clients}").format(clients=", ".join(CLIENTS[c].title for c in free)) if free else ""
         what = _("the client's own account, no provider")
         options.append(

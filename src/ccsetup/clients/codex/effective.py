@@ -72,7 +72,9 @@ def target(
     if not name and not way.url and not any(f.level == "blocked" for f in findings):
         return None
     if not way.table:
-        return None
+        text = _("{place}: Codex uses its own provider '{name}', which this test does not ask.")
+        findings.append(Note("blocked", text.format(place=_where(layers, ("model_provider",)), name=name)))
+        return _made(paths, layers, findings, "", {}, (), presets, profile, name)
     table, url = way.table, way.url
     findings += large
 

@@ -48,6 +48,9 @@ def current(files: Files, etc: str = "/etc/codex") -> Current:
     credential = way.credential
     if credential == "env_key" and way.table is not None:
         credential = str(way.table["env_key"])
+    elif credential == "env_http_headers" and way.table is not None:
+        held = way.table[credential]
+        credential = str(next(v for h, v in held.items() if h.lower() in facts.CREDENTIAL_HEADERS))
     notes = [*_leaks(data, auth, way, managed), *_without(files, way)]
     return Current(way.url, model, credential, notes=tuple(notes))
 
