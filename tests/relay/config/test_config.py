@@ -224,6 +224,9 @@ WRONG = [
     (one("dialect: {chat: {image: true}}"), "3:83", "'images'"),
     (one("dialect: {chat: {thinking_switch: on}}"), "3:100", "thinking"),
     (one("prices: {m: {input: 1}}"), "3:78", "'output' is missing"),
+    (one("defaults: {temperature: 3}"), "3:90", "from 0 to 2"),
+    (one("defaults: {temprature: 1}"), "3:77", "'temperature'"),
+    (one("extra_body: {model: x}"), "3:79", "sets this member"),
     (one("timeouts: {first: 1}"), "3:77", "'first_byte'"),
 ]
 
@@ -313,6 +316,13 @@ _activation = st.builds(
 )
 
 
+_json = st.recursive(
+    st.none() | st.booleans() | st.integers(-9, 9) | _model,
+    lambda inside: st.lists(inside, max_size=2) | st.dictionaries(_model, inside, max_size=2),
+    max_leaves=4,
+)
+
+
 @st.composite
 def _upstreams(draw: Any) -> Upstream:
     preset_id = draw(st.sampled_from(["", "glm", "siliconflow", "anthropic", "ollama"]))
@@ -364,6 +374,8 @@ def _upstreams(draw: Any) -> Upstream:
         prices=prices,
         activation=draw(st.none() | _activation),
         insecure=draw(st.booleans()),
+        defaults=draw(st.fixed_dictionaries({}, optional={"temperature": st.just(0.5), "max_tokens": st.just(9)})),
+        extra_body=draw(st.dictionaries(_model, _json, max_size=2)),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from ccsetup.keys.reference import KeyRef
 from ccsetup.model import WireFormat
 from ccsetup.relay.config.model import Upstream
+from ccsetup.relay.reporting.explain import explain
 from ccsetup.relay.routing.failover import Choice
 from ccsetup.relay.serving.request import ClientRequest
 from ccsetup.relay.wire.messages import Dialect, Tool
@@ -58,6 +60,53 @@ def test_nothing_large_is_kept_for_the_answer(wire: WireFormat) -> None:
     assert asked.input_estimate > 1000
     if wire == "anthropic":  # Responses repeats the tools in its answers
         assert _reached(asked) < 100_000
+
+
+FILLED = [
+    # what the client said, what the upstream's entry says, what reaches the endpoint besides the message
+    ("chat", "chat", {}, {"temperature": 0.2, "max_tokens": 9}, {}, {"temperature": 0.2, "max_tokens": 9}),
+    ("chat", "chat", {"temperature": 1}, {"temperature": 0.2}, {}, {"temperature": 1}),
+    ("chat", "chat", {"temperature": 0}, {"temperature": 0.2}, {}, {"temperature": 0}),
+    ("chat", "chat", {"temperature": None}, {"temperature": 0.2}, {}, {"temperature": 0.2}),
+    ("chat", "chat", {"max_completion_tokens": 5}, {"max_tokens": 9}, {}, {"max_completion_tokens": 5}),
+    ("responses", "responses", {}, {"max_tokens": 9}, {}, {"max_output_tokens": 9}),
+    ("anthropic", "anthropic", {"max_tokens": 5}, {"top_p": 0.5, "max_tokens": 9}, {}, {"max_tokens": 5, "top_p": 0.5}),
+    ("anthropic", "anthropic", {"max_tokens": 5, "thinking": {"type": "adaptive"}}, {"temperature": 0.2}, {},
+     {"max_tokens": 5, "thinking": {"type": "adaptive"}}),
+    ("responses", "chat", {}, {"temperature": 0.2, "max_tokens": 9}, {}, {"temperature": 0.2, "max_tokens": 9}),
+    ("responses", "chat", {"temperature": 1}, {"temperature": 0.2}, {}, {"temperature": 1}),
+    ("chat", "anthropic", {}, {"max_tokens": 9}, {}, {"max_tokens": 9}),
+    ("chat", "chat", {}, {}, {"provider": {"sort": "price"}}, {"provider": {"sort": "price"}}),
+    ("chat", "chat", {"provider": {"sort": "speed"}}, {}, {"provider": {"sort": "price", "only": ["a"]}},
+     {"provider": {"sort": "speed", "only": ["a"]}}),
+    ("chat", "chat", {"provider": "x"}, {}, {"provider": {"sort": "price"}}, {"provider": "x"}),
+    ("responses", "chat", {}, {}, {"provider": {"sort": "price"}}, {"provider": {"sort": "price"}}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("wire", "out", "said", "defaults", "extra", "reaches"), FILLED)
+def test_what_the_client_left_out_is_filled_in(
+    wire: WireFormat, out: WireFormat, said: Any, defaults: Any, extra: Any, reaches: Any
+) -> None:
+    """The upstream's own defaults and members go along where the client said nothing; ``relay explain`` shows them."""
+    place = "input" if wire == "responses" else "messages"
+    body = json.dumps({"model": "m", place: [{"role": "user", "content": "hi"}], **said}).encode()
+    upstream = Upstream("up", {out: "http://up"}, (), defaults=defaults, extra_body=extra)
+    choice = Choice(upstream, 0, out, "m")
+    request = ClientRequest(wire, body)
+    sent = request.same(choice, Dialect(), marks=0) if wire == out else request.translated(choice, Dialect())
+    members = ("temperature", "top_p", "thinking", "provider", "max_tokens", "max_completion_tokens")
+    got = {name: value for name, value in json.loads(sent).items() if name in (*members, "max_output_tokens")}
+    assert got == reaches
+    assert json.loads(explain(wire, body, upstream, out).body) == json.loads(sent)
+
+
+def test_what_an_endpoint_refuses_is_not_filled_in() -> None:
+    """A member that the dialect leaves out stays out, whoever put it there."""
+    body = b'{"model": "m", "messages": [{"role": "user", "content": "hi"}]}'
+    upstream = Upstream("up", {"chat": "http://up"}, (), defaults={"temperature": 0.2})
+    dialect = Dialect(without=("temperature",), said=frozenset(("without",)))
+    assert b"temperature" not in ClientRequest("chat", body).same(Choice(upstream, 0, "chat", "m"), dialect, marks=0)
 
 
 def _reached(start: Any) -> int:

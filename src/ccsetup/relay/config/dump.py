@@ -127,8 +127,9 @@ def _upstream(upstream: Upstream, load_preset: PresetLoader) -> list[str]:
             out[field] = list(getattr(upstream, field))
     if upstream.map:
         out["map"] = dict(upstream.map)
-    if upstream.headers:
-        out["headers"] = dict(upstream.headers)
+    for field in ("headers", "defaults", "extra_body"):
+        if getattr(upstream, field):
+            out[field] = dict(getattr(upstream, field))
     out["timeouts"] = _changed(upstream.timeouts, default.timeouts)
     usual = {w: dialects.dialect(preset, upstream.region, w, url) for w, url in upstream.endpoints.items()}
     out["dialect"] = {w: _told(d, usual[w]) for w, d in upstream.dialect.items() if d != usual[w]}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Callable, Literal, Mapping, NamedTuple, Optional
+from typing import Any, Callable, Literal, Mapping, NamedTuple, Optional, Union
 
 from ccsetup.keys.reference import KeyRef
 from ccsetup.model import Preset, WireFormat
@@ -98,6 +98,10 @@ class Upstream(NamedTuple):
     """Formats of the clients that it is for; empty: all, translated where it has no endpoint for them."""
     insecure: bool = False
     """The user wants plain http over the internet, keys and all."""
+    defaults: Mapping[str, Union[int, float]] = {}
+    """temperature, top_p and max_tokens of requests whose client named none."""
+    extra_body: Mapping[str, Any] = {}
+    """Members of the endpoint's own format, where the client's request has none of that name."""
 
     def model(self, asked: str) -> str:
         """Return the upstream's name for the model *asked*."""

@@ -269,6 +269,16 @@ _ACTIVATION = Block(
     make=Activation,
     blank=True,
 )
+_DEFAULTS = Block(
+    "For requests whose client named none",
+    {
+        "temperature": Key(Number(0, 2, decimal=True), "How much chance there is in an answer"),
+        "top_p": Key(Number(0, 1, decimal=True), "The share of likely tokens that are chosen from"),
+        "max_tokens": Key(Number(1, 100_000_000, unit="tokens"), "The longest answer, whatever the format calls it"),
+    },
+    make=dict,
+    blank=True,
+)
 _DIALECT_TEXTS = {
     "official": "Anthropic's or OpenAI's own endpoint: verifies signatures, and knows every field",
     "reasoning_field": "Chat: the member that carries the thinking of earlier turns; empty: none is sent",
@@ -338,6 +348,10 @@ UPSTREAM = Block(
                 Text("[!#$%&'*+.^_`|~0-9A-Za-z-]+", lambda: _("This is not the name of a header."), make=texts.header),
             ),
             "Sent besides, or in the place of the client's; none that carries a key",
+        ),
+        "defaults": Key(_DEFAULTS, "For requests whose client named none"),
+        "extra_body": Key(
+            Names(texts.Json(), Text(make=texts.member)), "Members of a request, where the client said nothing of them"
         ),
         "auth": Key(Text(one_of=("bearer", "x-api-key")), "How a Messages endpoint gets the key"),
         "timeouts": Key(_TIMEOUTS, "Time limits"),

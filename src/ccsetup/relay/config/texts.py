@@ -116,3 +116,28 @@ class Status(Kind):
 
     def schema(self) -> dict[str, Any]:
         return {"anyOf": [self.one.schema(), self.range.schema()]}
+
+
+_OWN_MEMBERS = ("model", "messages", "input", "stream", "stream_options")
+
+
+def member(name: str) -> str:
+    if name in _OWN_MEMBERS:
+        raise UsageError(_("The relay sets this member of a request itself."))
+    return name
+
+
+class Json(Kind):
+    """Whatever JSON can say."""
+
+    null = True
+
+    def read(self, at: Document, value: Any, path: Path) -> Any:
+        if isinstance(value, dict):
+            return {name: self.read(at, item, (*path, name)) for name, item in at.mapping(value, path).items()}
+        if isinstance(value, list):
+            return [self.read(at, item, (*path, n)) for n, item in enumerate(value)]
+        return value
+
+    def schema(self) -> dict[str, Any]:
+        return {}

@@ -7,7 +7,7 @@ from typing import Any, Mapping, NamedTuple, Union
 
 from ccsetup.model import WireFormat
 from ccsetup.relay.config.model import Upstream
-from ccsetup.relay.wire import adjust, codec, reasoning
+from ccsetup.relay.wire import additions, adjust, codec, reasoning
 from ccsetup.relay.wire.formats import FORMATS
 from ccsetup.relay.wire.messages import BadRequest, Conversation, Dialect
 from ccsetup.relay.wire.tools import ToolNames
@@ -37,8 +37,11 @@ def explain(wire_in: WireFormat, body: bytes, upstream: Upstream, wire_out: Wire
     reader, writer = FORMATS[wire_in], FORMATS[wire_out]
     conversation = reader.read_request(body)
     model = upstream.model(conversation.model)
-    own = reasoning.for_upstream(conversation, upstream.name).for_model(model)
+    filled = additions.to_conversation(conversation, upstream.defaults)
+    own = reasoning.for_upstream(filled, upstream.name).for_model(model)
     out, lost = writer.write_request(own, dialect, ToolNames.of(conversation))
+    if upstream.extra_body:
+        out = codec.dumps(additions.merged(codec.loads(out), upstream.extra_body))
     out = adjust.fitted(wire_out, out, dialect)
     sentences = [(loss.path, reader.LOSSES[loss.code]) for loss in conversation.losses]
     sentences += [(_named(loss.path, conversation), writer.LOSSES[loss.code]) for loss in lost]
@@ -62,6 +65,7 @@ def _passed(wire: WireFormat, body: bytes, upstream: Upstream, dialect: Dialect)
     if not isinstance(given, dict) or not isinstance(given.get("model"), str):
         raise BadRequest("The request names no model.", "model")
     value: Union[dict[str, Any], Mapping[str, Any]] = adjust.without_reasoning(wire, given, ours_only=True)
+    value = additions.merged(additions.to_body(wire, value, upstream.defaults, dialect), upstream.extra_body)
     value = adjust.fit(wire, value, dialect)
     if wire == "anthropic" and not dialect.system_between:
         value = adjust.system_in_front(wire, value)

@@ -8,7 +8,7 @@ from ccsetup.model import WireFormat
 from ccsetup.relay.routing.failover import Choice
 from ccsetup.relay.serving import peek as peeking
 from ccsetup.relay.serving.runtime import Lane
-from ccsetup.relay.wire import adjust, codec, reasoning, tokens
+from ccsetup.relay.wire import additions, adjust, codec, reasoning, tokens
 from ccsetup.relay.wire.formats import FORMATS
 from ccsetup.relay.wire.messages import Asked, BadRequest, Conversation, Dialect
 from ccsetup.relay.wire.tools import ToolNames, taken_ids
@@ -77,12 +77,15 @@ class ClientRequest:
         body = self.body
         value: Optional[Mapping[str, Any]] = None
         self.blind = False
+        upstream = choice.upstream
+        if upstream.defaults or upstream.extra_body:
+            value = additions.to_body(self.wire, self.value(), upstream.defaults, dialect)
+            value = additions.merged(value, upstream.extra_body)
         if dialect.said:
-            fit = adjust.fit(self.wire, self.value(), dialect)
-            value = None if fit is self.value() else fit
+            value = adjust.fit(self.wire, value if value is not None else self.value(), dialect)
             self.blind = not dialect.images and adjust.shows_images(self.wire, self.value())
         if _MARK in body:
-            value = adjust.without_reasoning(self.wire, value or self.value(), ours_only=True)
+            value = adjust.without_reasoning(self.wire, value if value is not None else self.value(), ours_only=True)
         if self.wire == "anthropic":
             if not dialect.system_between and b'"system"' in body:
                 value = adjust.system_in_front(self.wire, value if value is not None else self.value())
@@ -102,12 +105,14 @@ class ClientRequest:
 
     def translated(self, choice: Choice, dialect: Dialect) -> bytes:
         """Return the body for an upstream of another format; BadRequest as above."""
-        conversation = self.conversation()
+        conversation = additions.to_conversation(self.conversation(), choice.upstream.defaults)
         # What was refused once is left out altogether, whoever made it.
         name = choice.upstream.name if dialect.signatures else ""
         own = reasoning.for_upstream(conversation, name, moved=choice.moved or not dialect.signatures)
         out, losses = FORMATS[choice.wire].write_request(own.for_model(choice.model), dialect, self.names())
         self.blind = not dialect.images and any(loss.code == "image" for loss in losses)
+        if choice.upstream.extra_body:
+            out = codec.dumps(additions.merged(codec.loads(out), choice.upstream.extra_body))
         return adjust.fitted(choice.wire, out, dialect)
 
     def names(self) -> ToolNames:
