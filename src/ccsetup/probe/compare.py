@@ -40,62 +40,12 @@ def measure(
 
     Each target is asked *runs* times in a row.
     """
-    found: dict[int, Speed] = {}
+    found: dict[int, _Timed] = {}
 
     async def one(index: int, target: Target) -> None:
         run = Run(target, options, index, None)
-        firsts: list[float] = []
-        rates: list[float] = []
-        problem = ""
-        stop = [
-            f.text
-            for f in (*target.findings, *address.check(target, insecure_http=options.insecure_http))
-            if f.level == "blocked"
-        ]
-        model = target.models[0].id if target.models else ""
-
-        def keep() -> None:
-            usage = run.usage
-            found[index] = Speed(
-                target.label,
-                target.client,
-                model,
-                _median(firsts),
-                _median(rates),
-                len(firsts),
-                problem,
-                usage.cost,
-                usage.currency,
-            )
-
-        problem = clean(stop[0], run.secrets) if stop else ""
-        keep()
-        if stop:
-            return
-        try:
-            async with asyncio.timeout(options.timeout * runs):
-                async with Http(target.network, target.environ) as run.http:
-                    for _number in range(runs):
-                        before = run.usage.output_tokens
-                        heard = await deep.hear(run, requests.minimal(target.wire, model, PROMPT, max_tokens=TOKENS))
-                        if heard.status >= 300 or heard.problem or not heard.status:
-                            problem = (
-                                heard.problem or f"HTTP {heard.status}: {clean(heard.answer.message, run.secrets, 120)}"
-                            )
-                        else:
-                            firsts.append(heard.first_event)
-                            tokens = run.usage.output_tokens - before
-                            rest = heard.seconds - heard.first_event
-                            if tokens > 1 and rest > 0.005:
-                                rates.append(tokens / rest)
-                        keep()
-                        if on_run is not None:
-                            on_run()
-                        if problem:
-                            break
-        except TimeoutError:
-            problem = _("No complete answer in time.")
-            keep()
+        found[index] = _Timed(run)
+        await found[index].ask(runs, on_run)
 
     async def everything() -> None:
         await asyncio.gather(*(one(i, t) for i, t in enumerate(targets)))
@@ -105,8 +55,67 @@ def measure(
         asyncio.run(everything())
     except KeyboardInterrupt:
         interrupted = True
-    order = sorted(found.values(), key=lambda s: (s.first_event is None, s.first_event or 0.0))
-    return order, interrupted
+    speeds = [timed.speed() for timed in found.values()]
+    return sorted(speeds, key=lambda s: (s.first_event is None, s.first_event or 0.0)), interrupted
+
+
+class _Timed:
+    """The times of one target, as far as it has come."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._firsts: list[float] = []
+        self._rates: list[float] = []
+        self._problem = ""
+        self._model = run.target.models[0].id if run.target.models else ""
+
+    async def ask(self, runs: int, on_run: Optional[Callable[[], None]]) -> None:
+        """Ask *runs* times in a row, or until there is a problem."""
+        run, target, options = self._run, self._run.target, self._run.options
+        findings = (*target.findings, *address.check(target, insecure_http=options.insecure_http))
+        stop = next((f.text for f in findings if f.level == "blocked"), None)
+        if stop is not None:
+            self._problem = clean(stop, run.secrets)
+            return
+        try:
+            async with asyncio.timeout(options.timeout * runs):
+                async with Http(target.network, target.environ) as run.http:
+                    for _number in range(runs):
+                        await self._once()
+                        if on_run is not None:
+                            on_run()
+                        if self._problem:
+                            break
+        except TimeoutError:
+            self._problem = _("No complete answer in time.")
+
+    async def _once(self) -> None:
+        run = self._run
+        before = run.usage.output_tokens
+        heard = await deep.hear(run, requests.minimal(run.target.wire, self._model, PROMPT, max_tokens=TOKENS))
+        if heard.status >= 300 or heard.problem or not heard.status:
+            said = clean(heard.answer.message, run.secrets, 120)
+            self._problem = heard.problem or f"HTTP {heard.status}: {said}"
+            return
+        self._firsts.append(heard.first_event)
+        tokens = run.usage.output_tokens - before
+        rest = heard.seconds - heard.first_event
+        if tokens > 1 and rest > 0.005:
+            self._rates.append(tokens / rest)
+
+    def speed(self) -> Speed:
+        target, usage = self._run.target, self._run.usage
+        return Speed(
+            target.label,
+            target.client,
+            self._model,
+            _median(self._firsts),
+            _median(self._rates),
+            len(self._firsts),
+            self._problem,
+            usage.cost,
+            usage.currency,
+        )
 
 
 def _median(values: Sequence[float]) -> Optional[float]:

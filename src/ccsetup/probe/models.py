@@ -59,6 +59,11 @@ async def check(run: Run, *, free: bool = False) -> None:
             run.count(*sse.usage(sse.events(reply.body)))
         else:
             unsure.append(model)
+    _report(run, missing, unsure)
+
+
+def _report(run: Run, missing: list[TierModel], unsure: list[TierModel]) -> None:
+    target = run.target
     retired = [(m, r) for m in target.models for r in [_retired(run, m.id)] if r is not None]
     names = ", ".join(dict.fromkeys(m.id for m in target.models))
     own = [m for m in missing if not m.built_in]
