@@ -414,7 +414,7 @@ def preset_target(net: Internet, home: Path, preset: str, client: str, key: str,
     version = CLIENTS[client].newest
     target = saved.target(use, Secret(key), CLIENTS[client], version, cc.environment(home, net.env), kind="preset")
     with mock.patch.dict(os.environ, net.env):
-        (report,), _ = run.probe([target], run.Options(timeout=20 * TIMEOUT))
+        (report,), _ = run.probe([target], run.ProbeOptions(timeout=20 * TIMEOUT))
     said = report.json()
     return judgement(said, EXIT[said["verdict"]], json.dumps(said, ensure_ascii=False) + repr(report))
 

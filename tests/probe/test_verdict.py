@@ -7,7 +7,7 @@ import base64
 import pytest
 
 from ccsetup.model import Secret
-from ccsetup.probe.verdict import EXIT, SEVERITY, Report, Step, clean, mask, worst
+from ccsetup.probe.verdict import EXIT, SEVERITY, LayerStep, Report, clean, mask, worst
 
 KEY = "sk-abcdefgh0123456789ijklmnopqrst"
 
@@ -65,7 +65,7 @@ def test_plain_words_hide_nothing_in_a_sentence() -> None:
 
 def test_quick_is_never_certain() -> None:
     """Only a real request shows what a real request shows."""
-    step = Step("wire", "ok", 0.1, "fine")
+    step = LayerStep("wire", "ok", 0.1, "fine")
     report = Report("x", "codex", (step,), 0.1, {}, level="quick")
     assert (report.verdict, report.certain) == ("ok", False)
     assert report._replace(level="normal").certain

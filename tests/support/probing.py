@@ -173,7 +173,7 @@ def judge(home: Path, client: str, emulator: Emulator, *, level: str = "normal",
     assert target is not None
     target = CLIENTS[client].signed(target, CLIENTS[client].newest)  # type: ignore[index]
     with mock.patch.dict(os.environ, emulator.env):  # OpenSSL reads SSL_CERT_FILE there
-        (report,), interrupted = run.probe([target], run.Options(level=cast(Any, level), timeout=timeout))
+        (report,), interrupted = run.probe([target], run.ProbeOptions(level=cast(Any, level), timeout=timeout))
     assert not interrupted
     said = report.json()
     return judgement(said, EXIT[said["verdict"]], json.dumps(said, ensure_ascii=False) + repr(report))

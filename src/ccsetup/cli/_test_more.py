@@ -14,19 +14,19 @@ from ccsetup.errors import WriteError
 from ccsetup.i18n import _
 from ccsetup.model import ClientName
 from ccsetup.probe import run
-from ccsetup.probe.run import Options
+from ccsetup.probe.run import ProbeOptions
 from ccsetup.probe.target import Target
-from ccsetup.probe.verdict import EXIT, LAYERS, Report, Step, worst
+from ccsetup.probe.verdict import EXIT, LAYERS, LayerStep, Report, worst
 
 STYLES = {"ok": "green", "degraded": "yellow", "unknown": "yellow", "skipped": "dim"}
 
 
-def live(targets: Sequence[Target], options: Options) -> tuple[list[Report], bool]:
+def live(targets: Sequence[Target], options: ProbeOptions) -> tuple[list[Report], bool]:
     """Test *targets* with a table that fills as they answer."""
     from rich.console import Console
     from rich.live import Live
 
-    steps: list[dict[str, Step]] = [{} for _target in targets]
+    steps: list[dict[str, LayerStep]] = [{} for _target in targets]
     start = time.perf_counter()
 
     def table() -> Any:
@@ -34,7 +34,7 @@ def live(targets: Sequence[Target], options: Options) -> tuple[list[Report], boo
 
     with Live(table(), console=Console(), refresh_per_second=8, transient=False) as shown:
 
-        def on_step(index: int, step: Step) -> None:
+        def on_step(index: int, step: LayerStep) -> None:
             steps[index][step.layer] = step
             shown.update(table())
 
@@ -46,7 +46,7 @@ def live(targets: Sequence[Target], options: Options) -> tuple[list[Report], boo
     return reports, interrupted
 
 
-def _table(rows: Sequence[tuple[str, ClientName | str, dict[str, Step], str]], level: str) -> Any:
+def _table(rows: Sequence[tuple[str, ClientName | str, dict[str, LayerStep], str]], level: str) -> Any:
     from rich.table import Table
     from rich.text import Text
 
@@ -99,7 +99,7 @@ def real_clients(
     return out
 
 
-def watch(find: Callable[[], list[Target]], options: Options, seconds: float, *, as_json: bool) -> int:
+def watch(find: Callable[[], list[Target]], options: ProbeOptions, seconds: float, *, as_json: bool) -> int:
     """Test again and again until Ctrl-C; return the exit code of the last round.  Only what is free is asked."""
     import json
 
@@ -143,7 +143,13 @@ def watch(find: Callable[[], list[Target]], options: Options, seconds: float, *,
 
 
 def compare(
-    context: Context, targets: Sequence[Target], options: Options, runs: int, *, as_json: bool, output: Optional[str]
+    context: Context,
+    targets: Sequence[Target],
+    options: ProbeOptions,
+    runs: int,
+    *,
+    as_json: bool,
+    output: Optional[str],
 ) -> int:
     """Rank *targets* by the time to the first event, and show their speed."""
     from ccsetup.probe import compare as comparing

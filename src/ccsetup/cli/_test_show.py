@@ -9,7 +9,7 @@ from ccsetup.cli import _output
 from ccsetup.clients import CLIENTS
 from ccsetup.i18n import _
 from ccsetup.probe.target import Target
-from ccsetup.probe.verdict import Report, Step
+from ccsetup.probe.verdict import LayerStep, Report
 
 COLOURS = {"ok": "32", "degraded": "33", "unknown": "33", "skipped": "2"}
 """Of verdicts; all others are red."""
@@ -39,7 +39,7 @@ class Printer:
         self._live = len(targets) == 1
         self._begun = False
 
-    def step(self, index: int, step: Step) -> None:
+    def step(self, index: int, step: LayerStep) -> None:
         if not self._live:
             return
         if not self._begun:
@@ -63,7 +63,7 @@ def title(target: Target) -> str:
     return " · ".join(p for p in parts if p)
 
 
-def step_text(step: Step, verbose: bool) -> str:
+def step_text(step: LayerStep, verbose: bool) -> str:
     word = _output.paint(f"{step.verdict:<11}", COLOURS.get(step.verdict, "31"))
     time = "" if step.verdict == "skipped" else f"{step.seconds * 1000:6.0f} ms"
     lines = [f"  {step.layer:<8} {word} {time:>9}  {step.summary}".rstrip()]

@@ -18,7 +18,7 @@ from ccsetup.probe.target import Target
 from ccsetup.probe.verdict import EXIT, worst
 
 if TYPE_CHECKING:
-    from ccsetup.probe.run import Options
+    from ccsetup.probe.run import ProbeOptions
 
 HELP = _(
     "Test whether an endpoint and a key work, and say what to do when they do not.\n\n"
@@ -122,9 +122,9 @@ def command(given: TestOptions) -> int:
         return targets.in_use(context, world, clients)
 
     from ccsetup.cli import _test_more
-    from ccsetup.probe.run import Options
+    from ccsetup.probe.run import ProbeOptions
 
-    options = Options(
+    options = ProbeOptions(
         "quick" if given.quick else "deep" if given.deep else "normal",
         given.timeout or (180.0 if given.deep else 30.0),
         given.insecure_http,
@@ -166,7 +166,7 @@ def _seconds(text: str) -> float:
     return value
 
 
-def _once(context: Context, targets: list[Target], options: Options, given: TestOptions) -> int:
+def _once(context: Context, targets: list[Target], options: ProbeOptions, given: TestOptions) -> int:
     from ccsetup.cli import _test_more, _test_show
     from ccsetup.probe import run
 

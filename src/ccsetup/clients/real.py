@@ -12,18 +12,18 @@ from typing import Any, Optional
 from ccsetup.i18n import _
 from ccsetup.probe import command
 from ccsetup.probe.target import Target
-from ccsetup.probe.verdict import Evidence, Step, Verdict, clean
+from ccsetup.probe.verdict import Evidence, LayerStep, Verdict, clean
 
 SECONDS = 90.0
 PROMPT = "Answer with the single word pong."
 _PROGRAMS = {"claude-code": "claude", "codex": "codex"}
 
 
-def step(target: Target, environ: dict[str, str], *, seconds: float = SECONDS) -> Step:
+def step(target: Target, environ: dict[str, str], *, seconds: float = SECONDS) -> LayerStep:
     """Return the layer ``client`` for *target*; the program is looked for on the PATH of *environ*."""
     name = _PROGRAMS[target.client]
     if target.kind != "effective":
-        return Step(
+        return LayerStep(
             "client",
             "skipped",
             0.0,
@@ -32,7 +32,7 @@ def step(target: Target, environ: dict[str, str], *, seconds: float = SECONDS) -
         )
     program = _which(name, environ.get("PATH", ""))
     if not program:
-        return Step("client", "unknown", 0.0, _("{name} is not installed.").format(name=name))
+        return LayerStep("client", "unknown", 0.0, _("{name} is not installed.").format(name=name))
     start = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="ccsetup-test-") as folder:
         if target.client == "claude-code":
@@ -48,15 +48,15 @@ def step(target: Target, environ: dict[str, str], *, seconds: float = SECONDS) -
     secrets = target.secrets()
     if done.problem and not done.output.strip():
         verdict: Verdict = "timeout" if spent >= seconds else "wire"
-        return Step("client", verdict, spent, _("{name}: {problem}.").format(name=name, problem=done.problem))
+        return LayerStep("client", verdict, spent, _("{name}: {problem}.").format(name=name, problem=done.problem))
     if target.client == "claude-code":
         failed, status, words = read_claude(done.output, bool(done.problem))
     else:
         failed, status, words = read_codex(done.output, bool(done.problem))
     said = clean(words, secrets, 200)
     if not failed:
-        return Step("client", "ok", spent, _("{name} answers: {words}").format(name=name, words=said))
-    return Step(
+        return LayerStep("client", "ok", spent, _("{name} answers: {words}").format(name=name, words=said))
+    return LayerStep(
         "client",
         meaning(status, words) if spent < seconds else "timeout",
         spent,

@@ -8,7 +8,7 @@ from typing import Any, Callable, NamedTuple, Optional, Sequence
 from ccsetup.i18n import _
 from ccsetup.probe import address, deep, requests
 from ccsetup.probe.http import Http
-from ccsetup.probe.steps import Options, Run
+from ccsetup.probe.steps import ProbeOptions, Run
 from ccsetup.probe.target import Target
 from ccsetup.probe.verdict import clean
 
@@ -34,7 +34,7 @@ class Speed(NamedTuple):
 
 
 def measure(
-    targets: Sequence[Target], options: Options, runs: int, on_run: Optional[Callable[[], None]] = None
+    targets: Sequence[Target], options: ProbeOptions, runs: int, on_run: Optional[Callable[[], None]] = None
 ) -> tuple[list[Speed], bool]:
     """Return the speeds, fastest first, and whether Ctrl-C ended it early.
 

@@ -44,7 +44,7 @@ class Heard(NamedTuple):
     """Rate-limit headers, as ``name: value``."""
 
 
-class Found(NamedTuple):
+class Tried(NamedTuple):
     """What one check found."""
 
     title: str
@@ -70,7 +70,7 @@ async def run(run: Run) -> None:
     """Carry out every check and report the layer."""
     target = run.target
     model = target.models[0].id if target.models else ""
-    found: list[Found] = []
+    found: list[Tried] = []
     timings: dict[str, float] = {}
     heard = await hear(
         run, _with(requests.minimal(target.wire, model, _("Count from one to twenty in words."), max_tokens=128))
@@ -80,7 +80,7 @@ async def run(run: Run) -> None:
         tokens = sse.usage(heard.events)
         usage_known = any(tokens)
         found.append(
-            Found(
+            Tried(
                 _("usage numbers"),
                 usage_known,
                 _("{tokens_in} + {tokens_out} tokens").format(tokens_in=tokens[0], tokens_out=tokens[1])
@@ -93,7 +93,7 @@ async def run(run: Run) -> None:
         found += await _images(run, model)
         found += await pieces(run, model)
     else:
-        found.append(Found(_("the rest"), None, _("not tried")))
+        found.append(Tried(_("the rest"), None, _("not tried")))
     details = []
     for one in found:
         mark = {True: "✓", False: "✗", None: "–"}[one.ok]
@@ -188,19 +188,19 @@ def _with(body: dict[str, Any], **more: Any) -> dict[str, Any]:
     return {**body, **more}
 
 
-def _streaming(run: Run, heard: Heard, timings: dict[str, float]) -> Found:
+def _streaming(run: Run, heard: Heard, timings: dict[str, float]) -> Tried:
     title = _("streaming")
     if heard.status >= 300 or (heard.status == 0 and not heard.events):
-        return Found(title, False, _refusal(run, heard), _("Run the test again; the provider's message says more."))
+        return Tried(title, False, _refusal(run, heard), _("Run the test again; the provider's message says more."))
     if not heard.streamed:
-        return Found(
+        return Tried(
             title,
             False,
             _("the answer comes in one piece, although a stream was asked for"),
             _("Codex cannot use it; Claude Code asks a second time without streaming, which costs twice."),
         )
     if heard.problem:
-        return Found(
+        return Tried(
             title, False, heard.problem, _("Something between may cut streams off: a proxy, a gateway, a time limit.")
         )
     timings["first_event"] = heard.first_event
@@ -211,7 +211,7 @@ def _streaming(run: Run, heard: Heard, timings: dict[str, float]) -> Found:
     if tokens > 1 and rest > 0.005:
         run.speed["tokens_per_second"] = tokens / rest
         text += ", " + _("{number} tokens per second").format(number=round(tokens / rest))
-    return Found(title, True, text)
+    return Tried(title, True, text)
 
 
 def _refusal(run: Run, heard: Heard) -> str:
@@ -302,37 +302,37 @@ def _tool_body(target: Target, model: str, count: int) -> dict[str, Any]:
     return body
 
 
-async def _tools(run: Run, model: str) -> list[Found]:
+async def _tools(run: Run, model: str) -> list[Tried]:
     target = run.target
     title = _("tool call")
     body = _tool_body(target, model, 1)
     heard = await hear(run, body)
     advice = _("Neither client can work without tools: choose another model.")
     if heard.status >= 300 or heard.problem:
-        return [Found(title, False, _refusal(run, heard), advice)]
+        return [Tried(title, False, _refusal(run, heard), advice)]
     made = calls(target.wire, heard.events)
     if not made:
-        return [Found(title, False, _("the model answers in words instead of calling the tool"), advice)]
+        return [Tried(title, False, _("the model answers in words instead of calling the tool"), advice)]
     first = made[0]
     if first.name != "lookup" or not isinstance(first.arguments, dict) or "word" not in first.arguments:
-        return [Found(title, False, _("the call's arguments are not what the tool asks for"), advice)]
+        return [Tried(title, False, _("the call's arguments are not what the tool asks for"), advice)]
     out = []
     back = await hear(run, _answered(target, body, first))
     if back.status >= 300 or back.problem:
         out.append(
-            Found(title, False, _("the tool's result is refused: {why}").format(why=_refusal(run, back)), advice)
+            Tried(title, False, _("the tool's result is refused: {why}").format(why=_refusal(run, back)), advice)
         )
     else:
-        out.append(Found(title, True))
+        out.append(Tried(title, True))
     both = await hear(run, _tool_body(target, model, 2))
     parallel = _("parallel tool calls")
     slower = _("The client works, one call after the other.")
     if both.status >= 300 or both.problem:
-        out.append(Found(parallel, False, _refusal(run, both), slower))
+        out.append(Tried(parallel, False, _refusal(run, both), slower))
     else:
         several = len(calls(target.wire, both.events))
         # Doing one after the other is a model's choice, and costs only time.
-        out.append(Found(parallel, True if several > 1 else None, "" if several > 1 else _("one call at a time")))
+        out.append(Tried(parallel, True if several > 1 else None, "" if several > 1 else _("one call at a time")))
     return out
 
 
@@ -352,7 +352,7 @@ def _answered(target: Target, body: dict[str, Any], call: Call) -> dict[str, Any
     return {**body, "input": [*body["input"], item, result], "max_output_tokens": 32}
 
 
-async def _images(run: Run, model: str) -> list[Found]:
+async def _images(run: Run, model: str) -> list[Tried]:
     target = run.target
     known = target.preset.model(model) if target.preset else None
     title = _("images")
@@ -371,11 +371,11 @@ async def _images(run: Run, model: str) -> list[Found]:
         body["input"] = [{"type": "message", "role": "user", "content": content}]
     heard = await hear(run, body)
     if heard.status >= 300 or heard.problem:
-        return [Found(title, False, _refusal(run, heard), _("Do not paste images in a session with this model."))]
-    return [Found(title, True)]
+        return [Tried(title, False, _refusal(run, heard), _("Do not paste images in a session with this model."))]
+    return [Tried(title, True)]
 
 
-async def pieces(run: Run, model: str) -> list[Found]:
+async def pieces(run: Run, model: str) -> list[Tried]:
     """Try what the client adds to a request: all at once, and one by one where that is refused."""
     target = run.target
     wanted = shapes.pieces(target)
@@ -384,20 +384,20 @@ async def pieces(run: Run, model: str) -> list[Found]:
     whole = await hear(run, shapes.like_client(target, model))
     title = _("the request as the client sends it")
     if whole.status and whole.status < 300 and not whole.problem:
-        return [Found(p.title, True) for p in wanted if p.name != "tools"]
+        return [Tried(p.title, True) for p in wanted if p.name != "tools"]
     if whole.answer.meaning in ("rate", "no_quota", "server") or whole.status == 0:
-        return [Found(title, None, _refusal(run, whole))]
+        return [Tried(title, None, _refusal(run, whole))]
     out = []
     for piece in wanted:
         body = requests.minimal(target.wire, model)
         piece.apply(body)
         heard = await hear(run, body)
         if heard.status and heard.status < 300 and not heard.problem:
-            out.append(Found(piece.title, True))
+            out.append(Tried(piece.title, True))
         else:
-            out.append(Found(piece.title, False, _refusal(run, heard), piece.hint))
+            out.append(Tried(piece.title, False, _refusal(run, heard), piece.hint))
     if all(f.ok for f in out):
         out.append(
-            Found(title, False, _refusal(run, whole), _("Run the test again; the provider's message says more."))
+            Tried(title, False, _refusal(run, whole), _("Run the test again; the provider's message says more."))
         )
     return out

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from ccsetup import sockets
 from ccsetup.i18n import _
 from ccsetup.probe.certificates import Certificates
-from ccsetup.probe.network import Fault, ForwardProxy, Network, Route
+from ccsetup.probe.network import Fault, ForwardProxy, Network, NetworkRoute
 from ccsetup.probe.verdict import clean
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -96,7 +96,7 @@ class Dialler:
             Link(timings, way.proxy, self._notes(way, secure), self._certificates.unchecked if secure else ""),
         )
 
-    def _notes(self, way: Route, secure: bool) -> tuple[str, ...]:
+    def _notes(self, way: NetworkRoute, secure: bool) -> tuple[str, ...]:
         out = []
         if way.socket:
             out.append(
@@ -111,7 +111,7 @@ class Dialler:
         return (*out, *(self._certificates.notes if secure else ()))
 
 
-async def _unix(way: Route, timings: dict[str, float]) -> Streams:
+async def _unix(way: NetworkRoute, timings: dict[str, float]) -> Streams:
     start = time.perf_counter()
     try:
         streams = await asyncio.open_unix_connection(way.socket, limit=1 << 18)

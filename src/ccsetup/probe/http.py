@@ -27,7 +27,7 @@ LIMIT = 1 << 20
 """Bytes of a body."""
 
 
-class Reply(NamedTuple):
+class HttpReply(NamedTuple):
     status: int
     headers: tuple[tuple[str, str], ...]
     """Names in lower case."""
@@ -85,7 +85,7 @@ class Http:
 
     async def request(
         self, method: str, url: str, headers: Sequence[tuple[str, str]], body: bytes = b"", *, limit: int = LIMIT
-    ) -> Reply:
+    ) -> HttpReply:
         """Send one request and return its answer, whatever its status; Fault when there is none."""
         async with self.open(method, url, headers, body) as stream:
             parts: list[bytes] = []
@@ -100,13 +100,13 @@ class Http:
             if stream.status == 407 and proxy is not None:
                 raise proxy_refuses(proxy, urlsplit(url).hostname or "", 407)
             data = b"".join(parts)[:limit]
-            return Reply(
+            return HttpReply(
                 stream.status, stream.headers, data, cut, stream.first_byte, proxy, stream.coding, stream.unpacked
             )
 
-    def open(self, method: str, url: str, headers: Sequence[tuple[str, str]], body: bytes = b"") -> Stream:
+    def open(self, method: str, url: str, headers: Sequence[tuple[str, str]], body: bytes = b"") -> HttpStream:
         """Return the exchange as an async context manager, whose body comes in pieces."""
-        return Stream(self, method, url, headers, body)
+        return HttpStream(self, method, url, headers, body)
 
     async def connect(self, url: str) -> _Connection:
         return _Connection(*await self._dialler.connect(url))
@@ -121,7 +121,7 @@ class Http:
             self._idle[origin] = connection
 
 
-class Stream:
+class HttpStream:
     """One exchange: ``async with`` sends the request and reads the head, ``async for`` reads the body."""
 
     def __init__(self, http: Http, method: str, url: str, headers: Sequence[tuple[str, str]], body: bytes) -> None:
@@ -141,7 +141,7 @@ class Stream:
         self.coding = ""
         self.unpacked = True
 
-    async def __aenter__(self) -> Stream:
+    async def __aenter__(self) -> HttpStream:
         kept = self._http.take(self._origin)
         if kept is not None and kept.used:
             # The server may have ended a kept connection meanwhile: then a new one is tried, once.

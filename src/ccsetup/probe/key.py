@@ -12,10 +12,10 @@ from ccsetup.i18n import _
 from ccsetup.model import KeyCheck
 from ccsetup.probe import classify, requests
 from ccsetup.probe.classify import Answer
-from ccsetup.probe.http import Reply, split
+from ccsetup.probe.http import HttpReply, split
 from ccsetup.probe.network import Fault
-from ccsetup.probe.requests import Request
-from ccsetup.probe.steps import ASK_SECONDS, MODELS_LIMIT, Run, Stop, leads_to_portal
+from ccsetup.probe.requests import ProbeRequest
+from ccsetup.probe.steps import ASK_SECONDS, MODELS_LIMIT, Run, TargetStopped, leads_to_portal
 from ccsetup.probe.verdict import Evidence, clean
 
 
@@ -31,7 +31,7 @@ async def preset_checks(run: Run) -> bool:
         for c in target.region.verify
         if (not c.prefixes or text.startswith(c.prefixes)) and split(c.url)[0] in allowed
     ]
-    refused: Optional[tuple[classify.KeyAnswer, Request, Reply]] = None
+    refused: Optional[tuple[classify.KeyAnswer, ProbeRequest, HttpReply]] = None
     for check in checks:
         if not check.proves:
             continue
@@ -64,7 +64,7 @@ async def preset_checks(run: Run) -> bool:
                 _("Look at the key in the provider's console."),
                 run.evidence(request.url, reply.status, found.message),
             )
-            raise Stop
+            raise TargetStopped
         if found.meaning == "invalid" and refused is None:
             refused = asked
     if refused is None:
@@ -72,10 +72,10 @@ async def preset_checks(run: Run) -> bool:
     found, request, reply = refused
     run.settle()
     _bad_key(run, request, reply, found.message)
-    raise Stop
+    raise TargetStopped
 
 
-async def _one_check(run: Run, check: KeyCheck) -> Optional[tuple[classify.KeyAnswer, Request, Reply]]:
+async def _one_check(run: Run, check: KeyCheck) -> Optional[tuple[classify.KeyAnswer, ProbeRequest, HttpReply]]:
     """Return what a check says, or None where it says nothing: the endpoint itself is asked then."""
     assert run.target.key is not None
     request = requests.key_check(run.target, check, run.target.key)
@@ -96,7 +96,7 @@ async def _one_check(run: Run, check: KeyCheck) -> Optional[tuple[classify.KeyAn
     return found, request, reply
 
 
-def judge(run: Run, answer: Answer, request: Request, reply: Reply) -> bool:
+def judge(run: Run, answer: Answer, request: ProbeRequest, reply: HttpReply) -> bool:
     """Report the key by an answer of the endpoint itself; False when it does not tell."""
     evidence = run.evidence(request.url, reply.status, answer.message)
     stop_if_refused(run, answer, request, reply)
@@ -109,8 +109,8 @@ def judge(run: Run, answer: Answer, request: Request, reply: Reply) -> bool:
     return False
 
 
-def stop_if_refused(run: Run, answer: Answer, request: Request, reply: Reply) -> None:
-    """Report an answer that refuses the key or the account, and raise Stop."""
+def stop_if_refused(run: Run, answer: Answer, request: ProbeRequest, reply: HttpReply) -> None:
+    """Report an answer that refuses the key or the account, and raise TargetStopped."""
     evidence = run.evidence(request.url, reply.status, answer.message)
     if answer.meaning in ("bad_key", "wrong_region"):
         _bad_key(run, request, reply, answer.message, region=answer.meaning == "wrong_region")
@@ -120,10 +120,10 @@ def stop_if_refused(run: Run, answer: Answer, request: Request, reply: Reply) ->
         _forbidden(run, answer, evidence)
     else:
         return
-    raise Stop
+    raise TargetStopped
 
 
-def _no_quota(run: Run, request: Request, reply: Reply, found: classify.KeyAnswer, balance: str) -> None:
+def _no_quota(run: Run, request: ProbeRequest, reply: HttpReply, found: classify.KeyAnswer, balance: str) -> None:
     summary = _("The key is good, but nothing is left on the account.")
     if balance:
         summary += " " + _("Balance: {balance}.").format(balance=balance)
@@ -138,7 +138,7 @@ def _pay_hint(run: Run) -> str:
     return f"{text} {where}" if where else text
 
 
-def _bad_key(run: Run, request: Request, reply: Reply, message: str, *, region: bool = False) -> None:
+def _bad_key(run: Run, request: ProbeRequest, reply: HttpReply, message: str, *, region: bool = False) -> None:
     from ccsetup import keys
 
     target = run.target
@@ -198,7 +198,7 @@ def _stranger(run: Run) -> str:
     return "" if own is not None and found == own.id else found
 
 
-def _quota(run: Run, answer: Answer, reply: Reply, evidence: Evidence) -> None:
+def _quota(run: Run, answer: Answer, reply: HttpReply, evidence: Evidence) -> None:
     if answer.meaning == "no_quota":
         run.add("quota", _("The key is good, but nothing is left on the account."), _pay_hint(run), evidence)
         return

@@ -8,10 +8,10 @@ from typing import Optional
 from ccsetup.i18n import _
 from ccsetup.model import LegacyModel
 from ccsetup.probe import classify, requests, sse
-from ccsetup.probe.http import Reply, split
+from ccsetup.probe.http import HttpReply, split
 from ccsetup.probe.network import Fault
-from ccsetup.probe.requests import Request
-from ccsetup.probe.steps import ASK_SECONDS, MODELS_LIMIT, Run, Stop
+from ccsetup.probe.requests import ProbeRequest
+from ccsetup.probe.steps import ASK_SECONDS, MODELS_LIMIT, Run, TargetStopped
 from ccsetup.probe.target import TierModel
 from ccsetup.probe.verdict import clean
 
@@ -29,7 +29,7 @@ async def check(run: Run, *, free: bool = False) -> None:
             if not run.listed:
                 await _list(run)
             _missing(run, target.models[0], request, reply, answer.message)
-            raise Stop
+            raise TargetStopped
     if not run.listed and not free and len({m.id for m in target.models}) > 1:
         await _list(run)
     missing: list[TierModel] = []
@@ -53,7 +53,7 @@ async def check(run: Run, *, free: bool = False) -> None:
         if answer.meaning == "bad_model":
             if not model.built_in:
                 _missing(run, model, request, reply, answer.message)
-                raise Stop
+                raise TargetStopped
             missing.append(model)
         elif answer.meaning == "ok":
             run.count(*sse.usage(sse.events(reply.body)))
@@ -119,7 +119,9 @@ def _retired(run: Run, model: str) -> Optional[LegacyModel]:
     return next((m for m in preset.legacy_models if m.id == model), None) if preset else None
 
 
-def _missing(run: Run, model: TierModel, request: Optional[Request], reply: Optional[Reply], message: str) -> None:
+def _missing(
+    run: Run, model: TierModel, request: Optional[ProbeRequest], reply: Optional[HttpReply], message: str
+) -> None:
     retired = _retired(run, model.id)
     known = [*run.listed, *(m.id for m in run.target.preset.models)] if run.target.preset else list(run.listed)
     near = [n for n in classify.nearest(model.id, known) if n != model.id]

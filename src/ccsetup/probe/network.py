@@ -37,7 +37,7 @@ class ForwardProxy(NamedTuple):
         return f"{self.scheme}://{self.host}:{self.port}"
 
 
-class Route(NamedTuple):
+class NetworkRoute(NamedTuple):
     proxy: Optional[ForwardProxy] = None
     note: str = ""
     """Names of variables that matter: the one that set the proxy, or the one that excepts this host."""
@@ -63,7 +63,7 @@ class Trust(NamedTuple):
 class Network(NamedTuple):
     """What a client of one version does with the variables that it has."""
 
-    route: Callable[[str, str, int, Mapping[str, str]], Route]
+    route: Callable[[str, str, int, Mapping[str, str]], NetworkRoute]
     """The way to a scheme, host and port."""
     trust: Callable[[Mapping[str, str]], Trust]
     reads: tuple[str, ...]
@@ -94,18 +94,18 @@ def parsed(variable: str, value: str, schemes: Mapping[str, str]) -> Optional[Fo
     return ForwardProxy(variable, scheme, parts.hostname, number, Secret(user) if user else None)
 
 
-def usual(scheme: str, host: str, port: int, environ: Mapping[str, str]) -> Route:
+def usual(scheme: str, host: str, port: int, environ: Mapping[str, str]) -> NetworkRoute:
     """Return the way that most programs take: a variable for the scheme, then ALL_PROXY, with NO_PROXY as in curl."""
     names = (f"{scheme}_proxy", f"{scheme}_proxy".upper(), "all_proxy", "ALL_PROXY")
     name = next((n for n in names if environ.get(n)), "")
     if not name:
-        return Route()
+        return NetworkRoute()
     excepts = next((n for n in ("no_proxy", "NO_PROXY") if environ.get(n)), "")
     if excepts and listed(environ[excepts].replace(" ", ",").split(","), host, port):
-        return Route(None, excepts)
+        return NetworkRoute(None, excepts)
     value = environ[name].strip()
     proxy = parsed(name, value if "://" in value else "http://" + value, {"http": "http", "https": "https"})
-    return Route(proxy, name) if proxy else Route(None, name, "address")
+    return NetworkRoute(proxy, name) if proxy else NetworkRoute(None, name, "address")
 
 
 def listed(entries: list[str], host: str, port: int) -> bool:

@@ -19,7 +19,7 @@ BETAS = (
 VERSION = "2023-06-01"
 
 
-class Request(NamedTuple):
+class ProbeRequest(NamedTuple):
     method: str
     url: str
     headers: tuple[tuple[str, str], ...]
@@ -27,7 +27,7 @@ class Request(NamedTuple):
     body: bytes
 
     def __repr__(self) -> str:
-        return f"Request({self.method} {self.url})"
+        return f"ProbeRequest({self.method} {self.url})"
 
 
 def inference_url(target: Target, wire: WireFormat) -> str:
@@ -46,21 +46,21 @@ def models_url(target: Target) -> str:
     return f"{base}/v1/models?limit=1000" if target.wire == "anthropic" else f"{base}/models{_query(target)}"
 
 
-def inference(target: Target, wire: WireFormat, body: Mapping[str, Any]) -> Request:
+def inference(target: Target, wire: WireFormat, body: Mapping[str, Any]) -> ProbeRequest:
     """Return a POST of *body* as the client would send it."""
     data = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
     headers = [
         *_headers(target, "text/event-stream" if body.get("stream") and wire != "anthropic" else "application/json"),
         ("content-type", "application/json"),
     ]
-    return Request("POST", inference_url(target, wire), tuple(headers), data)
+    return ProbeRequest("POST", inference_url(target, wire), tuple(headers), data)
 
 
-def models(target: Target) -> Request:
-    return Request("GET", models_url(target), _headers(target, "application/json"), b"")
+def models(target: Target) -> ProbeRequest:
+    return ProbeRequest("GET", models_url(target), _headers(target, "application/json"), b"")
 
 
-def key_check(target: Target, check: KeyCheck, key: Secret) -> Request:
+def key_check(target: Target, check: KeyCheck, key: Secret) -> ProbeRequest:
     """Return the preset's free request."""
     text = key.reveal()
     name, value = {
@@ -71,7 +71,7 @@ def key_check(target: Target, check: KeyCheck, key: Secret) -> Request:
     headers = [("accept", "application/json"), _codings(target), ("user-agent", _agent(target))]
     if check.auth == "x-api-key":
         headers.append(("anthropic-version", VERSION))
-    return Request("GET", check.url, (*headers, (name, value)), b"")
+    return ProbeRequest("GET", check.url, (*headers, (name, value)), b"")
 
 
 def minimal(wire: WireFormat, model: str, text: str = "hi", *, max_tokens: int = 1) -> dict[str, Any]:

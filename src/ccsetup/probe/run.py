@@ -14,18 +14,20 @@ from ccsetup.i18n import _
 from ccsetup.probe import address, key, models, requests, shapes, wire
 from ccsetup.probe.classify import REACHED, Answer
 from ccsetup.probe.dial import Link
-from ccsetup.probe.http import Http, Reply
+from ccsetup.probe.http import Http, HttpReply
 from ccsetup.probe.network import Fault
-from ccsetup.probe.steps import OnStep, Options, Run, Stop
+from ccsetup.probe.steps import OnStep, ProbeOptions, Run, TargetStopped
 from ccsetup.probe.target import Target
-from ccsetup.probe.verdict import Report, Step, Verdict, clean, worst
+from ccsetup.probe.verdict import LayerStep, Report, Verdict, clean, worst
 
-__all__ = ["Options", "probe"]
+__all__ = ["ProbeOptions", "probe"]
 
 REACH_SECONDS = 10.0
 
 
-def probe(targets: Sequence[Target], options: Options, on_step: Optional[OnStep] = None) -> tuple[list[Report], bool]:
+def probe(
+    targets: Sequence[Target], options: ProbeOptions, on_step: Optional[OnStep] = None
+) -> tuple[list[Report], bool]:
     """Test *targets* at the same time; return their reports, and whether Ctrl-C ended it early.
 
     *on_step* is called with the target's index and each step as it ends.
@@ -58,7 +60,7 @@ async def _layers(run: Run) -> None:
                     await models.check(run, free=True)
                 if run.options.level == "deep":
                     await _deep(run)
-    except Stop:
+    except TargetStopped:
         pass
     except TimeoutError:
         run.settle()
@@ -90,7 +92,7 @@ def _resolve(run: Run) -> None:
     details = [*(" ".join(t for t in (f.text, f.hint) if t) for f in rest), *details]
     run.add(verdict, first.text, first.hint, details=details)
     if verdict == "config":
-        raise Stop
+        raise TargetStopped
 
 
 async def _reach(run: Run) -> None:
@@ -105,14 +107,14 @@ async def _reach(run: Run) -> None:
             _("No connection within {seconds} seconds.").format(seconds=round(time.perf_counter() - run.layer_start)),
             _("Look at the network, a VPN, a firewall or a proxy."),
         )
-        raise Stop from None
+        raise TargetStopped from None
     except Fault as e:
         run.add(e.verdict, e.text, e.hint, run.evidence(url))
-        raise Stop from None
+        raise TargetStopped from None
     run.pending = _reached(run, link)
 
 
-def _reached(run: Run, link: Link) -> Step:
+def _reached(run: Run, link: Link) -> LayerStep:
     names = {"dns": "DNS", "tcp": "TCP", "proxy": _("proxy"), "proxy_tls": _("TLS to the proxy"), "tls": "TLS"}
     summary = ", ".join(f"{names.get(n, n)} {s * 1000:.0f} ms" for n, s in link.timings.items())
     verdict: Verdict = "ok"
@@ -125,7 +127,7 @@ def _reached(run: Run, link: Link) -> Step:
         hint = _("Remove it; NODE_EXTRA_CA_CERTS=FILE adds the certificate of an authority that you trust.")
     notes = tuple(clean(n, run.secrets) for n in link.notes)
     seconds = time.perf_counter() - run.layer_start
-    return Step("reach", verdict, seconds, summary, hint, details=notes, timings=dict(link.timings))
+    return LayerStep("reach", verdict, seconds, summary, hint, details=notes, timings=dict(link.timings))
 
 
 async def _key_and_wire(run: Run) -> None:
@@ -134,7 +136,7 @@ async def _key_and_wire(run: Run) -> None:
     target = run.target
     known = await key.preset_checks(run)
     free = requests.inference(target, target.wire, requests.minimal(target.wire, ""))
-    free_answer: Optional[tuple[Answer, Reply]] = None
+    free_answer: Optional[tuple[Answer, HttpReply]] = None
     if not known:
         reply = await run.ask(free)
         free_answer = run.classified(free, reply), reply

@@ -9,11 +9,11 @@ from typing import Callable, Literal, NamedTuple, Optional, Sequence
 from ccsetup.i18n import _
 from ccsetup.probe import classify, requests
 from ccsetup.probe.classify import Answer
-from ccsetup.probe.http import Http, Reply, split
+from ccsetup.probe.http import Http, HttpReply, split
 from ccsetup.probe.network import Fault
-from ccsetup.probe.requests import Request
+from ccsetup.probe.requests import ProbeRequest
 from ccsetup.probe.target import Target
-from ccsetup.probe.verdict import Evidence, Layer, Report, Step, Usage, Verdict, clean
+from ccsetup.probe.verdict import Evidence, Layer, LayerStep, Report, TokensUsed, Verdict, clean
 
 Level = Literal["quick", "normal", "deep"]
 
@@ -22,29 +22,29 @@ MODELS_LIMIT = 4 << 20
 """Bytes of a list of models; the longest known one has 0.8 million."""
 
 
-class Options(NamedTuple):
+class ProbeOptions(NamedTuple):
     level: Level = "normal"
     timeout: float = 30.0
     """Seconds for one target."""
     insecure_http: bool = False
 
 
-OnStep = Callable[[int, Step], None]
+OnStep = Callable[[int, LayerStep], None]
 
 
-class Stop(Exception):
+class TargetStopped(Exception):
     """The layers that follow cannot be tried."""
 
 
 class Run:
     """One target, and what is known of it so far."""
 
-    def __init__(self, target: Target, options: Options, index: int, on_step: Optional[OnStep]) -> None:
+    def __init__(self, target: Target, options: ProbeOptions, index: int, on_step: Optional[OnStep]) -> None:
         self.target = target
         self.options = options
         self.index = index
         self.on_step = on_step
-        self.steps: list[Step] = []
+        self.steps: list[LayerStep] = []
         self.start = time.perf_counter()
         self.end = 0.0
         self.layer: Layer = "resolve"
@@ -52,13 +52,13 @@ class Run:
         self.secrets = target.secrets()
         self.listed: tuple[str, ...] = ()
         """Ids of the models that the provider lists."""
-        self.pending: Optional[Step] = None
+        self.pending: Optional[LayerStep] = None
         """The step ``reach``, until a first answer shows that no captive portal was reached."""
-        self.main_answer: Optional[tuple[Answer, Request, Reply]] = None
+        self.main_answer: Optional[tuple[Answer, ProbeRequest, HttpReply]] = None
         """What the provider said to the first request that may cost something."""
-        self.refused: Optional[tuple[Answer, Request, Reply]] = None
+        self.refused: Optional[tuple[Answer, ProbeRequest, HttpReply]] = None
         """What it said to the request in the client's own form, where it takes only a simpler one."""
-        self.usage = Usage()
+        self.usage = TokensUsed()
         self.estimate: Optional[float] = None
         self.speed: dict[str, float] = {}
         self.http: Http
@@ -71,7 +71,7 @@ class Run:
             self.end = time.perf_counter()
             reason = _("Stopped before it was done.")
             self.skip_rest(reason)
-        usage = self.usage if self.usage != Usage() else None
+        usage = self.usage if self.usage != TokensUsed() else None
         return Report(
             self.target.label,
             self.target.client,
@@ -98,9 +98,9 @@ class Run:
         evidence: Optional[Evidence] = None,
         details: Sequence[str] = (),
         timings: Optional[dict[str, float]] = None,
-    ) -> Step:
+    ) -> LayerStep:
         """Report what a layer came to, without keys."""
-        step = Step(
+        step = LayerStep(
             self.layer,
             verdict,
             time.perf_counter() - self.layer_start,
@@ -113,7 +113,7 @@ class Run:
         self.emit(step)
         return step
 
-    def emit(self, step: Step) -> None:
+    def emit(self, step: LayerStep) -> None:
         self.steps.append(step)
         if self.on_step is not None:
             self.on_step(self.index, step)
@@ -135,9 +135,9 @@ class Run:
         done = {s.layer for s in self.steps}
         for layer in self.wanted():
             if layer not in done:
-                self.emit(Step(layer, "skipped", 0.0, reason or _("Needs a layer that failed.")))
+                self.emit(LayerStep(layer, "skipped", 0.0, reason or _("Needs a layer that failed.")))
 
-    def settle(self, portal: Optional[tuple[Answer, Request, int]] = None) -> None:
+    def settle(self, portal: Optional[tuple[Answer, ProbeRequest, int]] = None) -> None:
         """Report ``reach``: reached, or reached a portal."""
         step, self.pending = self.pending, None
         if step is None:
@@ -155,7 +155,7 @@ class Run:
             )
         )
 
-    async def ask(self, request: Request, *, limit: int = 1 << 20, seconds: float = ASK_SECONDS) -> Reply:
+    async def ask(self, request: ProbeRequest, *, limit: int = 1 << 20, seconds: float = ASK_SECONDS) -> HttpReply:
         """Return the answer; a failure is reported as a step of this layer and stops the target."""
         try:
             async with asyncio.timeout(seconds):
@@ -168,7 +168,7 @@ class Run:
                 _("Try again later, or give it more time with --timeout SECONDS."),
                 self.evidence(request.url),
             )
-            raise Stop from None
+            raise TargetStopped from None
         except Fault as e:
             if e.kind in ("closed", "proxy") and self.pending is not None:
                 # Whoever took the connection does not answer as a server would: nothing was reached.
@@ -181,15 +181,15 @@ class Run:
                         evidence=self.evidence(request.url),
                     )
                 )
-                raise Stop from None
+                raise TargetStopped from None
             self.settle()
             if e.verdict == "wire" and self.layer == "key":
                 self.add("unknown", _("No answer tells whether the key is good."))
                 self.begin("wire")
             self.add(e.verdict, e.text, e.hint, self.evidence(request.url))
-            raise Stop from None
+            raise TargetStopped from None
 
-    def classified(self, request: Request, reply: Reply) -> Answer:
+    def classified(self, request: ProbeRequest, reply: HttpReply) -> Answer:
         """Return what *reply* means; a captive portal is reported and stops the target."""
         answer = classify.answer(self.target.wire, reply.status, dict(reply.headers), reply.body, self.target.preset)
         if not reply.unpacked and reply.status < 300:
@@ -206,13 +206,13 @@ class Run:
                     _("Open a browser, log in to the network, and run the test again."),
                     self.evidence(request.url, reply.status, answer.message),
                 )
-            raise Stop
+            raise TargetStopped
         self.settle()
         return answer
 
     def count(self, tokens_in: int, tokens_out: int) -> None:
         """Add to what the test has used."""
-        used = Usage(self.usage.input_tokens + tokens_in, self.usage.output_tokens + tokens_out)
+        used = TokensUsed(self.usage.input_tokens + tokens_in, self.usage.output_tokens + tokens_out)
         cost, currency = requests.price(self.target, used.input_tokens, used.output_tokens)
         self.usage = used._replace(cost=cost, currency=currency)
 

@@ -82,7 +82,7 @@ class Evidence(NamedTuple):
     """The provider's own words, cleaned."""
 
 
-class Step(NamedTuple):
+class LayerStep(NamedTuple):
     """What one layer found."""
 
     layer: Layer
@@ -110,7 +110,7 @@ class Step(NamedTuple):
         return out
 
 
-class Usage(NamedTuple):
+class TokensUsed(NamedTuple):
     """Tokens of the answers of one run, and what they cost; ``None``: not told, or no price known."""
 
     input_tokens: int = 0
@@ -124,13 +124,13 @@ class Report(NamedTuple):
 
     label: str
     client: str
-    steps: tuple[Step, ...]
+    steps: tuple[LayerStep, ...]
     seconds: float
     about: Mapping[str, Any]
     """Facts of the target for JSON: profile, provider, region, wire, base_url, settings.  Without keys."""
     estimate: Optional[float] = None
     """What the deep test was expected to cost, in ``usage.currency``."""
-    usage: Optional[Usage] = None
+    usage: Optional[TokensUsed] = None
     speed: Mapping[str, float] = {}
     """Of a measured answer: first_event (seconds), tokens_per_second."""
     finished: bool = True

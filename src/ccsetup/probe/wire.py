@@ -8,16 +8,16 @@ from typing import Optional
 from ccsetup.i18n import _
 from ccsetup.probe import classify, requests, sse
 from ccsetup.probe.classify import REACHED, Answer
-from ccsetup.probe.http import Reply
+from ccsetup.probe.http import HttpReply
 from ccsetup.probe.key import stop_if_refused
 from ccsetup.probe.network import UNPACKED, Fault
-from ccsetup.probe.requests import Request
-from ccsetup.probe.steps import ASK_SECONDS, Run, Stop
+from ccsetup.probe.requests import ProbeRequest
+from ccsetup.probe.steps import ASK_SECONDS, Run, TargetStopped
 from ccsetup.probe.verdict import Evidence, clean
 
 
-async def check(run: Run, answer: Answer, request: Request, reply: Reply) -> None:
-    """Report what *reply* to *request* says of the endpoint; Stop when the client cannot use it."""
+async def check(run: Run, answer: Answer, request: ProbeRequest, reply: HttpReply) -> None:
+    """Report what *reply* to *request* says of the endpoint; TargetStopped when the client cannot use it."""
     evidence = run.evidence(request.url, reply.status, answer.message)
     name = _name(run.target.wire)
     stop_if_refused(run, answer, request, reply)
@@ -28,7 +28,7 @@ async def check(run: Run, answer: Answer, request: Request, reply: Reply) -> Non
             _("Try again later, or look at the provider's status page: ccsetup test --watch 30"),
             evidence,
         )
-        raise Stop
+        raise TargetStopped
     timings = {"first_byte": reply.first_byte}
     if answer.meaning == "ok":
         if _readable(run, reply, evidence):
@@ -43,16 +43,16 @@ async def check(run: Run, answer: Answer, request: Request, reply: Reply) -> Non
             evidence,
             timings=timings,
         )
-        raise Stop
+        raise TargetStopped
     if answer.meaning in ("bad_model", "bad_request"):
         run.add("ok", _("Speaks {name}.").format(name=name), evidence=evidence, timings=timings)
         return
     await _wrong(run, answer, reply, evidence)
-    raise Stop
+    raise TargetStopped
 
 
-def _readable(run: Run, reply: Reply, evidence: Evidence) -> bool:
-    """Report an answer whose compression is in the way: of the client, which raises Stop, or of this test alone."""
+def _readable(run: Run, reply: HttpReply, evidence: Evidence) -> bool:
+    """Report an answer whose compression is in the way: of the client, raised as TargetStopped, or of this test."""
     if not reply.coding or (reply.unpacked and reply.coding in run.target.network.reads):
         return True
     words = {"coding": reply.coding, "client": _client(run)}
@@ -66,11 +66,13 @@ def _readable(run: Run, reply: Reply, evidence: Evidence) -> bool:
         return False
     hint = _("Ask the provider, or whoever runs a proxy before it, for answers that are not compressed.")
     run.add("wire", text.format(**words), hint, evidence)
-    raise Stop
+    raise TargetStopped
 
 
-async def _streams(run: Run, request: Request, reply: Reply, evidence: Evidence, timings: dict[str, float]) -> None:
-    """Report whether a good answer is the whole stream that the client needs; Stop where it needs more."""
+async def _streams(
+    run: Run, request: ProbeRequest, reply: HttpReply, evidence: Evidence, timings: dict[str, float]
+) -> None:
+    """Report whether a good answer is the whole stream that the client needs; TargetStopped where it needs more."""
     target = run.target
     name = _name(target.wire)
     if reply.status >= 300 or "application/json" in reply.header("content-type"):
@@ -79,7 +81,7 @@ async def _streams(run: Run, request: Request, reply: Reply, evidence: Evidence,
         if target.wire != "anthropic":
             hint = _("Codex needs a stream: ask the provider for an endpoint that streams, or put a relay in front.")
             run.add("wire", text, hint, evidence, timings=timings)
-            raise Stop
+            raise TargetStopped
         hint = _(
             "Claude Code asks a second time without streaming, which costs twice; ask for an endpoint that streams."
         )
@@ -94,12 +96,12 @@ async def _streams(run: Run, request: Request, reply: Reply, evidence: Evidence,
             _("Try again; the provider's message says more."),
             run.evidence(request.url, reply.status, classify.message_of(error)),
         )
-        raise Stop
+        raise TargetStopped
     trouble = _("The answer does not end.") if reply.cut else sse.problem(target.wire, found)
     if trouble:
         hint = _("The client needs the whole stream; something between may cut it off, or this is no {name} endpoint.")
         run.add("wire", trouble, hint.format(name=name), evidence, timings=timings)
-        raise Stop
+        raise TargetStopped
     run.count(*sse.usage(found))
     if run.refused is not None:
         await _pieces(run)
@@ -123,7 +125,7 @@ async def _pieces(run: Run) -> None:
     )
 
 
-async def _wrong(run: Run, answer: Answer, reply: Reply, evidence: Evidence) -> None:
+async def _wrong(run: Run, answer: Answer, reply: HttpReply, evidence: Evidence) -> None:
     """Report an address that is not the client's, and which one is."""
     target = run.target
     name = _name(target.wire)

@@ -16,7 +16,7 @@ from ccsetup.i18n import _
 from ccsetup.model import Secret, WireFormat
 from ccsetup.plan import Note
 from ccsetup.probe.target import Credential, Target, TierModel
-from ccsetup.probe.verdict import EXIT, Report, Step, worst
+from ccsetup.probe.verdict import EXIT, LayerStep, Report, worst
 from ccsetup.relay.config import dangers, secrets
 from ccsetup.relay.config.model import Config, Upstream
 from ccsetup.relay.routing import failover, routes
@@ -227,12 +227,12 @@ def _environ(context: Context, upstream: Upstream) -> Mapping[str, str]:
 def _probe(targets: Sequence[Target], *, quick: bool, quiet: bool, verbose: bool) -> tuple[list[Report], bool]:
     from ccsetup.probe import run
 
-    options = run.Options("quick" if quick else "normal", 30.0, True)
+    options = run.ProbeOptions("quick" if quick else "normal", 30.0, True)
     reports, interrupted = run.probe(targets, options)
     if not quiet:
         for target, report in zip(targets, reports, strict=True):
             _output.line(f"{target.label} · {target.about()['base_url']}")
-            shown: list[Step] = [s for s in report.steps if verbose or s.verdict != "skipped"]
+            shown: list[LayerStep] = [s for s in report.steps if verbose or s.verdict != "skipped"]
             for step in shown:
                 _output.line(_test_show.step_text(step, verbose))
             _output.line(_test_show.summary(report))

@@ -10,7 +10,7 @@ from typing import Mapping
 
 from ccsetup.clients.claude.facts import UNCHECKED, UNIX_SOCKET
 from ccsetup.model import Version
-from ccsetup.probe.network import CODINGS, Network, Route, Trust, listed, parsed
+from ccsetup.probe.network import CODINGS, Network, NetworkRoute, Trust, listed, parsed
 
 _ALL_PROXY: Version = (2, 1, 329)
 """2.1.197 does not look at ALL_PROXY.  Between them: not tried."""
@@ -19,16 +19,16 @@ _SCHEMES = {"http": "http", "https": "https"}
 
 
 def network(version: Version) -> Network:
-    def way(scheme: str, host: str, port: int, environ: Mapping[str, str]) -> Route:
+    def way(scheme: str, host: str, port: int, environ: Mapping[str, str]) -> NetworkRoute:
         return _route(host, port, environ, version)
 
     return Network(way, _trust, CODINGS)
 
 
-def _route(host: str, port: int, environ: Mapping[str, str], version: Version) -> Route:
+def _route(host: str, port: int, environ: Mapping[str, str], version: Version) -> NetworkRoute:
     """The first of four variables decides for http and https alike; one that is no URL stops the client."""
     if environ.get(UNIX_SOCKET):
-        return Route(None, UNIX_SOCKET, socket=environ[UNIX_SOCKET])
+        return NetworkRoute(None, UNIX_SOCKET, socket=environ[UNIX_SOCKET])
     name = next((n for n in ("https_proxy", "HTTPS_PROXY", "http_proxy", "HTTP_PROXY") if environ.get(n)), "")
     value = environ.get(name, "").strip()
     if not name and version >= _ALL_PROXY:
@@ -36,15 +36,15 @@ def _route(host: str, port: int, environ: Mapping[str, str], version: Version) -
         value = environ.get(name, "").strip()
         value = value if "://" in value else "http://" + value
         if not value.startswith(("http://", "https://")):
-            return Route()  # socks5: is passed over without a word
+            return NetworkRoute()  # socks5: is passed over without a word
     if not name:
-        return Route()
+        return NetworkRoute()
     proxy = parsed(name, value, _SCHEMES)
     excepts = next((n for n in ("no_proxy", "NO_PROXY") if environ.get(n)), "")
     stops = proxy is None and not re.match(r"[A-Za-z][\w+.-]*:(?!//$)", value)
     if excepts and not stops and listed(re.split(r"[,\s]+", environ[excepts]), host, port):
-        return Route(None, excepts)
-    return Route(proxy, name) if proxy else Route(None, name, "address")
+        return NetworkRoute(None, excepts)
+    return NetworkRoute(proxy, name) if proxy else NetworkRoute(None, name, "address")
 
 
 def _trust(environ: Mapping[str, str]) -> Trust:

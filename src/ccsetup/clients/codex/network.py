@@ -10,7 +10,7 @@ from typing import Mapping, Optional
 
 from ccsetup.clients.codex.facts import COMPRESSED
 from ccsetup.model import Version
-from ccsetup.probe.network import ForwardProxy, Network, Route, Trust, parsed
+from ccsetup.probe.network import ForwardProxy, Network, NetworkRoute, Trust, parsed
 
 _SCHEMES = {"http": "http", "https": "https", **dict.fromkeys(("socks4", "socks4a", "socks5", "socks5h"), "http")}
 """Codex speaks HTTP to a proxy that it is told speaks SOCKS."""
@@ -21,7 +21,7 @@ def network(version: Version) -> Network:
     return Network(_route, _trust, ("gzip", "zstd") if version >= COMPRESSED else (), _EXCEPTIONS)
 
 
-def _route(scheme: str, host: str, port: int, environ: Mapping[str, str]) -> Route:
+def _route(scheme: str, host: str, port: int, environ: Mapping[str, str]) -> NetworkRoute:
     """A variable for the scheme, then ALL_PROXY; of the two spellings the capital one, also where it is empty."""
     cgi = scheme == "http" and "REQUEST_METHOD" in environ  # HTTP_PROXY could be a header of somebody's request
     for kind in ("all",) if cgi else (scheme, "all"):
@@ -35,9 +35,9 @@ def _route(scheme: str, host: str, port: int, environ: Mapping[str, str]) -> Rou
             continue  # as if it were not set
         excepts = next((n for n in _EXCEPTIONS if n in environ), "")
         if excepts and _excepted(environ[excepts], host):
-            return Route(None, excepts)
-        return Route(proxy, name) if proxy else Route(None, name, "address")
-    return Route()
+            return NetworkRoute(None, excepts)
+        return NetworkRoute(proxy, name) if proxy else NetworkRoute(None, name, "address")
+    return NetworkRoute()
 
 
 def _excepted(no_proxy: str, host: str) -> bool:
