@@ -15,7 +15,7 @@ from ccsetup.change.world import World
 from ccsetup.cli._context import Context
 from ccsetup.cli.relay import _via
 from ccsetup.cli.wizard import command_line, look
-from ccsetup.cli.wizard.answers import TYPE, Answers, AskText, Choose, Known, Settled
+from ccsetup.cli.wizard.answers import TYPE, Answers, AskText, Choose, Settled, WizardFacts
 from ccsetup.cli.wizard.ask_model import LIVE
 from ccsetup.cli.wizard.questions import next_step
 from ccsetup.clients import CLIENTS
@@ -31,10 +31,10 @@ def no_models(*_args: Any) -> list[Model]:
     raise CcsetupError("nobody is asked here")
 
 
-def facts(context: Context, *, keyring: bool = False, relay_problem: str = "") -> Known:
+def facts(context: Context, *, keyring: bool = False, relay_problem: str = "") -> WizardFacts:
     """Return what the wizard knows in the home of the test."""
     world = context.world()
-    return Known(
+    return WizardFacts(
         look.around(context),
         context.preset,
         world.profiles,
@@ -51,7 +51,7 @@ def given(clients: Optional[list[ClientName]] = None, key: str = "", storage: st
     return Answers(fields, Options(Secret(key) if key else None, clients or [], storage, "", "", True), False)
 
 
-def walk(known: Known, answers: Answers, **replies: str) -> tuple[Answers, list[str]]:
+def walk(known: WizardFacts, answers: Answers, **replies: str) -> tuple[Answers, list[str]]:
     """Answer every question: by *replies* (``-`` in an id is ``_``), else with its default; return what was asked."""
     asked: list[str] = []
     told = {name.replace("_", "-"): value for name, value in replies.items()}
@@ -77,7 +77,7 @@ def walk(known: Known, answers: Answers, **replies: str) -> tuple[Answers, list[
     raise AssertionError(f"the questions have no end: {asked}")
 
 
-def options(known: Known, answers: Answers, question: str) -> list[str]:
+def options(known: WizardFacts, answers: Answers, question: str) -> list[str]:
     """Return the labels of the next question, which is *question*."""
     step = next_step(known, answers)
     while isinstance(step, Settled):
@@ -385,7 +385,7 @@ def test_nothing_is_written_by_asking(context: Context, home: Path) -> None:
     assert cc.files(home, records=True) == before
 
 
-def asked(known: Known, answers: Answers, id_: str, **replies: str) -> AskText:
+def asked(known: WizardFacts, answers: Answers, id_: str, **replies: str) -> AskText:
     """Return the question *id_* as it comes after *replies*."""
     for _n in range(20):
         step = next_step(known, answers)

@@ -17,7 +17,7 @@ from ccsetup.cli import _output, _parser
 from ccsetup.cli._context import Context
 from ccsetup.cli._init import OPTIONS, InitOptions, tell
 from ccsetup.cli.wizard import look, prompts, questions, screen
-from ccsetup.cli.wizard.answers import Answers, AskText, Choose, Known, Settled, clients_of
+from ccsetup.cli.wizard.answers import Answers, AskText, Choose, Settled, WizardFacts, clients_of
 from ccsetup.cli.wizard.prompts import GoBack, Option, Prompter, complain, say
 from ccsetup.clients import CLIENTS, usual_client
 from ccsetup.errors import BLOCKED, OK, WOULD_CHANGE, CcsetupError, UsageError
@@ -50,7 +50,7 @@ def run(
     return wizard.run(Answers(fields, options, given.repair, via_relay=given.via_relay))
 
 
-def _facts(context: Context, seen: look.Seen) -> Known:
+def _facts(context: Context, seen: look.Seen) -> WizardFacts:
     world = context.world()
 
     def has_key(name: str) -> bool:
@@ -84,7 +84,7 @@ def _facts(context: Context, seen: look.Seen) -> Known:
             return prompts.sentences(e.message, e.hint)
         return ""
 
-    return Known(
+    return WizardFacts(
         seen,
         context.preset,
         world.profiles,
@@ -100,7 +100,7 @@ def _facts(context: Context, seen: look.Seen) -> Known:
 class _Wizard:
     """One run."""
 
-    def __init__(self, context: Context, prompter: Prompter, facts: Known, given: InitOptions) -> None:
+    def __init__(self, context: Context, prompter: Prompter, facts: WizardFacts, given: InitOptions) -> None:
         self.context = context
         self.prompter = prompter
         self.facts = facts

@@ -1,6 +1,6 @@
 """What is known, as values, and the kinds of steps that lead on from it.
 
-No question reads or writes anything: *Known* brings what was seen, and the network only through ``live_models``.
+No question reads or writes anything: *WizardFacts* brings what was seen, and the network only through ``live_models``.
 Going back means taking an earlier *Answers* again, so no question has to know how to be undone.
 """
 
@@ -20,7 +20,7 @@ TYPE = "\0type"
 """The answer of whoever would rather type than choose."""
 
 
-class Known(NamedTuple):
+class WizardFacts(NamedTuple):
     """What the questions depend on besides the answers."""
 
     seen: Seen
@@ -103,7 +103,7 @@ class Settled(NamedTuple):
 Step = Union[Choose, AskText, Settled, None]
 
 
-def clients_of(facts: Known, answers: Answers) -> list[ClientName]:
+def clients_of(facts: WizardFacts, answers: Answers) -> list[ClientName]:
     given = list(answers.options.clients) or clients_named(answers.fields.get("codeType"))
     if given:
         return given
@@ -111,18 +111,18 @@ def clients_of(facts: Known, answers: Answers) -> list[ClientName]:
     return list(saved.parts) if saved and not answers.field("provider") else []
 
 
-def preset_of(facts: Known, answers: Answers) -> Preset:
+def preset_of(facts: WizardFacts, answers: Answers) -> Preset:
     saved = facts.profiles.get(answers.field("name"))
     if not answers.field("provider") and saved:
         return facts.preset(saved.provider)
     return facts.preset(answers.field("provider"))
 
 
-def name_of(facts: Known, answers: Answers) -> str:
+def name_of(facts: WizardFacts, answers: Answers) -> str:
     return answers.field("name") or preset_of(facts, answers).id
 
 
-def region_of(facts: Known, answers: Answers) -> Region:
+def region_of(facts: WizardFacts, answers: Answers) -> Region:
     preset = preset_of(facts, answers)
     saved = facts.profiles.get(answers.field("name"))
     known = answers.field("region")

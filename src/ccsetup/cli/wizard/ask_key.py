@@ -12,9 +12,9 @@ from ccsetup.cli.wizard.answers import (
     Answers,
     AskText,
     Choose,
-    Known,
     Settled,
     Step,
+    WizardFacts,
     clients_of,
     name_of,
     own_url,
@@ -33,7 +33,7 @@ from ccsetup.profiles import Part, Profile
 KEEP = "\0keep"
 
 
-def key_or_region(facts: Known, answers: Answers) -> Step:
+def key_or_region(facts: WizardFacts, answers: Answers) -> Step:
     """Ask for the key, and before it for the region, unless the key tells the region."""
     if _key_known(facts, answers):
         return None
@@ -76,7 +76,7 @@ def key_or_region(facts: Known, answers: Answers) -> Step:
     )
 
 
-def ask_region(facts: Known, answers: Answers) -> Step:
+def ask_region(facts: WizardFacts, answers: Answers) -> Step:
     preset = preset_of(facts, answers)
     if answers.field("region") or "region" in answers.settled or not answers.field("provider"):
         return None
@@ -111,7 +111,7 @@ def ask_region(facts: Known, answers: Answers) -> Step:
     )
 
 
-def ask_family(facts: Known, answers: Answers) -> Step:
+def ask_family(facts: WizardFacts, answers: Answers) -> Step:
     """Ask about a key that looks like another provider's, or another region's."""
     key = answers.options.secret
     preset = preset_of(facts, answers)
@@ -160,13 +160,13 @@ def ask_family(facts: Known, answers: Answers) -> Step:
     return Choose("family", message, options, apply, options[0].value)
 
 
-def _key_known(facts: Known, answers: Answers) -> bool:
+def _key_known(facts: WizardFacts, answers: Answers) -> bool:
     given = answers.options.secret or answers.options.key_command or answers.options.storage == "env"
     said = any(answers.fields.get(f) for f in ("key", "keyEnv", "keyFile", "keyCommand"))
     return bool(given) or said or "key" in answers.settled
 
 
-def _candidates(facts: Known, answers: Answers) -> list[tuple[FoundKey, str]]:
+def _candidates(facts: WizardFacts, answers: Answers) -> list[tuple[FoundKey, str]]:
     """Return the keys found on this machine that belong to the provider, and to the addresses that are known."""
     preset = preset_of(facts, answers)
     if preset.id == "custom":
@@ -181,7 +181,7 @@ def _candidates(facts: Known, answers: Answers) -> list[tuple[FoundKey, str]]:
     ]
 
 
-def _same_hosts(facts: Known, answers: Answers, saved: Profile) -> bool:
+def _same_hosts(facts: WizardFacts, answers: Answers, saved: Profile) -> bool:
     """Tell whether the key of *saved* would go where it goes now."""
     preset = preset_of(facts, answers)
     if saved.provider != preset.id:
@@ -191,7 +191,7 @@ def _same_hosts(facts: Known, answers: Answers, saved: Profile) -> bool:
     return mine <= before
 
 
-def _key_from(facts: Known, answers: Answers, here: Sequence[tuple[FoundKey, str]], keep: bool) -> Choose:
+def _key_from(facts: WizardFacts, answers: Answers, here: Sequence[tuple[FoundKey, str]], keep: bool) -> Choose:
     preset = preset_of(facts, answers)
     options = []
     if keep:
@@ -218,6 +218,6 @@ def _key_from(facts: Known, answers: Answers, here: Sequence[tuple[FoundKey, str
     return Choose("key-from", _("Key for {provider}").format(provider=preset.name), options, apply)
 
 
-def _problem(facts: Known, answers: Answers, key: Secret) -> str:
+def _problem(facts: WizardFacts, answers: Answers, key: Secret) -> str:
     parts = {c: Part(url=own_url(answers, c)) for c in clients_of(facts, answers)}
     return key_problem(preset_of(facts, answers), parts, key)[0]

@@ -11,9 +11,9 @@ from ccsetup.cli.wizard.answers import (
     Answers,
     AskText,
     Choose,
-    Known,
     Settled,
     Step,
+    WizardFacts,
     clients_of,
     name_of,
     own_url,
@@ -29,7 +29,7 @@ from ccsetup.model import ClaudeEndpoint, ClientName, CodexEndpoint, Model, Pres
 LIVE = "\0live"
 
 
-def ask_model(facts: Known, answers: Answers) -> Step:
+def ask_model(facts: WizardFacts, answers: Answers) -> Step:
     if answers.field("primaryModel") or "model" in answers.settled:
         return None
     preset = preset_of(facts, answers)
@@ -75,7 +75,7 @@ def ask_model(facts: Known, answers: Answers) -> Step:
     return Choose("model", _("Model"), options, choose, options[0].value)
 
 
-def _live(facts: Known, answers: Answers, preset: Preset, region: Region) -> Step:
+def _live(facts: WizardFacts, answers: Answers, preset: Preset, region: Region) -> Step:
     try:
         found = facts.live_models(preset, region, answers)
     except CcsetupError as e:
@@ -105,7 +105,7 @@ def _live(facts: Known, answers: Answers, preset: Preset, region: Region) -> Ste
     )
 
 
-def ask_context(facts: Known, answers: Answers) -> Step:
+def ask_context(facts: WizardFacts, answers: Answers) -> Step:
     """Ask for the window of a model that nobody described: a client that guesses too high fails in long sessions."""
     model = answers.field("primaryModel")
     if not model or answers.fields.get("contextWindow") or "context" in answers.settled:
@@ -131,7 +131,7 @@ def ask_context(facts: Known, answers: Answers) -> Step:
     return AskText("context", message, apply, str(profiles.UNKNOWN_CONTEXT), check=check)
 
 
-def _recommended(facts: Known, answers: Answers) -> dict[ClientName, str]:
+def _recommended(facts: WizardFacts, answers: Answers) -> dict[ClientName, str]:
     """Return the model that each client gets when nothing is chosen; a client without one is left out."""
     region = region_of(facts, answers)
     out: dict[ClientName, str] = {}

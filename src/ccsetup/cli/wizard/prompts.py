@@ -190,7 +190,7 @@ def columns() -> int:
     return terminal().columns
 
 
-class Fields:
+class TypedFields:
     """Questions with a field, which are put until the answer is right."""
 
     shows = True
@@ -234,7 +234,7 @@ class Fields:
         raise NotImplementedError
 
 
-class Plain(Fields):
+class Plain(TypedFields):
     """Numbered lines: for a terminal without cursor movement, another encoding, a screen reader."""
 
     shows = False

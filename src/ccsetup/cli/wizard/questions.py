@@ -11,9 +11,9 @@ from ccsetup.cli.wizard.answers import (
     Answers,
     AskText,
     Choose,
-    Known,
     Settled,
     Step,
+    WizardFacts,
     clients_of,
     name_of,
     own_url,
@@ -30,7 +30,7 @@ from ccsetup.i18n import _
 from ccsetup.model import ClientName, Unsupported, WireFormat
 
 
-def next_step(facts: Known, answers: Answers) -> Step:
+def next_step(facts: WizardFacts, answers: Answers) -> Step:
     """Return the next thing to ask or to settle; None when everything is known."""
     for step in (
         _clients, _provider, _name, _relay, _urls, _auth, key_or_region, ask_family, ask_region, ask_model,
@@ -42,7 +42,7 @@ def next_step(facts: Known, answers: Answers) -> Step:
     return None
 
 
-def _clients(facts: Known, answers: Answers) -> Step:
+def _clients(facts: WizardFacts, answers: Answers) -> Step:
     if clients_of(facts, answers):
         return None
     here = [c.name for c in facts.seen.clients if c.version is not None]
@@ -65,7 +65,7 @@ def _clients(facts: Known, answers: Answers) -> Step:
     return Choose("clients", _("Which client is to use the provider?"), options, apply, default)
 
 
-def _provider(facts: Known, answers: Answers) -> Step:
+def _provider(facts: WizardFacts, answers: Answers) -> Step:
     if answers.field("provider") or answers.field("name") in facts.profiles:
         return None
     wanted = clients_of(facts, answers)
@@ -99,7 +99,7 @@ def _provider(facts: Known, answers: Answers) -> Step:
     )
 
 
-def _name(facts: Known, answers: Answers) -> Step:
+def _name(facts: WizardFacts, answers: Answers) -> Step:
     """Ask what to do with a profile of that name that is there already."""
     preset = preset_of(facts, answers)
     if answers.field("name") or "name" in answers.settled or preset.id not in facts.profiles:
@@ -132,7 +132,7 @@ def _name(facts: Known, answers: Answers) -> Step:
     return Choose("name", _("'{name}' is saved already.").format(name=old.name), options, apply, "change")
 
 
-def _relay(facts: Known, answers: Answers) -> Step:
+def _relay(facts: WizardFacts, answers: Answers) -> Step:
     """Offer the relay where a client cannot speak to the provider itself."""
     preset = preset_of(facts, answers)
     known = answers.field("region") or len(preset.regions) == 1
@@ -169,7 +169,7 @@ def _titles(clients: Sequence[ClientName]) -> str:
     return ", ".join(CLIENTS[c].title for c in clients)
 
 
-def _urls(facts: Known, answers: Answers) -> Step:
+def _urls(facts: WizardFacts, answers: Answers) -> Step:
     region = region_of(facts, answers)
     wanted = clients_of(facts, answers)
     saved = facts.profiles.get(name_of(facts, answers))
@@ -205,7 +205,7 @@ def _urls(facts: Known, answers: Answers) -> Step:
     return None
 
 
-def _auth(facts: Known, answers: Answers) -> Step:
+def _auth(facts: WizardFacts, answers: Answers) -> Step:
     preset = preset_of(facts, answers)
     if preset.id != "custom" or answers.field("type"):
         return None
@@ -224,7 +224,7 @@ def _auth(facts: Known, answers: Answers) -> Step:
     )
 
 
-def _storage(facts: Known, answers: Answers) -> Step:
+def _storage(facts: WizardFacts, answers: Answers) -> Step:
     preset = preset_of(facts, answers)
     local = not preset.key_required and answers.options.secret is None
     command = answers.options.key_command or answers.field("keyCommand")  # it is what is saved
@@ -269,7 +269,7 @@ def _storage(facts: Known, answers: Answers) -> Step:
     return Choose("storage", _("Where is the key to live?"), options, apply, default)
 
 
-def _repair(facts: Known, answers: Answers) -> Step:
+def _repair(facts: WizardFacts, answers: Answers) -> Step:
     """Ask whether to correct what keeps a client from using its settings at all."""
     if answers.repair or "repair" in answers.settled:
         return None

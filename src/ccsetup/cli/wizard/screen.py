@@ -14,11 +14,11 @@ from ccsetup.cli import _output
 from ccsetup.cli.wizard.prompts import (
     BACK,
     ROWS,
-    Fields,
     GoBack,
     Option,
     Plain,
     Prompter,
+    TypedFields,
     answered,
     columns,
     concealed,
@@ -60,7 +60,7 @@ def _end_on_signals() -> None:
         signal.signal(getattr(signal, name), end)
 
 
-class Screen(Fields):
+class Screen(TypedFields):
     """Lists to move in and fields to edit, with prompt_toolkit and questionary."""
 
     def __init__(self, *, colour: bool) -> None:
