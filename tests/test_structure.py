@@ -24,7 +24,8 @@ TODAY = {
 
 WHOLE = {
     "tests of the tests and of what is delivered": "examples harness own_words patterns structure wheel world",
-    "commands together": "cli/further_settings cli/imports cli/input_that_works cli/misplaced_keys cli/secrecy cli/unknown_members "
+    "commands together": "cli/further_settings cli/imports cli/input_that_works cli/misplaced_keys "
+    "cli/secrecy cli/unknown_members "
     "cli/wizard_screens cli/relay/commands cli/relay/lifecycle",
     "both clients by one table": "clients/conformance clients/network clients/golden",
     "the real programs": "doctor/real",
