@@ -129,7 +129,7 @@ def _print_profiles(
         if info.get("error"):
             text = _("cannot be read: {problem}").format(problem=info["error"])
         elif info.get("problem"):
-            text = info["problem"]
+            text = "  ".join(t for t in (info["profile"], info["problem"]) if t)
         elif info.get("profile") and info.get("changed"):
             text = _("{profile}, changed by hand ({url})").format(profile=info["profile"], url=info["url"])
         elif info.get("profile"):

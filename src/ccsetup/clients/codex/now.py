@@ -38,7 +38,7 @@ def current(files: Files, etc: str = "/etc/codex") -> Current:
     model = model if isinstance(model, str) else ""
     stopped = _stopped(files, data, way)
     if stopped:
-        return Current("", model, "", problem=stopped)
+        return Current(way.url, model, way.credential, problem=stopped)
     if way.provider and way.table is None:
         text = _("its own provider '{name}' (not set up by ccsetup)").format(name=way.provider)
         return Current("", model, "", problem=text)
