@@ -35,6 +35,7 @@ PROFILE = {
     "key_storage": "str",
     "clients": ["str"],
     "active": ["str"],
+    "problem": "str",
 }
 PRESET = {
     "id": "str", "name": "str", "description": "str", "regions": ["str"], "clients": ["str"], "by_relay": [],

@@ -246,7 +246,7 @@ def test_managed(home: Path, tmp_path: Path) -> None:
     """What an administrator sets is named with its file, for both clients."""
     from ccsetup import disk, paths
     from ccsetup.change.draft import Draft
-    from ccsetup.clients.house import Relay
+    from ccsetup.clients.house import RelayState
     from ccsetup.doctor import look, repair
     from ccsetup.doctor.checks import examine
 
@@ -258,7 +258,7 @@ def test_managed(home: Path, tmp_path: Path) -> None:
         "codex/config.toml": '[model_providers.a]\nname = "A"\nwire_api = "chat"\n',
     })  # fmt: skip
     where = paths.from_environ(os.environ)
-    facts = look.facts(where, etc=str(etc), keyring=lambda name: None, relay=Relay(lambda: False, lambda: ("", 0)))
+    facts = look.facts(where, etc=str(etc), keyring=lambda name: None, relay=RelayState(lambda: False, lambda: ("", 0)))
     house = repair.view(facts, Draft(lambda p: disk.snapshot([p])[p], where.short))
     found = {(o.check.id, f.path.rpartition("/")[2], f.line) for o in examine(house) for f in o.findings}
     assert ("claude-managed", "managed-settings.json", 1) in found

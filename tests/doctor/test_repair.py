@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from ccsetup import paths, presets
 from ccsetup.change.draft import Draft
 from ccsetup.clients import CLIENTS
-from ccsetup.clients.house import Facts, Relay
+from ccsetup.clients.house import Facts, RelayState
 from ccsetup.doctor import repair
 from ccsetup.doctor.checks import examine
 
@@ -133,7 +133,7 @@ def facts() -> Facts:
         daemon=None,
         etc=os.path.join(HOME, "etc"),
         keyring=lambda name: None,
-        relay=Relay(lambda: False, lambda: ("", 0)),
+        relay=RelayState(lambda: False, lambda: ("", 0)),
     )
 
 

@@ -12,7 +12,7 @@ from ccsetup.change import beside, renewed
 from ccsetup.change.merge import Request, merge
 from ccsetup.change.world import World, own_ids, with_free_id
 from ccsetup.clients import CLIENTS
-from ccsetup.clients.base import Files, Known, Use, Wishes, dotted
+from ccsetup.clients.base import Files, KnownValues, Use, Wishes, dotted
 from ccsetup.documents import dotenv
 from ccsetup.documents.edit import MISSING, lookup
 from ccsetup.errors import CcsetupError, UsageError, printable
@@ -344,7 +344,7 @@ def _take_out(world: World, client: ClientName) -> None:
         world.notes.append(Note("info", said))
 
 
-def _known(world: World, client: ClientName) -> Known:
+def _known(world: World, client: ClientName) -> KnownValues:
     """Return which keys and models are those of saved profiles; a placeholder is nobody's key."""
 
     def saved() -> Iterator[tuple[Profile, Use]]:
@@ -372,7 +372,7 @@ def _known(world: World, client: ClientName) -> Known:
     def is_model(text: str) -> bool:
         return any(text == getattr(u.endpoint, "model", "") and p.provider != "openai" for p, u in saved())
 
-    return Known(is_key, is_model)
+    return KnownValues(is_key, is_model)
 
 
 def remove_key(world: World, name: str) -> list[Switched]:

@@ -15,7 +15,7 @@ from ccsetup.change.draft import Draft
 from ccsetup.cli import _options, _output
 from ccsetup.cli._context import Context, lookup
 from ccsetup.clients import CLIENTS
-from ccsetup.clients.house import Facts, Finding, Relay
+from ccsetup.clients.house import Facts, Finding, RelayState
 from ccsetup.doctor import keysin, look, repair
 from ccsetup.doctor.checks import Examined, examine
 from ccsetup.errors import CcsetupError, ChangedMeanwhile, DocumentError, UsageError
@@ -82,7 +82,7 @@ class DoctorRun:
         self.look()
 
     def look(self) -> None:
-        relay = Relay(self._relay_runs, self._relay_problem)
+        relay = RelayState(self._relay_runs, self._relay_problem)
         self.facts: Facts = look.facts(self.context.paths, said=self.context.said, keyring=lookup, relay=relay)
 
     def _relay_runs(self) -> bool:

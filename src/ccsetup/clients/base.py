@@ -67,7 +67,7 @@ class Current(NamedTuple):
     notes: tuple[Note, ...] = ()
 
 
-class Known(NamedTuple):
+class KnownValues(NamedTuple):
     """What is known to be of a provider, and not of the client's own account."""
 
     key: Callable[[str], bool]
@@ -314,7 +314,7 @@ class Client(ABC):
     def official(self, files: Files, owned: Mapping[str, tuple[Owned, ...]]) -> Wishes:
         """Return what takes every provider away, so that the client's own account is used again."""
 
-    def left_over(self, files: Files, known: Known) -> Sequence[Correction]:
+    def left_over(self, files: Files, known: KnownValues) -> Sequence[Correction]:
         """Return what its own account cannot be used with, and is taken out: of us, or of another program."""
         return ()
 

@@ -83,7 +83,7 @@ class Daemon(NamedTuple):
     """What it does not know yet ("" when it is up to date): its program or its keys are older than those on disk."""
 
 
-class Relay(NamedTuple):
+class RelayState(NamedTuple):
     """The relay of this machine; asked only where there is one."""
 
     runs: Callable[[], bool]
@@ -126,7 +126,7 @@ class Facts(NamedTuple):
     daemon: Optional[Daemon]
     etc: str
     keyring: Callable[[str], Optional[Secret]]
-    relay: Relay
+    relay: RelayState
     ask_codex: Callable[[str], Optional[Judgement]] = lambda _text: None
     """What the installed Codex says of a text of config.toml."""
 

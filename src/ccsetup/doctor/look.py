@@ -9,7 +9,7 @@ from typing import Callable, Mapping, Optional, Sequence
 
 from ccsetup import disk, git, presets
 from ccsetup.clients import CLIENTS
-from ccsetup.clients.house import Facts, Relay
+from ccsetup.clients.house import Facts, RelayState
 from ccsetup.errors import CcsetupError
 from ccsetup.model import ClientName, Preset, Secret, Version
 from ccsetup.paths import Paths
@@ -30,7 +30,7 @@ def facts(
     said: Mapping[ClientName, Version] = {},
     etc: str = "/etc",
     keyring: Callable[[str], Optional[Secret]],
-    relay: Relay,
+    relay: RelayState,
 ) -> Facts:
     """Return the facts of this machine.  *said* are versions that count instead of those installed."""
     versions: dict[ClientName, Optional[Version]] = {

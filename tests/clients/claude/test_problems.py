@@ -142,7 +142,7 @@ def test_doctor_and_test_agree(case: Case, home: Path, tmp_path: Path, monkeypat
     from ccsetup.clients import CLIENTS
     from ccsetup.clients.claude import advice, effective
     from ccsetup.clients.claude.checks import CHECKS
-    from ccsetup.clients.house import Relay
+    from ccsetup.clients.house import RelayState
     from ccsetup.doctor import look
     from ccsetup.doctor.checks import examine
     from ccsetup.doctor.repair import view
@@ -157,7 +157,7 @@ def test_doctor_and_test_agree(case: Case, home: Path, tmp_path: Path, monkeypat
     monkeypatch.chdir(home / "work")
     here = paths.from_environ({"HOME": str(home), "PATH": "", **case.env})
 
-    facts = look.facts(here, etc=str(etc), keyring=lambda _name: None, relay=Relay(lambda: False, lambda: ("", 0)))
+    facts = look.facts(here, etc=str(etc), keyring=lambda _name: None, relay=RelayState(lambda: False, lambda: ("", 0)))
     house = view(facts, Draft(lambda p: disk.snapshot([p])[p], here.short))
     found = [f for outcome in examine(house, CHECKS) for f in outcome.findings]
     target = effective.target(here, list, CLIENTS["claude-code"].newest, etc=str(etc))

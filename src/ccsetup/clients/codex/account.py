@@ -6,7 +6,7 @@ import os
 from typing import Any, Mapping, Optional
 
 from ccsetup import bounded
-from ccsetup.clients.base import Correction, Files, Known
+from ccsetup.clients.base import Correction, Files, KnownValues
 from ccsetup.clients.codex import edits, facts, now, route
 from ccsetup.clients.codex.stops import pointed, stops
 from ccsetup.documents.edit import Edit, Unset
@@ -14,7 +14,7 @@ from ccsetup.i18n import _
 from ccsetup.plan import Note
 
 
-def leftovers(files: Files, known: Known, administrator: Mapping[str, Any]) -> list[Correction]:
+def leftovers(files: Files, known: KnownValues, administrator: Mapping[str, Any]) -> list[Correction]:
     """Return what other programs, or we, left in Codex' settings that its own account cannot be used with.
 
     Of auth.json that is OPENAI_API_KEY alone, and only a key that is known to be another provider's, or none at all.

@@ -11,7 +11,7 @@ from ccsetup.clients.base import (
     Correction,
     Current,
     Files,
-    Known,
+    KnownValues,
     Sending,
     Start,
     Starting,
@@ -86,7 +86,7 @@ class Codex(Client):
     def login(self, paths: Paths) -> tuple[tuple[str, str], ...]:
         return ((os.path.join(paths.codex_home, "auth.json"), "json"),)
 
-    def left_over(self, files: Files, known: Known) -> Sequence[Correction]:
+    def left_over(self, files: Files, known: KnownValues) -> Sequence[Correction]:
         from ccsetup.clients.codex import account
 
         return account.leftovers(files, known, account.administrator())

@@ -254,7 +254,12 @@ def merged(layers: list[Layer]) -> dict[str, Any]:
 
 
 def _leaks(
-    layers: list[Layer], data: Mapping[str, Any], auth: Mapping[str, Any], etc: str, way: route.Route, notes: list[Note]
+    layers: list[Layer],
+    data: Mapping[str, Any],
+    auth: Mapping[str, Any],
+    etc: str,
+    way: route.CodexRoute,
+    notes: list[Note],
 ) -> list[route.LoginLeak]:
     """Return what sends the ChatGPT login elsewhere by the next request, and tell of it in *notes*."""
     managed = route.addresses(*(v.data for v in layers if os.path.dirname(v.path) == os.path.join(etc, "codex")))
@@ -311,7 +316,7 @@ def _stopping(paths: Paths, layers: list[Layer], version: Callable[[], Version])
 
 def _credentials(
     paths: Paths,
-    way: route.Route,
+    way: route.CodexRoute,
     auth: Mapping[str, Any],
     origin: Callable[[KeyPath], str],
     environ: Mapping[str, str],

@@ -55,7 +55,7 @@ def current(files: Files, etc: str = "/etc/codex") -> Current:
     return Current(way.url, model, credential, notes=tuple(notes))
 
 
-def _stopped(files: Files, data: Mapping[str, Any], way: route.Route) -> str:
+def _stopped(files: Files, data: Mapping[str, Any], way: route.CodexRoute) -> str:
     """Return what keeps Codex from starting, of what looks as if it might; ``doctor`` looks at everything."""
     pointer = data.get("model_catalog_json")
     gone = isinstance(pointer, str) and not os.path.exists(
@@ -80,14 +80,14 @@ def _stopped(files: Files, data: Mapping[str, Any], way: route.Route) -> str:
 
 
 def _leaks(
-    data: Mapping[str, Any], auth: Mapping[str, Any], way: route.Route, managed: frozenset[str]
+    data: Mapping[str, Any], auth: Mapping[str, Any], way: route.CodexRoute, managed: frozenset[str]
 ) -> Iterator[Note]:
     for leak in route.leaks(data, auth, managed):
         if route.is_of(leak, way):
             yield Note("warning", f"Codex: {leak.text}", _("Run: ccsetup doctor --fix"))
 
 
-def _without(files: Files, way: route.Route) -> Iterator[Note]:
+def _without(files: Files, way: route.CodexRoute) -> Iterator[Note]:
     """Tell of a provider that gets no key, and where one would come from."""
     if way.credential or urls.is_loopback(way.url):
         return

@@ -13,7 +13,7 @@ from ccsetup import keys, profiles, urls
 from ccsetup.clients import recognise as known
 from ccsetup.clients.codex import edits as codex
 from ccsetup.clients.codex import endpoints, facts, route
-from ccsetup.clients.codex.stops import Stop, pointed, stops
+from ccsetup.clients.codex.stops import CodexStop, pointed, stops
 from ccsetup.clients.house import Edits, Finding, House, Judgement, Level, Whole, as_text
 from ccsetup.documents.edit import MISSING, Edit, KeyPath, Set, Unset, lookup
 from ccsetup.errors import CcsetupError
@@ -69,7 +69,7 @@ def syntax(house: House) -> Iterator[Finding]:
         )
 
 
-def stopping(house: House, *ids: str) -> Iterator[Stop]:
+def stopping(house: House, *ids: str) -> Iterator[CodexStop]:
     """Yield what keeps Codex from starting, of the checks *ids* (none given: of all)."""
     paths = house.paths
     said = asked(house)
@@ -110,7 +110,7 @@ def _is_managed(house: House, name: str) -> bool:
     return any(isinstance(t, dict) and name in t for t in tables)
 
 
-def _found(house: House, stop: Stop) -> Finding:
+def _found(house: House, stop: CodexStop) -> Finding:
     return _at(house, "stops", stop.key, stop.text, stop.fix, *stop.edits)
 
 

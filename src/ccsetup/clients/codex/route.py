@@ -13,7 +13,7 @@ from ccsetup.i18n import _
 Reach = Literal["official", "local", "foreign"]
 
 
-class Route(NamedTuple):
+class CodexRoute(NamedTuple):
     provider: str
     """The id that is selected; "" for Codex' own provider."""
     table: Optional[Mapping[str, Any]]
@@ -61,23 +61,23 @@ def stored(data: Mapping[str, Any], auth: Mapping[str, Any]) -> Mapping[str, Any
     return {} if data.get("cli_auth_credentials_store") in ("keyring", "ephemeral") else auth
 
 
-def route(data: Mapping[str, Any], auth: Mapping[str, Any], environ: Mapping[str, str]) -> Route:
+def route(data: Mapping[str, Any], auth: Mapping[str, Any], environ: Mapping[str, str]) -> CodexRoute:
     """Return the way of the next request by *data* (config.toml, merged), *auth* (auth.json) and the variables."""
     auth = stored(data, auth)
     name = data.get("model_provider")
     if not isinstance(name, str) or name in ("", "openai"):
         url = data.get("openai_base_url")
         own = {"requires_openai_auth": True}
-        return Route("", own, url if isinstance(url, str) else "", credential(own, auth, environ))
+        return CodexRoute("", own, url if isinstance(url, str) else "", credential(own, auth, environ))
     table = lookup(data, ("model_providers", name))
     if not isinstance(table, dict):
-        return Route(name, None, "", "")
+        return CodexRoute(name, None, "", "")
     url = table.get("base_url")
-    return Route(name, table, url if isinstance(url, str) else "", credential(table, auth, environ))
+    return CodexRoute(name, table, url if isinstance(url, str) else "", credential(table, auth, environ))
 
 
 def credential(table: Mapping[str, Any], auth: Mapping[str, Any], environ: Mapping[str, str]) -> str:
-    """Return the kind of credential that goes with provider *table*, as ``Route.credential`` names it."""
+    """Return the kind of credential that goes with provider *table*, as ``CodexRoute.credential`` names it."""
     for key in ("auth", "env_key", "experimental_bearer_token"):
         if table.get(key) or (key == "env_key" and key in table):  # "" is the name of a variable, which is never set
             return key
@@ -132,7 +132,7 @@ def leaks(data: Mapping[str, Any], auth: Mapping[str, Any], managed: Collection[
             yield LoginLeak(key, url, who == "local")
 
 
-def is_of(leak: LoginLeak, way: Route) -> bool:
+def is_of(leak: LoginLeak, way: CodexRoute) -> bool:
     """Tell whether *leak* happens with the next request, *way*, or whatever that is."""
     if leak.key[0] == "model_providers":
         return leak.key[1] == way.provider
