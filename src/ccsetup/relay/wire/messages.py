@@ -412,7 +412,6 @@ class SseReader(Protocol):
 
     def feed(self, event: str, data: bytes) -> list[Event]:
         """*data* is the event's JSON as it came, UTF-8; *event* is its name, "" when it has none."""
-        ...
 
     def end(self) -> list[Event]:
         """The upstream closed the stream: return Stop if the answer was complete, else Failed of kind ``cut``."""
@@ -423,7 +422,6 @@ class SseWriter(Protocol):
 
     def write(self, event: Event) -> bytes:
         """Return b"" where nothing is due yet."""
-        ...
 
 
 class Format(Protocol):
@@ -436,28 +434,21 @@ class Format(Protocol):
 
     def read_request(self, body: Union[bytes, Mapping[str, Any]]) -> Conversation:
         """BadRequest when *body* is not a request of the format."""
-        ...
 
     def write_request(self, conversation: Conversation, dialect: Dialect, names: Names) -> tuple[bytes, Losses]:
         """Return the body, and what it could not carry; BadRequest when it cannot be written."""
-        ...
 
     def read_answer(self, body: bytes) -> list[Event]:
         """Return the events of an answer that is not a stream; never raises."""
-        ...
 
     def write_answer(self, events: Events, asked: Asked) -> bytes:
         """Return the body of an answer that is not a stream; that of an error where the events end with Failed."""
-        ...
 
     def reader(self) -> SseReader:
         """Return what reads one stream."""
-        ...
 
     def writer(self, asked: Asked) -> SseWriter:
         """Return what writes one stream."""
-        ...
 
     def write_error(self, error: WireError) -> tuple[int, bytes]:
         """Return status and body."""
-        ...

@@ -425,10 +425,7 @@ _ERROR_TYPES: Mapping[ErrorKind, str] = {
     "cut": "api_error",
 }
 _TOO_LONG = "prompt is too long"
-_TOGETHER = (
-    "input length and `max_tokens` exceed context limit: {} + {} > {}, "
-    "decrease input length or `max_tokens` and try again"
-)
+_TOGETHER = "input length and `max_tokens` exceed context limit: {} + {} > {}, decrease input length or `max_tokens`"
 """Claude Code 2.1.332 asks again with fewer ``max_tokens`` when it reads this."""
 _NUMBERS = re.compile(r"(?<![\w.])(\d{1,3}(?:[,_]\d{3})+|\d{3,})(?![\w.]\d)")
 
