@@ -111,6 +111,19 @@ def test_a_client_that_goes_with_a_whole_answer_is_no_error(tmp_path: Path, kind
 
 
 @pytest.mark.parametrize("kind", LAST)
+def test_the_name_of_a_model_is_noted_in_short_and_as_text(tmp_path: Path, kind: str) -> None:
+    """A client chooses the name: neither its length nor what steers a terminal gets into a row or into the log."""
+    steering = "claude-\x1b[31m\x9b1m\u202ered\n"
+    with Upstream("a") as a, Relay(tmp_path, [upstream("a", a.url("chat"), "chat", "sk-a-0123456789")]) as relay:
+        for model in (steering, "claude-" + "m" * 1_000_000):
+            with Streaming(relay.url, PATHS[kind], asking(kind, model, stream=True), relay.key) as stream:
+                stream.until(LAST[kind])
+        rows = relay.rows(2)
+    assert [row["model"] for row in rows] == ["claude-\ufffd[31m\ufffd1m\ufffdred\ufffd", "claude-" + "m" * 193]
+    assert all(row["served"] == row["model"] for row in rows)
+
+
+@pytest.mark.parametrize("kind", LAST)
 def test_a_model_is_served_by_its_owner_or_it_is_told(tmp_path: Path, kind: str) -> None:
     """Each advertised id reaches its owner; another one's answer is named in header, row and log; others get 404."""
     with Upstream("a") as a, Upstream("b") as b:

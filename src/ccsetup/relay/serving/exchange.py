@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import difflib
+from functools import lru_cache
 from typing import Callable, Optional
 
+from ccsetup.errors import printable
 from ccsetup.model import WireFormat
 from ccsetup.relay.http.inbound import BodyTooLarge, Gone, Headers, Inbound, Malformed
 from ccsetup.relay.routing import routes
@@ -21,6 +23,9 @@ from ccsetup.relay.wire import tokens
 from ccsetup.relay.wire.formats import FORMATS
 from ccsetup.relay.wire.messages import BadRequest, Delta, Usage, WireError
 from ccsetup.relay.wire.sse import Decoder
+
+_MAX_NAME = 200
+"""Characters of a model's name, which a client chose, in a row and in the log."""
 
 
 class Exchange:
@@ -288,8 +293,8 @@ class Exchange:
             self._caller.name,
             choice.upstream.name if choice is not None else "",
             choice.key if choice is not None else 0,
-            reply.model,
-            choice.model if choice is not None else "",
+            _noted(reply.model[:_MAX_NAME]),
+            _noted(choice.model[:_MAX_NAME]) if choice is not None else "",
             self._wire,
             choice.wire if choice is not None else "",
             self._status or reply.status or 500,
@@ -316,3 +321,8 @@ class Exchange:
                 request=asked.decode("utf-8", "replace"),
                 answer=b"".join(answered).decode("utf-8", "replace"),
             )
+
+
+@lru_cache(1024)
+def _noted(name: str) -> str:
+    return printable(name, _MAX_NAME)
