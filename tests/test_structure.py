@@ -13,7 +13,7 @@ SOURCES, TESTS = ROOT / "src" / "ccsetup", ROOT / "tests"
 structure = tools.load("structure")
 
 TODAY = {
-    "lines of src": 51_500,
+    "lines of src": 52_100,
     "import circles": 0,
     "modules outside clients/ that name a client": 46,
     "modules over 450 lines": 24,
@@ -25,9 +25,10 @@ TODAY = {
 WHOLE = {
     "tests of the tests and of what is delivered": "examples harness own_words patterns structure wheel world",
     "commands together": "cli/further_settings cli/imports cli/input_that_works cli/misplaced_keys "
-    "cli/secrecy cli/unknown_members "
-    "cli/wizard_screens cli/relay/commands cli/relay/lifecycle",
+    "cli/secrecy cli/unknown_members cli/wizard_screens cli/relay/commands cli/relay/lifecycle",
+    "one command, for one client": "cli/list_codex",
     "both clients by one table": "clients/conformance clients/network clients/golden",
+    "records that somebody changed": "profiles/broken",
     "the real programs": "doctor/real",
     "every step against system calls that fail": "disk/faults",
     "many kinds of providers": "probe/emulator probe/scenarios probe/truth",

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import http
-from typing import TYPE_CHECKING, Callable, Iterable, Optional
-
-if TYPE_CHECKING:
-    from ccsetup.relay.http.server import Connection
+from typing import Any, Callable, Iterable, Optional, Protocol
 
 JOINED = 64 << 10
 """Bytes of a body that are copied to go out with its head in one write."""
@@ -30,6 +27,33 @@ class BodyTooLarge(Exception):
 
 class Malformed(Exception):
     """The body's framing is not HTTP."""
+
+
+class Service(Protocol):
+    """What a request needs of the server that it came to."""
+
+    loop: asyncio.AbstractEventLoop
+    max_body: int
+    """Bytes."""
+    date: bytes
+    """The end of a status line: the date header's value."""
+
+
+class ClientConnection(Protocol):
+    """What a request needs of the connection that it came on."""
+
+    transport: asyncio.Transport
+    full: bool
+    """The client does not take what it is sent."""
+    memo: Any
+    task: Optional[asyncio.Task[None]]
+
+    @property
+    def server(self) -> Service: ...
+
+    def write(self, data: bytes) -> None: ...
+
+    def finished(self, inbound: Inbound) -> None: ...
 
 
 class Inbound:
@@ -62,7 +86,7 @@ class Inbound:
 
     def __init__(
         self,
-        connection: Connection,
+        connection: ClientConnection,
         method: str,
         path: str,
         query: bytes,
