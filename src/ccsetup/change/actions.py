@@ -323,7 +323,7 @@ def official(world: World, clients: Sequence[ClientName], *, repair: bool = Fals
         world.fulfil(module.official(files, world.owned(*world.slot(client))), world.slot(client), {})
         world.record(world.slot(client), None)
         _take_out(world, client)
-        notes = [*module.hindrances(world.files(client)), *module.notes(world.files(client), None)]
+        notes = [*module.hindrances(_with_login(world, client)), *module.notes(world.files(client), None)]
         world.notes.extend(notes)
         switched.append(Switched(client, "", any(n.level == "blocked" for n in notes)))
     return switched
@@ -331,17 +331,19 @@ def official(world: World, clients: Sequence[ClientName], *, repair: bool = Fals
 
 def _take_out(world: World, client: ClientName) -> None:
     """Take out what *client* cannot use its own account with, and tell of each."""
-    module = CLIENTS[client]
-    try:
-        files = world.files(client, module.login(world.paths))
-    except CcsetupError:  # its login cannot be read, which is the client's own affair
-        files = world.files(client)
-    for found in module.left_over(files, _known(world, client)):
+    for found in CLIENTS[client].left_over(_with_login(world, client), _known(world, client)):
         world.draft.edit(found.path, found.format, found.edits)
         if found.format == "json" and not world.draft.data(found.path, found.format):
             world.draft.replace(found.path, None)
         said = _("{file}: {text}").format(file=world.paths.short(found.path), text=found.text)
         world.notes.append(Note("info", said))
+
+
+def _with_login(world: World, client: ClientName) -> Files:
+    try:
+        return world.files(client, CLIENTS[client].login(world.paths))
+    except CcsetupError:  # its login cannot be read, which is the client's own affair
+        return world.files(client)
 
 
 def _known(world: World, client: ClientName) -> KnownValues:
@@ -358,6 +360,7 @@ def _known(world: World, client: ClientName) -> KnownValues:
     def is_key(text: str) -> bool:
         if keys.placeholder(text) or keys.stand_in(text):
             return True
+        owners = set()
         for profile in world.profiles.values():
             if profile.key_command or profile.key_storage == "keyring" or profile.problem:
                 continue
@@ -365,9 +368,9 @@ def _known(world: World, client: ClientName) -> KnownValues:
                 key = world.key(profile)
             except CcsetupError:
                 continue
-            if key is not None and key.reveal() == text and profile.provider != "openai":
-                return True
-        return False
+            if key is not None and key.reveal() == text:
+                owners.add(profile.provider)
+        return "openai" not in owners and (bool(owners) or world.wrote(text))
 
     def is_model(text: str) -> bool:
         return any(text == getattr(u.endpoint, "model", "") and p.provider != "openai" for p, u in saved())

@@ -294,6 +294,15 @@ class World:
         theirs = {o.path for s in slots if s != slot for o in self.owned(*s).get(path, ())}
         return tuple(o for o in owned if not any(o.path[:n] in theirs for n in range(len(o.path), 0, -1)))
 
+    def wrote(self, key: str) -> bool:
+        """Tell whether *key* is one that we wrote for a profile, by our record."""
+        clients, saved = self._state("clients"), self._state("saved")
+        slots = [("clients", c) for c in (clients if isinstance(clients, dict) else ())]
+        for name, held in saved.items() if isinstance(saved, dict) else ():
+            slots += [("saved", name, c) for c in (held if isinstance(held, dict) else ())]  # type: ignore[misc]
+        owned = (o for s in slots for items in self.owned(*s).values() for o in items)
+        return any(isinstance(o.value, dict) and is_ours(key, o.value) for o in owned)
+
     def owns(self, client: ClientName, path: str, key: KeyPath) -> bool:
         """Tell whether *key* of the document *path* is ours, by the record of the active or of any saved profile."""
         saved = self._state("saved")

@@ -96,3 +96,45 @@ def test_what_is_in_the_way_is_named(home: Path) -> None:
     done = official(home, 5)
     assert "model_instructions_file" in done.stdout + done.stderr
     assert "does not use its own account yet" in done.stdout
+
+
+CATALOGUE = '{"models": [{"slug": "relay/m"}]}'
+
+
+def test_the_catalogue_of_a_provider_goes_with_it(home: Path) -> None:
+    """With it Codex would ask its own account for the provider's models."""
+    table = '[model_providers.r]\nname = "R"\nbase_url = "http://127.0.0.1:9/v1"\n'
+    text = f'model_provider = "r"\nmodel = "relay/m"\nmodel_catalog_json = "r.json"\n{table}'
+    cc.put(home, {CONFIG: text, ".codex/r.json": CATALOGUE})
+    official(home)
+    assert (home / CONFIG).read_text() == table
+    assert cc.main("undo").ok
+    assert (home / CONFIG).read_text() == text
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        ({CONFIG: 'model = "glm-5"\n'}, "model = 'glm-5' is none of OpenAI's models."),
+        ({CONFIG: 'model_catalog_json = "r.json"\n', ".codex/r.json": CATALOGUE}, "names none of OpenAI's models"),
+        ({AUTH: '{"auth_mode": "apikey"}'}, "~/.codex/auth.json holds no login"),
+        ({AUTH: json.dumps({"auth_mode": "apikey", "tokens": TOKENS})}, "~/.codex/auth.json holds no login"),
+        ({AUTH: '{"auth_mode": "apikey", "OPENAI_API_KEY": "PROXY_MANAGED"}'}, "~/.codex/auth.json holds no login"),
+    ],
+)
+def test_what_nobody_can_take_out_is_named(home: Path, files: dict[str, str], said: str) -> None:
+    """Exit 5, and no word of the own account, until it is set right."""
+    cc.put(home, files)
+    done = official(home, 5)
+    assert said in done.stdout + done.stderr
+    assert "its own account; no provider" not in done.stdout
+
+
+def test_a_key_that_only_our_record_knows_leaves_auth_json(home: Path) -> None:
+    """A profile's former key, which a tool copied into auth.json, is no key of OpenAI's."""
+    assert cc.main("init", "-s", "-p", "glm", "-k", KEY, "-T", "codex").rc in (0, 5)
+    cc.put(home, {AUTH: json.dumps({"auth_mode": "chatgpt", "OPENAI_API_KEY": KEY, "tokens": TOKENS})})
+    for path in (home / ".config/ccsetup").rglob("*key*/*"):
+        path.write_text("another-key-0123456789abcdef")
+    official(home)
+    assert json.loads((home / AUTH).read_text()) == {"auth_mode": "chatgpt", "tokens": TOKENS}

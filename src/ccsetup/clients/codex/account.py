@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
-from typing import Any, Mapping, Optional
+from typing import Any, Iterator, Mapping, Optional
 
 from ccsetup import bounded
 from ccsetup.clients.base import Correction, Files, KnownValues
 from ccsetup.clients.codex import edits, facts, now, route
 from ccsetup.clients.codex.stops import pointed, stops
 from ccsetup.documents.edit import Edit, Unset
+from ccsetup.errors import printable
 from ccsetup.i18n import _
 from ccsetup.plan import Note
 
@@ -49,21 +51,54 @@ def hindrances(files: Files, administrator: Mapping[str, Any]) -> list[Note]:
     if files.paths.environ.get("CODEX_API_KEY"):
         text = _("CODEX_API_KEY of this shell goes before Codex' own login with 'codex exec'.")
         out.append(Note("blocked", text, _("Run: unset {name}").format(name="CODEX_API_KEY")))
+    out += [Note("blocked", f"{shown}: {text}", fix) for text, fix in _models(files, data)]
+    out += _login(files)
     found = [s for s in _stops(files) if s.id == "codex-files"]  # the others are told of with every switch
     return [*out, *(Note("blocked", f"{shown}: {s.text}", s.fix) for s in found)]
 
 
+def _models(files: Files, data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield what has Codex ask its own account for models of another provider, and what to do."""
+    fix = _("Take the line out.")
+    model, catalogue = _text(data.get("model")), _text(data.get("model_catalog_json"))
+    if model and not facts.OWN_MODELS.match(model):
+        yield _("model = '{model}' is none of OpenAI's models.").format(model=printable(model)), fix
+    try:
+        models = json.loads(_pointed(files, catalogue) or "")["models"] if catalogue else []
+        slugs = [m["slug"] for m in models]
+    except (ValueError, RecursionError, LookupError, TypeError):
+        return  # Codex does not start: that is said
+    if slugs and "" not in slugs and not any(facts.OWN_MODELS.match(s) for s in slugs if isinstance(s, str)):
+        yield _("model_catalog_json names none of OpenAI's models, and Codex asks for no others."), fix
+
+
+def _login(files: Files) -> Iterator[Note]:
+    """Tell of an auth.json in which Codex finds neither a login nor a key."""
+    path = os.path.join(files.paths.codex_home, "auth.json")
+    data = files.get(files.paths.codex_config)
+    auth = files.get(path)
+    if not files.text.get(path, "").strip() or not isinstance(auth, dict) or route.stored(data, auth) is not auth:
+        return
+    if not route.credential({"requires_openai_auth": True}, auth, {}):
+        text = _("{file} holds no login: Codex cannot use its own account yet.").format(file=files.paths.short(path))
+        yield Note("blocked", text, _("Run: codex login"))
+
+
 def _stops(files: Files) -> list[Any]:
     def read(value: str) -> Optional[str]:
-        try:
-            found = bounded.found(pointed(files.paths.codex_home, files.paths.home, value))
-            return found.decode("utf-8", "replace")
-        except OSError:
-            return None
-        except bounded.TooLarge:
-            return '{"models": [{"slug": ""}]}'  # it is there, and not to be judged
+        return _pointed(files, value)
 
     return list(stops(files.get(files.paths.codex_config), files.version, read=read))
+
+
+def _pointed(files: Files, value: str) -> Optional[str]:
+    """Return the text of the file that *value* names, None where there is none."""
+    try:
+        return bounded.found(pointed(files.paths.codex_home, files.paths.home, value)).decode("utf-8", "replace")
+    except OSError:
+        return None
+    except bounded.TooLarge:
+        return '{"models": [{"slug": ""}]}'  # it is there, and not to be judged
 
 
 def administrator(etc: str = "/etc/codex") -> dict[str, Any]:

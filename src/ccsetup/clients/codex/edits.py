@@ -272,7 +272,8 @@ def official(files: Files, owned: Mapping[str, tuple[Owned, ...]]) -> Wishes:
     mine = {o.path for o in owned.get(files.paths.codex_config, ())}
     want: dict[KeyPath, Any] = {}
     if not is_official(data) and ("model_provider",) not in mine:
-        want = {("model_provider",): MISSING, ("model",): MISSING}
+        # With a catalogue of the provider's models Codex asks its own account for them.
+        want = {(k,): MISSING for k in ("model_provider", "model", "model_catalog_json") if (k,) not in mine}
     return Wishes((Wish(files.paths.codex_config, "toml", want, forced=frozenset((("model_provider",),))),), {})
 
 

@@ -70,6 +70,8 @@ ADMINISTRATORS = ("config.toml", "managed_config.toml")
 CREDENTIAL_HEADERS = ("authorization", "api-key", "x-api-key")
 OWN_ADDRESSES = ("openai_base_url", "chatgpt_base_url")
 """Keys that move Codex' own provider: its requests, and what else it asks ChatGPT for.  Its login goes with both."""
+OWN_MODELS = re.compile(r"(?:openai/)?(?:gpt-|o\d|codex|chatgpt|computer-use|ft:)")
+"""How ids of OpenAI's models begin."""
 OWN_MODEL = "gpt-6.2-sol"
 """What 0.171.0 asks its own provider for where no model is set."""
 
