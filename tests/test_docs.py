@@ -142,8 +142,8 @@ def test_every_codex_setting_is_explained(home: Path, version: str, storage: str
     """What init writes into config.toml has its reason in docs/explanation/settings.md."""
     if (version, storage) == ("0.104.0", "command"):
         pytest.skip("Codex 0.118 and later")
-    run(home, "init", "-s", "-p", "glm", "-k", "sk-0123456789", "-T", "codex", "--key-storage", storage,
-        "--codex-version", version)  # fmt: skip
+    key = () if storage == "env" else ("-k", "sk-0123456789")
+    run(home, "init", "-s", "-p", "glm", *key, "-T", "codex", "--key-storage", storage, "--codex-version", version)
     text = SETTINGS.read_text("utf-8")
     config = tomllib.loads((home / ".codex" / "config.toml").read_text("utf-8"))
     config.pop("profiles", None)

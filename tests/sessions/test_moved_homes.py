@@ -263,7 +263,8 @@ def test_a_folder_of_one_run_only_is_for_such_a_run_to_write(
     furnish(home)
     folder = tmp_path / "for-once"
     argv = ("init", "-s", "-n", "once", "-p", "deepseek", "-k", KEY, "-T", "all")
-    assert cc.run(home, *argv, env={variable: str(folder)}).ok
+    # Elsewhere: in the home itself ~/.claude/settings.json would be a project's, and come first.
+    assert cc.run(home, *argv, env={variable: str(folder)}, cwd=tmp_path).ok
     if age == "old":
         old(home)
     before = tree(folder), tree(home)
