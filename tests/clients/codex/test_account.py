@@ -115,7 +115,6 @@ def test_the_catalogue_of_a_provider_goes_with_it(home: Path) -> None:
 @pytest.mark.parametrize(
     ("files", "said"),
     [
-        ({CONFIG: 'model = "glm-5"\n'}, "model = 'glm-5' is none of OpenAI's models."),
         ({CONFIG: 'model_catalog_json = "r.json"\n', ".codex/r.json": CATALOGUE}, "names none of OpenAI's models"),
         ({AUTH: '{"auth_mode": "apikey"}'}, "~/.codex/auth.json holds no login"),
         ({AUTH: json.dumps({"auth_mode": "apikey", "tokens": TOKENS})}, "~/.codex/auth.json holds no login"),

@@ -11,7 +11,6 @@ from ccsetup.clients.base import Correction, Files, KnownValues
 from ccsetup.clients.codex import edits, facts, now, route
 from ccsetup.clients.codex.stops import pointed, stops
 from ccsetup.documents.edit import Edit, Unset
-from ccsetup.errors import printable
 from ccsetup.i18n import _
 from ccsetup.plan import Note
 
@@ -60,9 +59,7 @@ def hindrances(files: Files, administrator: Mapping[str, Any]) -> list[Note]:
 def _models(files: Files, data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield what has Codex ask its own account for models of another provider, and what to do."""
     fix = _("Take the line out.")
-    model, catalogue = _text(data.get("model")), _text(data.get("model_catalog_json"))
-    if model and not facts.OWN_MODELS.match(model):
-        yield _("model = '{model}' is none of OpenAI's models.").format(model=printable(model)), fix
+    catalogue = _text(data.get("model_catalog_json"))
     try:
         models = json.loads(_pointed(files, catalogue) or "")["models"] if catalogue else []
         slugs = [m["slug"] for m in models]
