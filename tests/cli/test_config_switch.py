@@ -144,22 +144,37 @@ def test_list_survives_broken_files(home: Path) -> None:
 
 
 def test_a_broken_profile_file_is_not_replaced(home: Path) -> None:
-    """Saved profiles are never dropped because a line of theirs is wrong: the error names file and line."""
+    """A file that is no TOML stops every command, with its line; nothing is written over it."""
     init("-p", "glm", "-k", KEY)
     path = home / ".config/ccsetup/profiles.toml"
-    good = path.read_text()
-    for bad, where in (
-        (good + "[profiles.kimi\n", "profiles.toml"),
-        (good.replace('provider = "glm"', "provider = 7"), "profiles.toml, line 5: profiles.glm.provider"),
-        (good + "\n[profiles.other]\nx = 1\n", "profiles.other: 'provider' is missing"),
-        (good + '\n[profiles."../x"]\nprovider = "glm"\n', "not a usable profile name"),
-    ):
-        path.write_text(bad)
-        for argv in (("init", "-s", "-p", "kimi", "-k", KEY), ("config-switch", "glm"), ("list",)):
-            result = cc.main(*argv)
-            assert result.rc == 1, result
-            assert where in result.stderr, result
-            assert path.read_text() == bad
+    bad = path.read_text() + "[profiles.kimi\n"
+    path.write_text(bad)
+    for argv in (("init", "-s", "-p", "kimi", "-k", KEY), ("config-switch", "glm"), ("list",)):
+        result = cc.main(*argv)
+        assert result.rc == 1, result
+        assert "profiles.toml" in result.stderr
+        assert path.read_text() == bad
+
+
+@pytest.mark.parametrize(
+    ("line", "where"),
+    [
+        ("\n[profiles.other]\nprovider = 7\n", "provider"),
+        ("\n[profiles.other]\nx = 1\n", "'provider' is missing"),
+        ('\n[profiles."../x"]\nprovider = "glm"\n', "../x"),
+    ],
+)
+def test_a_broken_profile_is_kept_and_stops_no_other(home: Path, line: str, where: str) -> None:
+    """Saved profiles are never dropped because a line of theirs is wrong: it is named, and the others go on."""
+    init("-p", "glm", "-k", KEY)
+    path = home / ".config/ccsetup/profiles.toml"
+    path.write_text(path.read_text() + line)
+    assert cc.main("init", "-s", "-p", "kimi", "-k", KEY).ok
+    assert cc.main("config-switch", "glm").ok
+    shown = cc.main("list")
+    assert shown.ok
+    assert where in shown.stdout + shown.stderr
+    assert line.strip() in path.read_text()
 
 
 def test_a_lost_key_file_is_said(home: Path) -> None:
