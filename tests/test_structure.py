@@ -14,11 +14,7 @@ structure = tools.load("structure")
 
 TODAY = {
     "lines of src": 52_100,
-    "import circles": 0,
-    "modules outside clients/ that name a client": 46,
-    "modules over 450 lines": 24,
-    "functions over 60 lines": 20,
-    "public class names in more than one module": 34,
+    "modules over 450 lines": 17,
 }
 """Figures that are above their limit: none of them grows."""
 

@@ -26,7 +26,7 @@ _TELLING = ("/", "/settings.json", "/")
 """What follows these in a path that is a file of theirs, and not one of a project's."""
 
 
-class Origin(NamedTuple):
+class RecordOrigin(NamedTuple):
     """Where a record was made: two absolute paths, which nothing is written to because of this."""
 
     home: str
@@ -43,8 +43,8 @@ class Homes(NamedTuple):
     cwd: str = ""
 
     @property
-    def origin(self) -> Origin:
-        return Origin(self.home, self.state_dir)
+    def origin(self) -> RecordOrigin:
+        return RecordOrigin(self.home, self.state_dir)
 
     def name(self, path: str) -> str:
         """Return what a record calls the file *path*."""
@@ -56,7 +56,7 @@ class Homes(NamedTuple):
         real, home = _real(path), os.path.realpath(self.home)
         return _HOME + _below(real, home).replace(os.sep, "/") if _within(real, home) else path
 
-    def path(self, name: str, origin: Optional[Origin]) -> str:
+    def path(self, name: str, origin: Optional[RecordOrigin]) -> str:
         """Return the file that a record made at *origin* calls *name*, in this run; it may be one not to write."""
         for root, folder in ((_STATE, self.state_dir), (_HOME, self.home)):
             if name.startswith(root):
@@ -75,7 +75,7 @@ class Homes(NamedTuple):
                 return along
         return name
 
-    def relation(self, origin: Optional[Origin]) -> Relation:
+    def relation(self, origin: Optional[RecordOrigin]) -> Relation:
         """Tell how this home relates to the one that a record was made in; None: nothing in it says which."""
         if origin is None or _same(origin.home, self.home):
             return "same"
@@ -90,7 +90,7 @@ class Homes(NamedTuple):
         project = project_of(path)
         return bool(project and self.cwd) and _within(os.path.realpath(self.cwd), os.path.realpath(project))
 
-    def former(self, paths: Iterable[str]) -> Optional[Origin]:
+    def former(self, paths: Iterable[str]) -> Optional[RecordOrigin]:
         """Return where a record of an earlier version was made, which holds the absolute *paths*; None: unknown."""
         known = [p for p in paths if os.path.isabs(p)]
         now = [_below(f, self.home) for f in self.folders if _within(f, self.home)]
@@ -108,7 +108,7 @@ class Homes(NamedTuple):
                 (os.path.join(o, _below(self.state_dir, n)) for o, n in folders if _within(self.state_dir, n)),
                 self.state_dir,
             )
-        return Origin(home, state)
+        return RecordOrigin(home, state)
 
 
 def copied(folder: str, here: str) -> bool:
@@ -121,17 +121,17 @@ def is_name(text: str) -> bool:
     return text.startswith((_HOME, _STATE)) or os.path.isabs(text)
 
 
-def origin_from_json(data: Any) -> Optional[Origin]:
+def origin_from_json(data: Any) -> Optional[RecordOrigin]:
     """Read what ``origin_to_json`` wrote; None for anything else."""
     if not isinstance(data, dict):
         return None
     home, state = data.get("path"), data.get("state")
     if isinstance(home, str) and isinstance(state, str) and os.path.isabs(home) and os.path.isabs(state):
-        return Origin(home, state)
+        return RecordOrigin(home, state)
     return None
 
 
-def origin_to_json(origin: Origin) -> dict[str, str]:
+def origin_to_json(origin: RecordOrigin) -> dict[str, str]:
     return {"path": origin.home, "state": origin.state_dir}
 
 

@@ -461,7 +461,7 @@ def _rename_in_relay(world: World, name: str, new: str) -> None:
         )
 
 
-def _in_relay(world: World, name: str) -> list[relayrefs.Reference]:
+def _in_relay(world: World, name: str) -> list[relayrefs.UpstreamKey]:
     """Return where ``relay.yaml`` refers to profile *name*; of a file that cannot be read nothing is known."""
     from ccsetup.documents import relayrefs
 

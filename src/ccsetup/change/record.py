@@ -19,7 +19,7 @@ from ccsetup.paths import Paths
 MEMBERS = ("clients", "saved", "projects")
 
 
-class Found(NamedTuple):
+class HomeRecord(NamedTuple):
     """The record of this home."""
 
     at: tuple[str, ...]
@@ -32,13 +32,13 @@ class Found(NamedTuple):
     """It stands in state.json just so."""
 
 
-def read(data: Any, homes: Homes) -> Found:
+def read(data: Any, homes: Homes) -> HomeRecord:
     """Find the record of this home in *data*, the contents of state.json, which may have any shape."""
     bodies = [
         ((), _object(data)),
         *((("homes", k), _object(v)) for k, v in _object(_object(data).get("homes")).items()),
     ]
-    found: dict[Relation, Found] = {}
+    found: dict[Relation, HomeRecord] = {}
     for at, body in bodies:
         if not at and not any(body.get(member) for member in MEMBERS):
             continue
@@ -61,11 +61,11 @@ def read(data: Any, homes: Homes) -> Found:
                 new[member] = _renamed(member, old, again)
         kept = {m: body[m] for m in ("home", *MEMBERS) if m in body}
         if relation not in found:
-            found[relation] = Found(at, new, tuple(left), new == kept)
+            found[relation] = HomeRecord(at, new, tuple(left), new == kept)
     for wanted in ("same", "moved", "copy"):
         if wanted in found:
             return found[wanted]
-    return Found(("homes", homes.home) if found else (), {"home": origin_to_json(homes.origin)}, (), True)
+    return HomeRecord(("homes", homes.home) if found else (), {"home": origin_to_json(homes.origin)}, (), True)
 
 
 def place(paths: Paths, client: ClientName) -> str:

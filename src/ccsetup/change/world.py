@@ -78,7 +78,7 @@ class World:
 
     # The record of what we own.
 
-    def _read_state(self) -> record.Found:
+    def _read_state(self) -> record.HomeRecord:
         """Return the record of this home; a new one where it cannot be read: it must keep nobody from switching.
 
         Raises Newer where a newer ccsetup made it.

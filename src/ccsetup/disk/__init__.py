@@ -12,12 +12,12 @@ from ccsetup.disk.journal import Record, Recovered, damaged, history, interrupte
 from ccsetup.disk.permit import protect, remove_empty
 from ccsetup.disk.read import snapshot
 from ccsetup.disk.replace import set_aside
-from ccsetup.disk.reverse import Note, UndoPlan, again, undo
+from ccsetup.disk.reverse import LeftAlone, UndoPlan, again, undo
 from ccsetup.disk.transact import Committed, commit, recover, transaction
 
 __all__ = [
     "Committed",
-    "Note",
+    "LeftAlone",
     "Record",
     "Recovered",
     "UndoPlan",

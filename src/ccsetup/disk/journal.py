@@ -196,7 +196,7 @@ def _mark(data: Optional[bytes]) -> Any:
     return document.get(MARK) if isinstance(document, dict) else None
 
 
-class Entry:
+class OpenRecord:
     """The record of the transaction that is running."""
 
     def __init__(self, state_dir: str, number: int) -> None:
@@ -260,7 +260,7 @@ def begin(
     time: float,
     command: str,
     undoes: str,
-) -> Entry:
+) -> OpenRecord:
     """Write the record of the transaction that *steps* will be.  Raises WriteError; then nothing has changed."""
     state_dir = homes.state_dir
     make_folder(_folder(state_dir))
@@ -269,7 +269,7 @@ def begin(
         last, suffix = max(_names(state_dir), default=(0, ""))
         if last == _LAST:  # we never counted that far: somebody else made that file
             set_aside(_path(state_dir, last, suffix))
-    entry = Entry(state_dir, last + 1)
+    entry = OpenRecord(state_dir, last + 1)
     entry.write(
         {
             "version": _VERSION,
@@ -341,7 +341,7 @@ def recover(homes: Homes, *, locked: bool) -> Recovered:
             if lock in locks:
                 remove_lock(lock, identity, unmarked=True)
         if len(ours) == len(found.files) or found.relation == "copy":  # the rest is for the original to put right
-            Entry(state_dir, number).drop()
+            OpenRecord(state_dir, number).drop()
             commands.append(found.record.command)
     return Recovered(tuple(commands), tuple(aside))
 

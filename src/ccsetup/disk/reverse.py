@@ -17,7 +17,7 @@ from ccsetup.naming import Homes, project_of
 from ccsetup.plan import FileChange, Plan
 
 
-class Note(NamedTuple):
+class LeftAlone(NamedTuple):
     """Something that stays as it is, and why.  Holds no value, which could be a key."""
 
     path: str
@@ -34,7 +34,7 @@ class UndoPlan(NamedTuple):
     record: Record
     """Pass its id to ``transaction`` as *undoes*."""
     plan: Plan
-    notes: tuple[Note, ...]
+    notes: tuple[LeftAlone, ...]
     files: tuple[Content, ...]
     """What the record holds, for ``again``."""
 
@@ -63,14 +63,14 @@ def again(homes: Homes, found: UndoPlan) -> UndoPlan:
 
 def _plan(record: Record, files: tuple[Content, ...]) -> UndoPlan:
     changes: list[FileChange] = []
-    notes: list[Note] = []
+    notes: list[LeftAlone] = []
     for file in files:
         path = file.change.path
         try:
             change = _take_back(file, snapshot([path])[path], notes)
         except CcsetupError as error:  # a folder, say, is there now
             text = _("{path} stays as it is: {reason}").format(path=path, reason=error.message)
-            notes.append(Note(path, (), 0, text))
+            notes.append(LeftAlone(path, (), 0, text))
             continue
         if change is not None:
             changes.append(change)
@@ -108,7 +108,7 @@ def _check_not_undone(record: Record) -> None:
         )
 
 
-def _take_back(file: Content, now: Optional[bytes], notes: list[Note]) -> Optional[FileChange]:
+def _take_back(file: Content, now: Optional[bytes], notes: list[LeftAlone]) -> Optional[FileChange]:
     """Return how *file*, which holds *now*, goes back; None: it stays."""
     change = file.change
     if now == change.before:
@@ -125,10 +125,10 @@ def _take_back(file: Content, now: Optional[bytes], notes: list[Note]) -> Option
         return reverse._replace(edits=tuple(edits))
     path = change.path
     if now is None or gone:
-        notes.append(Note(path, (), 0, _("{path} was deleted since, and stays so.").format(path=path)))
+        notes.append(LeftAlone(path, (), 0, _("{path} was deleted since, and stays so.").format(path=path)))
         return None
     if not file.keys or change.after is None:
-        notes.append(Note(path, (), 0, _("{path} was changed since, and stays as it is.").format(path=path)))
+        notes.append(LeftAlone(path, (), 0, _("{path} was changed since, and stays as it is.").format(path=path)))
         return None
     document = _document(change.format)
     try:
@@ -137,12 +137,14 @@ def _take_back(file: Content, now: Optional[bytes], notes: list[Note]) -> Option
         after: Optional[bytes] = document.encode(document.apply(text, edits))
     except DocumentError as error:
         notes.append(
-            Note(path, (), error.line, _("{path} stays as it is: {reason}").format(path=path, reason=error.message))
+            LeftAlone(
+                path, (), error.line, _("{path} stays as it is: {reason}").format(path=path, reason=error.message)
+            )
         )
         return None
     for key in kept:
         notes.append(
-            Note(
+            LeftAlone(
                 path,
                 key,
                 document.locate(text, key),

@@ -196,14 +196,14 @@ def _for_each(steps: list[Step], action: Callable[[Step], None]) -> None:
             raise refused(step.change.path, error) from None
 
 
-def _finish(entry: journal.Entry, state_dir: str) -> None:
+def _finish(entry: journal.OpenRecord, state_dir: str) -> None:
     try:
         entry.finish()
     except OSError as error:
         raise refused(state_dir, error) from None
 
 
-def _roll_back(steps: list[Step], made: list[str], entry: journal.Entry) -> None:
+def _roll_back(steps: list[Step], made: list[str], entry: journal.OpenRecord) -> None:
     """Make every file what it was; raises WriteError when that fails, too (the next transaction tries again)."""
     failed = ""
     for step in reversed(steps):

@@ -8,14 +8,14 @@ from ccsetup.change import record
 from ccsetup.clients import CLIENTS
 from ccsetup.clients.house import Finding, House, Protect
 from ccsetup.documents import relayrefs
-from ccsetup.documents.relayrefs import Reference
+from ccsetup.documents.relayrefs import UpstreamKey
 from ccsetup.errors import DocumentError
 from ccsetup.i18n import _
 from ccsetup.platform import system
 from ccsetup.profiles import RELAY
 
 
-def references(house: House) -> list[Reference]:
+def references(house: House) -> list[UpstreamKey]:
     """Return where ``relay.yaml`` takes its keys from; nothing of a file that cannot be read."""
     path = house.paths.relay_config
     try:

@@ -13,7 +13,7 @@ from ccsetup.documents.yamldoc import Node
 from ccsetup.errors import DocumentError
 
 
-class Reference(NamedTuple):
+class UpstreamKey(NamedTuple):
     """A key of an upstream."""
 
     kind: str
@@ -27,7 +27,7 @@ class Reference(NamedTuple):
         return f"Reference({self.kind}, line {self.line})"
 
 
-def read(text: str, name: str) -> list[Reference]:
+def read(text: str, name: str) -> list[UpstreamKey]:
     """Return every key that *text* refers to, in its order; what is no such file has none.
 
     DocumentError, with the place in the file *name*, for what is not YAML.
@@ -39,7 +39,7 @@ def read(text: str, name: str) -> list[Reference]:
     ]
 
 
-def _of(upstream: Node) -> list[Reference]:
+def _of(upstream: Node) -> list[UpstreamKey]:
     title = _member(upstream, "name")
     called = title.value if title is not None and isinstance(title.value, str) else ""
     one = _member(upstream, "key")
@@ -47,7 +47,7 @@ def _of(upstream: Node) -> list[Reference]:
     for key in [*([one] if one is not None else []), *_items(_member(upstream, "keys"))]:
         for kind, node in key.value.items() if isinstance(key.value, dict) else ():
             if isinstance(node.value, str):
-                out.append(Reference(kind, node.value, called, node.line, node.column))
+                out.append(UpstreamKey(kind, node.value, called, node.line, node.column))
     return out
 
 

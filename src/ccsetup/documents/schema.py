@@ -108,7 +108,7 @@ class Kind:
         raise NotImplementedError
 
 
-class Text(Kind):
+class String(Kind):
     """One line of text."""
 
     def __init__(
@@ -175,7 +175,7 @@ class Text(Kind):
         return [f"^(?:{self.pattern})$"] if self.pattern else []
 
 
-class Url(Text):
+class Url(String):
     """A base URL."""
 
     def __init__(
@@ -285,10 +285,10 @@ class Many(Kind):
         return {"anyOf": [self.item.schema(), many]} if self.single else many
 
 
-class Names(Kind):
+class Mapped(Kind):
     """A mapping whose keys are the user's own, of the kind *name*, to values of one kind."""
 
-    def __init__(self, item: Kind, name: Text) -> None:
+    def __init__(self, item: Kind, name: String) -> None:
         self.item = item
         self.name = name
 
@@ -431,8 +431,8 @@ class Block(Kind):
         return {**(_nullable(schema) if self.null else schema), **self._more}
 
 
-VARIABLE = Text("[A-Za-z_][A-Za-z0-9_]*", lambda: _("This is not the name of a variable."))
-CURRENCY = Text("[A-Z]{3}", lambda: _("A currency is written as USD or CNY."))
+VARIABLE = String("[A-Za-z_][A-Za-z0-9_]*", lambda: _("This is not the name of a variable."))
+CURRENCY = String("[A-Z]{3}", lambda: _("A currency is written as USD or CNY."))
 
 
 class Either(Kind):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Mapping, NamedTuple
 
-from ccsetup.documents.schema import VARIABLE, Document, Kind, Path, Text
+from ccsetup.documents.schema import VARIABLE, Document, Kind, Path, String
 from ccsetup.i18n import _
 
 
@@ -19,13 +19,13 @@ class KeyRef(NamedTuple):
         return f"KeyRef({self.kind})"
 
 
-ENV = Text(VARIABLE.pattern, VARIABLE.problem, hint=lambda: _("A key itself goes below 'inline'."))
+ENV = String(VARIABLE.pattern, VARIABLE.problem, hint=lambda: _("A key itself goes below 'inline'."))
 
 
 class Reference(Kind):
     """A mapping with one member, ``{env: NAME}``, of those in *kinds*; a KeyRef is made of it."""
 
-    def __init__(self, kinds: Mapping[str, Text]) -> None:
+    def __init__(self, kinds: Mapping[str, String]) -> None:
         self.kinds = kinds
 
     def read(self, at: Document, value: Any, path: Path) -> KeyRef:

@@ -22,11 +22,11 @@ from ccsetup.documents.schema import (
     Flag,
     Key,
     Many,
-    Names,
+    Mapped,
     Number,
     Path,
     Scalar,
-    Text,
+    String,
     Url,
     published,
 )  # fmt: skip
@@ -38,17 +38,17 @@ CUSTOM = "custom"
 Models may be left out there too, and where no key is required: a local server has the models that its owner installed.
 """
 
-ID = Text(
+ID = String(
     "[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?",
     lambda: _("This is not an id: small letters, digits and hyphens, at most 32."),
 )
-_DATE = Text(
+_DATE = String(
     r"20\d\d(?:-(?:0[1-9]|1[0-2])(?:-(?:0[1-9]|[12]\d|3[01]))?)?",
     lambda: _("This is not a date like 2026-11-20, 2026-11 or 2026."),
 )
-_PATH = Text(r"[A-Za-z0-9_*-]+(?:\.[A-Za-z0-9_*-]+)*", lambda: _("This is not a path like data.0.balance."))
-_LINK = Text(r"https?://[^\s@]+", lambda: _("This is not the address of a web page."))
-_EFFORT = Text("[a-z]+")
+_PATH = String(r"[A-Za-z0-9_*-]+(?:\.[A-Za-z0-9_*-]+)*", lambda: _("This is not a path like data.0.balance."))
+_LINK = String(r"https?://[^\s@]+", lambda: _("This is not the address of a web page."))
+_EFFORT = String("[a-z]+")
 
 
 def _custom(at: Document) -> bool:
@@ -69,7 +69,7 @@ class _BaseUrl(Url):
         return super().value(at, text, path, key=key)
 
 
-class _ModelId(Text):
+class _ModelId(String):
     """A model id; empty only where the user gives it."""
 
     def value(self, at: Document, text: str, path: Path, *, key: bool = False) -> Any:
@@ -78,7 +78,7 @@ class _ModelId(Text):
         return super().value(at, text, path, key=key)
 
 
-def _model(*, empty: bool = False) -> Text:
+def _model(*, empty: bool = False) -> String:
     return _ModelId(
         # No brackets: "[1m]" and its like are for the client alone, and providers refuse them.
         "[A-Za-z0-9][A-Za-z0-9._:/@+-]*",
@@ -123,9 +123,9 @@ def _sourced(title: str, keys: Mapping[str, Key]) -> Block:
     return Block(title, {**keys, **_PROOF})
 
 
-_NOTE = Key(Text(), "Anything a reader should know, such as what was not verified", field="")
+_NOTE = Key(String(), "Anything a reader should know, such as what was not verified", field="")
 _PROOF: dict[str, Key] = {
-    "source": Key(_Sources(Text(), 1), "Keys into `sources`", field="", shipped=True),
+    "source": Key(_Sources(String(), 1), "Keys into `sources`", field="", shipped=True),
     "as_of": Key(_DATE, "The day, month or year that the facts are of", field="", shipped=True),
     "note": _NOTE,
 }
@@ -134,7 +134,7 @@ _CONDITION_KEYS: dict[str, Key] = {
     "status": Key(Many(Number(100), 1), "HTTP statuses, any of them", default=[]),
     "path": Key(_PATH, "Dotted path into the JSON body; list indexes are numbers", default=""),
     "equals": Key(Many(Scalar(), 1), "Values at `path`, any of them; without it any value matches", default=[]),
-    "contains": Key(Text(), "Lower-case text that the body holds, in any case", default=""),
+    "contains": Key(String(), "Lower-case text that the body holds, in any case", default=""),
 }
 
 
@@ -170,14 +170,14 @@ _TIERS = Block(
 _FACT = Block(
     "A variable and the reason for it",
     {
-        "value": Key(Text(empty=True), "Its value, as text", required=True),
-        "reason": Key(Text(), "Why it is set", required=True),
+        "value": Key(String(empty=True), "Its value, as text", required=True),
+        "reason": Key(String(), "Why it is set", required=True),
     },
 )
 
 _UNSUPPORTED = _sourced(
     "No endpoint that the client can speak to",
-    {"unsupported": Key(Text(), "Why the client cannot use this provider", field="reason", required=True)},
+    {"unsupported": Key(String(), "Why the client cannot use this provider", field="reason", required=True)},
 )
 
 _CLAUDE = _sourced(
@@ -185,7 +185,7 @@ _CLAUDE = _sourced(
     {
         "base_url": Key(_BaseUrl(claude=True, empty=True), "Without /v1/messages", required=True),
         "auth": Key(
-            Text(one_of=("auth_token", "api_key")),
+            String(one_of=("auth_token", "api_key")),
             "auth_token: Authorization: Bearer; api_key: x-api-key",
             default="auth_token",
             shipped=True,
@@ -193,7 +193,7 @@ _CLAUDE = _sourced(
         "models": Key(_TIERS, "One model id per tier; tiers that are left out take `primary`"),
         "context_window": Key(Number(1), "Tokens; becomes CLAUDE_CODE_MAX_CONTEXT_TOKENS"),
         "env": Key(
-            Names(_FACT, Text(one_of=ENV_NAMES)), "Further variables for the env block of settings.json", default={}
+            Mapped(_FACT, String(one_of=ENV_NAMES)), "Further variables for the env block of settings.json", default={}
         ),
         "native_models": Key(Flag(), "The provider serves Anthropic's own model ids", default=False),
     },
@@ -204,7 +204,7 @@ _CODEX = _sourced(
     {
         "base_url": Key(_BaseUrl(empty=True), "Without /responses or /chat/completions", required=True),
         "wire": Key(
-            Text(one_of=("responses", "chat")),
+            String(one_of=("responses", "chat")),
             "The protocol; Codex itself speaks only responses",
             default="responses",
             shipped=True,
@@ -212,7 +212,7 @@ _CODEX = _sourced(
         "model": Key(_model(empty=True), "Default model id", required=True),
         "context_window": Key(Number(1), "Tokens"),
         "web_search": Key(
-            Text(one_of=("disabled", "cached", "live", "default")),
+            String(one_of=("disabled", "cached", "live", "default")),
             "Codex's web_search setting; `default` leaves it alone",
             default="disabled",
             shipped=True,
@@ -221,16 +221,16 @@ _CODEX = _sourced(
         "catalog": Key(Flag(), "Codex needs a model catalogue entry", default=True, shipped=True),
         "efforts": Key(Many(_EFFORT), "Reasoning efforts that are accepted", default=[]),
         "default_effort": Key(_EFFORT, "The effort to set; one of `efforts`", default=""),
-        "reason": Key(Text(), "For `wire: chat`: why Codex cannot use it directly", default=""),
+        "reason": Key(String(), "For `wire: chat`: why Codex cannot use it directly", default=""),
     },
 )
 
 _CHECK = _sourced(
     "A free GET request that tells whether a key is good",
     {
-        "get": Key(Text(r"https?://[^\s@#]+", _LINK.problem), "The URL", field="url", required=True),
-        "auth": Key(Text(one_of=("bearer", "raw", "x-api-key")), "How the key is sent", default="bearer"),
-        "prefixes": Key(Many(Text(), 1), "Only for keys that begin so", default=[]),
+        "get": Key(String(r"https?://[^\s@#]+", _LINK.problem), "The URL", field="url", required=True),
+        "auth": Key(String(one_of=("bearer", "raw", "x-api-key")), "How the key is sent", default="bearer"),
+        "prefixes": Key(Many(String(), 1), "Only for keys that begin so", default=[]),
         "proves": Key(Flag(), "A success proves the key", required=True),
         "valid": Key(_CONDITIONS, "The key is good", default=[{"status": [200]}]),
         "invalid": Key(_CONDITIONS, "The key is wrong", default=[{"status": [401]}]),
@@ -245,14 +245,14 @@ _REGION = Block(
     "A site or plan of the provider",
     {
         "id": Key(ID, "Short name for --region", required=True),
-        "name": Key(Text(), "Name for people"),
+        "name": Key(String(), "Name for people"),
         "key_url": Key(_LINK, "Where a person gets a key", default=""),
         "chat_url": Key(Url(), "Chat Completions base URL, for a relay", default=""),
         "claude-code": Key(Either("unsupported", _UNSUPPORTED, _CLAUDE), "For Claude Code", field="claude"),
         "codex": Key(Either("unsupported", _UNSUPPORTED, _CODEX), "For Codex CLI"),
         "verify": Key(Many(_CHECK), "Key checks, in the order in which they are tried", default=[]),
-        "verify_note": Key(Text(), "Why there is no check, or what to know of it", default=""),
-        "source": Key(_Sources(Text(), 1), "For key_url and chat_url: keys into `sources`", field=""),
+        "verify_note": Key(String(), "Why there is no check, or what to know of it", default=""),
+        "source": Key(_Sources(String(), 1), "For key_url and chat_url: keys into `sources`", field=""),
         "as_of": Key(_DATE, "The day, month or year that the facts are of", field=""),
         "note": _NOTE,
     },
@@ -277,16 +277,16 @@ _DIALECT = Block(
     "Members that differ from the definition of the format",
     {
         "thinking_switch": Key(
-            Text(one_of=("thinking", "reasoning_effort", "enable_thinking", "reasoning")),
+            String(one_of=("thinking", "reasoning_effort", "enable_thinking", "reasoning")),
             "chat: how thinking is switched; without it not at all",
         ),
         "reasoning_field": Key(
-            Text(empty=True), "chat: the member for the thinking of earlier turns; '' when none may be sent"
+            String(empty=True), "chat: the member for the thinking of earlier turns; '' when none may be sent"
         ),
         "system_between": Key(Flag(), "Takes system messages after the first message"),
         "developer": Key(Flag(), "chat: knows the role `developer`"),
         "max_tokens_field": Key(
-            Text(one_of=("max_tokens", "max_completion_tokens")), "chat: the member that limits the answer"
+            String(one_of=("max_tokens", "max_completion_tokens")), "chat: the member that limits the answer"
         ),
         "images": Key(Flag(), "Takes images"),
         "stream_usage": Key(Flag(), "chat: takes `stream_options`"),
@@ -299,23 +299,23 @@ PRESET = Block(
     "A provider preset of ccsetup",
     {
         "id": Key(ID, "The name for -p; the file is called <id>.yaml", required=True),
-        "name": Key(Text(), "Name for people", required=True),
+        "name": Key(String(), "Name for people", required=True),
         "description": Key(
-            Names(Text(), Text(one_of=("en", "zh_CN"))), "One line per language", default={}, shipped=True
+            Mapped(String(), String(one_of=("en", "zh_CN"))), "One line per language", default={}, shipped=True
         ),
         "website": Key(_LINK, "The provider's home page", default=""),
         "as_of": _PROOF["as_of"],
         "sources": Key(
-            Names(
+            Mapped(
                 Block(
                     "Where facts come from",
                     {
-                        "what": Key(Text(), "A public page, package version or probe", field="", required=True),
-                        "kind": Key(Text(), "vendor docs, vendor code, catalogue, probe, peer code ...", field=""),
+                        "what": Key(String(), "A public page, package version or probe", field="", required=True),
+                        "kind": Key(String(), "vendor docs, vendor code, catalogue, probe, peer code ...", field=""),
                         "as_of": Key(_DATE, "Its date", field="", shipped=True),
                     },
                 ),
-                Text("[a-z0-9_]+", lambda: _("This is not a name that can be used here.")),
+                String("[a-z0-9_]+", lambda: _("This is not a name that can be used here.")),
             ),
             "Where the facts of this file come from",
             field="",
@@ -329,14 +329,14 @@ PRESET = Block(
                 {
                     "env": Key(VARIABLE, "Its usual environment variable", default=""),
                     "required": Key(Flag(), "Without a key nothing works", default=True),
-                    "default": Key(Text(), "What to send where no key is required", default=""),
+                    "default": Key(String(), "What to send where no key is required", default=""),
                     "families": Key(
                         Many(
                             _sourced(
                                 "A pattern of keys",
                                 {
-                                    "prefix": Key(Text(), "How such keys begin", required=True),
-                                    "name": Key(Text(), "What they are called", required=True),
+                                    "prefix": Key(String(), "How such keys begin", required=True),
+                                    "name": Key(String(), "What they are called", required=True),
                                     "region": Key(ID, "The one region where they work", default=""),
                                     "provider": Key(ID, "The preset they belong to, if not this", default=""),
                                 },
@@ -358,8 +358,8 @@ PRESET = Block(
                     "A base URL of an older generation",
                     {
                         "url": Key(Url(), "The URL", required=True),
-                        "client": Key(Text(one_of=("claude-code", "codex")), "Whose", required=True),
-                        "reason": Key(Text(), "What is wrong with it today", required=True),
+                        "client": Key(String(one_of=("claude-code", "codex")), "Whose", required=True),
+                        "reason": Key(String(), "What is wrong with it today", required=True),
                         "still_works": Key(Flag(), "The provider still answers there", required=True),
                     },
                 )
@@ -374,7 +374,7 @@ PRESET = Block(
                     {
                         "id": Key(_MODEL, "The old id", required=True),
                         "successor": Key(_MODEL, "What to use instead", required=True),
-                        "reason": Key(Text(), "What became of it", required=True),
+                        "reason": Key(String(), "What became of it", required=True),
                     },
                 )
             ),
@@ -455,7 +455,7 @@ def _region(at: Document, region: dict[str, Any], path: Path) -> None:
         if codex["default_effort"] and not codex["efforts"]:
             at.missing(here, "efforts")
         if codex["default_effort"]:
-            Text(one_of=codex["efforts"]).value(at, codex["default_effort"], (*here, "default_effort"))
+            String(one_of=codex["efforts"]).value(at, codex["default_effort"], (*here, "default_effort"))
 
 
 def _complete(plain: dict[str, Any]) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from typing import (
 from ccsetup import keys, masking, urls
 from ccsetup.documents import tomldoc, version
 from ccsetup.documents.edit import Edit, KeyPath, Set, Unset
-from ccsetup.documents.schema import VARIABLE, Block, Document, Key, Names, Number, Path, Scalar, Text
+from ccsetup.documents.schema import VARIABLE, Block, Document, Key, Mapped, Number, Path, Scalar, String
 from ccsetup.errors import DocumentError, UsageError, check_one_of, printable
 from ccsetup.i18n import _
 from ccsetup.model import KEY_STORAGES, ClientName, KeyStorage, Preset, Region
@@ -241,7 +241,7 @@ def table(clients: Iterable[ClientName]) -> Block:
 def file_table(clients: Iterable[ClientName]) -> Block:
     """Return what may stand in ``profiles.toml``."""
     pattern = NAME.pattern.removesuffix(r"\Z")
-    entries = Key(Names(table(clients), Text(pattern)), "The saved profiles by name")
+    entries = Key(Mapped(table(clients), String(pattern)), "The saved profiles by name")
     edition = Key(Number(1, VERSION), "Of the file; 1 where it is missing", default=1)
     return Block("The saved profiles of ccsetup", {"version": edition, "profiles": entries}, keep=True)
 
@@ -257,25 +257,25 @@ def _has_variable(at: Document, given: dict[str, Any], path: Path) -> None:
         at.fail((*path, "key_env"), keys.no_variable())
 
 
-_TEXT = Text(empty=True, make=_visible)
+_TEXT = String(empty=True, make=_visible)
 _PART = Block(
     "What a profile says for one client",
     {
         **{field: Key(_TEXT, "Empty: as the preset has it") for field in Part._fields},
         "context_window": Key(Number(), "Tokens; 0: as the preset has it"),
-        "settings": Key(Names(Scalar(), Text()), "Further settings of the client by name"),
-        "tools": Key(Text(one_of=("", "all")), "all: the endpoint takes tools that are not functions"),
-        "web_search": Key(Text(one_of=("", "disabled", "cached", "live")), "What `web_search` is set to"),
+        "settings": Key(Mapped(Scalar(), String()), "Further settings of the client by name"),
+        "tools": Key(String(one_of=("", "all")), "all: the endpoint takes tools that are not functions"),
+        "web_search": Key(String(one_of=("", "disabled", "cached", "live")), "What `web_search` is set to"),
     },
     make=Part,
     keep=True,
 )
 _MEMBERS = {
-    "provider": Key(Text(make=_visible), "Id of a preset", required=True),
+    "provider": Key(String(make=_visible), "Id of a preset", required=True),
     "region": Key(_TEXT, "One of the preset's"),
-    "key_storage": Key(Text(one_of=KEY_STORAGES), "Where the key is", default="inline"),
-    "key_env": Key(Text(VARIABLE.pattern, keys.no_variable, empty=True), "The variable that holds the key"),
-    "key_command": Key(Text(empty=True), "A shell command that prints the key"),
+    "key_storage": Key(String(one_of=KEY_STORAGES), "Where the key is", default="inline"),
+    "key_env": Key(String(VARIABLE.pattern, keys.no_variable, empty=True), "The variable that holds the key"),
+    "key_command": Key(String(empty=True), "A shell command that prints the key"),
 }
 
 

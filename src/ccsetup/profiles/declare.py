@@ -16,12 +16,12 @@ from ccsetup.documents.schema import (
     Flag,
     Key,
     Many,
-    Names,
+    Mapped,
     Number,
     Path,
     Place,
     Scalar,
-    Text,
+    String,
     published,
 )
 from ccsetup.errors import UsageError
@@ -95,39 +95,39 @@ def _without(problem: Callable[[str], str]) -> Callable[[str], str]:
 
 
 _NAME = profiles.NAME.pattern.removesuffix(r"\Z")
-_URL = Text(
+_URL = String(
     empty=True,
     make=_without(lambda text: urls.problem(text) or urls.key_inside(text)),
     schema={"pattern": f"^$|{urls.PATTERN}"},
 )
-_MODEL = Text(empty=True, make=_without(profiles.model_problem))
-_AUTH = Text(one_of=("", "auth_token", "api_key"))
-_KEY = Reference({"env": ENV, "file": Text(), "command": Text(), "inline": Text()})
+_MODEL = String(empty=True, make=_without(profiles.model_problem))
+_AUTH = String(one_of=("", "auth_token", "api_key"))
+_KEY = Reference({"env": ENV, "file": String(), "command": String(), "inline": String()})
 
 
 def _part(client: Fields) -> Block:
     kinds = {"url": _URL, "auth": _AUTH}
-    texts = {f: kinds.get(f, _MODEL if f.endswith("_model") else Text(empty=True)) for f in client.fields}
+    texts = {f: kinds.get(f, _MODEL if f.endswith("_model") else String(empty=True)) for f in client.fields}
     more = {
         "context_window": Key(Number(1000), "Tokens"),
-        "settings": Key(Names(_Setting(client.setting_problem), Text()), "Further settings of the client, by name"),
+        "settings": Key(Mapped(_Setting(client.setting_problem), String()), "Further settings of the client, by name"),
     }
     fields = {field: Key(kind, "Empty: as the preset has it") for field, kind in texts.items()}
     return Block("What a profile says for a client", {**fields, **more}, make=Part, null=True)
 
 
 def _table(clients: Clients) -> Block:
-    name = Text(make=_name, schema={"pattern": f"^{_NAME}$", "not": {"enum": list(profiles.RESERVED)}})
+    name = String(make=_name, schema={"pattern": f"^{_NAME}$", "not": {"enum": list(profiles.RESERVED)}})
     entry = {
         "name": Key(name, "Letters, digits, `-`, `_`", required=True),
-        "provider": Key(Text(), "Id of a preset", required=True),
-        "region": Key(Text(empty=True), "One of the preset's"),
+        "provider": Key(String(), "Id of a preset", required=True),
+        "region": Key(String(empty=True), "One of the preset's"),
         "key": Key(_KEY, "Where the key comes from; missing: the profile keeps the one it has"),
-        "key_storage": Key(Text(one_of=KEY_STORAGES), "Where the key is kept"),
+        "key_storage": Key(String(one_of=KEY_STORAGES), "Where the key is kept"),
         "via_relay": Key(Flag(), "An upstream of the relay, for no client by itself"),
         **{id_: Key(_part(client), "Settings for the client") for id_, client in clients.items()},
     }
-    active = Block("Which profile each client uses", {id_: Key(Text(), "A profile") for id_ in clients}, make=dict)
+    active = Block("Which profile each client uses", {id_: Key(String(), "A profile") for id_ in clients}, make=dict)
     return Block(
         "What 'ccsetup apply' reads",
         {

@@ -16,7 +16,7 @@ from hashlib import sha256
 from typing import Any, Iterable, Mapping, NamedTuple, Optional
 
 from ccsetup.documents import version
-from ccsetup.documents.schema import CURRENCY, Block, Key, Many, Number, Text
+from ccsetup.documents.schema import CURRENCY, Block, Key, Many, Number, String
 from ccsetup.errors import DocumentError, UsageError, printable
 from ccsetup.i18n import _
 from ccsetup.model import Secret
@@ -196,7 +196,7 @@ def _moment(text: str) -> float:
         raise UsageError(_("a time is missing, such as 2027-01-31T12:00:00Z")) from None
 
 
-_TIME = Text(make=_moment, schema={"format": "date-time"})
+_TIME = String(make=_moment, schema={"format": "date-time"})
 _BUDGET = Block(
     "What a key may use on one day (UTC)",
     {
@@ -211,12 +211,12 @@ _BUDGET = Block(
 _KEY = Block(
     "A key of a client of the relay",
     {
-        "name": Key(Text(_NAME), "Letters, digits, `.`, `_`, `@`, `-`", required=True),
-        "sha256": Key(Text("[0-9a-f]{64}"), "SHA-256 of the key", field="hash", required=True),
-        "last4": Key(Text(empty=True, make=lambda text: text[:4]), "The key's last four characters"),
+        "name": Key(String(_NAME), "Letters, digits, `.`, `_`, `@`, `-`", required=True),
+        "sha256": Key(String("[0-9a-f]{64}"), "SHA-256 of the key", field="hash", required=True),
+        "last4": Key(String(empty=True, make=lambda text: text[:4]), "The key's last four characters"),
         "created": Key(_TIME, "When it was made"),
         "expires": Key(_TIME, "From then on it is refused"),
-        "upstreams": Key(Many(Text(), 1, make=frozenset), "The names of those it may use; missing: all"),
+        "upstreams": Key(Many(String(), 1, make=frozenset), "The names of those it may use; missing: all"),
         "budget": Key(_BUDGET, "What it may use on one day (UTC)"),
         "revoked": Key(_TIME, "Since then it is refused"),
     },

@@ -12,10 +12,10 @@ from ccsetup.documents.schema import (
     Key,
     Kind,
     Many,
-    Names,
+    Mapped,
     Number,
     Path,
-    Text,
+    String,
     published,
 )
 from ccsetup.i18n import _
@@ -41,17 +41,17 @@ VERSION = 1
 WIRES: tuple[WireFormat, ...] = ("anthropic", "responses", "chat")
 _DAY = 86400
 
-NAME = Text(
+NAME = String(
     "[A-Za-z0-9][A-Za-z0-9._-]{0,63}",
     lambda: _("An upstream's name has letters, digits, '.', '-' and '_', at most 64, and begins with none of these."),
 )
 _PROFILE = r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}"
-_HOST = Text(
+_HOST = String(
     r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[?[0-9A-Fa-f:]+\]?",
     lambda: _("This is not a host or an address."),
 )
 _CLOCK = r"(?:[01]\d|2[0-3]):[0-5]\d"
-_TIME = Text(_CLOCK, lambda: _('A time is written as "09:30".'))
+_TIME = String(_CLOCK, lambda: _('A time is written as "09:30".'))
 DIALECT_CHOICES: Mapping[str, tuple[str, ...]] = {
     "thinking_switch": ("", "thinking", "reasoning_effort", "enable_thinking", "reasoning"),
     "max_tokens_field": ("max_tokens", "max_completion_tokens"),
@@ -100,17 +100,17 @@ def _window(at: Document, given: dict[str, Any], path: Path) -> None:
 
 _PLACES = {
     "env": ENV,
-    "file": Text(),
-    "command": Text(),
-    "keyring": Text(),
-    "inline": Text("[!-~]+", lambda: _("This has a character that no key has.")),
+    "file": String(),
+    "command": String(),
+    "keyring": String(),
+    "inline": String("[!-~]+", lambda: _("This has a character that no key has.")),
 }
 _PASSWORD = Reference(_PLACES)
-_KEY = Reference({"profile": Text(make=texts.profile, schema={"pattern": f"^{_PROFILE}$"}), **_PLACES})
+_KEY = Reference({"profile": String(make=texts.profile, schema={"pattern": f"^{_PROFILE}$"}), **_PLACES})
 KEY_KINDS = tuple(_KEY.kinds)
 
 _DAYS = Key(
-    Many(Text(make=texts.days), 1, single=True, make=lambda days: frozenset().union(*days)),
+    Many(String(make=texts.days), 1, single=True, make=lambda days: frozenset().union(*days)),
     "mon-fri, or a list of days; every day where it is missing",
 )
 
@@ -119,8 +119,8 @@ _LISTEN = Block(
     {
         "host": Key(_HOST, "Beyond this machine it needs client keys, and TLS or `plain`"),
         "port": Key(Number(0, 65535), "0 takes a free one"),
-        "tls_cert": Key(Text(), "The certificate with its chain, PEM; goes with `tls_key`"),
-        "tls_key": Key(Text(), "Its key, without a passphrase"),
+        "tls_cert": Key(String(), "The certificate with its chain, PEM; goes with `tls_key`"),
+        "tls_key": Key(String(), "Its key, without a passphrase"),
         "names": Key(_some(_HOST), "Further names that a Host header may carry"),
         "keyless": Key(Flag(), "Take requests without a key; refused beyond this machine"),
         "plain": Key(Flag(), "Plain http beyond this machine, because something in front of the relay ends TLS"),
@@ -134,7 +134,7 @@ _SELECTION = Block(
     "Which upstream is asked",
     {
         "strategy": Key(
-            Text(one_of=("failover", "round_robin", "weighted", "least_busy")),
+            String(one_of=("failover", "round_robin", "weighted", "least_busy")),
             "Who of the upstreams with the same group and priority is asked first",
         ),
         "sticky": Key(_seconds(0, 7 * _DAY), "An idle conversation stays so long with its upstream; 0: not at all"),
@@ -171,11 +171,11 @@ _RULE = Block(
     "A row of the table of failures",
     {
         "status": Key(_some(texts.Status()), "Statuses of the answer, such as 529 or 500-599"),
-        "error": Key(_some(Text(one_of=rules.ERRORS)), "What the answer means, whatever its status"),
-        "body": Key(Text(make=str.lower), "What the answer has in it, in any case"),
-        "network": Key(_some(Text(one_of=rules.NETWORK)), "A failure without an answer"),
-        "action": Key(Text(one_of=("retry", "next_key", "next_upstream", "stop")), "What is done", required=True),
-        "cool": Key(Text(one_of=("key", "upstream")), "What rests at once, whatever the thresholds say"),
+        "error": Key(_some(String(one_of=rules.ERRORS)), "What the answer means, whatever its status"),
+        "body": Key(String(make=str.lower), "What the answer has in it, in any case"),
+        "network": Key(_some(String(one_of=rules.NETWORK)), "A failure without an answer"),
+        "action": Key(String(one_of=("retry", "next_key", "next_upstream", "stop")), "What is done", required=True),
+        "cool": Key(String(one_of=("key", "upstream")), "What rests at once, whatever the thresholds say"),
         "seconds": Key(_seconds(0, 30 * _DAY), "How long; 0: as in `cooldown`; goes with `cool`"),
         "counts": Key(Flag(), "The failure counts toward the upstream's threshold"),
     },
@@ -203,12 +203,12 @@ _STORE_BLOCK = Block(
     "Where usage and state are kept",
     {
         "url": Key(
-            Text(make=texts.store_url, schema={"pattern": f"^{texts.STORE}$"}),
+            String(make=texts.store_url, schema={"pattern": f"^{texts.STORE}$"}),
             "redis://host:port/db, for the state that several relays share; empty: SQLite alone",
         ),
         "password": Key(_PASSWORD, "Where its password comes from"),
         "prefix": Key(
-            Text("[A-Za-z0-9._:-]{1,64}", lambda: _("Use letters, digits, '-', '_', '.' and ':'.")),
+            String("[A-Za-z0-9._:-]{1,64}", lambda: _("Use letters, digits, '-', '_', '.' and ':'.")),
             "What the names in the server begin with",
         ),
         "days": Key(Number(1, 3650, unit="days"), "Single requests are kept so long in SQLite; sums by day stay"),
@@ -221,10 +221,10 @@ _WINDOW = Block(
     {
         "days": _DAYS,
         "from": Key(
-            Text(_CLOCK, _TIME.problem, make=texts.minutes), "By the clock on the wall of `zone`", field="start"
+            String(_CLOCK, _TIME.problem, make=texts.minutes), "By the clock on the wall of `zone`", field="start"
         ),
         "to": Key(
-            Text(_CLOCK + "|24:00", _TIME.problem, make=texts.minutes),
+            String(_CLOCK + "|24:00", _TIME.problem, make=texts.minutes),
             "Over midnight when it is not later than `from`",
             field="end",
         ),
@@ -263,8 +263,8 @@ _ACTIVATION = Block(
     {
         "times": Key(_some(_TIME, 1), "By the clock on the wall of `zone`", required=True),
         "days": _DAYS,
-        "model": Key(Text(), "The upstream's `default_model` where it is missing"),
-        "prompt": Key(Text(), "What is asked, for at most 16 tokens"),
+        "model": Key(String(), "The upstream's `default_model` where it is missing"),
+        "prompt": Key(String(), "What is asked, for at most 16 tokens"),
     },
     make=Activation,
     blank=True,
@@ -304,10 +304,10 @@ def _member(field: str) -> Kind:
     if field == "max_output":
         return Number(1, 100_000_000, null=True, unit="tokens")
     if field in ("hosted", "without"):
-        return Many(Text(), make=tuple)
+        return Many(String(), make=tuple)
     if field in DIALECT_CHOICES:
-        return Text(one_of=DIALECT_CHOICES[field])
-    return Flag() if isinstance(getattr(Dialect(), field), bool) else Text(empty=True)
+        return String(one_of=DIALECT_CHOICES[field])
+    return Flag() if isinstance(getattr(Dialect(), field), bool) else String(empty=True)
 
 
 _DIALECT = Block(
@@ -319,49 +319,52 @@ UPSTREAM = Block(
     "A provider that the relay asks",
     {
         "name": Key(NAME, "Letters, digits, `.`, `-`, `_`", required=True),
-        "preset": Key(Text(), "Addresses, prices and dialect come from this preset"),
-        "region": Key(Text(), "One of the preset's; the first where it is missing"),
-        "url": Key(Text(), "Address, for one format"),
-        "wire": Key(Text(one_of=WIRES), "Its format; goes with `url`"),
+        "preset": Key(String(), "Addresses, prices and dialect come from this preset"),
+        "region": Key(String(), "One of the preset's; the first where it is missing"),
+        "url": Key(String(), "Address, for one format"),
+        "wire": Key(String(one_of=WIRES), "Its format; goes with `url`"),
         "endpoints": Key(
-            Block("Addresses by format", {wire: Key(Text(), "Address") for wire in WIRES}, make=dict, blank=True),
+            Block("Addresses by format", {wire: Key(String(), "Address") for wire in WIRES}, make=dict, blank=True),
             "Addresses, for several formats, in the place of `url`",
         ),
         "key": Key(_KEY, "Where its key comes from"),
         "keys": Key(Many(_KEY, make=tuple), "Several keys; a new conversation gets the least used one"),
-        "group": Key(Text(one_of=("primary", "backup")), "Backups are asked when no primary can be"),
+        "group": Key(String(one_of=("primary", "backup")), "Backups are asked when no primary can be"),
         "priority": Key(Number(-1000, 1000), "Lower is asked first inside a group"),
         "weight": Key(Number(1, 1000), "For `weighted` and `least_busy`"),
         "enabled": Key(Flag(), "false: never asked"),
         "windows": Key(_some(_WINDOW), "When it may be asked; empty: always"),
         "zone": Key(
-            Text("[A-Za-z0-9+_-]+(?:/[A-Za-z0-9+_-]+)*", lambda: _("This is not a time zone."), make=texts.zone),
+            String("[A-Za-z0-9+_-]+(?:/[A-Za-z0-9+_-]+)*", lambda: _("This is not a time zone."), make=texts.zone),
             "Time zone of `windows` and `activation`, such as Asia/Shanghai",
         ),
-        "accepts": Key(_some(Text(one_of=WIRES)), "Formats of the clients that it is for; empty: all"),
-        "models": Key(_some(Text()), "Names and globs of models that clients may ask it for; empty: all"),
-        "map": Key(Names(Text(), Text(empty=True)), "Name or glob of a model, to its own name of that model"),
-        "default_model": Key(Text(), "For every model that `map` does not name"),
+        "accepts": Key(_some(String(one_of=WIRES)), "Formats of the clients that it is for; empty: all"),
+        "models": Key(_some(String()), "Names and globs of models that clients may ask it for; empty: all"),
+        "map": Key(Mapped(String(), String(empty=True)), "Name or glob of a model, to its own name of that model"),
+        "default_model": Key(String(), "For every model that `map` does not name"),
         "headers": Key(
             texts.Headers(
-                Text(r"[!-~](?:[ -~]*[!-~])?", lambda: _("A header has plain ASCII text.")),
-                Text("[!#$%&'*+.^_`|~0-9A-Za-z-]+", lambda: _("This is not the name of a header."), make=texts.header),
+                String(r"[!-~](?:[ -~]*[!-~])?", lambda: _("A header has plain ASCII text.")),
+                String(
+                    "[!#$%&'*+.^_`|~0-9A-Za-z-]+", lambda: _("This is not the name of a header."), make=texts.header
+                ),
             ),
             "Sent besides, or in the place of the client's; none that carries a key",
         ),
         "defaults": Key(_DEFAULTS, "For requests whose client named none"),
         "extra_body": Key(
-            Names(texts.Json(), Text(make=texts.member)), "Members of a request, where the client said nothing of them"
+            Mapped(texts.Json(), String(make=texts.member)),
+            "Members of a request, where the client said nothing of them",
         ),
-        "auth": Key(Text(one_of=("bearer", "x-api-key")), "How a Messages endpoint gets the key"),
+        "auth": Key(String(one_of=("bearer", "x-api-key")), "How a Messages endpoint gets the key"),
         "timeouts": Key(_TIMEOUTS, "Time limits"),
         "concurrency": Key(Number(0, 100_000), "Requests at a time; 0 is no limit"),
         "proxy": Key(
-            Text(make=texts.proxy, schema={"pattern": f"^(?:none|{texts.PROXY})$"}),
+            String(make=texts.proxy, schema={"pattern": f"^(?:none|{texts.PROXY})$"}),
             "http://host:port, or none; as the environment says where it is missing",
         ),
-        "dialect": Key(Names(_DIALECT, Text(one_of=WIRES)), "By format, what the relay does not know of it"),
-        "prices": Key(Names(_PRICE, Text(empty=True)), "By model, where the preset has none or others"),
+        "dialect": Key(Mapped(_DIALECT, String(one_of=WIRES)), "By format, what the relay does not know of it"),
+        "prices": Key(Mapped(_PRICE, String(empty=True)), "By model, where the preset has none or others"),
         "activation": Key(_ACTIVATION, "Small requests at given times"),
         "insecure": Key(Flag(), "Plain http to a host that is not near: keys and prompts can be read on the way"),
     },

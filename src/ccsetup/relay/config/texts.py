@@ -10,7 +10,7 @@ from typing import Any
 
 from ccsetup import profiles
 from ccsetup.documents.nearest import suggestion
-from ccsetup.documents.schema import Document, Kind, Names, Number, Path, Text
+from ccsetup.documents.schema import Document, Kind, Mapped, Number, Path, String
 from ccsetup.errors import UsageError
 from ccsetup.i18n import _
 
@@ -86,7 +86,7 @@ def header(name: str) -> str:
     return name
 
 
-class Headers(Names):
+class Headers(Mapped):
     """Headers of a request, whose names do not differ in case alone."""
 
     def read(self, at: Document, value: Any, path: Path) -> Any:
@@ -103,7 +103,7 @@ class Status(Kind):
     """A status, or a range of them; the first and the last of the range are made of it."""
 
     one = Number(100, 999)
-    range = Text(r"[1-9]\d\d-[1-9]\d\d", lambda: _("A range is written as 500-599."))
+    range = String(r"[1-9]\d\d-[1-9]\d\d", lambda: _("A range is written as 500-599."))
 
     def read(self, at: Document, value: Any, path: Path) -> tuple[int, int]:
         if not isinstance(value, str):

@@ -55,7 +55,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
 _TITLE = re.compile(r"<(?:title|h1)[^<>]{0,200}>([^<]{1,300})<", re.IGNORECASE)
 
 
-class Window(NamedTuple):
+class TokenCounts(NamedTuple):
     """Tokens of a request whose prompt alone fits into the window of a model."""
 
     prompt: int
@@ -80,14 +80,14 @@ _LIMIT = re.compile(
 )
 
 
-def window(message: str) -> Optional[Window]:
+def window(message: str) -> Optional[TokenCounts]:
     """Return what an error about the window of a model tells, when only prompt and answer together exceed it."""
     text = re.sub(r"(?<=\d),(?=\d{3})", "", message[:MAX_MESSAGE].lower())
     numbers = [
         next((int(g) for g in m.groups() if g), 0) if (m := p.search(text)) else 0 for p in (_PROMPT, _ASKED, _LIMIT)
     ]
     prompt, asked, limit = numbers
-    return Window(prompt, asked, limit) if asked and 0 < prompt < limit < prompt + asked else None
+    return TokenCounts(prompt, asked, limit) if asked and 0 < prompt < limit < prompt + asked else None
 
 
 def status_of(kind: ErrorKind) -> int:
