@@ -82,6 +82,7 @@ def environment(home: Path, more: Mapping[str, str]) -> dict[str, str]:
         "HOME": str(home),
         "PATH": str(home / BIN),
         "LANG": "C.UTF-8",
+        "COLUMNS": "80",
         "PYTHON_KEYRING_BACKEND": "support.keyring_file.Keyring",
         "PYTHONPATH": os.pathsep.join([cc.SOURCE, tests]),
         **own,
