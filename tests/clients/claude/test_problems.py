@@ -80,6 +80,8 @@ CASES: dict[str, Case] = {
     "a variable": Case(True, text({TOKEN: "$MY_KEY"}), says="as it stands"),
     "a variable of Windows": Case(True, text({TOKEN: "%MY_KEY%"}), says="as it stands"),
     "a variable of another tool": Case(True, text({TOKEN: "{env:MY_KEY}"}), says="as it stands"),
+    "a page's words for a key": Case(False, text({TOKEN: "<your-api-key>"}), says="where the key belongs"),
+    "a shortened key": Case(False, text({TOKEN: "sk-****abcd"}), says="where the key belongs"),
     "a key with a dollar": Case(False, text({TOKEN: "pa$$word-of-mine"})),
     "a key that is no ASCII": Case(True, text({TOKEN: "密钥"}), says="no header"),
     "Bedrock": Case(True, text({"CLAUDE_CODE_USE_BEDROCK": "1"}), says="USE_BEDROCK"),
@@ -173,6 +175,7 @@ def test_doctor_and_test_agree(case: Case, home: Path, tmp_path: Path, monkeypat
 
 
 APART = ("no provider", "empty", "a folder that is not trusted", "an address that only looks official")
+APART += ("a page's words for a key", "a shortened key")
 """Where the client reaches nothing, or somebody else, and that is no fault of the settings, or for another test."""
 REAL = {n: c for n, c in CASES.items() if n not in APART}
 

@@ -265,18 +265,24 @@ def _written(held: Held) -> Iterator[Problem]:
         text = _("{name} has a character that no header can carry.").format(name=name)
         fix = _("Copy the key again, without anything around it.")
         yield Problem("claude-key", at("stops", held, where + text, fix))
-    elif held.scope.path and (variable := _variable(value)):
-        text = _("{name} is sent as it stands: Claude Code puts no variable's value in its place.").format(name=name)
-        fix = _("Have it read from the variable: ccsetup init -p PROVIDER --key-storage env --key-env {name}")
-        yield Problem("claude-key", at("stops", held, text, fix.format(name=variable)))
+    elif held.scope.path and not (len(value) >= 20 and value.replace("-", "").replace("_", "").isalnum()):
+        yield from _stands_for_a_key(held)
 
 
-def _variable(value: str) -> str:
-    """Return the variable that *value* was meant to stand for, "" where it is a key."""
+def _stands_for_a_key(held: Held) -> Iterator[Problem]:
     import re
 
-    found = re.fullmatch(r"\$\{(?:env:)?(\w+)(?::?-[^}]*)?\}|\$(?:env:)?([A-Za-z_]\w*)|%(\w+)%|\{env:(\w+)\}", value)
-    return next(filter(None, found.groups()), "") if found else ""
+    from ccsetup.keys import form
+
+    name = held.key[-1]
+    found = re.fullmatch(r"(?:\$|%)(?:env:)?\{?(\w+)[^}]*\}?|\{env:(\w+)\}", held.text)
+    if found and (found[2] or form.placeholder(held.text)):
+        text = _("{name} is sent as it stands: Claude Code puts no variable's value in its place.").format(name=name)
+        fix = _("Have it read from the variable: ccsetup init -p PROVIDER --key-storage env --key-env {name}")
+        yield Problem("claude-key", at("stops", held, text, fix.format(name=found[1] or found[2])))
+    elif form.placeholder(held.text):
+        text = _("{name} holds what a page shows where the key belongs.").format(name=name)
+        yield Problem("claude-key", at("problem", held, text, _("Save your key with: ccsetup init -p PROVIDER -k KEY")))
 
 
 def _two_keys(s: Sources, token: Held, key: Held, url: Held | None, auth: Callable[[str], Auth | None]) -> Finding:
