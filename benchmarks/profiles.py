@@ -12,6 +12,8 @@ from pathlib import Path
 
 from side_by_side import CCSETUP, environment, scratch
 
+from ccsetup.clients import releases
+
 COUNTS = (3, 10, 100, 400)
 ROUNDS = 3
 
@@ -40,7 +42,15 @@ def main() -> None:
             with scratch() as folder:
                 env = environment(Path(folder))
                 Path(folder, "many.json").write_text(entries(n))
-                init = [str(CCSETUP), "init", "-s", "--api-configs-file", "many.json", "--codex-version", "0.171.0"]
+                init = [
+                    str(CCSETUP),
+                    "init",
+                    "-s",
+                    "--api-configs-file",
+                    "many.json",
+                    "--codex-version",
+                    releases.CODEX[0],
+                ]
                 found["init --api-configs", n].append(cpu(init, env))
                 found["list", n].append(cpu([str(CCSETUP), "list"], env))
                 found["config-switch", n].append(cpu([str(CCSETUP), "config-switch", f"p{n - 1}"], env))

@@ -612,6 +612,7 @@ def test_files_of_the_clients_that_are_not_ours_stay(home: Path) -> None:
     }
     cc.put(home, mine)
     assert cc.main(*GLM, "-k", KEY, "-T", "all").ok
-    assert cc.main("config-switch", "official").ok
+    done = cc.main("config-switch", "official")
+    assert (done.rc, "auth.json holds no login" in done.stderr) == (5, True), done
     found = cc.files(home)
     assert {name: found[name].decode() for name in mine} == mine

@@ -106,7 +106,7 @@ def test_codex_reads_the_key_from_its_dotenv(provider: Provider, home: Path) -> 
 def test_codex_profiles_work_with_every_storage(provider: Provider, home: Path, storage: str) -> None:
     """``codex --profile`` of a profile that is not active finds its key where the profile keeps it."""
     provider.expect("/o", key=KEY, scheme="bearer")
-    init(home, provider, "cx", "--key-storage", storage)
+    init(home, provider, "cx", "--key-storage", storage, key="" if storage == "env" else KEY)
     assert cc.run(home, "config-switch", "official", "-T", "codex").ok
     result = run_codex(
         CODEX, home, "say the word", profile="glm", env={"ZHIPU_API_KEY": KEY} if storage == "env" else {}

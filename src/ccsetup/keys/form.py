@@ -16,7 +16,7 @@ _LINE = (
 """What stands before the key in a line of .env, of shell code, of JSON or YAML, or of a request's head."""
 _NAME = r"(?i)(?:.*[_-])?(?:api_?)?(?:key|token|secret|auth|authorization|password|credential)(?:_?\d)?\Z"
 _VARIABLE = r"[A-Z][A-Z0-9_]{2,60}\Z"
-_AFTER = r"\s*[,;]?\s*(?:#.*)?\Z"
+_AFTER = r"\s*+[,;]?\s*+(?:#.*)?\Z"
 
 
 def bare(text: str) -> str:
@@ -46,29 +46,27 @@ def _inner(text: str) -> str:
     if line and (re.match(_NAME, line[2]) or (line[3] == "=" and re.match(_VARIABLE, line[2]))):
         rest = text[line.end() :]
         # An inline comment and a comma stand behind the value, which is what is left when it has no quotes.
-        return rest if rest[0] in _QUOTES else re.split(r"\s+#|[,;]\s*\Z", rest, maxsplit=1)[0].strip()
+        return rest if rest[0] in _QUOTES else re.split(r"(?<!\s)\s++#|[,;]\s*+\Z", rest, maxsplit=1)[0].strip()
     return text
 
 
 _PLACEHOLDER = r"""(?ix)
-      .*(?:\.{3}|\*{3}|\u2026|\u2022{3}).*              # sk-... and sk-****abcd: shortened by whoever showed it
-    | [\w-]{0,20}<[^<>]*>                               # <your-key>, sk-<key>
+      [\w-]{0,20}<[^<>]*>                               # <your-key>, sk-<key>
     | \{\{.*\}\} | \$\{.*\} | \$\(.*\)                    # {{key}}, ${API_KEY}, $(pass show key)
-    | [{\[][\w -]*(?:key|token|secret|your)[\w -]*[}\]]
-    | \$(?:env:)?[a-z_]*(?:key|token|secret)\w* | \$env:\w+ | \$(?-i:[A-Z][A-Z0-9_]*)
+    | [{\[](?=[\w -]*?(?:key|token|secret|your))[\w -]*+[}\]]
+    | \$(?:env:)?(?=[a-z_]*?(?:key|token|secret))\w*+ | \$env:\w+ | \$(?-i:[A-Z][A-Z0-9_]*)
     | %\w+%
     | (?:process\.env|os\.environ|env|op|vault|secret|keychain|file)(?:\.|\[|://?).*
-    | [a-z_-]*your[a-z_-]*(?:key|token|secret)[a-z_-]*\d?
-    | (?:[a-z]+[_-])?(?:insert|enter|paste|replace|put|fill|add)[_-][a-z_-]*(?:key|token|secret)[a-z_-]*
+    | (?=(?>[a-z_-]*?your)[a-z_-]*?(?:key|token|secret))[a-z_-]*+\d?
+    | (?:[a-z]++[_-])?(?:insert|enter|paste|replace|put|fill|add)[_-](?=[a-z_-]*?(?:key|token|secret))[a-z_-]*+
     | [a-z_-]*(?:key|token|secret)[_-](?:goes[_-])?here
     | (?-i:(?:[A-Z][A-Z0-9]*_)+(?:KEY|TOKEN|SECRET)|API-?KEY)   # the name of a variable without its $
 """
 
+_SHORTENED = ("...", "***", "\u2026", "\u2022" * 3)
+"""By whoever showed it: ``sk-...``, ``sk-****abcd``."""
 _SIGNS = (
-    "...",
-    "***",
-    "\u2026",
-    "\u2022",
+    *_SHORTENED,
     "<",
     "{",
     "[",
@@ -89,11 +87,11 @@ def placeholder(key: str) -> bool:
     """Tell whether *key* is what a page or a script has where the key belongs; no endpoint takes it."""
     if len(key) >= 200 or not any(sign in key.lower() for sign in _SIGNS):
         return False
-    return re.fullmatch(_PLACEHOLDER, key) is not None
+    return any(sign in key for sign in _SHORTENED) or re.fullmatch(_PLACEHOLDER, key) is not None
 
 
 _STAND_IN = (
-    r"(?i)(?:[a-z]{1,5}[_-]){0,3}(?:x{3,}|0{6,}|placeholder|change[_-]?me|replace[_-]?me|dummy|fake)(?:[._-]?x{3,})*"
+    r"(?i)(?:[a-z]{1,5}[_-]){0,3}(?:x{3,}+|0{6,}|placeholder|change[_-]?me|replace[_-]?me|dummy|fake)(?:[._-]?x{3,}+)*"
     r"|empty|none|null|undefined|todo|ollama|lm-?studio|proxy_managed|api-?key|no-?key|not-needed|sk-no-key-required"
 )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 import time
 from typing import Any, Mapping, NamedTuple, Optional, Sequence
@@ -114,7 +115,10 @@ class Dialler:
 async def _unix(way: NetworkRoute, timings: dict[str, float]) -> Streams:
     start = time.perf_counter()
     try:
-        streams = await asyncio.open_unix_connection(way.socket, limit=1 << 18)
+        connect = getattr(asyncio, "open_unix_connection", None)
+        if connect is None:
+            raise OSError(errno.ENOSYS, "no sockets in files on this system")
+        streams: Streams = await connect(way.socket, limit=1 << 18)
     except OSError as e:
         raise Fault(
             "unreachable",

@@ -59,10 +59,10 @@ _BY_NAME = tuple(
 _TOKENS = r"max_?(?:completion_|output_|new_)?_?tokens|completion tokens|output tokens"
 _MOST = re.compile(
     r"(?:at most|up to|<=|≤|less than or equal to|no more than|not exceed"
-    r"|maximum (?:value|allowed|of|is)[^\d\[]{0,60}"
-    r"|(?:range|范围)[^\d]{0,40}\[\d+, ?|between \d+ and|> ?|cannot be (?:greater|larger|more) than"
+    r"|maximum (?:value|allowed|of|is)[^\d\[]{0,60}+"
+    r"|(?:range|范围)[^\d\[]{0,40}+\[\d+, ?|between \d+ and|> ?|cannot be (?:greater|larger|more) than"
     r"|最大(?:值)?(?:为|是)?)"
-    r"[^\d]{0,20}(\d{2,8})"
+    r"[^\d]{0,20}+(\d{2,8})"
 )
 
 
