@@ -195,7 +195,7 @@ def _block(path: str, block: Any, out: list[str], seen: dict[int, str]) -> None:
         for part in (below.first, below.second) if hasattr(below, "first") else (below,):
             if hasattr(part, "keys"):
                 place = name if path == "The file" else f"{path}.{name}"
-                place += ".NAME" if type(kind).__name__ == "Names" else ""
+                place += ".NAME" if type(kind).__name__ == "Mapped" else ""
                 place += " (unsupported)" if part is getattr(below, "first", None) else ""
                 if id(part) in seen:
                     form += f", as in `{seen[id(part)]}`"
