@@ -244,7 +244,8 @@ def _part(world: World, entry: Entry, name: ClientName) -> Part:
     }
     for field, text in texts.items():
         if field.endswith("_model"):
-            profiles.check_model(text, next(f for f in _FIELDS[field] if entry.text(f)) if text else "")
+            given = next((f for f in _FIELDS[field] if entry.text(f)), "")
+            profiles.check_model(text, "-M" if given == "primaryModel" and not entry.place else given)
     settings = entry.fields.get(client.extras, {})
     for setting, value in settings.items():
         problem = client.setting_problem(setting, value)

@@ -75,13 +75,12 @@ def _check_active(
     names = [d.profile.name for d in document.profiles]
     if name == OFFICIAL or name in names or (name in world.profiles and (name == RELAY or not prune)):
         return
-    import difflib
+    from ccsetup.documents.nearest import suggestion
 
-    near = difflib.get_close_matches(name, [*names, *world.profiles, OFFICIAL], 1)
     where = f"{document.name}:{place[0]}:{place[1]}: "
     raise UsageError(
         where + _("There is no profile '{name}' for {client}.").format(name=name, client=client),
-        hint=_("Did you mean '{field}'?").format(field=near[0]) if near else "",
+        hint=suggestion(name, [*names, *world.profiles, OFFICIAL], else_all=False),
     )
 
 

@@ -432,12 +432,12 @@ class World:
                 _("There is no profile '{name}': none is saved yet.").format(name=printable(name)),
                 hint=_("Make one with: ccsetup init -p PROVIDER -k KEY"),
             )
-        import difflib
+        from ccsetup.documents.nearest import nearest
 
-        near = difflib.get_close_matches(name, self.profiles, 1)
+        near = nearest(name, self.profiles)
         raise CcsetupError(
             _("There is no profile '{name}'. Saved profiles: {known}").format(name=printable(name), known=known),
-            hint=_("Did you mean: ccsetup config-switch {name}").format(name=near[0])
+            hint=_("Did you mean: ccsetup config-switch {name}").format(name=near)
             if near
             else _("See them with: ccsetup config-switch --list"),
         )

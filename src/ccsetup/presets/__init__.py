@@ -353,7 +353,6 @@ def _read_yaml(path: str, preset_id: str, *, shipped: bool = False) -> dict[str,
 
 
 def _nearest(word: str, known: list[str]) -> str:
-    import difflib
+    from ccsetup.documents.nearest import suggestion
 
-    found = difflib.get_close_matches(word.lower(), known, n=1, cutoff=0.5)
-    return _("Did you mean '{word}'?").format(word=found[0]) if found else _("Run 'ccsetup list' to see them all.")
+    return suggestion(word, known, else_all=False) or _("Run 'ccsetup list' to see them all.")

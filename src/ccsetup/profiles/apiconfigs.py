@@ -160,15 +160,15 @@ def _canonical(key: Any) -> Optional[str]:
 
 
 def _nearest(key: str) -> str:
-    import difflib
     import re
+
+    from ccsetup.documents.nearest import nearest
 
     # "modle" is nearer to the last word of "primaryModel" than to any whole name.
     words = {name.lower(): name for name in FIELDS}
     for name in reversed(FIELDS):
         words[re.split(r"(?=[A-Z])", name)[-1].lower()] = name
     words["model"] = "primaryModel"
-    near = difflib.get_close_matches(key.lower().replace("_", ""), words, 1, cutoff=0.6)
-    if near:
-        return _("Did you mean '{field}'?").format(field=words[near[0]])
+    if near := nearest(key.replace("_", ""), words):
+        return _("Did you mean '{word}'?").format(word=words[near])
     return _("Known fields: {fields}").format(fields=", ".join(FIELDS))
