@@ -130,13 +130,13 @@ def test_the_whole_history_can_be_taken_back(kept: Kept, home: Path, enter: Call
     compare(kept, "undo-all", told(home, runs, before, files(home)))
 
 
-@pytest.mark.parametrize("kept", [p for p, k in zip(EVERY, homes.ALL, strict=True) if "work/shop/.claude/" in k.modes])
+@pytest.mark.parametrize("kept", [p for p, k in zip(EVERY, homes.ALL, strict=True) if "code/shop/.claude/" in k.modes])
 def test_official_in_a_project(
     kept: Kept, home: Path, enter: Callable[[Kept], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What was written for one folder goes, and nothing besides."""
     enter(kept)
-    monkeypatch.chdir(home / "work/shop")
+    monkeypatch.chdir(home / "code/shop")
     before = files(home)
     result = cc.main("config-switch", "official", "--project")
     compare(kept, "official-in-a-project", told(home, [result], before, files(home)))

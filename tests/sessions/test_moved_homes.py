@@ -228,7 +228,7 @@ def test_a_project_that_was_copied_along_is_the_copys(tmp_path: Path) -> None:
 
 
 def test_a_project_inside_the_home_needs_no_mark(home: Path) -> None:
-    project = home / "work/shop"
+    project = home / "code/shop"
     project.mkdir(parents=True)
     furnish(home)
     assert cc.run(home, "config-switch", "glm", "--project", cwd=project).ok
@@ -236,7 +236,7 @@ def test_a_project_inside_the_home_needs_no_mark(home: Path) -> None:
     copy = copied(home)
     before = tree(home)
     assert cc.run(copy, "uninstall", "--yes").ok
-    assert not (copy / "work/shop/.claude/settings.local.json").exists()
+    assert not (copy / "code/shop/.claude/settings.local.json").exists()
     assert tree(home) == before
 
 

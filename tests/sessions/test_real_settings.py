@@ -258,3 +258,29 @@ def test_own_settings_survive_and_both_clients_accept_them(provider: Provider, h
     assert (home / ".codex/config.toml").read_text() == CONFIG
     loaded = codex_config_ok(CODEX, home)
     assert loaded.ok, loaded
+
+
+@pytest.mark.parametrize("version", CODEX_VERSIONS)
+def test_settings_of_a_profile_are_taken_by_codex(provider: Provider, home: Path, version: str) -> None:
+    """What --set gave stands in table and settings, Codex starts and answers, and official takes it out."""
+    provider.expect("/o", key=KEY, scheme="bearer")
+    given = {"request_max_retries": 4, "stream_idle_timeout_ms": 9000, "websocket_connect_timeout_ms": 3000}
+    more = [f"--set={name}={value}" for name, value in {**given, "model_verbosity": "low"}.items()]
+    init(home, provider, "cx", "--codex-version", version, *more)
+    config = tomllib.loads((home / ".codex/config.toml").read_text())
+    assert given.items() <= config["model_providers"]["ccsetup-glm"].items()
+    assert config["model_verbosity"] == "low"
+    assert run_codex(version, home, "say the word").stdout.strip() == provider.reply
+    assert cc.run(home, "config-switch", "official", "-T", "codex", "--codex-version", version).ok
+    assert "model_verbosity" not in tomllib.loads((home / ".codex/config.toml").read_text())
+
+
+@pytest.mark.parametrize("version", CLAUDE_VERSIONS)
+def test_variables_of_a_profile_are_taken_by_claude(provider: Provider, home: Path, version: str) -> None:
+    """What --env gave reaches Claude Code and so the request; official takes it out."""
+    provider.expect("/a", key=KEY, scheme="bearer")
+    init(home, provider, "cc", "--env", "CLAUDE_CODE_MAX_OUTPUT_TOKENS=7777")
+    assert run_claude(version, home, "say the word").stdout.strip() == provider.reply
+    assert [call.request.json["max_tokens"] for call in provider.of("messages")][-1] == 7777
+    assert cc.run(home, "config-switch", "official").ok
+    assert "CLAUDE_CODE_MAX_OUTPUT_TOKENS" not in (home / ".claude/settings.json").read_text()

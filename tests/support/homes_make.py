@@ -73,7 +73,7 @@ class Recipe(NamedTuple):
     clients: Mapping[str, str]
     steps: Sequence[str]
     """Arguments of ccsetup; ``{KEY}`` is the key called so, ``{upstream}`` a provider on loopback.  ``in shop:`` before
-    them runs them in the folder ``work/shop``; ``request`` sends one through the relay, ``kill relay`` ends it."""
+    them runs them in the folder ``code/shop``; ``request`` sends one through the relay, ``kill relay`` ends it."""
     active: Mapping[str, str]
     env: Mapping[str, str] = {}
     own: Mapping[str, str] = {
@@ -157,11 +157,11 @@ RECIPES = (
         _NEWEST,
         ("init -s -p glm -k {glm} -T all", "init -s -p kimi -n moon -k {moon} -T all"),
         {"claude-code": "moon", "codex": "moon"},
-        env={"CLAUDE_CONFIG_DIR": "@HOME@/work/claude", "CODEX_HOME": "@HOME@/work/codex"},
+        env={"CLAUDE_CONFIG_DIR": "@HOME@/code/claude", "CODEX_HOME": "@HOME@/code/codex"},
         own={
-            "work/claude/settings.json": CLAUDE_SETTINGS,
-            "work/claude/.claude.json": CLAUDE_JSON,
-            "work/codex/config.toml": CODEX_CONFIG,
+            "code/claude/settings.json": CLAUDE_SETTINGS,
+            "code/claude/.claude.json": CLAUDE_JSON,
+            "code/codex/config.toml": CODEX_CONFIG,
         },
     ),
 )
@@ -171,7 +171,7 @@ def make(recipe: Recipe, target: Path, source: str) -> None:
     """Carry *recipe* out in a home of its own, and keep that in *target*."""
     with tempfile.TemporaryDirectory(prefix="ccsetup-home-") as place, Provider() as provider:
         home = Path(place).resolve() / "home"
-        cc.put(home, {**recipe.own, "vault": KEYS["vault"] + "\n", "work/shop/README": "A shop.\n"})
+        cc.put(home, {**recipe.own, "vault": KEYS["vault"] + "\n", "code/shop/README": "A shop.\n"})
         homes.furnish(home, recipe.clients)
         env = homes.environment(home, recipe.env)
         env["PYTHONPATH"] = os.pathsep.join([source, env["PYTHONPATH"]])
@@ -186,7 +186,7 @@ def make(recipe: Recipe, target: Path, source: str) -> None:
                 _kill(home / ".local/state/ccsetup/relay")
             else:
                 where, _, argv = step.rpartition(": ")
-                said = _run(home / "work/shop" if where == "in shop" else home, argv, words, env)
+                said = _run(home / "code/shop" if where == "in shop" else home, argv, words, env)
                 if argv.startswith("relay key add"):
                     key = json.loads(said)["result"]["key"]
         ports = {port: RELAY_PORT, upstream.rpartition(":")[2]: UPSTREAM_PORT}
