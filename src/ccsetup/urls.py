@@ -79,10 +79,13 @@ def base(url: str, wire: str) -> str:
 
 
 def origin(url: str) -> str:
-    """Return scheme, host and port of *url*."""
+    """Return scheme, host and port of *url*, "" where it is no address."""
     from urllib.parse import urlsplit
 
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # http://[::1
+        return ""
     return f"{parts.scheme}://{parts.netloc.lower()}"
 
 
@@ -94,6 +97,11 @@ def host(url: str) -> str:
         return urlsplit(url).hostname or "?"
     except ValueError:
         return "?"
+
+
+def is_address(text: str) -> bool:
+    """Tell whether *text* is an address without a key in it, as in an ``HTTP-Referer``."""
+    return text.startswith(("https://", "http://")) and not problem(text) and not key_inside(text)
 
 
 def is_loopback(url: str) -> bool:

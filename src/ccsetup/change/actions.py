@@ -369,7 +369,8 @@ def _known(world: World, client: ClientName) -> KnownValues:
             except CcsetupError:
                 continue
             if key is not None and key.reveal() == text:
-                owners.add(profile.provider)
+                part = profile.parts.get(client)
+                owners.add("openai" if part and part.url and CLIENTS[client].is_own(part.url) else profile.provider)
         return "openai" not in owners and (bool(owners) or world.wrote(text))
 
     def is_model(text: str) -> bool:

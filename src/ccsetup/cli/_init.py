@@ -182,9 +182,8 @@ def _pairs(field: str, words: Sequence[str]) -> dict[str, Any]:
         name, equals, value = word.partition("=")
         if not (name and equals and value):
             raise UsageError(_("{option} takes NAME=VALUE.").format(option=f"--{field}"))
-        plain = {"true": True, "false": False}.get(
-            value, int(value) if value.isdecimal() and value.isascii() else value
-        )
+        number = value.isdecimal() and value.isascii() and len(value) < 19  # what TOML can hold
+        plain = {"true": True, "false": False}.get(value, int(value) if number else value)
         out[name.strip()] = plain if field == "set" else value
     return out
 

@@ -71,19 +71,22 @@ def command(given: SwitchOptions) -> int:
 
 def _everywhere(context: Context, name: str, clients: list[ClientName], given: SwitchOptions) -> int:
     taken = _renewed(context, clients or list(CLIENTS), given)
+    meant = name
 
     def act(world: World) -> list[Switched]:
         for profile, key in taken.items():
             actions.put(world, world.profiles[profile], key, ())
+        nonlocal meant
         if name != "official":
-            return actions.switch(world, world.means(name), clients, repair=given.repair)
+            meant = world.means(name)
+            return actions.switch(world, meant, clients, repair=given.repair)
         done = actions.official(world, clients, repair=given.repair)
         actions.bring_along(world)
         return done
 
     switched, changes = context.run(f"config-switch {name}", act, dry=given.dry)
     if name != "official":
-        _after(context, name, changes, given)
+        _after(context, meant, changes, given)
 
     def show() -> None:
         for s in switched:
@@ -118,17 +121,18 @@ def _in_project(context: Context, name: str, clients: list[ClientName], given: S
 
     folder = _project.check(context)
 
-    meant = [name]
+    meant = name
 
     def act(world: World) -> list[ClientName]:
+        nonlocal meant
         if name != "official":
-            meant[:] = [world.means(name)]
-            return _project.use(world, meant[0], clients, folder, repair=given.repair)
+            meant = world.means(name)
+            return _project.use(world, meant, clients, folder, repair=given.repair)
         return actions.unset_project(world, folder)
 
     wrote, changes = context.run(f"config-switch {name} --project", act, dry=given.dry)
-    _after(context, name, changes, given)
-    profile = "" if name == "official" else meant[0]
+    _after(context, meant, changes, given)
+    profile = "" if name == "official" else meant
 
     def show() -> None:
         if wrote:

@@ -314,6 +314,10 @@ class Client(ABC):
     def official(self, files: Files, owned: Mapping[str, tuple[Owned, ...]]) -> Wishes:
         """Return what takes every provider away, so that the client's own account is used again."""
 
+    def is_own(self, url: str) -> bool:
+        """Tell whether *url* is the vendor's own address, where a key of its own account may go."""
+        return False
+
     def left_over(self, files: Files, known: KnownValues) -> Sequence[Correction]:
         """Return what its own account cannot be used with, and is taken out: of us, or of another program."""
         return ()

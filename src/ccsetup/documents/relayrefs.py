@@ -24,7 +24,7 @@ class UpstreamKey(NamedTuple):
     column: int
 
     def __repr__(self) -> str:  # an inline one is a key
-        return f"Reference({self.kind}, line {self.line})"
+        return f"UpstreamKey({self.kind}, line {self.line})"
 
 
 def read(text: str, name: str) -> list[UpstreamKey]:

@@ -21,7 +21,7 @@ import h11
 from ccsetup import sockets
 from ccsetup.i18n import _
 from ccsetup.probe.dial import Dialler, Link, basic, proxy_refuses
-from ccsetup.probe.network import CODINGS, UNPACKED, Fault, ForwardProxy, Network
+from ccsetup.probe.network import BARE, CODINGS, MEMBERS, UNENDED, UNPACKED, Fault, ForwardProxy, Network
 
 LIMIT = 1 << 20
 """Bytes of a body."""
@@ -233,20 +233,29 @@ class HttpStream:
             return
         import zlib
 
-        reader = zlib.decompressobj(47) if self.coding in UNPACKED else None
-        self.unpacked = reader is not None
+        gzip = self.coding != "deflate"
+        self.unpacked = self.coding in UNPACKED
+        reader = zlib.decompressobj(31 if gzip else 15)
+        begun = False
         async for data in self._pieces():
-            while self.unpacked and reader is not None and data:
+            while self.unpacked and data:
                 try:
                     piece = reader.decompress(data, LIMIT)
                 except zlib.error:
-                    self.unpacked = False
-                    break
+                    if gzip or begun:
+                        self.unpacked = False
+                        break
+                    reader, self.coding, begun = zlib.decompressobj(-15), BARE, True
+                    continue
+                begun = True
                 data = reader.unconsumed_tail
+                if reader.eof and gzip and (data := reader.unused_data):
+                    reader, self.coding = zlib.decompressobj(31), MEMBERS
                 if piece:
                     yield piece
-        if reader is not None and not reader.eof:
-            self.unpacked = False
+        if self.unpacked and not reader.eof:
+            self.unpacked = begun
+            self.coding = UNENDED if gzip else self.coding
 
     async def _pieces(self) -> AsyncIterator[bytes]:
         connection = self._connection

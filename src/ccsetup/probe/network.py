@@ -67,13 +67,16 @@ class Network(NamedTuple):
     """The way to a scheme, host and port."""
     trust: Callable[[Mapping[str, str]], Trust]
     reads: tuple[str, ...]
-    """The content codings that it unpacks, among CODINGS."""
+    """The content codings that it unpacks, among CODINGS and their ways (BARE, MEMBERS, UNENDED)."""
     exceptions: tuple[str, str] = ("no_proxy", "NO_PROXY")
     """The variables that name hosts for which there is no proxy, the stronger one first."""
 
 
 CODINGS = ("gzip", "x-gzip", "deflate", "br", "zstd")
 """The content codings that any client unpacks; an answer that names another one is taken as it is."""
+
+BARE, MEMBERS, UNENDED = "deflate without zlib's head", "gzip in several members", "gzip without its end"
+"""Ways in which servers compress that not every client understands."""
 
 UNPACKED = ("gzip", "x-gzip", "deflate")
 """Those of them that this test unpacks."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Callable, Iterable, Mapping, Optional, Sequence, Union
 
+from ccsetup import urls
 from ccsetup.clients import releases
 from ccsetup.clients.base import Client, Correction, Current, Files, Sending, Start, Starting, Use, Wishes, version
 from ccsetup.clients.claude import edits, endpoints, facts
@@ -69,7 +70,8 @@ class ClaudeCode(Client):
     def hidden(self, files: Files) -> Iterable[str]:
         found = lookup(files.get(files.paths.claude_settings), facts.env("ANTHROPIC_CUSTOM_HEADERS"))
         lines = found.splitlines() if isinstance(found, str) else []
-        return [line.partition(":")[2].strip() for line in lines]
+        values = (line.partition(":")[2].strip() for line in lines)
+        return [value for value in values if not urls.is_address(value)]
 
     def setting_problem(self, name: str, value: Any) -> str:
         return edits.setting_problem(name, value)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any, Mapping, cast
 
 from ccsetup.clients.base import Current, Files, Use, Wishes
+from ccsetup.clients.claude import facts
 from ccsetup.clients.claude.facts import (
     API_KEY,
     APPROVED,
@@ -114,8 +115,9 @@ def setting_problem(name: str, value: Any) -> str:
     """Return why the variable *name* cannot be *value* by a profile; what an option of its own sets is refused."""
     from ccsetup import keys, masking
 
-    own = (BASE_URL, *CREDENTIALS, *MODELS, CONTEXT, *OTHER_BACKENDS, "ANTHROPIC_CUSTOM_HEADERS")
-    if not keys.VARIABLE.match(name) or name in own:
+    own = (BASE_URL, *CREDENTIALS, *MODELS, CONTEXT, *OTHER_BACKENDS, facts.HEADERS)
+    harmful = (facts.CONFIG_DIR, facts.UNCHECKED, facts.OAUTH, *facts.SHELL_ONLY)
+    if name in harmful or not keys.VARIABLE.match(name) or name in own:
         return _("'{name}' is no variable that a profile can set.").format(name=printable(name))
     if not isinstance(value, str) or not value.isprintable():
         return _("The value of {name} has to be text in quotes.").format(name=name)

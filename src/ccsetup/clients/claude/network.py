@@ -10,10 +10,12 @@ from typing import Mapping
 
 from ccsetup.clients.claude.facts import UNCHECKED, UNIX_SOCKET
 from ccsetup.model import Version
-from ccsetup.probe.network import CODINGS, Network, NetworkRoute, Trust, listed, parsed
+from ccsetup.probe.network import BARE, CODINGS, MEMBERS, UNENDED, Network, NetworkRoute, Trust, listed, parsed
 
 _ALL_PROXY: Version = (2, 1, 329)
-"""2.1.197 does not look at ALL_PROXY.  Between them: not tried."""
+"""2.1.197 does not look at ALL_PROXY, and takes no gzip in several members.  Between them: not tried."""
+_OWN_RUNTIME: Version = (2, 1)
+"""2.0.76 still runs on Node.js.  Between it and 2.1.197: not tried."""
 
 _SCHEMES = {"http": "http", "https": "https"}
 
@@ -22,7 +24,7 @@ def network(version: Version) -> Network:
     def way(scheme: str, host: str, port: int, environ: Mapping[str, str]) -> NetworkRoute:
         return _route(host, port, environ, version)
 
-    return Network(way, _trust, CODINGS)
+    return Network(way, _trust, _reads(version))
 
 
 def _route(host: str, port: int, environ: Mapping[str, str], version: Version) -> NetworkRoute:
@@ -45,6 +47,13 @@ def _route(host: str, port: int, environ: Mapping[str, str], version: Version) -
     if excepts and not stops and listed(re.split(r"[,\s]+", environ[excepts]), host, port):
         return NetworkRoute(None, excepts)
     return NetworkRoute(proxy, name) if proxy else NetworkRoute(None, name, "address")
+
+
+def _reads(version: Version) -> tuple[str, ...]:
+    """Node.js takes more ways of gzip, and no zstd."""
+    if version < _OWN_RUNTIME:
+        return (*(c for c in CODINGS if c != "zstd"), BARE, MEMBERS, UNENDED)
+    return (*CODINGS, BARE, MEMBERS) if version >= _ALL_PROXY else (*CODINGS, BARE)
 
 
 def _trust(environ: Mapping[str, str]) -> Trust:

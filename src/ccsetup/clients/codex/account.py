@@ -25,7 +25,8 @@ def leftovers(files: Files, known: KnownValues, administrator: Mapping[str, Any]
     managed = route.addresses(administrator)
     gone = [k for k in facts.OWN_ADDRESSES if route.reach(_text(data.get(k)), managed) != "official"]
     gone += ["model_catalog_json" for s in _stops(files) if s.key == ("model_catalog_json",)]
-    if edits.is_official(data) and known.model(_text(data.get("model"))):
+    model = _text(data.get("model"))
+    if edits.is_official(data) and known.model(model) and not facts.OWN_MODELS.match(model):
         gone.append("model")
     for key in gone:
         out.append(Correction(path, "toml", _("{key} was taken out.").format(key=key), (Unset((key,)),)))

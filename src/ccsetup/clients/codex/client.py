@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, Callable, Iterable, Mapping, Optional, Sequence, Union
 
+from ccsetup import urls
 from ccsetup.clients import releases
 from ccsetup.clients.base import (
     Client,
@@ -86,6 +87,11 @@ class Codex(Client):
     def login(self, paths: Paths) -> tuple[tuple[str, str], ...]:
         return ((os.path.join(paths.codex_home, "auth.json"), "json"),)
 
+    def is_own(self, url: str) -> bool:
+        from ccsetup.clients.codex import route
+
+        return route.reach(url) == "official"
+
     def left_over(self, files: Files, known: KnownValues) -> Sequence[Correction]:
         from ccsetup.clients.codex import account
 
@@ -108,7 +114,8 @@ class Codex(Client):
             for table in tables.values() if isinstance(tables, dict) else ():
                 for member in ("http_headers", "query_params"):
                     found = lookup(table, (member,))
-                    yield from (v for v in found.values() if isinstance(v, str)) if isinstance(found, dict) else ()
+                    values = found.values() if isinstance(found, dict) else ()
+                    yield from (v for v in values if isinstance(v, str) and not urls.is_address(v))
 
     def setting_problem(self, name: str, value: Any) -> str:
         return edits.setting_problem(name, value, self.newest)
