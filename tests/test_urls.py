@@ -112,3 +112,22 @@ def test_the_pattern_for_schemas_agrees(url: str) -> None:
 def test_the_path_of_a_request_is_no_part_of_a_base(wire: str, given: str, wanted: str, tail: str) -> None:
     """Whichever format the path is of; the base of Claude Code ends before /v1."""
     assert urls.base(given + tail, wire) == wanted
+
+
+@pytest.mark.parametrize("url", ["http://[::1", "https://[x]/", "http://["])
+def test_no_address_has_no_origin(url: str) -> None:
+    assert urls.origin(url) == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "plain"),
+    [
+        ("https://app.example/page", True),
+        ("http://127.0.0.1:9", True),
+        ("https://me:secret@app.example", False),
+        ("https://app.example/?key=sk-ant-api03-0f3a9b27c4d81e56", False),
+        ("secret-value", False),
+    ],
+)
+def test_an_address_is_told_from_a_secret(text: str, plain: bool) -> None:
+    assert urls.is_address(text) == plain

@@ -222,6 +222,13 @@ def test_config_switch_starts_it(relayed: Path, port: int) -> None:
     assert "relay" in cc.run(relayed, "list").stdout
 
 
+def test_config_switch_starts_it_by_another_name(relayed: Path, port: int) -> None:
+    """``relay-config`` is the profile ``relay``, as ``glm-config`` is ``glm``."""
+    done = cc.run(relayed, "config-switch", "relay-config", "-T", "all")
+    assert done.ok, done
+    assert f"The relay was started at http://127.0.0.1:{port}" in done.stderr
+
+
 def test_run_starts_it(relayed: Path, tmp_path: Path) -> None:
     """A client that is started once with the relay finds it running."""
     program = tmp_path / "claude"

@@ -66,6 +66,35 @@ def test_the_key_of_a_relay_leaves_auth_json_and_the_login_stays(home: Path, key
     assert KEY not in done.stdout + done.stderr
 
 
+def test_the_key_of_an_own_endpoint_at_openai_stays(home: Path) -> None:
+    """It is OpenAI's, whatever preset it was saved with."""
+    argv = ("init", "-s", "-p", "custom", "-u", "https://api.openai.com/v1", "-M", "gpt-6.2-sol", "-T", "codex")
+    assert cc.main(*argv, "-k", KEY).ok
+    auth = json.dumps({"auth_mode": "apikey", "OPENAI_API_KEY": KEY})
+    cc.put(home, {AUTH: auth})
+    official(home)
+    assert (home / AUTH).read_text() == auth
+
+
+def test_a_model_of_openais_stays_though_a_profile_has_it_too(home: Path) -> None:
+    argv = ("init", "-s", "-p", "custom", "-u", "https://gateway.example/v1", "-M", "gpt-6.2-sol", "-T", "codex")
+    assert cc.main(*argv, "-k", KEY, "--no-activate").ok
+    cc.put(home, {CONFIG: 'model = "gpt-6.2-sol"\n'})
+    assert "unchanged" in official(home).stdout
+    assert (home / CONFIG).read_text() == 'model = "gpt-6.2-sol"\n'
+
+
+@pytest.mark.parametrize("url", ["http://[::1", "http://[::1/v1", "https://[x]/", "http://a:b:c/"])
+def test_an_address_that_is_none_is_told_and_stops_no_command(home: Path, url: str) -> None:
+    cc.put(home, {CONFIG: f'openai_base_url = "{url}"\n', AUTH: json.dumps({"auth_mode": "chatgpt", "tokens": TOKENS})})
+    for argv in (("list",), ("doctor",), ("test", "-T", "codex", "--quick")):
+        done = cc.main(*argv)
+        assert "bug" not in done.stdout + done.stderr, done
+    assert "openai_base_url" in cc.main("doctor").stdout
+    official(home)
+    assert (home / CONFIG).read_text() == ""
+
+
 def test_a_key_that_nobody_knows_stays(home: Path) -> None:
     assert cc.main("init", "-s", "-p", "glm", "-k", KEY, "-T", "codex").ok
     cc.put(home, {AUTH: json.dumps({"OPENAI_API_KEY": "sk-proj-of-the-user-0123456789"})})

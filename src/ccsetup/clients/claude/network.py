@@ -14,7 +14,7 @@ from ccsetup.probe.network import BARE, CODINGS, MEMBERS, UNENDED, Network, Netw
 
 _ALL_PROXY: Version = (2, 1, 329)
 """2.1.197 does not look at ALL_PROXY, and takes no gzip in several members.  Between them: not tried."""
-_OWN_RUNTIME: Version = (2, 1)
+_OWN_RUNTIME: Version = (2, 1, 0)
 """2.0.76 still runs on Node.js.  Between it and 2.1.197: not tried."""
 
 _SCHEMES = {"http": "http", "https": "https"}
