@@ -50,7 +50,9 @@ def check_key(world: World, profile: Profile, key: Optional[Secret]) -> None:
 
 def key_problem(preset: Preset, parts: Mapping[ClientName, Part], key: Optional[Secret]) -> tuple[str, str]:
     """Return why *key* can never work where *parts* send it, and what to type for it; "" where nothing says so."""
-    own = all(part.url and not _of(preset, part.url) for part in parts.values()) and bool(parts)
+    from ccsetup.presets.addresses import region_of
+
+    own = all(part.url and region_of(preset, part.url) is None for part in parts.values()) and bool(parts)
     if key is None or own or not preset.key_required or preset.id not in presets.ids() or preset.id == "custom":
         return "", ""
     if keys.stand_in(key.reveal()):
@@ -62,12 +64,6 @@ def key_problem(preset: Preset, parts: Mapping[ClientName, Part], key: Optional[
     text = text.format(family=family.name, provider=preset.name)
     hint = _("If so, use: -p {provider}. To use it all the same, add --force-key.").format(provider=owner)
     return text, hint if owner else ""
-
-
-def _of(preset: Preset, url: str) -> bool:
-    """Tell whether *url* is at a host of *preset*."""
-    ends = [e.base_url for r in preset.regions for e in (r.claude, r.codex) if not isinstance(e, Unsupported)]
-    return urls.origin(url) in {urls.origin(base) for base in (*ends, *(r.chat_url for r in preset.regions)) if base}
 
 
 def merge(world: World, request: Request) -> Profile:

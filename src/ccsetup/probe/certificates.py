@@ -24,13 +24,13 @@ class Certificates:
         self.notes: list[str] = []
 
     @property
-    def unchecked(self) -> str:
-        """Return the setting that switches the client's check off, or ""."""
-        return self._trust.unchecked
+    def loose(self) -> tuple[str, str]:
+        """Return the setting that switches the client's check off, or "", and the variable that adds a certificate."""
+        return self._trust.unchecked, self._trust.advice
 
     def context(self) -> ssl.SSLContext:
         if self._context is None:
-            self._context = _unchecked() if self.unchecked else self._checked()
+            self._context = _unchecked() if self._trust.unchecked else self._checked()
             self._context.set_alpn_protocols(["http/1.1"])
         return self._context
 

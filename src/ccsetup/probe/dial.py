@@ -26,6 +26,8 @@ class Link(NamedTuple):
     notes: tuple[str, ...]
     unchecked: str = ""
     """The setting because of which the server's certificate was not looked at, or ""."""
+    advice: str = ""
+    """The variable that adds a certificate instead."""
 
 
 class Dialler:
@@ -94,7 +96,7 @@ class Dialler:
         return (
             reader,
             writer,
-            Link(timings, way.proxy, self._notes(way, secure), self._certificates.unchecked if secure else ""),
+            Link(timings, way.proxy, self._notes(way, secure), *(self._certificates.loose if secure else ())),
         )
 
     def _notes(self, way: NetworkRoute, secure: bool) -> tuple[str, ...]:

@@ -124,7 +124,7 @@ def _reached(run: Run, link: Link) -> LayerStep:
             "degraded",
             _("{setting} lets anybody between here and the provider read the key.").format(setting=link.unchecked),
         )
-        hint = _("Remove it; NODE_EXTRA_CA_CERTS=FILE adds the certificate of an authority that you trust.")
+        hint = _("Remove it; {name}=FILE adds the certificate of an authority that you trust.").format(name=link.advice)
     notes = tuple(clean(n, run.secrets) for n in link.notes)
     seconds = time.perf_counter() - run.layer_start
     return LayerStep("reach", verdict, seconds, summary, hint, details=notes, timings=dict(link.timings))

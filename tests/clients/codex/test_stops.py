@@ -14,7 +14,8 @@ from support.clients import CODEX_VERSIONS
 
 from ccsetup.clients.base import version as parsed
 from ccsetup.clients.codex import start
-from ccsetup.clients.codex.stops import pointed, stops
+from ccsetup.clients.codex.facts import pointed
+from ccsetup.clients.codex.stops import stops
 from ccsetup.documents import tomldoc
 from ccsetup.errors import DocumentError
 from ccsetup.paths import from_environ

@@ -17,9 +17,9 @@ from ccsetup.errors import CcsetupError
 from ccsetup.i18n import _
 from ccsetup.importers import stores
 from ccsetup.importers.found import from_claude_env
-from ccsetup.importers.match import region_of
 from ccsetup.model import Preset, Secret
 from ccsetup.paths import Paths
+from ccsetup.presets.addresses import region_of
 
 MAX_BYTES = 1 << 20
 

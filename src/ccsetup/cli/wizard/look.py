@@ -16,10 +16,10 @@ from ccsetup.clients import CLIENTS
 from ccsetup.clients.base import Correction
 from ccsetup.errors import CcsetupError
 from ccsetup.i18n import _
-from ccsetup.importers.match import region_of
 from ccsetup.model import ClientName, PresetSummary, Version
 from ccsetup.paths import Paths
 from ccsetup.plan import Note
+from ccsetup.presets.addresses import region_of
 from ccsetup.urls import is_loopback
 
 LINES = 12

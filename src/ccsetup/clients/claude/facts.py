@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from typing import Any, Iterator, Mapping, NamedTuple
 
+from ccsetup import urls
 from ccsetup.documents.edit import MISSING, KeyPath, lookup
 from ccsetup.model import Version
 
@@ -86,17 +87,7 @@ def on(value: str) -> bool:
 
 def foreign(url: str) -> bool:
     """Tell whether *url* leads to a third party."""
-    return bool(url.strip()) and host(url) != OFFICIAL
-
-
-def host(url: str) -> str:
-    """Return the host of *url*, "" where it has none."""
-    from urllib.parse import urlsplit
-
-    try:
-        return urlsplit(url.strip()).hostname or ""
-    except ValueError:  # http://[::1
-        return ""
+    return bool(url.strip()) and urls.host(url.strip()) != OFFICIAL
 
 
 def headers(lines: str) -> dict[str, str]:

@@ -9,7 +9,7 @@ from typing import Any, Iterator, Mapping, Optional
 from ccsetup import bounded
 from ccsetup.clients.base import Correction, Files, KnownValues
 from ccsetup.clients.codex import edits, facts, now, route
-from ccsetup.clients.codex.stops import pointed, stops
+from ccsetup.clients.codex.stops import stops
 from ccsetup.documents.edit import Edit, Unset
 from ccsetup.i18n import _
 from ccsetup.plan import Note
@@ -92,7 +92,7 @@ def _stops(files: Files) -> list[Any]:
 def _pointed(files: Files, value: str) -> Optional[str]:
     """Return the text of the file that *value* names, None where there is none."""
     try:
-        return bounded.found(pointed(files.paths.codex_home, files.paths.home, value)).decode("utf-8", "replace")
+        return bounded.found(facts.pointed(files.paths.codex_home, files.paths.home, value)).decode("utf-8", "replace")
     except OSError:
         return None
     except bounded.TooLarge:

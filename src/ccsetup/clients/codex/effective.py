@@ -14,7 +14,7 @@ from typing import Any, Callable, Iterable, Mapping, NamedTuple, Optional
 from ccsetup import bounded, disk, keys
 from ccsetup.clients.codex import edits, facts, route, start
 from ccsetup.clients.codex.dotenv import read_dotenv
-from ccsetup.clients.codex.stops import pointed, stops
+from ccsetup.clients.codex.stops import stops
 from ccsetup.clients.saved import recognise
 from ccsetup.documents import encoding, tomldoc
 from ccsetup.documents.edit import MISSING, KeyPath, lookup
@@ -300,7 +300,7 @@ def _stopping(paths: Paths, layers: list[Layer], version: Callable[[], Version])
 
         def read(value: str, folder: str = os.path.dirname(layer.path)) -> Optional[str]:
             try:
-                return bounded.found(pointed(folder, paths.home, value)).decode("utf-8", "replace")
+                return bounded.found(facts.pointed(folder, paths.home, value)).decode("utf-8", "replace")
             except OSError:
                 return None
             except bounded.TooLarge:

@@ -6,6 +6,7 @@ Observed on loopback with 0.63.0 to 0.171.0; the shapes by giving every key each
 
 from __future__ import annotations
 
+import os
 import re
 from typing import Any, Iterator, Mapping, NamedTuple
 
@@ -291,3 +292,8 @@ def misshapen(data: Mapping[str, Any], version: Version) -> Iterator[Misshapen]:
                 yield from walk(value, (*path, key), tuple(p + "." for p in here if p in inner))
 
     yield from walk(data, (), ("",))
+
+
+def pointed(folder: str, home: str, value: str) -> str:
+    """Return the path that *value* of config.toml in *folder* means."""
+    return os.path.join(folder, os.path.join(home, value[2:]) if value.startswith("~/") else value)

@@ -59,9 +59,7 @@ def _stopped(files: Files, data: Mapping[str, Any], way: route.CodexRoute) -> st
     """Return what keeps Codex from starting, of what looks as if it might; ``doctor`` looks at everything."""
     pointer = data.get("model_catalog_json")
     gone = isinstance(pointer, str) and not os.path.exists(
-        os.path.join(files.paths.home, pointer[2:])
-        if pointer.startswith("~/")
-        else os.path.join(files.paths.codex_home, pointer)
+        facts.pointed(files.paths.codex_home, files.paths.home, pointer)
     )
     unknown = bool(way.provider) and way.table is None and not facts.is_built_in(way.provider, files.version)
     if not (gone or unknown or "profile" in data):

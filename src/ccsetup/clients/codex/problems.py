@@ -13,7 +13,7 @@ from ccsetup import keys, profiles, urls
 from ccsetup.clients import recognise as known
 from ccsetup.clients.codex import edits as codex
 from ccsetup.clients.codex import endpoints, facts, route
-from ccsetup.clients.codex.stops import CodexStop, pointed, stops
+from ccsetup.clients.codex.stops import CodexStop, stops
 from ccsetup.clients.house import Edits, Finding, House, Judgement, Level, Whole, as_text
 from ccsetup.documents.edit import MISSING, Edit, KeyPath, Set, Unset, lookup
 from ccsetup.errors import CcsetupError
@@ -77,7 +77,7 @@ def stopping(house: House, *ids: str) -> Iterator[CodexStop]:
         return
 
     def read(value: str) -> Optional[str]:
-        path = pointed(paths.codex_home, paths.home, value)
+        path = facts.pointed(paths.codex_home, paths.home, value)
         return house.text(path) if house.exists(path) or path in house.unreadable else None
 
     for stop in stops(house.codex, house.version("codex"), read=read, beside=lambda name: _is_managed(house, name)):

@@ -6,7 +6,6 @@ Each rule was compared with what ``codex features list`` of 0.133.0, 0.160.0 and
 from __future__ import annotations
 
 import json
-import os
 import re
 from typing import Any, Callable, Iterator, Mapping, NamedTuple, Optional
 
@@ -231,8 +230,3 @@ def _is_catalog(text: str) -> bool:
         return False
     models = data.get("models") if isinstance(data, dict) else None
     return isinstance(models, list) and bool(models) and all(isinstance(m, dict) and "slug" in m for m in models)
-
-
-def pointed(folder: str, home: str, value: str) -> str:
-    """Return the path that *value* of config.toml in *folder* means."""
-    return os.path.join(folder, os.path.join(home, value[2:]) if value.startswith("~/") else value)
