@@ -285,7 +285,7 @@ def _word(found: Any) -> str:
     if word.startswith(_IDENTIFIERS) or _checksum(text, start):
         return word
     head, _dot, tail = word.partition(".")
-    if len(head) == 32 and _hexadecimal(head) and len(tail) >= 12 and tail.isalnum():
+    if len(head) == 32 and not head.strip("0123456789abcdefABCDEF") and len(tail) >= 12 and tail.isalnum():
         return SHOWN  # the id and the secret of a Z.AI key
     for segment in _segments(word):
         if _random(segment):
@@ -312,10 +312,6 @@ def _tail(rest: str, *, certain: bool) -> bool:
 
 def _segments(word: str) -> Iterator[str]:
     yield from word.replace("_", "-").replace(".", "-").split("-")
-
-
-def _hexadecimal(text: str) -> bool:
-    return all(c in "0123456789abcdefABCDEF" for c in text)
 
 
 def _random(segment: str) -> bool:

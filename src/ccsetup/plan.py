@@ -150,7 +150,7 @@ def edits(
                 out.append(Unset(path, was.prune))
                 removed.add(path)
             continue
-        if any(path[: len(t)] == t for t in _tables(mine) if t not in kept_tables):
+        if any(path[: len(t)] == t for t, o in mine.items() if o.value == {"table": True} and t not in kept_tables):
             continue  # goes with its table
         if path not in wish.forced and current is not MISSING and not is_ours(current, was.value):
             changed.append(Changed(wish.path, path))
@@ -163,10 +163,6 @@ def edits(
     for t in wish.tables:
         now.append(mine[t] if t in mine else Owned(t, {"table": True}, MISSING, _own_parents(data, t, mine.values())))
     return (*out, *emptied), tuple(now), tuple(changed)
-
-
-def _tables(mine: Mapping[KeyPath, Owned]) -> list[KeyPath]:
-    return [p for p, o in mine.items() if o.value == {"table": True}]
 
 
 def _own_parents(data: Any, path: KeyPath, mine: Iterable[Owned]) -> int:

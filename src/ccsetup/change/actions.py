@@ -154,11 +154,6 @@ def _alone(world: World, profile: Profile) -> Profile:
     return profile
 
 
-def _wants_key(profile: Profile) -> bool:
-    """Tell whether we keep the key of *profile*, rather than a variable or a command of the user's."""
-    return profile.key_storage != "env" and not profile.key_command
-
-
 def _save_key(world: World, profile: Profile, key: Optional[Secret]) -> None:
     path = world.key_file(profile.name)
     old = world.profiles.get(profile.name)
@@ -170,7 +165,13 @@ def _save_key(world: World, profile: Profile, key: Optional[Secret]) -> None:
                 world.keychain[profile.name] = key
         else:
             world.key(profile)
-    elif key is None and old is not None and old.key_storage == "keyring" and _wants_key(profile):
+    elif (
+        key is None
+        and old is not None
+        and old.key_storage == "keyring"
+        and profile.key_storage != "env"
+        and not profile.key_command
+    ):
         key = world.key(old)  # the keyring keeps its copy, so that undo finds it again
     others = world.others(profile.name)
     variables = {p.key_env for p in (*others, profile) if p.key_storage == "dotenv"}

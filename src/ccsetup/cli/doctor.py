@@ -120,7 +120,9 @@ class DoctorRun:
             for data in (change.before, change.after):
                 self.context.secrets.update(keysin.values((data or b"").decode("utf-8", "replace")))
             if change.path.endswith("auth.json"):
-                self.context.secrets.update(_strings(change.before))
+                # Every text in an auth.json may be a key.
+                before = (change.before or b"").decode("utf-8", "replace")
+                self.context.secrets.update(re.findall(r'"([^"\\]{4,})"(?!\s*:)', before))
         return plan, changes
 
     def diff(self, plan: repair.Repairs, changes: Sequence[FileChange]) -> str:
@@ -163,11 +165,6 @@ class DoctorRun:
         changed = bool(done.id or plan.protect or plan.folders or plan.recover)
         files = dict.fromkeys([*self.context.names(last["changes"]), *map(self.context.paths.short, plan.protect)])
         return {"changed": changed, "files": list(files), "undo": done.id}
-
-
-def _strings(data: Optional[bytes]) -> set[str]:
-    """Return every text in an auth.json, all of which may be keys."""
-    return set(re.findall(r'"([^"\\]{4,})"(?!\s*:)', (data or b"").decode("utf-8", "replace")))
 
 
 def _agreed(as_json: bool) -> bool:

@@ -259,7 +259,11 @@ def _read(text: str, decoder: json.JSONDecoder = _decoder) -> _Document:
                 document.tree = decoder.decode(document.plain)
     except json.JSONDecodeError as error:
         line, column = place(document.text, error.pos)
-        raise DocumentError(_syntax_message(error.msg), line=line, column=column) from None
+        raise DocumentError(
+            _("This is not JSON: {reason}.").format(reason=error.msg[:1].lower() + error.msg[1:]),
+            line=line,
+            column=column,
+        ) from None
     except _ConstantError as error:
         found = re.search(rf"(?<![\w\"]){error}(?![\w\"])", document.plain)
         line, column = place(document.text, found.start()) if found else (0, 0)
@@ -271,10 +275,6 @@ def _read(text: str, decoder: json.JSONDecoder = _decoder) -> _Document:
 
 def _too_deep() -> DocumentError:
     return DocumentError(_("The document is nested too deeply."))
-
-
-def _syntax_message(message: str) -> str:
-    return _("This is not JSON: {reason}.").format(reason=message[:1].lower() + message[1:])
 
 
 def _blank(document: _Document) -> None:

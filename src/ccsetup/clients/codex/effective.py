@@ -56,7 +56,7 @@ def target(
     auth: Mapping[str, Any] = {}
     large = []
     try:
-        environ = _environ(paths)
+        environ = {**paths.environ, **_dotenv(paths)}
     except bounded.TooLarge as e:
         large.append(Note("blocked", e.message, _("Shorten it: it has a line for each variable.")))
     try:
@@ -419,11 +419,6 @@ def _auth_json(paths: Paths) -> Mapping[str, Any]:
 
 
 # The .env file.
-
-
-def _environ(paths: Paths) -> dict[str, str]:
-    """Return the shell's variables with those of CODEX_HOME/.env over them.  Raises TooLarge."""
-    return {**paths.environ, **_dotenv(paths)}
 
 
 def _dotenv(paths: Paths) -> dict[str, str]:

@@ -113,7 +113,7 @@ def _keys(
     if len(set(keys)) < len(keys):
         at.fail((*path, "keys"), _("The same key is here twice."))
     free = preset is not None and not preset.key_required
-    if not keys and not free and not all(_near(url) for url in endpoints.values()):
+    if not keys and not free and not all(near(url) for url in endpoints.values()):
         at.fail(path, _("This upstream has no key."), "key: {env: NAME}")
     return keys
 
@@ -177,6 +177,6 @@ def url_problem(url: str, *, insecure: bool) -> str:
     return problem
 
 
-def _near(url: str) -> bool:
+def near(url: str) -> bool:
     """Tell whether *url* is on this machine or its own network: servers there often want no key."""
     return not urls.problem("http://" + url.partition("://")[2])

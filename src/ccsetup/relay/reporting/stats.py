@@ -97,7 +97,11 @@ def _read(base: sqlite3.Connection, by: By, since: float, until: float) -> dict[
     sums: dict[str, _Sum] = {}
 
     def of(name: object) -> _Sum:
-        text = _date(int(str(name))) if by == "day" else str(name)
+        text = (
+            (datetime.date(1970, 1, 1) + datetime.timedelta(days=int(str(name)))).isoformat()
+            if by == "day"
+            else str(name)
+        )
         found = sums.get(text)
         if found is None:
             found = sums[text] = _Sum()
@@ -142,10 +146,6 @@ _OLDER = (
     f"CREATE TEMP VIEW spans AS SELECT CAST(time / {DAY} AS INTEGER) AS day, seq AS first, seq AS last FROM usage",  # noqa: S608
 )
 """What is read here, in a file that no relay of this version has brought up to date yet."""
-
-
-def _date(day: int) -> str:
-    return (datetime.date(1970, 1, 1) + datetime.timedelta(days=day)).isoformat()
 
 
 def _at(values: array[float], part: float) -> Optional[float]:

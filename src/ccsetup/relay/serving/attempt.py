@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from typing import Callable, Iterator, Optional
+from typing import Callable, Iterator, Optional, TypeVar
 
 from ccsetup.relay.http.base import NetworkFailure, UpstreamAnswer, UpstreamError
 from ccsetup.relay.http.inbound import Gone, Headers
@@ -41,6 +41,8 @@ _LARGE = 192 << 10
 """Bytes of a request from which it is written in a thread: that takes many milliseconds."""
 _CORRECTIONS = 6
 """Corrected requests to one upstream at most; more than so many oddities at a time were never seen."""
+
+T = TypeVar("T")
 
 
 class Attempt:
@@ -132,12 +134,12 @@ class Attempt:
     async def _corrected(self, failed: Unanswered, query: bytes) -> None:
         """Ask again with what the refusal *failed* tells to change; it is raised where that is nothing or of no use."""
         taken, learned, tried = self._dialect, self._learned, 0
-        waiting = self._changes(failed.error)
+        before = await self._apart(self._sent)
+        waiting = self._changes(failed.error, before[0])
         while tried < _CORRECTIONS and (found := next(waiting, None)) is not None:
             change, kept = found
-            body, lines = self._written(), self._headers()
             self._dialect = refusals.changed(taken, change)
-            if self._written() != body or self._headers() != lines:
+            if (sent := await self._apart(self._sent)) != before:
                 tried += 1
                 kinds = learned.keys() | (change.keys() if kept else ())
                 self._learned = {name: getattr(self._dialect, name) for name in kinds}
@@ -148,16 +150,16 @@ class Attempt:
                     if again.failure.kind != "status":
                         raise
                     if _plain(again.error) != _plain(failed.error):  # it was of use, and something else is refused now
-                        taken, learned, failed = self._dialect, self._learned, again
-                        waiting = self._changes(failed.error)
+                        taken, learned, failed, before = self._dialect, self._learned, again, sent
+                        waiting = self._changes(failed.error, sent[0])
             self._dialect = taken
         raise failed
 
-    def _changes(self, error: WireError) -> Iterator[tuple[refusals.Changes, bool]]:
-        """Yield what could be changed, but for what the configuration itself says."""
+    def _changes(self, error: WireError, sent: bytes) -> Iterator[tuple[refusals.Changes, bool]]:
+        """Yield what could be changed of the body *sent*, but for what the configuration itself says."""
         try:
-            body = codec.loads(self._written())
-        except (BadRequest, ValueError, RecursionError):  # what cannot be written was refused by ourselves
+            body = codec.loads(sent)
+        except (ValueError, RecursionError):  # it could not be written, and was refused by ourselves
             return
         for change, kept in refusals.changes(error, self._reply.wire, self.choice.wire, body):
             if not change.keys() & self.lane.dialect.said:
@@ -166,11 +168,7 @@ class Attempt:
     async def _ask(self, query: bytes) -> None:
         relay, lane, reply = self._relay, self.lane, self._reply
         self.stop_clock()
-        if self._request is not None and len(self._request.body) >= _LARGE:
-            # Other requests go on meanwhile; nobody else has this one.
-            body, target = await asyncio.to_thread(self._body, query)
-        else:
-            body, target = self._body(query)
+        body, target = await self._apart(lambda: self._body(query))
         headers = self._headers()
         now = self._now()
         self.deadline = min(now + lane.first_byte, self._until)
@@ -204,6 +202,22 @@ class Attempt:
                 answer.close()
 
     # The request.
+
+    async def _apart(self, work: Callable[[], T]) -> T:
+        """Return what *work* makes of the request; of a large one in a thread, so that other requests go on.
+
+        Nobody else has this one.
+        """
+        if self._request is not None and len(self._request.body) >= _LARGE:
+            return await asyncio.to_thread(work)
+        return work()
+
+    def _sent(self) -> tuple[bytes, Headers]:
+        """Return body and headers as the dialect of now has them; b"" for a body that cannot be written."""
+        try:
+            return self._written(), list(self._headers())
+        except BadRequest:
+            return b"", []
 
     def _body(self, query: bytes) -> tuple[bytes, bytes]:
         """Return body and target."""

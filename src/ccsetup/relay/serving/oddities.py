@@ -10,8 +10,8 @@ from ccsetup.relay.wire.refusals import Changes, changed
 
 KEPT = 24 * 3600.0
 """Seconds until a provider is asked again as if nothing were known."""
-_MOST = 1000
-"""Models: clients name them."""
+_MOST, _LONGEST = 1000, 256
+"""Models, and characters of a name: clients name them."""
 
 _Place = tuple[str, str, str]
 """Upstream, format and its own name of the model."""
@@ -44,6 +44,8 @@ class Oddities:
 
     def learn(self, choice: Choice, changes: Changes, now: float) -> None:
         """Keep *changes*, with which a request was taken that had been refused without."""
+        if len(choice.model) > _LONGEST:
+            return
         place = _place(choice)
         before = self._known.pop(place, None)
         if before is not None:

@@ -13,7 +13,7 @@ from ccsetup.keys.reference import KeyRef
 from ccsetup.model import WireFormat
 from ccsetup.relay.config.dialects import dialect
 from ccsetup.relay.config.model import Upstream
-from ccsetup.relay.config.parse import base_url, url_problem
+from ccsetup.relay.config.parse import base_url, near, url_problem
 from ccsetup.relay.config.table import NAME
 
 
@@ -87,7 +87,7 @@ class Imported:
         if ref is None and key:
             self.note(_("{name} was left out: what it has as its key is none.").format(name=shown))
             return None
-        if ref is None and not _near(url):
+        if ref is None and not near(url):
             self.note(_("{name} was left out: it has no key.").format(name=shown))
             return None
         name = self._name(said, kind)
@@ -127,7 +127,3 @@ def _key(text: str) -> Optional[KeyRef]:
     if variable:
         return KeyRef("env", variable[1])
     return KeyRef("inline", text) if re.fullmatch(r"[!-~]+", text) else None
-
-
-def _near(url: str) -> bool:
-    return not url_problem("http://" + url.partition("://")[2], insecure=False)

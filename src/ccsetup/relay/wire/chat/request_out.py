@@ -458,14 +458,11 @@ def _effort_of(thinking: Optional[Thinking], dialect: Dialect) -> str:
     return thinking.effort
 
 
-def _schema(format: AnswerFormat) -> str:
-    return codec.written(format.schema, "response_format").decode()
-
-
 def _words(format: AnswerFormat) -> str:
     words = "Answer with one JSON object and nothing else: no code fence, no other text."
     if format.schema:
-        words += f" It has to match this JSON schema:\n{_schema(format)}"
+        schema = codec.written(format.schema, "response_format").decode()
+        words += f" It has to match this JSON schema:\n{schema}"
     return words
 
 
