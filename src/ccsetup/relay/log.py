@@ -70,9 +70,7 @@ class Log:
             stamp = f"{self._stamp}{int((now - second) * 1000):03d}Z"
             line = codec.dumps({"time": stamp, "level": level, "event": event, **fields}).decode()
         else:
-            said = " ".join(f"{name}={_plain(value)}" for name, value in fields.items() if value not in ("", None))
-            mark = "" if level == "info" else level + ": "
-            line = f"{time.strftime('%H:%M:%S', time.localtime(now))} {mark}{event} {said}".rstrip()
+            line = f"{time.strftime('%H:%M:%S', time.localtime(now))} {plain(level, event, fields)}"
         self._lines.append(self.masked(line))
         if len(self._lines) >= 1000 or level == "error":
             self.flush()
@@ -137,6 +135,12 @@ def _where(error: BaseException) -> list[str]:
 
     frames = traceback.extract_tb(error.__traceback__)
     return [f"{frame.filename.rpartition('/')[2]}:{frame.lineno} {frame.name}" for frame in frames]
+
+
+def plain(level: str, event: str, fields: Mapping[str, Any]) -> str:
+    """Return what happened for people."""
+    said = " ".join(f"{name}={_plain(value)}" for name, value in fields.items() if value not in ("", None))
+    return f"{'' if level == 'info' else level + ': '}{event} {said}".rstrip()
 
 
 def _plain(value: Any) -> str:

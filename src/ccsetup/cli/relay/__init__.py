@@ -26,7 +26,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "stop": ("service", "stop", _("Stop the relay; answers that are running finish first.")),
     "restart": ("service", "restart", _("Stop the relay and start it again.")),
     "status": ("service", "status", _("Tell whether the relay runs, and how its upstreams are; exit 1 when not.")),
-    "logs": ("service", "logs", _("Show what the relay in the background wrote.")),
+    "logs": ("logs", "command", _("Show what went through the relay, one line a request, and what it said.")),
     "reload": ("steer", "reload", _("Have the relay read its configuration and keys again.")),
     "reset": ("steer", "reset", _("Let upstreams that rest after failures be asked again.")),
     "log": ("steer", "log", _("Have prompts and answers of one client, or of all, logged for a while.")),

@@ -1,9 +1,8 @@
-"""``ccsetup relay start``, ``stop``, ``restart``, ``status`` and ``logs``."""
+"""``ccsetup relay start``, ``stop``, ``restart`` and ``status``."""
 
 from __future__ import annotations
 
 import json
-import os
 import sys
 import time
 from typing import Any, Optional
@@ -288,66 +287,3 @@ def _since(started: Any) -> str:
     parts = [(days, "d"), (hours, "h"), (minutes, "min"), (seconds, "s")]
     first = next((i for i, (n, _u) in enumerate(parts) if n), 3)
     return _("for {time}").format(time=" ".join(f"{n} {u}" for n, u in parts[first : first + 2]))
-
-
-# Logs.
-
-
-def logs(
-    follow: bool = typer.Option(False, "-f", "--follow", help=_("Go on as more is written, until Ctrl-C.")),
-    lines: int = typer.Option(50, "-n", "--lines", min=0, metavar="N", help=_("So many lines of the end.")),
-    lang: Optional[str] = _options.LANG,
-) -> int:
-    path = _base.here(Context()).log
-    try:
-        f = open(path, "rb")  # noqa: SIM115 - another file takes its place
-    except OSError:
-        sys.stderr.write(_("The relay has written no log yet.") + "\n")
-        if not follow:
-            return 0
-        f = None
-    try:
-        if f is not None:
-            sys.stdout.write(_output.safe(_tail(f, lines)))
-        while follow:
-            sys.stdout.flush()
-            f = _go_on(f, path)
-            time.sleep(0.2)
-    except KeyboardInterrupt:
-        return 0  # that is how one ends it
-    finally:
-        if f is not None:
-            f.close()
-    return 0
-
-
-def _tail(f: Any, lines: int) -> str:
-    """Return the last *lines* lines of *f*, and leave it at its end."""
-    size = f.seek(0, os.SEEK_END)
-    data, begin = b"", size
-    while begin > 0 and data.count(b"\n") <= lines:
-        step = min(65536, begin)
-        begin -= step
-        f.seek(begin)
-        data = f.read(step) + data
-    f.seek(size)
-    kept = data.splitlines(keepends=True)[-lines:] if lines else []
-    return b"".join(kept).decode("utf-8", "replace")
-
-
-def _go_on(f: Any, path: str) -> Any:
-    """Write what is new; return the file to go on with: after the log was put aside, the new one."""
-    if f is not None:
-        sys.stdout.write(_output.safe(f.read().decode("utf-8", "replace")))
-    try:
-        there = os.stat(path)
-        if f is None or os.fstat(f.fileno()).st_ino != there.st_ino:
-            new = open(path, "rb")  # noqa: SIM115
-            if f is not None:
-                f.close()
-            return new
-        if there.st_size < f.tell():
-            f.seek(0)
-    except OSError:
-        pass
-    return f

@@ -68,7 +68,7 @@ def query(path: str, by: By, since: Optional[float] = None, until: Optional[floa
     if not os.path.exists(path):
         return []
     try:
-        with closing(_open(path)) as base:
+        with closing(opened(path)) as base:
             base.execute("BEGIN")  # one view of all tables
             check_version(base, path)
             tables = {name for (name,) in base.execute("SELECT name FROM sqlite_master")}
@@ -87,7 +87,8 @@ def query(path: str, by: By, since: Optional[float] = None, until: Optional[floa
     return sorted(rows, key=lambda row: row.name if by == "day" else (-row.requests, row.name))
 
 
-def _open(path: str) -> sqlite3.Connection:
+def opened(path: str) -> sqlite3.Connection:
+    """Return the database *path*, to be read only."""
     return sqlite3.connect(
         f"file:{quote(os.path.abspath(path))}?mode=ro", uri=True, timeout=_BUSY, isolation_level=None
     )
