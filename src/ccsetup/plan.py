@@ -22,7 +22,7 @@ class FileChange(NamedTuple):
     private: bool = True
     """The file holds keys (or may): mode 0600 when new, and group/other bits are cleared when it exists."""
     format: str = ""
-    """"json", "toml", or "" for a file that is replaced as a whole; decides how ``undo`` takes it back."""
+    """As a wish has it, or "" for a file that is replaced as a whole; decides how ``undo`` takes it back."""
     edits: tuple[Edit, ...] = ()
     """The edits that lead from before to after, for ``undo``; empty for whole files."""
     claude_lock: bool = False
@@ -65,7 +65,8 @@ class Wish(NamedTuple):
 
     path: str
     """The file."""
-    format: Literal["json", "toml"]
+    format: str
+    """A key of ``documents.formats.FORMATS``."""
     settings: Mapping[KeyPath, Any]
     """Wanted values; a Secret for a key; MISSING: this key has to be absent."""
     tables: tuple[KeyPath, ...] = ()

@@ -130,7 +130,7 @@ def facts() -> Facts:
         stale_locks=(),
         unfinished=(),
         damaged=(),
-        daemon=None,
+        daemons={},
         etc=os.path.join(HOME, "etc"),
         keyring=lambda name: None,
         relay=RelayState(lambda: False, lambda: ("", 0)),

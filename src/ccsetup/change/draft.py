@@ -6,11 +6,11 @@ It reads through a function that it is given, and ends as the changes of a plan.
 from __future__ import annotations
 
 import copy
-from types import ModuleType
 from typing import Any, Callable, Optional, Sequence
 
-from ccsetup.documents import encoding, jsondoc, tomldoc
+from ccsetup.documents import encoding
 from ccsetup.documents.edit import Edit, KeyPath, Missing, Set, lookup
+from ccsetup.documents.formats import format_named
 from ccsetup.errors import DocumentError
 from ccsetup.i18n import _
 from ccsetup.plan import FileChange
@@ -59,7 +59,7 @@ class Draft:
         if path not in self._data:
             text = self.text(path)
             try:
-                data = _module(form).parse(text) if text.strip("\ufeff \t\r\n") else {}
+                data = format_named(form).parse(text) if text.strip("\ufeff \t\r\n") else {}
             except DocumentError as e:
                 raise self._located(path, e) from None
             if not isinstance(data, dict):
@@ -90,7 +90,7 @@ class Draft:
             return
         text = self.text(path)
         try:
-            new = _module(form).apply(text, edits)
+            new = format_named(form).apply(text, edits)
         except DocumentError as e:
             raise self._located(path, e) from None
         if new == text and self.exists(path):
@@ -154,7 +154,3 @@ class Draft:
 def _can_hold(data: Any, path: KeyPath) -> bool:
     """Tell whether every parent of *path* in *data* is a table, or is not there."""
     return all(isinstance(lookup(data, path[:n]), (dict, Missing)) for n in range(1, len(path)))
-
-
-def _module(form: str) -> ModuleType:
-    return jsondoc if form == "json" else tomldoc

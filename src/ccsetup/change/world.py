@@ -261,9 +261,11 @@ class World:
         names = {homes.name(w.path): w.path for w in wishes.documents}  # what a variable names may be written otherwise
         before = {names.get(homes.name(p), p): self._alone(slot, p, items) for p, items in self.owned(*slot).items()}
         by_path = {w.path: w for w in wishes.documents}
+        client = CLIENTS.get(slot[-1].partition("@")[0])
+        known = dict(client.documents(self.paths)) if client else {}
         for path in before:
             if path not in by_path and (homes.writable(path) or project_of(path)):
-                by_path[path] = Wish(path, "json" if path.endswith(".json") else "toml", {})
+                by_path[path] = Wish(path, known.get(path) or ("json" if path.endswith(".json") else "toml"), {})
         owned: dict[str, Any] = {}
         for path, wish in by_path.items():
             done, now, changed = edits(self.draft.data(path, wish.format), wish, before.get(path, ()))

@@ -7,17 +7,24 @@ from typing import Any
 from ccsetup.clients.base import Client
 from ccsetup.clients.claude.client import ClaudeCode
 from ccsetup.clients.codex.client import Codex
+from ccsetup.documents.formats import FORMATS
 from ccsetup.errors import UsageError, printable
 from ccsetup.i18n import _
 from ccsetup.model import ClientName
 
-CLIENTS: dict[ClientName, Client] = {
-    ClaudeCode.id: ClaudeCode(),
-    Codex.id: Codex(),
-}
+CLIENTS: dict[ClientName, Client] = {}
 """By id, in the order of lists; the first one is meant where nobody says which."""
 
-__all__ = ["CLIENTS", "Client", "clients_named", "usual_client"]
+__all__ = ["CLIENTS", "Client", "clients_named", "register", "usual_client"]
+
+
+def register(client: Client) -> None:
+    CLIENTS[client.id] = client
+    FORMATS.update(client.formats)
+
+
+register(ClaudeCode())
+register(Codex())
 
 
 def usual_client(among: Any = ()) -> ClientName:

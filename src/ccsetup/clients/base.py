@@ -31,6 +31,7 @@ from ccsetup.plan import Note, Owned, Wish
 from ccsetup.profiles import Profile
 
 if TYPE_CHECKING:
+    from ccsetup.clients.found import FoundProvider, ToolFiles
     from ccsetup.clients.house import Address, Check, Daemon, Finding, House, Judgement, McpServers
     from ccsetup.probe.network import Network
     from ccsetup.probe.target import Credential, Target, TierModel
@@ -241,6 +242,8 @@ class Client(ABC):
     storages: tuple[KeyStorage, ...] = ("inline", "command", "keyring", "env")
     """Where it can take its key from."""
 
+    formats: Mapping[str, str] = {}
+    """Formats of its documents that are not in ``documents.formats.FORMATS``: modules by name."""
     beside: Optional[Beside] = None
     """None: it keeps no profiles beside its active settings."""
     restart: tuple[str, ...] = ()
@@ -282,6 +285,10 @@ class Client(ABC):
 
     def hidden(self, files: Files) -> Iterable[str]:
         """Return the values in its documents that are secrets, besides the keys that we know."""
+        return ()
+
+    def providers(self, store: ToolFiles) -> Iterable[FoundProvider]:
+        """Return the providers that it uses now, for an import."""
         return ()
 
     def setting_problem(self, name: str, value: Any) -> str:

@@ -6,14 +6,13 @@ import os
 from typing import Any, Callable, Iterable, Literal, Mapping, NamedTuple, Optional, Sequence, Union
 
 from ccsetup import profiles
-from ccsetup.documents import jsondoc, tomldoc
 from ccsetup.documents.edit import Edit, KeyPath
+from ccsetup.documents.formats import format_named
 from ccsetup.errors import CcsetupError, DocumentError
 from ccsetup.model import ClientName, Preset, Secret, Version
 from ccsetup.paths import Paths
 from ccsetup.profiles import Profile
 
-Form = Literal["json", "toml"]
 Level = Literal["stops", "problem", "warning"]
 
 
@@ -21,7 +20,7 @@ class Edits(NamedTuple):
     """Change keys of a document, which is made when it does not exist."""
 
     path: str
-    form: Form
+    form: str
     edits: tuple[Edit, ...]
     claude_lock: bool = False
 
@@ -123,12 +122,13 @@ class Facts(NamedTuple):
     """Commands that were killed halfway."""
     damaged: Sequence[str]
     """Paths of records of changes that cannot be read."""
-    daemon: Optional[Daemon]
+    daemons: Mapping[ClientName, Daemon]
+    """The background processes that run."""
     etc: str
     keyring: Callable[[str], Optional[Secret]]
     relay: RelayState
-    ask_codex: Callable[[str], Optional[Judgement]] = lambda _text: None
-    """What the installed Codex says of a text of config.toml."""
+    judges: Mapping[ClientName, Callable[[str], Optional[Judgement]]] = {}
+    """What the installed clients that can be asked say of a text of their settings."""
 
 
 class House:
@@ -179,22 +179,21 @@ class House:
                 self.unreadable[path] = e
         return self._texts[path] or ""
 
-    def data(self, path: str, form: Form) -> dict[str, Any]:
+    def data(self, path: str, form: str) -> dict[str, Any]:
         """Return the parsed document; {} where there is none, or a broken one (see ``broken``)."""
         found = self._parsed(path, form)
         return {} if isinstance(found, DocumentError) else found
 
-    def broken(self, path: str, form: Form) -> Optional[DocumentError]:
+    def broken(self, path: str, form: str) -> Optional[DocumentError]:
         """Return why the document cannot be parsed; comments and trailing commas in JSON are no reason here."""
         found = self._parsed(path, form)
         return found if isinstance(found, DocumentError) else None
 
-    def _parsed(self, path: str, form: Form) -> Union[dict[str, Any], DocumentError]:
+    def _parsed(self, path: str, form: str) -> Union[dict[str, Any], DocumentError]:
         if path not in self._documents:
             text = self.text(path)
             try:
-                parse = jsondoc.parse if form == "json" else tomldoc.parse
-                data = parse(text) if text.strip("\ufeff \t\r\n") else {}
+                data = format_named(form).parse(text) if text.strip("\ufeff \t\r\n") else {}
                 if not isinstance(data, dict):
                     raise DocumentError("", line=1)
                 self._documents[path] = data
@@ -202,9 +201,9 @@ class House:
                 self._documents[path] = e
         return self._documents[path]
 
-    def line(self, path: str, form: Form, key: KeyPath) -> int:
+    def line(self, path: str, form: str, key: KeyPath) -> int:
         """Return the line of *key*, or of the nearest of its parents; 0 when the document has none of them."""
-        locate = jsondoc.locate if form == "json" else tomldoc.locate
+        locate = format_named(form).locate
         text = self.text(path)
         while key:
             try:
@@ -312,7 +311,7 @@ class McpServers(NamedTuple):
     """Where a client keeps its MCP servers."""
 
     path: str
-    form: Form
+    form: str
     key: str
     remove: str
     """The command that removes ``{name}``."""

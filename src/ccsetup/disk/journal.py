@@ -17,6 +17,7 @@ from ccsetup.disk.read import read, reason, resolve
 from ccsetup.disk.replace import Step, make_folder, refused, set_aside, write_new
 from ccsetup.documents import version
 from ccsetup.documents.edit import KeyPath
+from ccsetup.documents.formats import FORMATS
 from ccsetup.errors import CcsetupError, WriteError
 from ccsetup.i18n import _
 from ccsetup.naming import MARK, Homes, Relation, is_name, origin_from_json, origin_to_json, project_of
@@ -535,7 +536,7 @@ def _file(item: dict[str, Any], path: str) -> _File:
     keys = tuple(tuple(_is(str, name) for name in _is(list, key)) for key in _is(list, item["keys"]))
     folder, temp = os.path.split(_is(str, item["temp"]))
     if (
-        change.format not in ("", "json", "toml")
+        change.format not in ("", *FORMATS)
         or not -1 <= _is(int, item["mode"]) <= 0o777
         or folder != os.path.dirname(item.get("real", ""))  # version 1 had both
         or ".ccsetup-" not in temp

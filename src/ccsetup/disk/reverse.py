@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, Optional
 from ccsetup.disk.journal import Content, Record, contents, history
 from ccsetup.disk.read import snapshot
 from ccsetup.documents.edit import MISSING, Edit, KeyPath, Set, Unset, lookup
+from ccsetup.documents.formats import format_named
 from ccsetup.errors import CcsetupError, DocumentError
 from ccsetup.i18n import _
 from ccsetup.naming import Homes, project_of
@@ -119,7 +120,7 @@ def _take_back(file: Content, now: Optional[bytes], notes: list[LeftAlone]) -> O
         if not file.keys or change.before is None or change.after is None:
             return reverse
         try:
-            edits, _kept = _edits(_document(change.format), change.before, change.after, change.after, file.keys)
+            edits, _kept = _edits(format_named(change.format), change.before, change.after, change.after, file.keys)
         except DocumentError:  # it was broken before; then the bytes go back, and a redo knows the whole file only
             return reverse
         return reverse._replace(edits=tuple(edits))
@@ -130,7 +131,7 @@ def _take_back(file: Content, now: Optional[bytes], notes: list[LeftAlone]) -> O
     if not file.keys or change.after is None:
         notes.append(LeftAlone(path, (), 0, _("{path} was changed since, and stays as it is.").format(path=path)))
         return None
-    document = _document(change.format)
+    document = format_named(change.format)
     try:
         edits, kept = _edits(document, change.before or b"", change.after, now, file.keys)
         text = document.decode(now)
@@ -201,13 +202,3 @@ def _same(one: Any, other: Any) -> bool:
     if isinstance(one, list):
         return len(one) == len(other) and all(_same(a, b) for a, b in zip(one, other, strict=True))
     return bool(one == other)
-
-
-def _document(format: str) -> Any:
-    if format == "toml":
-        from ccsetup.documents import tomldoc
-
-        return tomldoc
-    from ccsetup.documents import jsondoc
-
-    return jsondoc

@@ -36,7 +36,8 @@ def facts(
     versions: dict[ClientName, Optional[Version]] = {
         name: said.get(name) or max(client.installed(paths), default=None) for name, client in CLIENTS.items()
     }
-    judges = (c.judge(paths, versions[c.id] or c.newest) for c in CLIENTS.values())
+    judges = {c.id: c.judge(paths, versions[c.id] or c.newest) for c in CLIENTS.values()}
+    daemons = {c.id: c.background(paths, versions[c.id]) for c in CLIENTS.values()}
     return Facts(
         paths=paths,
         installed=versions,
@@ -49,10 +50,10 @@ def facts(
         stale_locks=_locks(paths),
         unfinished=[r.command for r in disk.unfinished(paths.homes)],
         damaged=disk.damaged(paths.homes),
-        daemon=next(filter(None, (c.background(paths, versions[c.id]) for c in CLIENTS.values())), None),
+        daemons={c: found for c, found in daemons.items() if found},
         etc=etc,
         keyring=keyring,
-        ask_codex=next(filter(None, judges), lambda _text: None),
+        judges={c: judge for c, judge in judges.items() if judge},
         relay=relay,
     )
 

@@ -9,7 +9,7 @@ import os
 from typing import Any, Mapping, Optional
 
 from ccsetup import bounded
-from ccsetup.importers.found import ToolFiles
+from ccsetup.clients.found import ToolFiles
 from ccsetup.paths import Paths
 
 MAX_BYTES = 4 << 20
@@ -17,7 +17,7 @@ MAX_BYTES = 4 << 20
 
 def store(paths: Paths) -> ToolFiles:
     """Return a reader of the files below *paths*."""
-    return ToolFiles(paths.home, paths.claude_settings, paths.codex_home, _text, _names, rows)
+    return ToolFiles(paths, _text, _names, rows)
 
 
 def _text(path: str) -> Optional[str]:

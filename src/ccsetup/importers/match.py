@@ -8,9 +8,9 @@ from typing import Iterable, Mapping, NamedTuple, Optional, Sequence
 from ccsetup import keys, profiles, urls
 from ccsetup.change.merge import Request, key_problem
 from ccsetup.clients import CLIENTS
+from ccsetup.clients.found import FoundProvider
 from ccsetup.errors import CcsetupError
 from ccsetup.i18n import _
-from ccsetup.importers.found import FoundProvider
 from ccsetup.model import ClaudeEndpoint, ClientName, CodexEndpoint, Endpoint, Preset, Secret, Unsupported
 from ccsetup.presets.addresses import region_of
 from ccsetup.profiles import Part, Profile

@@ -12,11 +12,11 @@ from typing import Any, Iterable, Iterator, Mapping, NamedTuple, Optional
 
 from ccsetup import bounded, importers, keys
 from ccsetup.change.world import World
+from ccsetup.clients.claude.found import from_env
 from ccsetup.documents.edit import lookup
 from ccsetup.errors import CcsetupError
 from ccsetup.i18n import _
 from ccsetup.importers import stores
-from ccsetup.importers.found import from_claude_env
 from ccsetup.model import Preset, Secret
 from ccsetup.paths import Paths
 from ccsetup.presets.addresses import region_of
@@ -119,7 +119,7 @@ def _profiles(world: World) -> Iterator[FoundKey]:
 
 def _claude(world: World, paths: Paths) -> Iterator[FoundKey]:
     data = world.draft.data(paths.claude_settings, "json")
-    found = from_claude_env("clients", "", lookup(data, ("env",)))
+    found = from_env("clients", "", lookup(data, ("env",)))
     if found and found.key:
         yield FoundKey(found.key, "Claude Code", found.part.url)
 

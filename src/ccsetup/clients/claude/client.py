@@ -16,6 +16,7 @@ from ccsetup.plan import Note, Owned
 from ccsetup.profiles import Profile
 
 if TYPE_CHECKING:
+    from ccsetup.clients.found import FoundProvider, ToolFiles
     from ccsetup.clients.house import Address, Check, House, McpServers
     from ccsetup.probe.network import Network
     from ccsetup.probe.target import Target
@@ -72,6 +73,12 @@ class ClaudeCode(Client):
         lines = found.splitlines() if isinstance(found, str) else []
         values = (line.partition(":")[2].strip() for line in lines)
         return [value for value in values if not urls.is_address(value)]
+
+    def providers(self, store: ToolFiles) -> Iterable[FoundProvider]:
+        from ccsetup.clients.claude import found
+
+        now = found.from_env("clients", self.program, store.data(self.settings(store.paths), "json").get("env"))
+        return [now] if now else []
 
     def setting_problem(self, name: str, value: Any) -> str:
         return edits.setting_problem(name, value)

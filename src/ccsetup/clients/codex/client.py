@@ -30,6 +30,7 @@ from ccsetup.plan import Note, Owned
 from ccsetup.profiles import Profile
 
 if TYPE_CHECKING:
+    from ccsetup.clients.found import FoundProvider, ToolFiles
     from ccsetup.clients.house import Address, Check, Daemon, House, Judgement, McpServers
     from ccsetup.probe.network import Network
     from ccsetup.probe.target import Target
@@ -116,6 +117,11 @@ class Codex(Client):
                     found = lookup(table, (member,))
                     values = found.values() if isinstance(found, dict) else ()
                     yield from (v for v in values if isinstance(v, str) and not urls.is_address(v))
+
+    def providers(self, store: ToolFiles) -> Iterable[FoundProvider]:
+        from ccsetup.clients.codex import found
+
+        return found.active(store)
 
     def setting_problem(self, name: str, value: Any) -> str:
         return edits.setting_problem(name, value, self.newest)

@@ -100,7 +100,8 @@ def loads(house: House) -> Iterator[Finding]:
 def asked(house: House) -> Optional[Judgement]:
     """Return what the installed Codex says of config.toml as *house* has it."""
     path = house.paths.codex_config
-    return house.facts.ask_codex(house.text(path)) if house.exists(path) else None
+    ask = house.facts.judges.get("codex")
+    return ask(house.text(path)) if ask and house.exists(path) else None
 
 
 def _is_managed(house: House, name: str) -> bool:

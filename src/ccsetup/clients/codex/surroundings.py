@@ -91,7 +91,7 @@ def address(house: House) -> Optional[Address]:
 
 
 def stale(house: House) -> Iterator[Finding]:
-    found = house.facts.daemon
+    found = house.facts.daemons.get("codex")
     if found is None or not found.running or not found.stale or house.version("codex") < TUI_SERVER:
         return
     yield Finding("warning", found.stale, _("Run: codex app-server daemon restart"))
