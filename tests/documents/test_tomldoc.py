@@ -637,3 +637,35 @@ def test_random_set_then_unset_restores_every_byte(text: str, edits: list[Edit],
     for step in undo(text, new):
         after = tomldoc.apply(after, [step])
     assert after == text
+
+
+# Plain documents, which are read without tomllib
+
+_PLAIN_LINES = (
+    *("a = 1", "a = 0", "a = 01", "a = 1_0", "a = -1", "a = 123456789012345678", "a = 1234567890123456789", "a = ٣"),
+    *("a = true", "b = false", "a = True", "a.b = 1", '"a" = 1', "a", "= 1", "a =", "-_ = 1", "é = 1", "a b = 1"),
+    *('a = "x"', 'b = "x = y # z"', 'a = "x" # y', 'a = "x" # "y"', 'a = ""', 'a = """', "a = 'x'", 'a = "\\\\"'),
+    *('a = "é\u00a0"', 'a = "é"', 'a = "', 'a=  "x"  ', "\ta = 1", "a = 1\t", "a = 1 # one", "  # only", "\u00a0"),
+    *('a = ["x"]', 'a = ["x", "y"]', 'a = ["x, y"]', 'a = ["x","y"]', 'a = ["x", ]', 'a = [""]', "a = []", 'a = ["]'),
+    *('a = [["x"], "y"]', "a = {}", "a = 1.5", "a = 1979-05-27", "[a]", "[b]", "[a.b]", "[a.b.c]", "[ a ]", "[a] # x"),
+    *('[a."x.y"]', '["x"]', '[""]', '[a."b"]', "[a.'b']", '[a."x".b]', "[]", "[a.]", "[.a]", "[[a]]", "[a", "[a]]"),
+)
+
+
+@given(lines=st.lists(st.sampled_from(_PLAIN_LINES), max_size=5))
+@settings(max_examples=3000, deadline=None)
+def test_what_is_read_without_tomllib_is_what_tomllib_reads(lines: list[str]) -> None:
+    """Plain lines give the same data; what is no TOML, or says anything twice, is left to tomllib."""
+    text = "\n".join(lines)
+    found = tomldoc._plain(text)
+    if found is not None:
+        assert same(found, tomllib.loads(text))
+
+
+def test_files_as_programs_write_them_are_read_without_tomllib() -> None:
+    """Comments, headers with a quoted folder, strings, truth values, numbers and lists of strings are plain."""
+    text = (
+        '# ours\nversion = 1\n\n[projects."/home/me/a.b"]\ntrust_level = "trusted"\n\n'
+        '[p.auth]\nargs = ["-c", "get it"]\non = true\n'
+    )
+    assert tomldoc._plain(text) == tomllib.loads(text)

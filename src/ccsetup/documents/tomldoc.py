@@ -1,6 +1,6 @@
 """Lossless edits of TOML documents.  Text in, text out; refuses rather than guesses.
 
-How it works: tomllib reads the document, the edits are done on its data, and the difference between the data of
+How it works: tomllib reads the document (``_plain`` one of plain lines, as programs write them), the edits are done on its data, and the difference between the data of
 before and after is written as splices of the text; a line scanner (``tomlsplice``) tells where every statement stands.
 tomlkit renders new values and nothing else: as a writer of whole documents it loses comments and swallows keys.
 The result is parsed again and has to be the planned data, and a second run has to find nothing to do.
@@ -13,7 +13,6 @@ is taken for one of ours, and goes with the last key that is unset in it.
 from __future__ import annotations
 
 import functools
-import tomllib
 from typing import TYPE_CHECKING, Any, Callable, Optional, Sequence
 
 from ccsetup.documents.edit import MISSING, Edit, KeyPath, lookup
@@ -150,6 +149,11 @@ def _copy(value: Any, parse_float: Callable[[str], Any]) -> Any:
 
 def _parsed(text: str) -> dict[str, Any]:
     check_size(text)
+    plain = _plain(text)
+    if plain is not None:
+        return plain
+    import tomllib
+
     try:
         return tomllib.loads(text, parse_float=str.encode)
     except tomllib.TOMLDecodeError as error:
@@ -166,6 +170,69 @@ def _parsed(text: str) -> dict[str, Any]:
         raise DocumentError(_("A number in the document is too large.")) from None
     except RecursionError:
         raise _too_deep() from None
+
+
+def _plain(text: str) -> Optional[dict[str, Any]]:
+    """Return the data of *text* where every line is a header, or a bare key with a plain value; None: tomllib has to say.
+
+    Most files are like that, and importing tomllib alone takes longer than reading them so.
+    """
+    data: dict[str, Any] = {}
+    table, headers = data, set()
+    if "\\" in text or not text.replace("\n", "").isprintable():
+        return None
+    for line in text.split("\n"):
+        line = line.strip(" ")
+        if line.startswith("["):
+            path = _plain_header(line)
+            if path is None or path in headers:
+                return None
+            headers.add(path)
+            table = data
+            for name in path:
+                table = table.setdefault(name, {})
+                if type(table) is not dict:
+                    return None
+        elif line and not line.startswith("#"):
+            key, _equals, value = line.partition("=")
+            key, value = key.rstrip(" "), value.lstrip(" ")
+            if key in table or not _bare(key):
+                return None
+            if value[:1] == value[-1:] == '"' and value.count('"') == 2:
+                table[key] = value[1:-1]
+                continue
+            table[key] = other = _plain_value(value)
+            if other is None:
+                return None
+    return data
+
+
+def _plain_value(value: str) -> Any:
+    """Return what *value* is: a truth value, a whole number, or a list of plain strings; None for all else."""
+    if value in ("true", "false"):
+        return value == "true"
+    if value.isdecimal() and value.isascii() and len(value) < 19 and (value[0] != "0" or value == "0"):
+        return int(value)
+    items = value[1:-1].split(", ") if value[:2] == '["' and value[-2:] == '"]' else [""]
+    if all(item[:1] == item[-1:] == '"' and item.count('"') == 2 for item in items):
+        return [item[1:-1] for item in items]
+    return None
+
+
+def _plain_header(line: str) -> Optional[tuple[str, ...]]:
+    """Return the path of ``[a.b."c d"]``; None for any other way to write a header."""
+    if not line.endswith("]"):
+        return None
+    inner, quote, rest = line[1:-1].partition('"')
+    path = inner.split(".") if inner else [""]
+    if quote:
+        if path.pop() or not rest.endswith('"') or rest.count('"') != 1:
+            return None
+    return (*path, *([rest[:-1]] if quote else ())) if all(map(_bare, path)) else None
+
+
+def _bare(key: str) -> bool:
+    return key.isascii() and key.replace("-", "").replace("_", "").isalnum()
 
 
 def _too_deep() -> DocumentError:

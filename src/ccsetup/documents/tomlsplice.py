@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import datetime
 import re
-import tomllib
 from typing import Any, Iterable, NamedTuple, Optional, Sequence
 
 from ccsetup.documents.edit import MISSING, Edit, KeyPath, Set, lookup
@@ -115,6 +114,8 @@ def _split(dotted: str) -> KeyPath:
     """Return the keys of a dotted key as they are meant."""
     if _BARE.match(dotted):
         return (dotted,)
+    import tomllib
+
     keys = []
     for key in _KEYS.findall(dotted):
         if key[0] == '"' and "\\" in key:
@@ -683,6 +684,10 @@ def _render(value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, str) and _PLAIN.match(value):
         return f'"{value}"'
+    if type(value) is int:
+        return str(value)
+    if isinstance(value, list) and all(isinstance(item, str) and _PLAIN.match(item) for item in value):
+        return "[" + ", ".join(map(_render, value)) + "]"
     import tomlkit
 
     return _item(tomlkit, value).as_string()  # type: ignore[no-any-return]
