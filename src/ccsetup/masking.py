@@ -120,13 +120,23 @@ class Stream:
 
 def hide_values(value: Any, name: str = "") -> Any:
     """Return the JSON value *value*, a member *name*, with the keys in its texts and member names hidden."""
-    if isinstance(value, str):
-        return SHOWN if value in _known and (not weak(value) or says_key(name)) else hide(value)
-    if isinstance(value, Mapping):
-        return {hide(n) if isinstance(n, str) else n: hide_values(v, str(n)) for n, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [hide_values(v, name) for v in value]
-    return value
+    done: dict[str, str] = {}  # a list of many things says the same words again and again
+
+    def hidden(text: str) -> str:
+        if text not in done:
+            done[text] = hide(text)
+        return done[text]
+
+    def inner(value: Any, name: str) -> Any:
+        if isinstance(value, str):
+            return SHOWN if value in _known and (not weak(value) or says_key(name)) else hidden(value)
+        if isinstance(value, Mapping):
+            return {hidden(n) if isinstance(n, str) else n: inner(v, str(n)) for n, v in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [inner(v, name) for v in value]
+        return value
+
+    return inner(value, name)
 
 
 def says_key(name: str) -> bool:

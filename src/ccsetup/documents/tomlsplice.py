@@ -114,11 +114,11 @@ def _split(dotted: str) -> KeyPath:
     """Return the keys of a dotted key as they are meant."""
     if _BARE.match(dotted):
         return (dotted,)
-    import tomllib
-
     keys = []
     for key in _KEYS.findall(dotted):
         if key[0] == '"' and "\\" in key:
+            import tomllib
+
             keys.append(next(iter(tomllib.loads(f"{key}=0"))))
         else:
             keys.append(key[1:-1] if key[0] in "\"'" else key)
