@@ -1,7 +1,8 @@
 """Lossless edits of TOML documents.  Text in, text out; refuses rather than guesses.
 
-How it works: tomllib reads the document (``_plain`` one of plain lines, as programs write them), the edits are done on its data, and the difference between the data of
-before and after is written as splices of the text; a line scanner (``tomlsplice``) tells where every statement stands.
+How it works: tomllib reads the document (``_plain`` one that has plain lines only, as programs write them), the edits
+are done on its data, and the difference between the data of before and after is written as splices of the text; a line
+scanner (``tomlsplice``) tells where every statement stands.
 tomlkit renders new values and nothing else: as a writer of whole documents it loses comments and swallows keys.
 The result is parsed again and has to be the planned data, and a second run has to find nothing to do.
 
@@ -173,7 +174,7 @@ def _parsed(text: str) -> dict[str, Any]:
 
 
 def _plain(text: str) -> Optional[dict[str, Any]]:
-    """Return the data of *text* where every line is a header, or a bare key with a plain value; None: tomllib has to say.
+    """Return the data of *text* where each line is a header, or a bare key with a plain value; else None.
 
     Most files are like that, and importing tomllib alone takes longer than reading them so.
     """
@@ -225,9 +226,8 @@ def _plain_header(line: str) -> Optional[tuple[str, ...]]:
         return None
     inner, quote, rest = line[1:-1].partition('"')
     path = inner.split(".") if inner else [""]
-    if quote:
-        if path.pop() or not rest.endswith('"') or rest.count('"') != 1:
-            return None
+    if quote and (path.pop() or not rest.endswith('"') or rest.count('"') != 1):
+        return None
     return (*path, *([rest[:-1]] if quote else ())) if all(map(_bare, path)) else None
 
 
