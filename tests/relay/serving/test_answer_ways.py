@@ -90,6 +90,44 @@ def cut_after(wire: WireFormat, text: bytes) -> bool:
 
 # A stream in the client's own format.
 
+WORDS = b'data: {"id":"c","choices":[{"index":0,"delta":{"content":"hi \\"usage\\":{ there"}}],"usage":null}\n\n'
+END = b'data: {"id":"c","choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\n'
+ONLY = b'data: {"id":"c","choices":[],"usage":{"prompt_tokens":7,"completion_tokens":2}}\n\n'
+DONE = b"data: [DONE]\n\n"
+WITHIN = b'data: {"id":"c","choices":[{"index":0,"delta":{},"finish_reason":"stop"}],"usage":{"prompt_tokens":7}}\n\n'
+FILTER = b'data: {"choices":[],"prompt_filter_results":[{"usage":{"a":1}}]}\n\n'
+USAGES = [
+    # what the upstream says, what a client gets that did not ask for the usage
+    ([WORDS, END, ONLY, DONE], [WORDS, END, DONE]),
+    ([WORDS, END, ONLY], [WORDS, END]),
+    ([WORDS, WITHIN, DONE], [WORDS, WITHIN, DONE]),
+    ([FILTER, WORDS, END, ONLY, DONE], [FILTER, WORDS, END, DONE]),
+    ([WORDS, END, ONLY.replace(b'"choices":[],', b""), DONE], [WORDS, END, DONE]),
+    ([WORDS, END, ONLY.replace(b":", b": "), DONE], [WORDS, END, DONE]),
+    ([WORDS, b": wait\n\n", END, ONLY.replace(b"data: ", b"data:"), DONE], [WORDS, b": wait\n\n", END, DONE]),
+    (
+        [e.replace(b"\n", b"\r\n") for e in (WORDS, END, ONLY, DONE)],
+        [e.replace(b"\n", b"\r\n") for e in (WORDS, END, DONE)],
+    ),
+    ([WORDS, ONLY, END, ONLY, DONE], [WORDS, END, DONE]),
+    ([WORDS, END, ONLY[:-1]], [WORDS, END]),
+]
+
+
+@pytest.mark.parametrize(("said", "gets"), USAGES)
+@pytest.mark.parametrize("size", [1, 7, 64, 10_000])
+def test_the_usage_that_the_client_did_not_ask_for_is_taken_out(
+    said: list[bytes], gets: list[bytes], size: int
+) -> None:
+    """However the stream is cut, all other bytes stay; the usage itself is known."""
+    text = b"".join(said)
+    way = PassedStream("chat", asked, told, usage=False)
+    got = b"".join([way.feed(text[at : at + size]) for at in range(0, len(text), size)])
+    assert got + way.end() == b"".join(gets)
+    assert (way.finished, way.failed) == (True, None)
+    assert way.usage is not None
+    assert way.usage.prompt == 7
+
 
 @EACH
 def test_a_stream_passes_as_it_came(wire: WireFormat) -> None:

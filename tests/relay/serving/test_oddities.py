@@ -80,3 +80,37 @@ def test_the_configuration_wins_and_what_was_of_no_use_is_not_kept(tmp_path: Pat
         assert "image_url" in got.json["error"]["message"]
         assert endpoint.asked == 1
         assert relay.control("GET", "status")["oddities"] == []
+
+
+CHUNKS = [
+    b'data: {"id":"c","choices":[{"index":0,"delta":{"content":"ok"}}]}\n\n',
+    b'data: {"id":"c","choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\n',
+    b'data: {"id":"c","choices":[],"usage":{"prompt_tokens":7,"completion_tokens":2}}\n\n',
+    b"data: [DONE]\n\n",
+]
+SAY = {"model": "m", "messages": [{"role": "user", "content": "hi"}], "stream": True}
+
+
+def chunks(request: Request) -> Response:
+    """A stream without the usage for who does not ask, and a model named ``old`` that knows no such question."""
+    options = request.json.get("stream_options")
+    if options and request.json["model"] == "old":
+        return Response(400, body=b'{"error":{"message":"Bad Request"}}')
+    said = CHUNKS if options == {"include_usage": True} else [*CHUNKS[:2], CHUNKS[3]]
+    return Response(body=b"".join(said), headers=(("content-type", "text/event-stream"),))
+
+
+def test_the_usage_of_a_stream_is_known_though_the_client_did_not_ask(tmp_path: Path) -> None:
+    """It gets the bytes that it would have got; an endpoint that refuses the question is not asked it again."""
+    with (
+        Server(chunks) as server,
+        Relay(tmp_path, [upstream("up", server.origin + "/v1", "chat", "sk-up-0123456789")]) as relay,
+    ):
+        without = b"".join([*CHUNKS[:2], CHUNKS[3]])
+        assert relay.post("/v1/chat/completions", SAY).body == without
+        asking = {**SAY, "stream_options": {"include_usage": True}}
+        assert relay.post("/v1/chat/completions", asking).body == b"".join(CHUNKS)
+        assert relay.post("/v1/chat/completions", {**SAY, "model": "old"}).body == without
+        [known] = relay.control("GET", "status")["oddities"]
+        assert (known["model"], known["dialect"]) == ("old", {"stream_usage": False})
+        assert [(row["input"], row["output"]) for row in relay.rows(3)] == [(7, 2), (7, 2), (0, 0)]

@@ -101,6 +101,34 @@ def test_what_the_client_left_out_is_filled_in(
     assert json.loads(explain(wire, body, upstream, out).body) == json.loads(sent)
 
 
+HELLO = b'"messages":[{"role":"user","content":"hi"}],"stream":true'
+ON = b'"stream_options":{"include_usage":true}'
+STREAMS = [
+    # the client's body, the model's name there, the dialect, what goes out
+    (b'{"model":"m",%b}' % HELLO, "m", {}, b'{%b,"model":"m",%b}' % (ON, HELLO)),
+    (b' {\n "model": "m", %b}' % HELLO, "n", {}, b' {%b,\n "model": "n", %b}' % (ON, HELLO)),
+    (b'{%b,"model":"m"}' % HELLO, "n", {}, b'{%b,%b,"model":"n"}' % (ON, HELLO)),
+    (b'{"model":"m",%b,%b}' % (HELLO, ON), "m", {}, b'{"model":"m",%b,%b}' % (HELLO, ON)),
+    (b'{"model":"m",%b}' % HELLO, "m", {"stream_usage": False}, b'{"model":"m",%b}' % HELLO),
+    (b'{"model":"m","messages":[],"stream":false}', "m", {}, b'{"model":"m","messages":[],"stream":false}'),
+    (b'{"model":"m",%b,"stream_options":null}' % HELLO, "m", {}, b'{"model":"m",%b,%b}' % (HELLO, ON)),
+    (b'{"model":"m",%b,"stream_options":{"include_usage":false,"x":1}}' % HELLO, "m", {},
+     b'{"model":"m",%b,"stream_options":{"include_usage":true,"x":1}}' % HELLO),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("body", "model", "dialect", "sent"), STREAMS)
+def test_a_stream_of_chat_tells_its_usage(body: bytes, model: str, dialect: Any, sent: bytes) -> None:
+    """It is asked for where the client did not, the other bytes unchanged; but not where the endpoint refuses it."""
+    upstream = Upstream("up", {"chat": "http://up"}, (), map=(("m", model),), dialect={"chat": Dialect(**dialect)})
+    request = ClientRequest("chat", body)
+    for _ in range(2):
+        assert request.same(Choice(upstream, 0, "chat", model), Dialect(**dialect), marks=0) == sent
+        request.lighten()
+    assert request.usage is (ON in body or b'"stream":false' in body)
+    assert json.loads(explain("chat", body, upstream, "chat").body) == json.loads(sent)
+
+
 def test_what_an_endpoint_refuses_is_not_filled_in() -> None:
     """A member that the dialect leaves out stays out, whoever put it there."""
     body = b'{"model": "m", "messages": [{"role": "user", "content": "hi"}]}'

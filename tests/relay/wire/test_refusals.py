@@ -138,6 +138,8 @@ REFUSED: list[tuple[str, Body, Callable[[Body], bool]]] = [
     ("Unsupported parameter: 'max_output_tokens'", RESPONSES, lacks("max_output_tokens")),
     ("stream_options: Extra inputs are not permitted", ASKED, lacks("stream_options")),
     ("Unrecognized request argument supplied: stream_options", ASKED, lacks("stream_options")),
+    ("Bad Request", ASKED, lacks("stream_options")),
+    ("Validation error", ASKED, lacks("stream_options")),
     ("Unsupported parameter: 'parallel_tool_calls' is not supported with this model.", ASKED,
      lacks("parallel_tool_calls")),
     ("Thinking mode does not support this tool_choice", ASKED, lacks("tool_choice")),

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Mapping, NamedTuple, Union
+from typing import Any, Mapping, NamedTuple, Optional
 
 from ccsetup.model import WireFormat
 from ccsetup.relay.config.model import Upstream
-from ccsetup.relay.wire import additions, adjust, codec, reasoning
+from ccsetup.relay.wire import additions, adjust, codec, passing, reasoning
 from ccsetup.relay.wire.formats import FORMATS
 from ccsetup.relay.wire.messages import BadRequest, Conversation, Dialect
 from ccsetup.relay.wire.tools import ToolNames
@@ -64,17 +64,17 @@ def _passed(wire: WireFormat, body: bytes, upstream: Upstream, dialect: Dialect)
         raise BadRequest("The request is not JSON.") from None
     if not isinstance(given, dict) or not isinstance(given.get("model"), str):
         raise BadRequest("The request names no model.", "model")
-    value: Union[dict[str, Any], Mapping[str, Any]] = adjust.without_reasoning(wire, given, ours_only=True)
-    value = additions.merged(additions.to_body(wire, value, upstream.defaults, dialect), upstream.extra_body)
-    value = adjust.fit(wire, value, dialect)
-    if wire == "anthropic" and not dialect.system_between:
-        value = adjust.system_in_front(wire, value)
+    value: Optional[Mapping[str, Any]] = passing.changed(
+        wire, body, lambda: given, dialect, upstream.defaults, upstream.extra_body
+    )
+    if given.get("stream") is True and dialect.stream_usage and not passing.wants_usage(wire, given):
+        value = passing.with_usage(given if value is None else value)
     asked = given["model"]
     model = upstream.model(asked)
     if model != asked:
-        value = {**value, "model": model}
+        value = {**(given if value is None else value), "model": model}
     try:
-        out = body if value is given else codec.dumps(value)
+        out = body if value is None else codec.dumps(value)
     except (TypeError, ValueError, RecursionError):
         raise BadRequest("The request is nested too deep.") from None
     return Explanation(wire, wire, asked, model, out, ())

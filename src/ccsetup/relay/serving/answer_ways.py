@@ -13,7 +13,7 @@ from ccsetup.relay.serving.answers import end_of_events, wrong_answer
 from ccsetup.relay.wire.formats import FORMATS
 from ccsetup.relay.wire.messages import Asked, Delta, Event, Failed, Ping, Started, Stop, ToolStart, Usage, WireError
 from ccsetup.relay.wire.sse import Decoder
-from ccsetup.relay.wire.tap import Tap, usage_of
+from ccsetup.relay.wire.tap import Tap, usage_of, without_usage
 
 MAX_ANSWER = 64 << 20
 """Bytes of an answer that is not a stream."""
@@ -69,13 +69,16 @@ class PassedStream:
     over = False
     """What follows the end of an answer belongs to its stream."""
 
-    def __init__(self, wire: WireFormat, asked: Callable[[], Asked], told: Told) -> None:
+    def __init__(self, wire: WireFormat, asked: Callable[[], Asked], told: Told, *, usage: bool = True) -> None:
+        """*usage*: the client wants the chunk of Chat Completions that has only the usage."""
         self.begun = False
         self.boundary = True
         self.failed: Optional[WireError] = None
         self._wire: WireFormat = wire
         self._asked = asked
         self._told = told
+        self._usage = usage
+        self._back = b""
         self._tap = Tap(wire)
         self._feed = self._tap.feed
         self._held: list[bytes] = []
@@ -99,8 +102,17 @@ class PassedStream:
             piece = self._opening(piece, boundary)
         if boundary and not self._held:
             self.boundary = True
-            return piece
-        return self._whole_events(piece, boundary)
+        else:
+            piece = self._whole_events(piece, boundary)
+        return piece if self._usage or not piece else self._without_usage(piece)
+
+    def _without_usage(self, text: bytes) -> bytes:
+        """Whole events are looked at: the line feed of the last line may be still to come."""
+        text, self._back = self._back + text, b""
+        if text.endswith(b"\r"):
+            self._back = text
+            return b""
+        return without_usage(text)
 
     def _opening(self, piece: bytes, boundary: bool) -> bytes:
         """Return everything so far when *piece* has made it an answer, else b""."""
@@ -146,10 +158,12 @@ class PassedStream:
         before = (tap.finished, tap.failed)
         tap.end()
         self.failed = tap.failed
-        text = b""
+        text, self._back = self._back, b""
         if self._held and ((tap.finished, tap.failed) != before or self._held[-1].endswith(b"[DONE]\n")):
             # The end itself, without the empty line that belongs behind it.
-            text = b"".join((*self._held, b"\n\n"))
+            text = b"".join((text, *self._held, b"\n\n"))
+        if not self._usage:
+            text = without_usage(text)
         if tap.finished or tap.failed is not None:
             return text
         error = self._told(why or "cut")._replace(kind="cut")

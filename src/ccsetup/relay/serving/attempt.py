@@ -256,7 +256,7 @@ class Attempt:
         idle, until = self.lane.idle, self._until
         way: Way
         if self._same:
-            way = PassedStream(reply.wire, reply.asked, self._told)
+            way = PassedStream(reply.wire, reply.asked, self._told, usage=reply.usage)
         else:
             assert self._asked is not None
             way = TranslatedStream(self.lane.wire, reply.wire, self._asked, self._told)

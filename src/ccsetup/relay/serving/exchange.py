@@ -119,7 +119,7 @@ class Exchange:
             self.refuse(unreadable(error))
             return
         self._request = request
-        reply.expect(request.model, stream=request.stream)
+        reply.expect(request.model, stream=request.stream, usage=request.usage)
         if relay.watched and relay.is_watched(caller.name):
             reply.watch(request.body)
         if caller.client is not None:

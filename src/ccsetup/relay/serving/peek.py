@@ -81,6 +81,12 @@ def replace_model(body: bytes, model: str, span: Optional[tuple[int, int]] = Non
     return b"%b%b%b" % (body[: span[0]], codec.dumps(model), body[span[1] :])
 
 
+def with_member(body: bytes, member: bytes) -> bytes:
+    """Return *body*, which ``peek`` took, with *member*, which it has not, in front; all other bytes unchanged."""
+    begin = body.index(b"{") + 1
+    return b"%b%b,%b" % (body[:begin], member, body[begin:])
+
+
 def _span(body: bytes, member: re.Pattern[bytes]) -> Optional[tuple[int, int]]:
     """Return where the value of the request's own model stands, among all members of that name.
 

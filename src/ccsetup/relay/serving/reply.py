@@ -50,6 +50,7 @@ class Reply:
         "phase",
         "status",
         "stream",
+        "usage",
         "watched",
         "wire",
     )
@@ -61,6 +62,8 @@ class Reply:
         """Unix time in seconds."""
         self.phase = Phase.WAITING
         self.stream = False
+        self.usage = True
+        """The client wants to be told the usage of the answer."""
         self.model = ""
         self.status = 0
         """0 until something goes out."""
@@ -78,8 +81,8 @@ class Reply:
 
     # What is known of the request.
 
-    def expect(self, model: str, *, stream: bool) -> None:
-        self.model, self.stream = model, stream
+    def expect(self, model: str, *, stream: bool, usage: bool) -> None:
+        self.model, self.stream, self.usage = model, stream, usage
 
     def watch(self, request: bytes) -> None:
         self.watched, self._follows = [request], True
@@ -89,7 +92,9 @@ class Reply:
 
     def asked(self) -> Asked:
         """Return what a writer has to know, of a request whose neutral form nobody made."""
-        return Asked(Conversation(self.model, stream=True), ToolNames(()), self.id, self.created)
+        return Asked(
+            Conversation(self.model, stream=True, include_usage=self.usage), ToolNames(()), self.id, self.created
+        )
 
     # A stream.
 

@@ -8,13 +8,12 @@ from ccsetup.model import WireFormat
 from ccsetup.relay.routing.failover import Choice
 from ccsetup.relay.serving import peek as peeking
 from ccsetup.relay.serving.runtime import Lane
-from ccsetup.relay.wire import additions, adjust, codec, reasoning, tokens
+from ccsetup.relay.wire import additions, adjust, codec, passing, reasoning, tokens
 from ccsetup.relay.wire.formats import FORMATS
 from ccsetup.relay.wire.messages import Asked, BadRequest, Conversation, Dialect
 from ccsetup.relay.wire.tools import ToolNames, taken_ids
 
 _BYTES_PER_TOKEN = 4
-_MARK = reasoning.PREFIX.encode()
 
 
 class ClientRequest:
@@ -23,7 +22,19 @@ class ClientRequest:
     BadRequest when it is no JSON object or names no model.
     """
 
-    __slots__ = ("_conversation", "_names", "_span", "_tokens", "_value", "blind", "body", "model", "stream", "wire")
+    __slots__ = (
+        "_conversation",
+        "_names",
+        "_span",
+        "_tokens",
+        "_value",
+        "blind",
+        "body",
+        "model",
+        "stream",
+        "usage",
+        "wire",
+    )
 
     def __init__(self, wire: WireFormat, body: bytes) -> None:
         peek = peeking.peek(wire, body)
@@ -33,6 +44,8 @@ class ClientRequest:
         """An image was replaced by a text for the upstream that was asked last."""
         self.model = peek.model
         self.stream = peek.stream
+        self.usage = not peek.stream or passing.wants_usage(wire, peek.parsed)
+        """The client wants to be told the usage."""
         self._span = peek.span
         self._value: Optional[Mapping[str, Any]] = peek.parsed
         self._conversation: Optional[Conversation] = None
@@ -74,28 +87,21 @@ class ClientRequest:
 
         *marks*: how many cache_control marks may stay; 0: all.
         """
-        body = self.body
-        value: Optional[Mapping[str, Any]] = None
-        self.blind = False
-        upstream = choice.upstream
-        if upstream.defaults or upstream.extra_body:
-            value = additions.to_body(self.wire, self.value(), upstream.defaults, dialect)
-            value = additions.merged(value, upstream.extra_body)
-        if dialect.said:
-            value = adjust.fit(self.wire, value if value is not None else self.value(), dialect)
-            self.blind = not dialect.images and adjust.shows_images(self.wire, self.value())
-        if _MARK in body:
-            value = adjust.without_reasoning(self.wire, value if value is not None else self.value(), ours_only=True)
-        if self.wire == "anthropic":
-            if not dialect.system_between and b'"system"' in body:
-                value = adjust.system_in_front(self.wire, value if value is not None else self.value())
-            if marks and body.count(b'"cache_control"') > marks:
-                value = peeking.drop_cache_control(value if value is not None else self.value(), marks)
-        if value is not None and value is not self.value():
+        body, upstream = self.body, choice.upstream
+        value = passing.changed(self.wire, body, self.value, dialect, upstream.defaults, upstream.extra_body)
+        self.blind = not dialect.images and bool(dialect.said) and adjust.shows_images(self.wire, self.value())
+        if marks and self.wire == "anthropic" and body.count(b'"cache_control"') > marks:
+            given = self.value() if value is None else value
+            kept = peeking.drop_cache_control(given, marks)
+            value = value if kept is given else kept
+        silent = not self.usage and dialect.stream_usage
+        if silent and (value is not None or "stream_options" in self.value()):
+            value = passing.with_usage(self.value() if value is None else value)
+        if value is not None:
             return codec.dumps({**value, "model": choice.model})
         if choice.model != self.model:
-            return peeking.replace_model(body, choice.model, self._span)
-        return body
+            body = peeking.replace_model(body, choice.model, self._span)
+        return peeking.with_member(body, passing.USAGE) if silent else body
 
     def conversation(self) -> Conversation:
         """Return the neutral form; BadRequest when the request is not of its format."""

@@ -5,6 +5,7 @@ Most chunks cost some substring tests and no more; only events that may tell som
 
 from __future__ import annotations
 
+import re
 from typing import Any, Callable, Mapping, Optional
 
 from ccsetup.model import WireFormat
@@ -210,6 +211,35 @@ class Tap:
         found = usage.read(value)
         if found is not None:
             self._tally.usage = found
+
+
+def without_usage(text: bytes) -> bytes:
+    """Return *text*, whole events of Chat Completions, without the chunk that is there for the usage alone."""
+    if not _tells_usage(text):
+        return text
+    return b"".join([event for event in _EVENTS.split(text) if not _tells_usage(event) or not _only_usage(event)])
+
+
+def _tells_usage(text: bytes) -> bool:
+    return b'"usage":{' in text or b'"usage": {' in text  # what ``_tells_chat`` finds: none is hidden unread
+
+
+_EVENTS = re.compile(rb"(?<=\n\n)|(?<=\n\r\n)")
+
+
+def _only_usage(event: bytes) -> bool:
+    decoder = Decoder()
+    try:
+        [(_name, data)] = [*decoder.feed(event), *decoder.end()]
+        value = codec.loads(data)
+    except (ValueError, RecursionError):
+        return False
+    return (
+        isinstance(value, dict)
+        and not value.get("choices")
+        and isinstance(value.get("usage"), dict)
+        and not errors.error_in(value)
+    )
 
 
 def usage_of(wire: WireFormat, body: bytes) -> Optional[Usage]:
