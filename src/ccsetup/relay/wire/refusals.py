@@ -185,10 +185,12 @@ _TABLE = (
         _is(structured=False),
     ),
     _Row(re.compile(_REFUSED, re.DOTALL), _names),
-    # It says nothing of use, and the usage is what the relay itself asks for.
+    # It names nothing, and the usage is what the relay itself asks for.
     _Row(
-        re.compile(r"bad request|invalid request|unprocessable|validation error|extra|malformed|deseriali[sz]|参数"
-                   rf"|{_REFUSED}"),
+        re.compile(
+            r"\A[\W\d]*(?:(?:bad[_ ]request|invalid[_ ](?:request|parameters?|body|json|argument)(?:_error)?"
+            r"|unprocessable(?: entity)?|validation error|param error|参数错误|error)[\W\d]*)+\Z"
+        ),
         lambda told: {"stream_usage": False} if "stream_options" in told.body else None,
     ),
 )  # fmt: skip
