@@ -218,7 +218,7 @@ def test_an_image_in_a_result(world: World, wire_out: str) -> None:
 _ODD = {
     "anthropic": b'{ "messages":[{"role":"user","content":"\\u00e9\\/ \xc3\xa9"}],"x_unknown" : 1e2, "max_tokens":7,',
     "responses": b'{ "input":[{"role":"user","content":"\\u00e9\\/ \xc3\xa9"}],"x_unknown" : 1e2, "store":false,',
-    "chat": b'{ "messages":[{"role":"user","content":"\\u00e9\\/ \xc3\xa9"}],"stream_options" :{ "include_usage":true},',
+    "chat": b'{ "messages":[{"role":"user","content":"\\u00e9\\/ \xc3\xa9"}],"stream_options" :{"include_usage":true},',
 }
 
 
