@@ -170,7 +170,7 @@ URL = "https://gate.example.com"
         (URL, "${MY_KEY}", "there is no key with it"),
         (URL, "sk-****abcd", "there is no key with it"),
         ("https://open.bigmodel.cn/api/anthropic", "sk-ant-api03-0f3a9b27c4d81e56", "This is no key of GLM"),
-        ("https://open.bigmodel.cn/api/anthropic", "sk-xxxxxxxx", "stands in for one"),
+        ("https://open.bigmodel.cn/api/anthropic", "sk-xxxxxxxx", "gives out none like this"),
         (URL, '"sk-something-0123456789"', ""),
         ("http://127.0.0.1:4000", "sk-1234", ""),
         ("http://127.0.0.1:8080", "EMPTY", ""),

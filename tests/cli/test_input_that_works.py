@@ -45,7 +45,20 @@ def ways(home: Path, key: str) -> list[tuple[tuple[str, ...], dict[str, str], by
     ]
 
 
-@pytest.mark.parametrize("key", ["${API_KEY}", "sk-****abcd", ANTHROPIC, GROQ, "sk-xxxxxxxx", "EMPTY"])
+@pytest.mark.parametrize(
+    "key",
+    [
+        "${API_KEY}",
+        "sk-****abcd",
+        ANTHROPIC,
+        GROQ,
+        "sk-xxxxxxxx",
+        "EMPTY",
+        "~/.keys/glm",
+        "https://a.example/v1",
+        "env:GLM_KEY",
+    ],
+)
 def test_every_way_refuses_what_is_no_key_of_the_provider(
     home: Path, key: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

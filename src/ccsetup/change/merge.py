@@ -56,7 +56,7 @@ def key_problem(preset: Preset, parts: Mapping[ClientName, Part], key: Optional[
     if key is None or own or not preset.key_required or preset.id not in presets.ids() or preset.id == "custom":
         return "", ""
     if keys.stand_in(key.reveal()):
-        return _("This is no key of {provider}, but a word that stands in for one.").format(provider=preset.name), ""
+        return _("This is no key of {provider}: it gives out none like this.").format(provider=preset.name), ""
     owner, family = keys.owner(key, preset, presets.key_families())
     if family is None or owner == preset.id:
         return "", ""

@@ -92,13 +92,16 @@ def placeholder(key: str) -> bool:
 
 _STAND_IN = (
     r"(?i)(?:[a-z]{1,5}[_-]){0,3}(?:x{3,}+|0{6,}|placeholder|change[_-]?me|replace[_-]?me|dummy|fake)(?:[._-]?x{3,}+)*"
-    r"|empty|none|null|undefined|todo|ollama|lm-?studio|proxy_managed|api-?key|no-?key|not-needed|sk-no-key-required"
+    r"|empty|none|null|undefined|todo|ollama|lm-?studio|proxy_managed|api[_-]?key|no-?key|not-needed"
+    r"|sk-no-key-required"
+    r"|(?:https?://|~/|\.{0,2}/|[a-z]:[\\/]).*|(?:env|keyring|keychain|secret|file):\w+"
 )
+"""Words, and what says where a key is: an address, a path, ``env:NAME``."""
 
 
 def stand_in(key: str) -> bool:
-    """Tell whether *key* is a word that people give where none is asked for; a provider that sells keys takes none."""
-    return re.fullmatch(_STAND_IN, key) is not None
+    """Tell whether *key* is what people give where none is asked for, or by mistake; who sells keys sells none such."""
+    return not {*'{}"<>`'}.isdisjoint(key) or re.fullmatch(_STAND_IN, key) is not None
 
 
 _OTHERS = {

@@ -408,7 +408,7 @@ WRONG_FIELDS = [
     ("new-name", "glm", "There is a profile of that name already", {"name": "new"}),
     ("key", "sk-...", "a placeholder, not a key", {}),
     ("key", "${GLM_KEY}", "a placeholder, not a key", {}),
-    ("key", "sk-xxxxxxxx", "stands in for one", {}),
+    ("key", "sk-xxxxxxxx", "gives out none like this", {}),
     ("key", '""', "is empty", {}),
     ("model-type", "glm 5", "has no spaces", {"model": TYPE}),
     ("model-type", "sk-ant-api03-0f3a9b27c4d81e56", "A key stands where a name belongs", {"model": TYPE}),
