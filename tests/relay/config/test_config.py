@@ -28,7 +28,7 @@ from ccsetup.relay.config.model import (
     Upstream,
     Window,
 )
-from ccsetup.relay.config.parse import preset_endpoints, preset_prices
+from ccsetup.relay.config.parse import preset_context, preset_endpoints, preset_prices
 from ccsetup.relay.config.rules import DEFAULT_RULES, ERRORS, NETWORK
 
 FULL = """\
@@ -69,6 +69,7 @@ upstreams:
     concurrency: 4
     proxy: http://proxy.lan:8080
     prices: {glm-5.3: {input: 1, output: 2.5, cache_read: 0.1, cache_write: 3, currency: CNY}}
+    context: {glm-5.3: 200000}
     activation: {times: ["08:00", "13:30"], days: [mon, wed], model: glm-5.3, prompt: hello}
     dialect: {chat: {images: false, max_output: null, reasoning_field: "", thinking_switch: enable_thinking}}
   - {name: near, url: 'http://127.0.0.1:9/v1/chat/completions', wire: chat}
@@ -131,6 +132,7 @@ def test_everything_is_read() -> None:
         {**preset_prices(presets.load("glm")), "glm-5.3": Price(1, 2.5, 0.1, 3, "CNY")},
         Activation(("08:00", "13:30"), frozenset({0, 2}), "glm-5.3", "hello"),
         ("anthropic", "chat"),
+        context={"glm-5.3": 200_000, "glm-5.3-flash": 1_000_000},
     )
     assert (near.endpoints, near.keys) == ({"chat": "http://127.0.0.1:9/v1"}, ())
     assert both.endpoints == {"anthropic": "https://x.example", "responses": "https://x.example/v1"}
@@ -372,6 +374,7 @@ def _upstreams(draw: Any) -> Upstream:
         region=region,
         dialect=found,
         prices=prices,
+        context={**(preset_context(preset) if preset else {}), **draw(st.dictionaries(_model, st.integers(0, 9)))},
         activation=draw(st.none() | _activation),
         insecure=draw(st.booleans()),
         defaults=draw(st.fixed_dictionaries({}, optional={"temperature": st.just(0.5), "max_tokens": st.just(9)})),

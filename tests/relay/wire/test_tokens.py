@@ -59,6 +59,43 @@ def test_not_below_the_tokenizers_and_not_far_above(text: str, counted: int) -> 
     assert counted * 20 <= estimated <= counted * 20 * 1.9
 
 
+@pytest.mark.parametrize(("text", "counted"), COUNTED)
+def test_what_a_prompt_has_for_certain_is_less_than_the_tokenizers_count(text: str, counted: int) -> None:
+    """It is what a request is refused for, so it is never too much; but it is enough to be of use."""
+    said = Conversation("m", system=(Text(text),), messages=(Message("user", (Text(text), Text(text))),))
+    assert counted / 8 <= tokens.at_least(said) / 3 <= counted * 0.95
+
+
+@pytest.mark.parametrize(
+    ("text", "most"),
+    [
+        (" " * 1000, 0),
+        ("=" * 1000 + "\n", 0),
+        ("x" * 1000, 1),
+        ("don't", 1),
+        ("naïveté", 1),
+        ("1,000,000", 3),
+        ("\\u4f60\\u597d", 2),
+        ("你好", 0),
+        ("— “ok”", 3),
+        ("", 0),
+    ],
+)
+def test_runs_of_one_kind_are_one_token_at_most(text: str, most: int) -> None:
+    assert tokens.at_least(Conversation("m", system=(Text(text),))) <= most
+
+
+def test_what_a_provider_may_leave_out_is_not_certain() -> None:
+    long = "word " * 1000
+    parts = (
+        Reasoning(long),
+        ToolCall("a", "b", '{"x": "\\u4f60 and so on"}'),
+        Image("image/png", long),
+        File("text/plain", long),
+    )
+    assert tokens.at_least(Conversation("m", messages=(Message("user", parts),), tools=(Tool("a", long),))) == 0
+
+
 def test_everything_that_a_model_reads_is_counted() -> None:
     empty = tokens.estimate(Conversation("m"))
     assert empty > 0

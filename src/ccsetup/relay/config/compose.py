@@ -17,7 +17,7 @@ from ccsetup.profiles import Part, Profile
 from ccsetup.relay.config import dialects, rules
 from ccsetup.relay.config.dangers import loopback
 from ccsetup.relay.config.model import Config, Listen, PresetLoader, Upstream
-from ccsetup.relay.config.parse import base_url, default_auth, preset_endpoints, preset_prices
+from ccsetup.relay.config.parse import base_url, default_auth, preset_context, preset_endpoints, preset_prices
 
 PROFILE = "relay"
 """The saved profile that points at the relay."""
@@ -76,6 +76,7 @@ def complete(upstream: Upstream, preset: Optional[Preset]) -> Upstream:
     return upstream._replace(
         dialect={w: dialects.dialect(preset, upstream.region, w, url) for w, url in upstream.endpoints.items()},
         prices=preset_prices(preset) if preset is not None else {},
+        context=preset_context(preset) if preset is not None else {},
     )
 
 

@@ -12,7 +12,7 @@ from ccsetup.keys.reference import KeyRef
 from ccsetup.model import Preset
 from ccsetup.relay.config import dialects, rules
 from ccsetup.relay.config.model import Activation, Config, PresetLoader, Rule, Upstream, Window
-from ccsetup.relay.config.parse import default_auth, preset_endpoints, preset_prices
+from ccsetup.relay.config.parse import default_auth, preset_context, preset_endpoints, preset_prices
 from ccsetup.relay.config.table import VERSION
 from ccsetup.relay.config.texts import DAYS
 from ccsetup.relay.wire.messages import Dialect
@@ -139,6 +139,8 @@ def _upstream(upstream: Upstream, load_preset: PresetLoader) -> list[str]:
         for model, price in upstream.prices.items()
         if known.get(model) != price
     }
+    windows = preset_context(preset) if preset is not None else {}
+    out["context"] = {model: size for model, size in upstream.context.items() if windows.get(model) != size}
     if upstream.activation is not None:
         out["activation"] = _activation(upstream.activation)
     return _block({k: v for k, v in out.items() if v not in ({}, [])})

@@ -102,6 +102,8 @@ class Upstream(NamedTuple):
     """temperature, top_p and max_tokens of requests whose client named none."""
     extra_body: Mapping[str, Any] = {}
     """Members of the endpoint's own format, where the client's request has none of that name."""
+    context: Mapping[str, int] = {}
+    """Tokens that the window of a model has, by the upstream's name of it; 0: not known.  Complete, as *prices*."""
 
     def model(self, asked: str) -> str:
         """Return the upstream's name for the model *asked*."""

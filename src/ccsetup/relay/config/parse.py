@@ -45,6 +45,7 @@ def _upstream(at: Document, path: Path, body: dict[str, Any], load_preset: Prese
     body.setdefault("auth", default_auth(region, endpoints))
     body["dialect"] = _dialects(at, path, body, preset, endpoints)
     body["prices"] = {**(preset_prices(preset) if preset is not None else {}), **body.get("prices", {})}
+    body["context"] = {**(preset_context(preset) if preset is not None else {}), **body.get("context", {})}
     if "map" in body:
         body["map"] = tuple(body["map"].items())
     return Upstream(**{field: value for field, value in body.items() if field in Upstream._fields})
@@ -153,6 +154,11 @@ def preset_prices(preset: Preset) -> Mapping[str, Price]:
         for m in preset.models
         if m.price_in is not None and m.price_out is not None
     }
+
+
+def preset_context(preset: Preset) -> Mapping[str, int]:
+    """Return the windows of the models that *preset* knows, in tokens."""
+    return {m.id: m.context for m in preset.models if m.context}
 
 
 def default_auth(region: Optional[Region], endpoints: Mapping[WireFormat, str]) -> Literal["bearer", "x-api-key"]:

@@ -365,6 +365,10 @@ UPSTREAM = Block(
         ),
         "dialect": Key(Mapped(_DIALECT, String(one_of=WIRES)), "By format, what the relay does not know of it"),
         "prices": Key(Mapped(_PRICE, String(empty=True)), "By model, where the preset has none or others"),
+        "context": Key(
+            Mapped(Number(0, 1_000_000_000, unit="tokens"), String(empty=True)),
+            "The window of a model, where the preset does not say it or the server has another one; 0: not known",
+        ),
         "activation": Key(_ACTIVATION, "Small requests at given times"),
         "insecure": Key(Flag(), "Plain http to a host that is not near: keys and prompts can be read on the way"),
     },

@@ -44,6 +44,8 @@ MAX_CONVERSATIONS = 20_000
 _MAX_MODELS, _MAX_NAME = 1000, 256
 """Names of models whose ways are remembered, and characters of one."""
 
+WINDOW_ROUNDED = 1.1
+"""A window is larger than what is said of it: 1M may be 1,048,576."""
 _BUSY_SECONDS = 1.0
 """When to come back to upstreams that are only busy."""
 
@@ -56,6 +58,8 @@ class Ask(NamedTuple):
     """What stays the same through a conversation; "" when it cannot be told."""
     allowed: Optional[frozenset[str]] = None
     """Names of the upstreams that the client's key may use; None: all."""
+    tokens: int = 0
+    """So many the prompt has for certain: models whose window is smaller are not asked.  0: not counted."""
 
 
 class Choice(NamedTuple):
@@ -228,6 +232,8 @@ class _Way(NamedTuple):
     model: str
     level: tuple[int, int, int]
     """Rank (``routes``), group, priority."""
+    window: int
+    """Tokens of the model's window, 0 where it is not known."""
 
 
 class _Ways(NamedTuple):
@@ -235,6 +241,20 @@ class _Ways(NamedTuple):
     """In the order in which they are asked."""
     alone: bool
     """Only one of them is switched on."""
+    window: int
+    """The smallest one that is known, 0 for none."""
+
+    @classmethod
+    def of(cls, ways: Iterable[_Way]) -> _Ways:
+        own = tuple(ways)
+        alone = sum(way.entry.upstream.enabled for way in own) == 1
+        return cls(own, alone, min((way.window for way in own if way.window), default=0))
+
+    def fitting(self, tokens: int) -> _Ways:
+        """Return those for a prompt of at least so many tokens."""
+        if not 0 < self.window * WINDOW_ROUNDED < tokens:
+            return self
+        return _Ways.of(way for way in self.ways if not 0 < way.window * WINDOW_ROUNDED < tokens)
 
 
 def _unfit(upstream: Upstream, ask: Ask) -> str:
@@ -311,15 +331,14 @@ class Pool:
             if len(self._ways) >= _MAX_MODELS:
                 self._ways.clear()
             among = [e.upstream for e in self.entries if ask.allowed is None or e.name in ask.allowed]
-            ways = tuple(
-                _Way(self.by_name[u.name], model, (rank, *routes.level(u)))
+            found = _Ways.of(
+                _Way(self.by_name[u.name], model, (rank, *routes.level(u)), u.context.get(model, 0))
                 for u, model, rank in routes.routes(among, ask.model)
                 if not u.accepts or ask.wire in u.accepts
             )
-            found = _Ways(ways, sum(way.entry.upstream.enabled for way in ways) == 1)
             if len(ask.model) <= _MAX_NAME:
                 self._ways[about] = found
-        return found
+        return found.fitting(ask.tokens) if ask.tokens else found
 
     def several(self, ask: Ask) -> bool:
         """Tell whether requests like *ask* may go more than one way, so that their conversation matters."""
@@ -330,12 +349,14 @@ class Pool:
     def candidates(self, ask: Ask, now: float) -> list[tuple[Upstream, str]]:
         """Return every upstream in order with the word for why *ask* cannot go there, "" when it can.
 
-        Besides the words of ``UpstreamStatus``: "not allowed", "format", "model".
+        Besides the words of ``UpstreamStatus``: "not allowed", "format", "model", "context".
         """
-        ways, alone = self.ways(ask)
+        ways, alone, _window = self.ways(ask)
         found = [(way.entry.upstream, way.entry.usable(now, alone)) for way in ways]
         fit = {upstream.name for upstream, _why in found}
-        return found + [(e.upstream, _unfit(e.upstream, ask)) for e in self.entries if e.name not in fit]
+        small = {way.entry.name for way in self.ways(ask._replace(tokens=0)).ways if way.entry.upstream.enabled}
+        left = [e.upstream for e in self.entries if e.name not in fit]
+        return found + [(u, "context" if u.name in small else _unfit(u, ask)) for u in left]
 
     def model(self, ask: Ask, upstream: str) -> str:
         """Return the name by which *ask*'s model goes to *upstream*, the name as asked where it never goes there."""
@@ -436,7 +457,7 @@ class Pool:
 
     def pick(self, ask: Ask, now: float, tried: Collection[str]) -> Optional[_Way]:
         """Return the way of a first attempt, or of one after those upstreams *tried* have failed."""
-        ways, alone = self.ways(ask)
+        ways, alone, _window = self.ways(ask)
         sticky = self._sticky(ask, now) if not tried and ask.conversation else None
         if sticky is None and self.config.strategy == "failover":
             for way in ways:
@@ -459,12 +480,12 @@ class Pool:
 
     def others(self, ask: Ask, now: float, tried: Collection[str]) -> bool:
         """Tell whether an upstream that is not in *tried* could be asked now."""
-        ways, alone = self.ways(ask)
+        ways, alone, _window = self.ways(ask)
         return any(way.entry.name not in tried and not way.entry.usable(now, alone) for way in ways)
 
     def usable(self, ask: Ask, name: str, now: float) -> Optional[_Way]:
         """Return the way of *ask* to the upstream *name*, None when it cannot be asked now."""
-        ways, alone = self.ways(ask)
+        ways, alone, _window = self.ways(ask)
         way = next((way for way in ways if way.entry.name == name), None)
         return way if way is not None and not way.entry.usable(now, alone) else None
 

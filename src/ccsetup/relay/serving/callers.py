@@ -26,6 +26,7 @@ class Caller:
         "client",
         "coding",
         "headers",
+        "long",
         "name",
         "refusal",
         "runtime",
@@ -60,6 +61,8 @@ class Caller:
             self.coding = b""
         if self.refusal is None and self.coding:
             self.refusal = _packed(self.coding)
+        self.long = any(n == b"anthropic-beta" and b"context-1m" in v for n, v in headers)
+        """A larger window is asked for than the model usually has."""
         self.budgeted = client is not None and not client.free
         self._lines: dict[tuple[str, str, int, bool], tuple[tuple[bytes, bytes], ...]] = {}
 

@@ -24,6 +24,8 @@ from ccsetup.relay.wire.formats import FORMATS
 from ccsetup.relay.wire.messages import BadRequest, Delta, Usage, WireError
 from ccsetup.relay.wire.sse import Decoder
 
+_NEVER = ("model", "not allowed", "disabled")
+"""Why an upstream will not answer later either."""
 _MAX_NAME = 200
 """Characters of a model's name, which a client chose, in a row and in the log."""
 
@@ -133,6 +135,9 @@ class Exchange:
         ask = Ask(self._wire, request.model, "", caller.allowed)
         if relay.pool.several(ask):
             ask = ask._replace(conversation=request.thread())
+        window = relay.pool.ways(ask).window
+        if window and len(body) > window * tokens.LEAST_BYTES and not self._caller.long:
+            ask = ask._replace(tokens=await asyncio.to_thread(request.least, window))
         del body, request  # they are large, and only needed until an answer has begun
         turn = relay.pool.turn(ask, self._time)
         try:
@@ -218,12 +223,18 @@ class Exchange:
         """Return why no upstream could be asked."""
         pool, now = self._relay.pool, self._relay.clock()
         reasons = [why for _upstream, why in pool.candidates(ask, now)]
-        if all(why in ("model", "not allowed", "disabled") for why in reasons):
+        if all(why in _NEVER for why in reasons):
             said = f"No upstream of the relay serves '{ask.model[:200]}'."
             names = routes.advertised(upstream for upstream, _why in pool.candidates(ask, now))
             if near := difflib.get_close_matches(ask.model[:200], names, 3):
                 said += f" Similar names: {', '.join(near)}."
             return WireError("not_found", said, 404, code="model_not_found")
+        if "context" in reasons and all(why in ("context", "format", *_NEVER) for why in reasons):
+            window = max(way.window for way in pool.ways(ask._replace(tokens=0)).ways)
+            assert self._request is not None  # nobody has answered
+            about = self._request.tokens()
+            said = f"The prompt has about {about} tokens, which is more than the {window} that the model takes."
+            return WireError("context", said, 400)
         wait = pool.wait(ask, now)
         said = f"No upstream of the relay can take a request for '{ask.model}' now."
         return WireError("overloaded", said, 503, "" if wait is None else str(max(1, int(wait) + 1)))

@@ -215,6 +215,22 @@ def _hash(texts: tuple[str, ...]) -> str:
     return digest.hexdigest()
 
 
+def shortened(value: Mapping[str, Any]) -> bool:
+    """Whether the request *value* lets the upstream leave parts of a long prompt out."""
+    managed = value.get("context_management")
+    edits = managed.get("edits") if isinstance(managed, dict) else managed
+    return (
+        any(not kind.startswith("clear_thinking") for kind in _kinds(edits))
+        or any("compaction" in kind for kind in _kinds(value.get("input")))
+        or value.get("truncation") == "auto"
+        or bool(value.get("transforms") or value.get("plugins"))  # OpenRouter
+    )
+
+
+def _kinds(items: Any) -> list[str]:
+    return [str(item.get("type")) for item in items if isinstance(item, dict)] if isinstance(items, list) else []
+
+
 # The limit of cache_control marks.
 
 

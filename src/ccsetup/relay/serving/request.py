@@ -133,6 +133,21 @@ class ClientRequest:
         upstream = choice.upstream.name
         return Asked(conversation.outline(), self.names(), request_id, created, upstream, self.tokens, taken)
 
+    def least(self, window: int) -> int:
+        """Return how many tokens the prompt has for certain, 0 where the upstream itself would shorten it.
+
+        Where they are more than *window*, ``tokens`` is known afterwards as well.
+        """
+        try:
+            if peeking.shortened(self.value()):
+                return 0
+            least = tokens.at_least(self.conversation())
+        except BadRequest:  # it is the upstream's to refuse
+            return 0
+        if least > window:
+            self._tokens = max(self.tokens(), least)
+        return least
+
     def tokens(self) -> int:
         """Return an estimate of the request's tokens; by its size alone when it is not of its format."""
         if self._tokens is None:

@@ -1,0 +1,83 @@
+"""A prompt that cannot fit the window of a model is not sent to it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.loopback import Request, Response, Server
+from support.relay import Relay, upstream
+
+PATHS = {"anthropic": "/v1/messages", "responses": "/v1/responses", "chat": "/v1/chat/completions"}
+LONG = "word " * 40_000
+
+
+def asking(wire: str, text: str, **more: Any) -> dict[str, Any]:
+    place = "input" if wire == "responses" else "messages"
+    return {"model": "small", "max_tokens": 9, place: [{"role": "user", "content": text}], **more}
+
+
+def answer(request: Request) -> Response:
+    said = {"role": "assistant", "content": "ok from " + request.json["model"]}
+    body = {"id": "c", "object": "chat.completion", "choices": [{"index": 0, "message": said, "finish_reason": "stop"}]}
+    return Response(body=json.dumps(body).encode(), headers=(("content-type", "application/json"),))
+
+
+class Counting:
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def __call__(self, request: Request) -> Response:
+        self.asked += 1
+        return answer(request)
+
+
+CASES: list[tuple[str, dict[str, Any], str]] = [
+    ("anthropic", {}, "prompt is too long: "),
+    ("anthropic", {"stream": True}, "prompt is too long: "),
+    ("anthropic", {"context_management": {"edits": [{"type": "clear_thinking_20251015"}]}}, "prompt is too long: "),
+    ("responses", {}, "context_length_exceeded"),
+    ("responses", {"stream": True}, "context_length_exceeded"),
+    ("chat", {}, "context_length_exceeded"),
+    ("chat", {"stream": True}, "context_length_exceeded"),
+    ("anthropic", {"context_management": {"edits": [{"type": "clear_tool_uses_20250919"}]}}, ""),
+    ("responses", {"truncation": "auto"}, ""),
+    ("chat", {"transforms": ["middle-out"]}, ""),
+    ("chat", {"model": "unknown"}, ""),
+]
+
+
+def test_who_is_not_asked_and_what_the_client_is_told(tmp_path: Path) -> None:
+    """The client's own words for it come at once; where the upstream may shorten the prompt, it is asked."""
+    endpoint = Counting()
+    with (
+        Server(endpoint) as server,
+        Relay(tmp_path, [upstream("up", server.origin + "/v1", "chat", context={"small": 32_000})]) as relay,
+    ):
+        for wire, more, words in CASES:
+            before = endpoint.asked
+            got = relay.post(PATHS[wire], asking(wire, LONG, **more))
+            assert (got.status, endpoint.asked) == ((400, before) if words else (200, before + 1)), (wire, more)
+            assert words.encode() in got.body
+        for wire, path in PATHS.items():
+            before = endpoint.asked
+            fits = asking(wire, "word " * 31_000 + " " * 100_000)
+            assert (relay.post(path, fits).status, endpoint.asked) == (200, before + 1)
+        one_million = {"anthropic-beta": "context-1m-2025-08-07"}
+        assert relay.post("/v1/messages", asking("anthropic", LONG), headers=one_million).status == 200
+        assert {(row["status"], row["upstream"]) for row in relay.rows(15) if row["status"] != 200} == {(400, "")}
+
+
+@pytest.mark.parametrize("wire", list(PATHS))
+def test_an_upstream_with_a_larger_window_is_asked_instead(tmp_path: Path, wire: str) -> None:
+    with Server(answer) as server:
+        own = upstream("own", server.origin + "/v1", "chat", context={"small": 32_000}, models=["small"])
+        large = upstream("large", server.origin + "/v1", "chat", default_model="large", group="backup")
+        with Relay(tmp_path, [own, {**large, "context": {"large": 100_000}}]) as relay:
+            got = relay.post(PATHS[wire], asking(wire, LONG))
+            assert b"ok from large" in got.body
+            assert (got.headers["x-relay-model"], got.headers["x-relay-upstream"]) == ("large", "large")
+            assert b"ok from small" in relay.post(PATHS[wire], asking(wire, "hi")).body
+            assert b" 100000 " in relay.post(PATHS[wire], asking(wire, LONG * 3)).body
