@@ -45,6 +45,14 @@ class Paths(NamedTuple):
     def state(self) -> str:
         return os.path.join(self.state_dir, "state.json")
 
+    def saved_record(self, profile: str) -> str:
+        """Return the record of what we set for *profile* in files of its own."""
+        return os.path.join(self.state_dir, "saved", profile + ".json")
+
+    def is_record(self, path: str) -> bool:
+        """Tell whether *path* is a record of what we set, which is for no reader."""
+        return path == self.state or os.path.dirname(path) == os.path.join(self.state_dir, "saved")
+
     @property
     def user_presets(self) -> str:
         return os.path.join(self.config_dir, "presets")

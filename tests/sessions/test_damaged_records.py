@@ -38,7 +38,8 @@ COMMANDS = (
 MAY_FAIL = ("undo", "doctor")
 """There may be nothing left to undo; a finding of doctor is exit code 1."""
 PENDING = f"{JOURNAL}/000003.pending"
-RECORDS = (STATE, f"{JOURNAL}/000002.json", f"{JOURNAL}/000003.json", PENDING)
+SAVED = ".local/state/ccsetup/saved/glm.json"
+RECORDS = (STATE, SAVED, f"{JOURNAL}/000002.json", f"{JOURNAL}/000003.json", PENDING)
 VALUES: tuple[Any, ...] = (
     *(
         None,
@@ -64,6 +65,7 @@ VALUES: tuple[Any, ...] = (
 
 NAMING = {
     STATE: [c for c in COMMANDS if c[0] in ("list", "init", "config-switch", "doctor")],
+    SAVED: [c for c in COMMANDS if c[:2] == ("config-switch", "glm")],
     f"{JOURNAL}/000002.json": [c for c in COMMANDS if c[0] in ("undo", "doctor")],
     f"{JOURNAL}/000003.json": [c for c in COMMANDS if c[0] in ("undo", "doctor")],
     PENDING: [c for c in COMMANDS if "--dry-run" not in c],
@@ -175,7 +177,7 @@ def template(home: Path, tmp_path: Path) -> Path:
     """A copy of a home with two profiles, three changes in the journal, and a file that is nobody's business."""
     cc.put(home, {".claude/settings.json": '{"theme": "dark"}\n', "precious": "precious"})
     for provider, key in zip(("glm", "kimi"), KEYS, strict=True):
-        assert cc.main("init", "-s", "-p", provider, "-k", key).ok
+        assert cc.main("init", "-s", "-p", provider, "-k", key, "-T", "all").ok
     assert cc.main("config-switch", "glm").ok
     shutil.copytree(home, tmp_path / "template", symlinks=True)
     return tmp_path / "template"

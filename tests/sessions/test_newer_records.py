@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from support import cc, homes
 
+from ccsetup.change import record
+
 STATE = ".local/state/ccsetup/state.json"
 JOURNAL = ".local/state/ccsetup/journal"
 PROFILES = ".config/ccsetup/profiles.toml"
@@ -48,16 +50,24 @@ def refused(home: Path, *argv: str) -> None:
     assert cc.files(home, records=True) == before
 
 
-def newer_json(file: Path, version: float = 3) -> None:
+def newer_json(file: Path, version: float = record.VERSION + 1) -> None:
     data = json.loads(file.read_bytes())
     file.write_text(json.dumps({"version": version, **{k: v for k, v in data.items() if k != "version"}, "more": [1]}))
 
 
 @pytest.mark.parametrize("argv", WRITE + READ, ids=" ".join)
-@pytest.mark.parametrize("version", [3, 2.5, 10**30])
+@pytest.mark.parametrize("version", [record.VERSION + 1, record.VERSION + 0.5, 10**30])
 def test_the_record_of_what_is_set(old_home: Path, argv: tuple[str, ...], version: float) -> None:
     """state.json: no command goes by it, or changes it."""
     newer_json(old_home / STATE, version)
+    refused(old_home, *argv)
+
+
+@pytest.mark.parametrize("argv", [WRITE[0], WRITE[3], WRITE[4]], ids=" ".join)
+def test_the_record_of_what_a_profile_has(old_home: Path, argv: tuple[str, ...]) -> None:
+    """saved/NAME.json: no command that is about this profile goes by it, or changes it."""
+    assert cc.main("init", "-s", "-n", "moon", "-p", "kimi", "-k", "sk-another-0123456789", "--no-activate").ok
+    newer_json((old_home / STATE).with_name("saved") / "moon.json")
     refused(old_home, *argv)
 
 
@@ -137,7 +147,8 @@ def test_doctor_says_so(old_home: Path, name: str) -> None:
 def test_what_is_written_says_its_version(home: Path) -> None:
     """Each record of a new home carries the version that the next program asks for."""
     assert cc.main("init", "-s", "-p", "glm", "-k", "sk-glm-0123456789", "-T", "all").ok
-    assert json.loads((home / STATE).read_bytes())["version"] == 2
+    assert json.loads((home / STATE).read_bytes())["version"] == 3
+    assert json.loads((home / STATE).with_name("saved").joinpath("glm.json").read_bytes())["version"] == 3
     assert json.loads((home / JOURNAL / "000001.json").read_bytes())["version"] == 2
     assert "\nversion = 1\n" in (home / PROFILES).read_text("utf-8")
 
@@ -150,6 +161,6 @@ def test_an_old_record_gets_its_version_with_its_next_change(old_home: Path) -> 
     assert "version" not in json.loads((old_home / STATE).read_bytes())
     assert cc.files(old_home, records=True) == before
     assert cc.main("config-switch", "moon").ok
-    assert json.loads((old_home / STATE).read_bytes())["version"] == 2
+    assert json.loads((old_home / STATE).read_bytes())["version"] == 3
     assert cc.main("undo").ok
     assert (old_home / STATE).read_bytes() == before[STATE]

@@ -556,8 +556,7 @@ def uninstall(world: World, *, keep_profiles: bool) -> list[Switched]:
             remove(world, profile.name)
     if not keep_profiles and world.draft.exists(world.paths.profiles):
         world.draft.replace(world.paths.profiles, None)
-    if world.draft.exists(world.paths.state) and not world.draft.data(world.paths.state, "json").keys() - {"version"}:
-        world.draft.replace(world.paths.state, None)
+    world.records.end()
     return switched
 
 

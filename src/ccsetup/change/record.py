@@ -1,20 +1,36 @@
-"""The record of what we set where (state.json), as this run reads it.
+"""The record of what we set where (state.json, and a file for each saved profile), as this run reads it.
 
 ``{"home": origin, "clients": {place: slot}, "saved": {profile: {place: slot}}, "projects": {folder: slot}}``, where a
 slot is ``{"profile": name, "owned": {file: [item]}}`` and files are named as ``naming`` says.  In a copied home,
 ``home.from`` is the state folder of the one that it was copied from.  Homes that share the
 state folder of another one have theirs below ``homes``, by their paths.
+
+What a saved profile has in files of its own stands in a file of its own, too, which is of the same form
+(``saved/NAME.json``): a switch reads and writes, and its record keeps, what it touches.  Earlier versions had all of it
+in state.json, where it is until it is written again.
 """
 
 from __future__ import annotations
 
 import os
-from typing import Any, Callable, Iterator, NamedTuple
+from typing import TYPE_CHECKING, Any, Callable, Collection, Iterator, NamedTuple, Optional
 
 from ccsetup.clients import CLIENTS
+from ccsetup.documents import version
+from ccsetup.documents.edit import MISSING, Edit, Set, Unset, lookup
+from ccsetup.errors import CcsetupError, DocumentError
+from ccsetup.i18n import _
 from ccsetup.model import ClientName
 from ccsetup.naming import Homes, Relation, origin_from_json, origin_to_json
 from ccsetup.paths import Paths
+from ccsetup.plan import Note, owned_from_json
+from ccsetup.profiles import is_possible
+
+if TYPE_CHECKING:
+    from ccsetup.change.draft import Draft
+
+VERSION = 3
+"""Of a record; version 2 had saved profiles in state.json only, and one that names none has absolute paths."""
 
 MEMBERS = ("clients", "saved", "projects")
 
@@ -32,6 +48,131 @@ class HomeRecord(NamedTuple):
     """It stands in state.json just so."""
 
 
+class Records:
+    """The records of this home in a draft; what cannot be read is told in *notes*, and begun anew."""
+
+    def __init__(self, draft: Draft, paths: Paths, notes: list[Note]) -> None:
+        self._draft = draft
+        self._paths = paths
+        self._notes = notes
+        self._found: dict[str, HomeRecord] = {}
+        self.set_aside = ""
+        """What is in the place of a record and cannot be read; it gets another name before anything is written."""
+        self._at(paths.state)
+
+    @property
+    def left(self) -> tuple[str, ...]:
+        """The projects that were not copied along with the home."""
+        return self._at(self._paths.state).left
+
+    def get(self, *path: str) -> Any:
+        """Return what is recorded at *path*, or MISSING."""
+        found = lookup(self._at(self._paths.state).body, path)
+        if path[0] != "saved":
+            return found
+        own = lookup(self._at(self._paths.saved_record(path[1])).body, path) if is_possible(path[1]) else MISSING
+        if len(path) == 2 and isinstance(own, dict) and isinstance(found, dict):
+            return {**found, **own}
+        return found if own is MISSING else own
+
+    def sharing(self) -> Collection[str]:
+        """Return the saved profiles that may own something in files which they share."""
+        found = lookup(self._at(self._paths.state).body, ("saved",))
+        return found if isinstance(found, dict) else ()
+
+    def keep(self, slot: tuple[str, ...], body: Optional[dict[str, Any]]) -> None:
+        """Keep *body* at *slot*; None: forget what is there."""
+        state = self._paths.state
+        if slot[0] != "saved":
+            self._keep(state, slot, body)
+            return
+        _saved, name, where = slot
+        paths, client = self._paths, CLIENTS[where.partition("@")[0]]
+        own = {paths.homes.name(p) for p, _form in client.saved_paths(paths, name, client.newest)}
+        apart = body is not None and body.get("owned", {}).keys() <= own
+        if is_possible(name):
+            self._keep(paths.saved_record(name), slot, body if apart else None)
+        self._keep(state, slot, None if apart else body)
+        if apart and self._draft.data(state, "json").get("version") != VERSION:
+            # Earlier versions would go by state.json alone.
+            found = self._at(state)
+            self._write(state, [Set((*found.at, "home"), found.body["home"])])
+
+    def end(self) -> None:
+        """Take the record away where it says nothing but whose it is."""
+        state, found = self._paths.state, self._at(self._paths.state)
+        if len(found.body) == 1:
+            self._write(state, [Unset((*found.at, "home"), prune=len(found.at))])
+        if self._draft.exists(state) and self._draft.data(state, "json").keys() <= {"version"}:
+            self._draft.replace(state, None)
+
+    def _at(self, path: str) -> HomeRecord:
+        if path not in self._found:
+            self._found[path] = self._read(path)
+        return self._found[path]
+
+    def _read(self, path: str) -> HomeRecord:
+        """Return the record of this home; a new one where it cannot be read: it must keep nobody from switching.
+
+        Raises Newer where a newer ccsetup made it.
+        """
+        try:
+            data = self._draft.data(path, "json")
+            version.check(data.get("version"), VERSION, self._paths.short(path))
+            if not data and self._draft.exists(path) and not self._draft.text(path).strip():
+                raise ValueError  # an empty file, which we never write
+            for body in (data, *data.get("homes", {}).values()):
+                slots = [*body.get("clients", {}).values(), *body.get("projects", {}).values()]
+                slots += [c for p in body.get("saved", {}).values() for c in p.values()]
+                for slot in slots:
+                    for items in slot.get("owned", {}).values():
+                        owned_from_json(items)
+            return read(data, self._paths.homes)
+        except (DocumentError, AttributeError, TypeError, ValueError, KeyError):
+            self._draft.replace(path, None)
+        except version.Newer:
+            raise
+        except CcsetupError:  # a folder, say
+            self.set_aside = path
+            self._draft.forget(path)
+        self._notes.append(
+            Note(
+                "warning",
+                _("{file} is damaged: what was set before may stay in the settings of the clients.").format(
+                    file=self._paths.short(path)
+                ),
+            )
+        )
+        return read({}, self._paths.homes)
+
+    def _keep(self, path: str, slot: tuple[str, ...], body: Optional[dict[str, Any]]) -> None:
+        at, was, _left, current = found = self._at(path)
+        if lookup(was, slot) == (MISSING if body is None else body):
+            return
+        members = _with(was, slot, body)
+        self._found[path] = found._replace(body=members, current=True)
+        out: list[Edit] = []
+        if len(members) == 1 and path != self._paths.state:  # nothing but whose it is
+            out += [Unset((*at, member), prune=len(at)) for member in ("home", *MEMBERS)]
+        elif not current or len(was) == 1:
+            out += [
+                Set((*at, member), members[member]) if member in members else Unset((*at, member))
+                for member in ("home", *MEMBERS)
+            ]
+        else:
+            out.append(Unset((*at, *slot), prune=len(slot) - 1) if body is None else Set((*at, *slot), body))
+        self._write(path, out)
+        if path != self._paths.state and self._draft.data(path, "json").keys() <= {"version"}:
+            self._draft.replace(path, None)
+
+    def _write(self, path: str, edits: list[Edit]) -> None:
+        data = self._draft.data(path, "json")
+        done = [e for e in edits if lookup(data, e.path) != (e.value if isinstance(e, Set) else MISSING)]
+        if done and data.get("version") != VERSION:
+            done.append(Set(("version",), VERSION))
+        self._draft.set_later(path, "json", done)
+
+
 def read(data: Any, homes: Homes) -> HomeRecord:
     """Find the record of this home in *data*, the contents of state.json, which may have any shape."""
     bodies = [
@@ -40,7 +181,7 @@ def read(data: Any, homes: Homes) -> HomeRecord:
     ]
     found: dict[Relation, HomeRecord] = {}
     for at, body in bodies:
-        if not at and not any(body.get(member) for member in MEMBERS):
+        if not at and not any(body.get(member) for member in ("home", *MEMBERS)):
             continue
         origin = origin_from_json(body.get("home")) or homes.former([f for s in _slots(body) for f in _owned(s)])
         relation = homes.relation(origin)
@@ -114,3 +255,10 @@ def _owned(slot: dict[str, Any]) -> dict[str, Any]:
 
 def _object(data: Any) -> dict[str, Any]:
     return data if isinstance(data, dict) else {}
+
+
+def _with(members: dict[str, Any], slot: tuple[str, ...], body: Optional[dict[str, Any]]) -> dict[str, Any]:
+    """Return *members* with *body* at *slot*; None: without that, and without what is empty then."""
+    name, rest = slot[0], slot[1:]
+    below = (_with(members.get(name, {}), rest, body) or None) if rest else body
+    return {**{k: v for k, v in members.items() if k != name}, **({} if below is None else {name: below})}

@@ -10,18 +10,14 @@ from ccsetup.change import record
 from ccsetup.change.draft import Draft
 from ccsetup.clients import CLIENTS
 from ccsetup.clients.base import Files, Use, Wishes
-from ccsetup.documents import version
-from ccsetup.documents.edit import MISSING, Edit, KeyPath, Set, Unset, lookup
-from ccsetup.errors import CcsetupError, DocumentError, UsageError, printable
+from ccsetup.documents.edit import MISSING, KeyPath, lookup
+from ccsetup.errors import CcsetupError, UsageError, printable
 from ccsetup.i18n import _
 from ccsetup.model import ClientName, Endpoint, Preset, Secret, Version
 from ccsetup.naming import MARK, project_of, project_settings
 from ccsetup.paths import Paths
 from ccsetup.plan import Note, Owned, Wish, edits, is_ours, owned_from_json, owned_to_json
 from ccsetup.profiles import Profile
-
-VERSION = 2
-"""Of ``state.json``; one that names none is of version 1, which had absolute paths."""
 
 
 class Keys(NamedTuple):
@@ -59,9 +55,7 @@ class World:
         """A profile that goes with this, and leaves what it had to another."""
         self._separated = _Separated.new("")
         self.notes: list[Note] = []
-        self.set_aside = ""
-        """What is in the place of our record and cannot be read; it gets another name before anything is written."""
-        self._record = self._read_state()
+        self.records = record.Records(draft, paths, self.notes)
         unknown: list[str] = []
         self.profiles = profiles.parse(draft.text(paths.profiles), paths.short(paths.profiles), CLIENTS, unknown)
         self.notes += [Note("info", text) for text in unknown]
@@ -76,42 +70,7 @@ class World:
             self.inform(found[1])
         return found[0]
 
-    # The record of what we own.
-
-    def _read_state(self) -> record.HomeRecord:
-        """Return the record of this home; a new one where it cannot be read: it must keep nobody from switching.
-
-        Raises Newer where a newer ccsetup made it.
-        """
-        path = self.paths.state
-        try:
-            data = self.draft.data(path, "json")
-            version.check(data.get("version"), VERSION, self.paths.short(path))
-            if not data and self.draft.exists(path) and not self.draft.text(path).strip():
-                raise ValueError  # an empty file, which we never write
-            for body in (data, *data.get("homes", {}).values()):
-                slots = [*body.get("clients", {}).values(), *body.get("projects", {}).values()]
-                slots += [c for p in body.get("saved", {}).values() for c in p.values()]
-                for slot in slots:
-                    for items in slot.get("owned", {}).values():
-                        owned_from_json(items)
-            return record.read(data, self.paths.homes)
-        except (DocumentError, AttributeError, TypeError, ValueError, KeyError):
-            self.draft.replace(path, None)
-        except version.Newer:
-            raise
-        except CcsetupError:  # a folder, say
-            self.set_aside = path
-            self.draft.forget(path)
-        self.notes.append(
-            Note(
-                "warning",
-                _("{file} is damaged: what was set before may stay in the settings of the clients.").format(
-                    file=self.paths.short(self.paths.state)
-                ),
-            )
-        )
-        return record.read({}, self.paths.homes)
+    # What we own.
 
     @property
     def came_from(self) -> str:
@@ -120,7 +79,7 @@ class World:
         return found if isinstance(found, str) else ""
 
     def _state(self, *path: str) -> Any:
-        return lookup(self._record.body, path)
+        return self.records.get(*path)
 
     def slot(self, client: ClientName, saved: str = "") -> tuple[str, ...]:
         """Return where the record of *client* is kept: for its active settings, or for those of the profile *saved*."""
@@ -154,7 +113,7 @@ class World:
         """Return the folders whose project settings we wrote and may write; of others, a note says that they stay."""
         found = self._state("projects")
         names = list(found) if isinstance(found, dict) else []
-        folders = {name: self.paths.homes.path(name, None) for name in (*names, *self._record.left)}
+        folders = {name: self.paths.homes.path(name, None) for name in (*names, *self.records.left)}
         for name, folder in folders.items():
             note = Note(
                 "warning",
@@ -208,26 +167,7 @@ class World:
 
     def record(self, slot: tuple[str, ...], body: Optional[dict[str, Any]]) -> None:
         """Keep *body* at *slot*; None: forget what is there."""
-        if self._state(*slot) == (MISSING if body is None else body):
-            return
-        at, was, _left, current = self._record
-        members = _with(was, slot, body)
-        self._record = self._record._replace(body=members, current=True)
-        out: list[Edit] = []
-        if len(members) == 1:  # nothing but whose it is
-            out += [Unset((*at, member), prune=len(at)) for member in ("home", *record.MEMBERS)]
-        elif not current or len(was) == 1:
-            out += [
-                Set((*at, member), members[member]) if member in members else Unset((*at, member))
-                for member in ("home", *record.MEMBERS)
-            ]
-        else:
-            out.append(Unset((*at, *slot), prune=len(slot) - 1) if body is None else Set((*at, *slot), body))
-        data = self.draft.data(self.paths.state, "json")
-        done = [e for e in out if lookup(data, e.path) != (e.value if isinstance(e, Set) else MISSING)]
-        if done and data.get("version") != VERSION:
-            done.append(Set(("version",), VERSION))
-        self.draft.set_later(self.paths.state, "json", done)
+        self.records.keep(slot, body)
 
     # Documents.
 
@@ -291,25 +231,24 @@ class World:
 
     def _alone(self, slot: tuple[str, ...], path: str, owned: tuple[Owned, ...]) -> tuple[Owned, ...]:
         """Return those of *owned* that no other record of the same client has too: what is left is not taken away."""
-        saved = self._state("saved")
-        slots = [("clients", slot[-1]), *(("saved", n, slot[-1]) for n in (saved if isinstance(saved, dict) else ()))]
+        slots = [("clients", slot[-1]), *(("saved", n, slot[-1]) for n in self.records.sharing())]
         theirs = {o.path for s in slots if s != slot for o in self.owned(*s).get(path, ())}
         return tuple(o for o in owned if not any(o.path[:n] in theirs for n in range(len(o.path), 0, -1)))
 
     def wrote(self, key: str) -> bool:
         """Tell whether *key* is one that we wrote for a profile, by our record."""
-        clients, saved = self._state("clients"), self._state("saved")
-        slots = [("clients", c) for c in (clients if isinstance(clients, dict) else ())]
-        for name, held in saved.items() if isinstance(saved, dict) else ():
-            slots += [("saved", name, c) for c in (held if isinstance(held, dict) else ())]  # type: ignore[misc]
+        clients = self._state("clients")
+        slots: list[tuple[str, ...]] = [("clients", c) for c in (clients if isinstance(clients, dict) else ())]
+        for name in dict.fromkeys((*self.records.sharing(), *self.profiles)):
+            held = self._state("saved", name)
+            slots += [("saved", name, c) for c in (held if isinstance(held, dict) else ())]
         owned = (o for s in slots for items in self.owned(*s).values() for o in items)
         return any(isinstance(o.value, dict) and is_ours(key, o.value) for o in owned)
 
     def owns(self, client: ClientName, path: str, key: KeyPath) -> bool:
-        """Tell whether *key* of the document *path* is ours, by the record of the active or of any saved profile."""
-        saved = self._state("saved")
+        """Tell whether *key* of the document *path*, which profiles share, is ours by the record."""
         path = self.paths.homes.path(self.paths.homes.name(path), None)
-        slots = [self.slot(client), *(self.slot(client, n) for n in (saved if isinstance(saved, dict) else ()))]
+        slots = [self.slot(client), *(self.slot(client, n) for n in self.records.sharing())]
         return any(o.path == key for s in slots for o in self.owned(*s).get(path, ()))
 
     # Profiles.
@@ -499,10 +438,3 @@ def _apart(profile: Profile, ids: set[tuple[ClientName, str]], variables: Contai
 def endpoint_of(world: World, profile: Profile, client: ClientName) -> Endpoint:
     """Return what *client* is to use by *profile*; errors say what is missing."""
     return CLIENTS[client].endpoint(profile, world.load_preset(profile.provider))
-
-
-def _with(members: dict[str, Any], slot: tuple[str, ...], body: Optional[dict[str, Any]]) -> dict[str, Any]:
-    """Return *members* with *body* at *slot*; None: without that, and without what is empty then."""
-    name, rest = slot[0], slot[1:]
-    below = (_with(members.get(name, {}), rest, body) or None) if rest else body
-    return {**{k: v for k, v in members.items() if k != name}, **({} if below is None else {name: below})}

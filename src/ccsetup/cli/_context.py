@@ -114,8 +114,8 @@ class Context:
             self.keyring_changed = bool(world.keychain)
             if not dry:
                 self._keychain(world)
-                if world.set_aside and kept["changes"]:
-                    disk.set_aside(world.set_aside)
+                if world.records.set_aside and kept["changes"]:
+                    disk.set_aside(world.records.set_aside)
             return Plan(command, kept["changes"])
 
         if dry:
@@ -146,7 +146,7 @@ class Context:
 
     def names(self, changes: Sequence[FileChange]) -> list[str]:
         """Return the changed files for people: without our own record of what we wrote."""
-        return [self.paths.short(c.path) for c in changes if c.path != self.paths.state]
+        return [self.paths.short(c.path) for c in changes if not self.paths.is_record(c.path)]
 
     def _collect(self, world: World) -> None:
         for name, profile in world.profiles.items():

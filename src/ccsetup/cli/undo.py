@@ -8,7 +8,7 @@ from typing import Any, Optional
 import typer
 
 from ccsetup import disk, profiles
-from ccsetup.change import world
+from ccsetup.change import record
 from ccsetup.cli import _options, _output
 from ccsetup.cli._context import Context
 from ccsetup.documents import version
@@ -51,7 +51,7 @@ def command(
 
         disk.transaction(build, homes, now=time.time(), undoes=found.record.id)
     for note in found.notes:
-        if note.path == context.paths.state:
+        if context.paths.is_record(note.path):
             continue
         context.notes.append(Note("warning", note.text))
     changes = found.plan.changes
@@ -73,7 +73,7 @@ def _list(context: Context, as_json: bool) -> int:
             "command": r.command,
             **({"problem": r.problem} if r.problem else {}),
             "undone": bool(r.undone_by),
-            "files": [context.paths.short(p) for p in r.paths if p != context.paths.state],
+            "files": [context.paths.short(p) for p in r.paths if not context.paths.is_record(p)],
         }
         for r in disk.history(context.paths.homes)
         if not r.home
@@ -104,11 +104,10 @@ def _damaged(context: Context) -> list[Note]:
 
 def _refuse_newer(context: Context, plan: Plan) -> None:
     """Raise CcsetupError where *plan* would change a record that a newer ccsetup made."""
-    known = {context.paths.state: ("json", world.VERSION), context.paths.profiles: ("toml", profiles.VERSION)}
-    draft = context.draft()
+    draft, paths = context.draft(), context.paths
     for change in plan.changes:
-        if change.path in known:
-            form, newest = known[change.path]
+        if change.path == paths.profiles or paths.is_record(change.path):
+            form, newest = ("toml", profiles.VERSION) if change.path == paths.profiles else ("json", record.VERSION)
             try:
                 found = draft.data(change.path, form).get("version")
             except DocumentError:  # damaged: undo gives back what can be given back

@@ -56,7 +56,7 @@ def command(
         for s in switched:
             _output.line("  " + _("{client} uses its own account.").format(client=CLIENTS[s.client].title))
         for change in changes:
-            if change.path != context.paths.state:
+            if not context.paths.is_record(change.path):
                 text = _("removed {file}") if change.after is None else _("changed {file}")
                 _output.line("  " + text.format(file=context.paths.short(change.path)))
         if stays:

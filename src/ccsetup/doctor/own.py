@@ -6,7 +6,6 @@ from typing import Iterator
 
 from ccsetup import profiles
 from ccsetup.change import record as records
-from ccsetup.change import world
 from ccsetup.clients import CLIENTS
 from ccsetup.clients import recognise as known
 from ccsetup.clients.house import Edits, Finding, House, Level
@@ -37,7 +36,7 @@ def record(house: House) -> Iterator[Finding]:
         yield Finding("warning", text, _("Run: ccsetup config-switch NAME"), state)
     recorded = house.data(state, "json")
     try:
-        version.check(recorded.get("version"), world.VERSION, house.paths.short(state))
+        version.check(recorded.get("version"), records.VERSION, house.paths.short(state))
     except version.Newer as e:
         yield Finding("problem", e.message, e.hint, state)
     using = {c: records.active(recorded, house.paths, c) for c in CLIENTS}

@@ -189,7 +189,7 @@ class _Wizard:
         # The clients' own settings come last: that is what is on the screen when the question is.
         paths = self.context.paths
         order = [paths.claude_json, paths.claude_settings, paths.codex_config]
-        shown = [c for c in changes if c.path != paths.state]
+        shown = [c for c in changes if not paths.is_record(c.path)]
         shown.sort(key=lambda c: order.index(c.path) if c.path in order else -1)
         say()
         if not shown:
