@@ -95,15 +95,26 @@ def test_the_pattern_for_schemas_agrees(url: str) -> None:
     assert bool(re.search(urls.PATTERN, url)) == (url in GOOD)
 
 
-@pytest.mark.parametrize(
-    "tail", ["", "/", "/messages", "/responses", "/chat/completions", "/Chat/Completions/", "/completions"]
-)
+TAILS = (
+    "", "/", "/messages", "/responses", "/chat/completions", "/Chat/Completions/", "/completions", "/responses/compact",
+    "/messages/count_tokens", ",", " ", '/";',
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("tail", TAILS)
 @pytest.mark.parametrize(
     ("wire", "given", "wanted"),
     [
         ("anthropic", "https://h.example/v1", "https://h.example"),
         ("anthropic", "https://h.example/api/anthropic/v1", "https://h.example/api/anthropic"),
         ("anthropic", "https://h.example/api/v3", "https://h.example/api/v3"),
+        ("anthropic", "https://h.example/v1/v1", "https://h.example"),
+        ("anthropic", "https://h.example/v1/models", "https://h.example"),
+        ("anthropic", "https://h.example//v1//", "https://h.example"),
+        ("responses", "HTTPS://H.Example:8443/V3", "https://h.example:8443/V3"),
+        ("responses", "https://h.example/v1/v1", "https://h.example/v1"),
+        ("responses", "https://h.example//v1", "https://h.example/v1"),
+        ("responses", "https://h.example/models", "https://h.example/models"),
         ("responses", "https://h.example/v1", "https://h.example/v1"),
         ("responses", "https://h.example/api/v3", "https://h.example/api/v3"),
         ("chat", "https://h.example/v1", "https://h.example/v1"),
@@ -112,6 +123,19 @@ def test_the_pattern_for_schemas_agrees(url: str) -> None:
 def test_the_path_of_a_request_is_no_part_of_a_base(wire: str, given: str, wanted: str, tail: str) -> None:
     """Whichever format the path is of; the base of Claude Code ends before /v1."""
     assert urls.base(given + tail, wire) == wanted
+    assert urls.base(wanted, wire) == wanted
+
+
+@pytest.mark.parametrize(
+    "url", ['"https://h.example/v1"', "<https://h.example/v1>", "`HTTPS://H.example/v1`,", " 'https://H.EXAMPLE/v1'; "]
+)
+def test_what_stands_around_an_address_is_left_out(url: str) -> None:
+    assert urls.tidied(url) == "https://h.example/v1"
+
+
+@pytest.mark.parametrize("url", ["http://0.0.0.0:8000/v1", "https://0.0.0.0", "http://[::]:1"])
+def test_where_a_server_listens_is_no_address(url: str) -> None:
+    assert "127.0.0.1" in urls.problem(url)
 
 
 @pytest.mark.parametrize("url", ["http://[::1", "https://[x]/", "http://["])

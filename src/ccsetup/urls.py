@@ -62,8 +62,18 @@ def key_inside(url: str) -> str:
     return _("The address holds a key.") if any(map(masking.likely, without_keys(url)[1])) else ""
 
 
-_REQUESTED = ("/messages/count_tokens", "/messages", "/responses", "/chat/completions", "/completions")
+_REQUESTED = (
+    "/messages/count_tokens", "/messages", "/responses", "/responses/compact", "/chat/completions", "/completions",
+    "/v1/models",
+)  # fmt: skip
 """Paths of requests: a page or a log shows an address with one of them, and clients append theirs themselves."""
+
+
+def tidied(url: str) -> str:
+    """Return *url* without what stands around it in a file or a text, with scheme and host in small letters."""
+    url = url.strip().strip("\"'`<>,;").strip()
+    found = re.match(r"(?i)https?://[^/?#@]*(?=[/?#]|\Z)", url)
+    return found[0].lower() + url[found.end() :] if found else url
 
 
 def base(url: str, wire: str) -> str:
@@ -72,10 +82,17 @@ def base(url: str, wire: str) -> str:
     Claude Code appends ``/v1/messages`` (observed, all versions), Codex ``/responses`` (observed with 0.169.0): the
     base of *wire* "anthropic" ends before ``/v1``.
     """
-    url = url.strip().rstrip("/")
-    tail = next((t for t in _REQUESTED if url.lower().endswith(t)), "")
-    url = url[: len(url) - len(tail)].rstrip("/")
-    return url.removesuffix("/v1").rstrip("/") if wire == "anthropic" else url
+    url = tidied(url)
+    lower = url.lower()
+
+    def without(tails: tuple[str, ...], end: int) -> int:
+        while (tail := next((t for t in (*tails, "/") if lower.endswith(t, 0, end)), "")) and end:
+            end -= len("/models" if tail == "/v1/models" else tail)
+        return end
+
+    end = without(_REQUESTED, len(url))
+    before = without(("/v1",), end)
+    return url[:before] + ("" if wire == "anthropic" or before == end else "/v1")
 
 
 def origin(url: str) -> str:
@@ -125,6 +142,8 @@ def problem(url: str, *, claude: bool = False) -> str:
         return _("The URL holds a user name or a password.")
     if "?" in rest or "#" in rest:
         return _("The URL holds a query (?) or a fragment (#); a base URL ends with its path.")
+    if re.match(r"(?:0\.0\.0\.0|\[::\])(?::|\Z)", host):
+        return _("{host} is where a server listens; clients find it at 127.0.0.1.").format(host=host.partition(":")[0])
     if not re.search(PATTERN, url):
         if scheme == "http" and re.search(PATTERN, "https://" + rest):
             return _("http:// would send the key in the clear over the internet; use https://.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple, Optional, Sequence
 
-from ccsetup import profiles
+from ccsetup import profiles, urls
 from ccsetup.change import actions
 from ccsetup.change.actions import Switched
 from ccsetup.change.entries import Options, urls_of
@@ -26,7 +26,7 @@ from ccsetup.profiles.apiconfigs import Entry
 from ccsetup.relay.config import compose, insert, rules
 from ccsetup.relay.config.dump import dump
 from ccsetup.relay.config.model import Config, Upstream
-from ccsetup.relay.config.parse import base_url, parse
+from ccsetup.relay.config.parse import parse
 from ccsetup.relay.config.places import Places
 from ccsetup.relay.running import control
 
@@ -199,7 +199,7 @@ def _made(context: Context, world: World, entry: Entry, profile: Profile, reques
         return made._replace(default_model=model) if model else made
     if not model:
         model = _asked(context, profile, indirect[0], request.parts[indirect[0]]).primary_model
-    url = base_url(given, "chat")
+    url = urls.base(given, "chat")
     keys = (KeyRef("profile", profile.name),)
     made = Upstream(profile.name, {"chat": url}, keys, default_model=model, preset=preset.id, region=profile.region)
     return compose.complete(made, preset)

@@ -17,7 +17,7 @@ from ccsetup.profiles import Part, Profile
 from ccsetup.relay.config import dialects, rules
 from ccsetup.relay.config.dangers import loopback
 from ccsetup.relay.config.model import Config, Listen, PresetLoader, Upstream
-from ccsetup.relay.config.parse import base_url, default_auth, preset_context, preset_endpoints, preset_prices
+from ccsetup.relay.config.parse import default_auth, preset_context, preset_endpoints, preset_prices
 
 PROFILE = "relay"
 """The saved profile that points at the relay."""
@@ -123,11 +123,11 @@ def _endpoints(profile: Profile, region: Region) -> Mapping[WireFormat, str]:
     own: dict[WireFormat, str] = {}
     claude, codex = (profile.parts.get(client.id, Part()) for client in _SPEAKERS)
     if claude.url:
-        own["anthropic"] = base_url(claude.url, "anthropic")
+        own["anthropic"] = urls.base(claude.url, "anthropic")
     if codex.url:
         # The same rule as Codex's ``endpoint``: on another host stands a relay, which speaks Responses.
         wire: WireFormat = "chat" if _chat_there(codex.url, region.codex) else "responses"
-        own[wire] = base_url(codex.url, wire)
+        own[wire] = urls.base(codex.url, wire)
     hosts = {urls.origin(url) for url in known.values()}
     if any(urls.origin(url) not in hosts for url in own.values()):
         if claude.url and codex.url:

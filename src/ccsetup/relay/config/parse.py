@@ -91,7 +91,7 @@ def _endpoints(at: Document, path: Path, body: Mapping[str, Any], region: Option
 
 
 def _url(at: Document, path: Path, given: str, wire: WireFormat, body: Mapping[str, Any]) -> str:
-    url = base_url(given, wire)
+    url = urls.base(given, wire)
     problem = url_problem(url, insecure=body.get("insecure", False))
     if problem:
         mend = url.startswith("http://") and not urls.problem("https" + url[4:])
@@ -139,12 +139,12 @@ def preset_endpoints(region: Region) -> Mapping[WireFormat, str]:
     out: dict[WireFormat, str] = {}
     claude, codex = region.claude, region.codex
     if isinstance(claude, ClaudeEndpoint) and claude.base_url:
-        out["anthropic"] = base_url(claude.base_url, "anthropic")
+        out["anthropic"] = urls.base(claude.base_url, "anthropic")
     if isinstance(codex, CodexEndpoint) and codex.wire == "responses" and codex.base_url:
-        out["responses"] = base_url(codex.base_url, "responses")
+        out["responses"] = urls.base(codex.base_url, "responses")
     chat = region.chat_url or (codex.base_url if isinstance(codex, CodexEndpoint) and codex.wire == "chat" else "")
     if chat:
-        out["chat"] = base_url(chat, "chat")
+        out["chat"] = urls.base(chat, "chat")
     return out
 
 
@@ -166,13 +166,6 @@ def default_auth(region: Optional[Region], endpoints: Mapping[WireFormat, str]) 
     if region is not None and isinstance(region.claude, ClaudeEndpoint):
         return "x-api-key" if region.claude.auth == "api_key" else "bearer"
     return "x-api-key" if endpoints.get("anthropic", "").startswith("https://api.anthropic.com") else "bearer"
-
-
-def base_url(url: str, wire: WireFormat) -> str:
-    """Return *url* without what the relay appends itself: people copy whole addresses from documentation."""
-    while (shorter := urls.base(url, wire)) != url:
-        url = shorter
-    return url
 
 
 def url_problem(url: str, *, insecure: bool) -> str:

@@ -6,6 +6,7 @@ import itertools
 import re
 from typing import Any, Mapping, Optional
 
+from ccsetup import urls
 from ccsetup.documents import jsondoc
 from ccsetup.errors import DocumentError, printable
 from ccsetup.i18n import _
@@ -13,7 +14,7 @@ from ccsetup.keys.reference import KeyRef
 from ccsetup.model import WireFormat
 from ccsetup.relay.config.dialects import dialect
 from ccsetup.relay.config.model import Upstream
-from ccsetup.relay.config.parse import base_url, near, url_problem
+from ccsetup.relay.config.parse import near, url_problem
 from ccsetup.relay.config.table import NAME
 
 
@@ -77,7 +78,7 @@ class Imported:
         *key* is the key itself, or ``$NAME`` of a variable.
         """
         shown = printable(said, 40) or kind
-        url = base_url(url, wire)
+        url = urls.base(url, wire)
         problem = url_problem(url, insecure=True)
         if problem:
             self.note(_("{name} was left out: {problem}").format(name=shown, problem=problem))
