@@ -66,7 +66,7 @@ def test_init(two: Path) -> None:
 
 
 def test_second_init_keeps_what_the_user_changed(two: Path) -> None:
-    """The file stays, the key stays, and what is not in the file is named; --force writes it anew."""
+    """The file stays, the key stays, and what is not in the file is named; --force changes the upstreams alone."""
     assert cc.main("relay", "init", "--from-profiles", "glm").ok
     changed = (two / CONFIG).read_text() + "\nping: 7  # mine\n"
     (two / CONFIG).write_text(changed)
@@ -75,11 +75,57 @@ def test_second_init_keeps_what_the_user_changed(two: Path) -> None:
     assert again.ok
     assert (two / CONFIG).read_text() == changed
     assert "Not in it: kimi" in again.stderr
-    assert "--force" in again.stderr
+    assert "ccsetup relay add kimi" in again.stderr
+    unknown = cc.main("relay", "init", "--from-profiles", "glm,kimy")
+    assert unknown.rc == 2
+    assert "no profile 'kimy'" in unknown.stderr
+    assert "Did you mean 'kimi'?" in unknown.stderr
+    assert (two / CONFIG).read_text() == changed
     assert cc.main("relay", "init", "--json").json["result"]["changed"] is False
     assert cc.main("relay", "init", "--from-profiles", "glm,kimi", "--force").ok
     assert upstreams(two) == ["glm", "kimi"]
+    assert (two / CONFIG).read_text().endswith("\nping: 7  # mine\n")
     assert (two / ".config/ccsetup/keys/relay").read_text() == key
+
+
+FORCED = [
+    # What of the file is not about upstreams stays, and the address changes only where that is asked for.
+    ("relay: 1\n# mine\nlisten: {port: 6001}  # here\nupstreams:\n%slimits: {requests: 9}  # few\n", ()),
+    ("relay: 1\nlisten: {port: 6001}\nupstreams:\n%s\n# the end\n", ("--port", "6001")),
+]
+
+
+@pytest.mark.parametrize(("text", "argv"), FORCED)
+def test_force_keeps_what_is_not_about_upstreams(two: Path, text: str, argv: tuple[str, ...]) -> None:
+    """Comments and settings stay byte for byte; the clients' profile follows."""
+    entry = "  - {name: old, url: http://127.0.0.1:9, wire: chat, key: {env: A}, default_model: m}\n"
+    cc.put(two, {CONFIG: text % entry})
+    done = cc.main("relay", "init", "--from-profiles", "kimi", "--force", *argv)
+    assert done.ok, done
+    head, tail = text.split("%s")
+    now = (two / CONFIG).read_text()
+    assert now.startswith(head + "  - name: kimi\n")
+    assert now.endswith(tail)
+    assert profile(two)["claude-code"]["url"] == "http://127.0.0.1:6001"
+    moved = cc.main("relay", "init", "--from-profiles", "kimi", "--force", "--port", "6002")
+    assert moved.ok, moved
+    assert (two / CONFIG).read_text().endswith(tail)
+    assert "listen: {port: 6002}\n" in (two / CONFIG).read_text()
+    assert profile(two)["claude-code"]["url"] == "http://127.0.0.1:6002"
+
+
+def test_force_on_a_file_that_cannot_be_kept(two: Path) -> None:
+    """One that cannot be read is written anew, and said so; of one in a single line the settings stay."""
+    cc.put(two, {CONFIG: "relay: 1\nping: nonsense\n"})
+    done = cc.main("relay", "init", "--from-profiles", "kimi", "--force")
+    assert done.ok, done
+    assert "relay.yaml:2:7" in done.stderr
+    old = {"name": "o", "url": "http://127.0.0.1:9", "wire": "chat", "key": {"env": "A"}}
+    cc.put(two, {CONFIG: json.dumps({"relay": 1, "ping": 7, "upstreams": [old]})})
+    done = cc.main("relay", "init", "--from-profiles", "kimi", "--force")
+    assert "without its comments" in done.stderr
+    assert "ping: 7" in (two / CONFIG).read_text()
+    assert upstreams(two) == ["kimi"]
 
 
 def test_dry_run_writes_nothing_and_shows_no_key(two: Path) -> None:
@@ -116,7 +162,7 @@ def test_init_without_profiles(home: Path) -> None:
     for argv, code in (((), 1), (("--from-profiles", "glm"), 2)):
         done = cc.main("relay", "init", *argv)
         assert done.rc == code
-        assert "ccsetup init -p PROVIDER" in done.stderr
+        assert f"ccsetup init -p {'glm' if argv else 'PROVIDER'} -k KEY --no-activate" in done.stderr
     for command in ("reload", "reset", "status"):
         done = cc.main("relay", command)
         assert done.rc == 1
@@ -127,9 +173,25 @@ def test_init_asks_for_the_order(two: Path) -> None:
     """At a terminal it asks which profile comes first, which next, and tells the command for next time."""
     with Terminal(two, "relay", "init", env={"TERM": "dumb"}) as terminal:
         terminal.answer("Which one first?", "kimi\r")
-        terminal.answer("asked next", "glm\r")
+        terminal.answer("1 upstream so far: kimi. Which profile is asked next", "glm\r")
         assert terminal.ends() == 0
     assert upstreams(two) == ["kimi", "glm"]
+
+
+@pytest.mark.parametrize("term", ["dumb", "xterm-256color"])
+def test_enter_does_not_end_the_questions(two: Path, term: str) -> None:
+    """Two Enters make two upstreams; one alone has to be chosen, and is told what that means."""
+    with Terminal(two, "relay", "init", env={"TERM": term}, size=(24, 120)) as terminal:
+        terminal.answer("Which one first?", "\r")
+        terminal.answer("1 upstream so far: glm.", "\r")
+        assert terminal.ends() == 0
+    assert upstreams(two) == ["glm", "kimi"]
+    with Terminal(two, "relay", "init", "--force", env={"TERM": "dumb"}) as terminal:
+        terminal.answer("Which one first?", "glm\r")
+        terminal.answer("1 upstream so far: glm.", "2\r")
+        assert terminal.ends() == 0
+    assert upstreams(two) == ["glm"]
+    assert "ccsetup relay add NAME" in terminal.text
 
 
 def test_init_for_other_machines_says_what_is_missing(two: Path) -> None:

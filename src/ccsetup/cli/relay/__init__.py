@@ -21,6 +21,9 @@ EPILOG = _("Begin with: ccsetup relay init. Needs the extra 'relay': pip install
 
 COMMANDS: dict[str, tuple[str, str, str]] = {
     "init": ("init", "command", _("Make relay.yaml from saved profiles.")),
+    "add": ("upstreams", "add", _("Make a saved profile one more upstream in relay.yaml.")),
+    "rm": ("upstreams", "rm", _("Take an upstream out of relay.yaml.")),
+    "move": ("upstreams", "move", _("Change the order in which upstreams are asked.")),
     "run": ("run", "command", _("Run the relay in this terminal.")),
     "start": ("service", "start", _("Start the relay in the background.")),
     "stop": ("service", "stop", _("Stop the relay; answers that are running finish first.")),

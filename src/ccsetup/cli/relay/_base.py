@@ -52,14 +52,19 @@ def load(context: Context, at: Places, command: str = "ccsetup relay check") -> 
 
     *command* is to be run when that is corrected.
     """
-    from ccsetup.relay.config.parse import parse
-
     data = read(at.config)
     if data is None:
         raise CcsetupError(
             _("There is no {file} yet.").format(file=context.paths.short(at.config)),
             hint=_("Make it with: ccsetup relay init"),
         )
+    return parsed(context, at, data, command)
+
+
+def parsed(context: Context, at: Places, data: bytes, command: str = "ccsetup relay check") -> Config:
+    """Return the configuration *data*, as ``load`` does."""
+    from ccsetup.relay.config.parse import parse
+
     try:
         return parse(data, context.paths.short(at.config), context.preset)
     except CcsetupError as e:

@@ -8,6 +8,7 @@ from typing import Any, Iterable, Mapping, Optional
 from ccsetup.change import actions
 from ccsetup.change.actions import Switched
 from ccsetup.change.world import World
+from ccsetup.cli import _output
 from ccsetup.cli._context import Context
 from ccsetup.cli.relay import key as keys
 from ccsetup.clients import CLIENTS
@@ -18,9 +19,10 @@ from ccsetup.plan import Note
 from ccsetup.platform import system
 from ccsetup.profiles import RELAY, Part, Profile
 from ccsetup.relay.config import access, compose
-from ccsetup.relay.config.model import Config, Listen
+from ccsetup.relay.config.model import Config, Listen, Upstream
 from ccsetup.relay.config.places import Places
 from ccsetup.relay.config.places import url as url_of
+from ccsetup.relay.routing import routes
 from ccsetup.relay.running import control
 
 LOCAL = "local"
@@ -52,6 +54,42 @@ def clients(
     secret = _key(context, world, at, made)
     context.secrets.add(secret.reveal())
     return actions.put(world, made, secret, activate)
+
+
+def follow(context: Context, world: World, at: Places, before: Config, now: Config) -> None:
+    """Have clients that asked for the models of *before* ask for those of *now*.
+
+    Models that somebody chose stay, and so does a profile that leads elsewhere.
+    """
+    old = world.profiles.get(RELAY)
+    if old is None:
+        return
+    usual = _profile(context, world, before, address(before.listen))
+    if any(p.url != usual.parts[c].url for c, p in old.parts.items() if c in usual.parts):
+        return
+    own: dict[ClientName, Part] = {}
+    for client, part in old.parts.items():
+        models = _models(part._replace(context_window=0))
+        gone = [m for m in models.values() if m and not routes.routes(now.upstreams, m)]
+        if models == _models(usual.parts[client]._replace(context_window=0)):
+            continue
+        if gone:
+            text = _(
+                "{client} asked for '{model}', which no upstream serves any more; it asks the first one for its own."
+            )
+            world.notes.append(Note("warning", text.format(client=CLIENTS[client].title, model=printable(gone[0]))))
+        else:
+            own[client] = part._replace(context_window=0)
+    clients(context, world, at, now, parts=own, anew=True)
+
+
+def show_order(upstreams: Iterable[Upstream]) -> None:
+    """Print *upstreams* as they are asked."""
+    for one in routes.ordered(upstreams):
+        tail = _("backup") if one.group == "backup" else ""
+        off = "" if one.enabled else _("switched off")
+        text = "  ".join(t for t in (one.name, ", ".join(one.endpoints), one.default_model, tail, off) if t)
+        _output.line(_output.safe("  " + text))
 
 
 def address(there: Listen) -> str:

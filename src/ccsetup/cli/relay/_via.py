@@ -23,7 +23,7 @@ from ccsetup.model import ClientName, Region, Unsupported
 from ccsetup.plan import Note
 from ccsetup.profiles import Part, Profile
 from ccsetup.profiles.apiconfigs import Entry
-from ccsetup.relay.config import compose, insert, rules
+from ccsetup.relay.config import compose, edit, rules
 from ccsetup.relay.config.dump import dump
 from ccsetup.relay.config.model import Config, Upstream
 from ccsetup.relay.config.parse import parse
@@ -158,7 +158,7 @@ def _upstream(context: Context, world: World, at: Places, entry: Entry, profile:
     preset = context.preset(profile.provider)
     own = dict.fromkeys((made.default_model, *(m.id for m in preset.models)))
     made = made._replace(models=tuple(n for n in own if n), default_model="", map=())
-    world.draft.replace(at.config, insert.first(text, file, made, context.preset))
+    world.draft.replace(at.config, edit.add(text, file, made, 0, context.preset))
     return config._replace(upstreams=(made, *config.upstreams))
 
 

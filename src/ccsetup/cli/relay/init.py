@@ -11,10 +11,10 @@ from ccsetup.cli import _options, _output
 from ccsetup.cli._context import Context
 from ccsetup.cli.relay import _base, _setup, _up
 from ccsetup.errors import CcsetupError, DocumentError, UsageError
-from ccsetup.i18n import _
+from ccsetup.i18n import _, ngettext
 from ccsetup.plan import Note
 from ccsetup.profiles import RELAY
-from ccsetup.relay.config import compose, dangers
+from ccsetup.relay.config import compose, dangers, edit
 from ccsetup.relay.config.dump import dump
 from ccsetup.relay.config.model import Config
 from ccsetup.relay.config.places import Places
@@ -30,7 +30,7 @@ def command(
     port: Optional[int] = typer.Option(
         None, "--port", metavar="N", min=1, max=65535, help=_("The port on which it listens: 5101.")
     ),
-    force: bool = typer.Option(False, "--force", help=_("Write relay.yaml anew, whatever is in it.")),
+    force: bool = typer.Option(False, "--force", help=_("Write other upstreams into relay.yaml; the rest stays.")),
     config: Optional[str] = _base.CONFIG,
     dry_run: bool = _options.DRY,
     as_json: bool = _options.JSON,
@@ -42,24 +42,28 @@ def command(
     names = _setup.listed(from_profiles) if from_profiles is not None else []
     if not names and not exists:
         names = _ask(context, as_json)
-    written: list[Config] = []
 
-    def act(world: World) -> None:
-        if exists:
-            try:
-                made = _base.load(context, at)
-            except DocumentError as e:
+    def act(world: World) -> Config:
+        text = world.draft.text(at.config)
+        try:
+            old = _base.load(context, at) if exists or text.strip() else None
+        except DocumentError as e:
+            if exists:
                 e.hint = _("Correct it, or write it anew with --force.")
                 raise
+            old = None
+            said = _("Nothing was kept of what {file} was, which could not be read: {problem}")
+            world.notes.append(Note("warning", said.format(file=context.paths.short(at.config), problem=e.message)))
+        if exists and old is not None:
+            made = old
+            for name in (n for n in names if n not in {u.name for u in old.upstreams}):
+                compose.saved_as(name, world.profiles, context.preset)
         else:
-            listen = _setup.listen(context, at, host, port)
-            made = compose.from_profiles(names, world.profiles, context.preset, listen)
-            world.draft.replace(at.config, dump(made, context.preset))
-        written[:] = [made]
+            made = _anew(context, world, at, old, names, host, port)
         _setup.clients(context, world, at, made, anew=not exists)
+        return made
 
-    _nothing, changes = context.run("relay init", act, dry=dry_run)
-    made = written[0]
+    made, changes = context.run("relay init", act, dry=dry_run)
     if exists:
         _kept(context, at, made, names, host, port)
     for text in dangers.warnings(made):
@@ -82,13 +86,37 @@ def command(
     return context.finish("relay init", result, changes, as_json=as_json, dry=dry_run, check=False, show=show)
 
 
+def _anew(
+    context: Context,
+    world: World,
+    at: Places,
+    old: Optional[Config],
+    names: list[str],
+    host: Optional[str],
+    port: Optional[int],
+) -> Config:
+    """Have *names* as the upstreams; what *old* says of other things stays."""
+    if old is None:
+        listen = _setup.listen(context, at, host, port)
+        made = compose.from_profiles(names, world.profiles, context.preset, listen)
+        world.draft.replace(at.config, dump(made, context.preset))
+        return made
+    listen = old.listen._replace(host=host or old.listen.host, port=port or old.listen.port)
+    upstreams = compose.from_profiles(names, world.profiles, context.preset, listen).upstreams
+    made = old._replace(upstreams=upstreams, listen=listen)
+    file = context.paths.short(at.config)
+    try:
+        text = edit.replace(world.draft.text(at.config), file, upstreams, listen, context.preset)
+    except CcsetupError:
+        text = dump(made, context.preset)
+        world.notes.append(Note("info", _("{file} was written anew, without its comments.").format(file=file)))
+    world.draft.replace(at.config, text)
+    return made
+
+
 def _show(file: str, made: Config, changed: bool, refused: bool) -> None:
     _output.done(changed, _("the relay is set up in {file}; upstreams in this order:").format(file=file))
-    for group in ("primary", "backup"):
-        for upstream in (u for u in made.upstreams if u.group == group):
-            tail = _("backup") if group == "backup" else ""
-            wires = ", ".join(upstream.endpoints)
-            _output.line(_output.safe(f"  {upstream.name}  {wires}  {upstream.default_model}  {tail}".rstrip()))
+    _setup.show_order(made.upstreams)
     _output.line(
         _("Next: change what the lines below say, then ccsetup relay check.")
         if refused
@@ -107,7 +135,8 @@ def _kept(
         text += " " + _("Not in it: {names}.").format(names=", ".join(missing))
     asked = host not in (None, made.listen.host) or port not in (None, made.listen.port)
     level: Any = "warning" if missing or asked else "info"
-    context.notes.append(Note(level, text, _("Edit it, or write it anew with --force.")))
+    add = _("Add it with: ccsetup relay add {name}").format(name=missing[0]) if missing else ""
+    context.notes.append(Note(level, text, add or _("Edit it, or write it anew with --force.")))
 
 
 def _ask(context: Context, as_json: bool) -> list[str]:
@@ -133,10 +162,18 @@ def _ask(context: Context, as_json: bool) -> list[str]:
         options = [Option(n, n, world.profiles[n].provider) for n in saved if n not in chosen]
         if chosen:
             options.append(Option("", _("That is all")))
-        question = _("Which profile is asked next, when the ones before fail?") if chosen else _("Which one first?")
-        answer = prompter.choose(question, options, back=False)
+        question = ngettext(
+            "{n} upstream so far: {names}. Which profile is asked next, when it fails?",
+            "{n} upstreams so far: {names}. Which profile is asked next, when they fail?",
+            len(chosen),
+        ).format(n=len(chosen), names=", ".join(chosen))
+        answer = prompter.choose(
+            question if chosen else _("Which one first?"), options, default=options[0].value, back=False
+        )
         if not answer:
             break
         chosen.append(answer)
+    if len(chosen) == 1:
+        prompts.say(_("When it fails, no other is asked. Save another profile, then: ccsetup relay add NAME"))
     prompts.say(_("Next time: {command}").format(command=f"ccsetup relay init --from-profiles {','.join(chosen)}"))
     return chosen

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from ccsetup import profiles, urls
 from ccsetup.clients.claude.client import ClaudeCode
 from ccsetup.clients.codex.client import Codex
+from ccsetup.documents.nearest import suggestion
 from ccsetup.errors import CcsetupError, Incomplete, UsageError, printable
 from ccsetup.i18n import _
 from ccsetup.keys.reference import KeyRef
@@ -52,14 +53,7 @@ def from_profiles(
     upstreams: list[Upstream] = []
     first: Optional[Models] = None
     for name in names:
-        profile = saved.get(name)
-        if profile is None:
-            raise UsageError(
-                _("There is no profile '{name}'.").format(name=printable(name)),
-                hint=_("Saved: {names}").format(names=", ".join(n for n in saved if n != PROFILE))
-                if any(n != PROFILE for n in saved)
-                else _("Make one with: ccsetup init -p PROVIDER -k KEY --no-activate"),
-            )
+        profile = saved_as(name, saved, load_preset)
         if any(u.name == name for u in upstreams):
             raise UsageError(_("Profile '{name}' is named twice.").format(name=name))
         preset = load_preset(profile.provider)
@@ -69,6 +63,36 @@ def from_profiles(
     if not upstreams:
         raise UsageError(_("Name at least one profile."))
     return Config(tuple(upstreams), listen=listen, rules=rules.DEFAULT_RULES)
+
+
+def further(config: Config, name: str, saved: Mapping[str, Profile], load_preset: PresetLoader) -> Upstream:
+    """Return the profile *name* as a backup of the upstreams of *config*; errors as of ``from_profiles``."""
+    profile = saved_as(name, saved, load_preset)
+    preset = load_preset(profile.provider)
+    models = models_of(profile, preset)
+    try:
+        first = _models(_order(config)[0], saved, load_preset)
+    except (CcsetupError, IndexError):  # it names no model, so its clients do, or all are switched off
+        first = models
+    return _upstream(profile, preset, models, first, config.listen, backup=True)
+
+
+def saved_as(name: str, saved: Mapping[str, Profile], load_preset: PresetLoader) -> Profile:
+    """Return the profile *name*; UsageError, with what was probably meant, where none is saved as that."""
+    if name in saved:
+        return saved[name]
+    known = [n for n in saved if n != PROFILE]
+    try:
+        provider = load_preset(name).id
+    except CcsetupError:
+        provider = ""
+    if provider or not known:
+        hint = _("Make one with: ccsetup init -p {provider} -k KEY --no-activate").format(
+            provider=provider or "PROVIDER"
+        )
+    else:
+        hint = suggestion(name, known, else_all=False) or _("Saved: {names}").format(names=", ".join(known))
+    raise UsageError(_("There is no profile '{name}'.").format(name=printable(name)), hint=hint)
 
 
 def complete(upstream: Upstream, preset: Optional[Preset]) -> Upstream:
@@ -238,7 +262,7 @@ def relay_profile(config: Config, saved: Mapping[str, Profile], load_preset: Pre
     They ask for the models of the first upstream, which every other one's map knows; their context window is the
     smallest that is known of any upstream, because a conversation may go to each of them.
     """
-    order = sorted((u for u in config.upstreams if u.enabled), key=lambda u: (u.group == "backup", u.priority))
+    order = _order(config)
     if not order:
         raise UsageError(_("Every upstream is switched off."))
     known = [_models(upstream, saved, load_preset) for upstream in order]
@@ -254,6 +278,11 @@ def relay_profile(config: Config, saved: Mapping[str, Profile], load_preset: Pre
         web_search=_web_search(order[0], load_preset),
     )
     return Profile(PROFILE, "custom", "", "inline", "", {ClaudeCode.id: claude, Codex.id: codex})
+
+
+def _order(config: Config) -> list[Upstream]:
+    """Return the upstreams that are switched on, as they are asked."""
+    return sorted((u for u in config.upstreams if u.enabled), key=lambda u: (u.group == "backup", u.priority))
 
 
 def _web_search(first: Upstream, load_preset: PresetLoader) -> Literal["disabled", "cached", "live"]:
