@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from typing import IO, BinaryIO
+from typing import IO, Any, BinaryIO
 
 from ccsetup.errors import UsageError
 from ccsetup.i18n import _
@@ -64,3 +64,13 @@ def output(pipe: IO[bytes], most: int, seconds: float) -> tuple[bytes, str]:
         data += piece
         if len(data) > most:
             return data, _("it prints without end")
+
+
+def zstd() -> Any:
+    """Return the module of Python 3.14 that unpacks zstd, or the same for those before; ImportError."""
+    import importlib
+
+    try:
+        return importlib.import_module("compression.zstd")
+    except ImportError:
+        return importlib.import_module("backports.zstd")

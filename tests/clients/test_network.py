@@ -20,8 +20,10 @@ from support.forward import Proxy, Refuse
 from support.loopback import Request, Response, Server
 from support.probing import codex_toml, run_test, write_claude
 
+from ccsetup import bounded
 from ccsetup.clients import CLIENTS
 from ccsetup.model import ClientName
+from ccsetup.probe.coding import Unpacking
 from ccsetup.probe.network import USUAL
 
 P, Q, HERE = "http://proxy.example:3128", "http://other.example:3129", "127.0.0.1"
@@ -176,7 +178,7 @@ def site(*, secure: bool = False, coding: str = "", status: int = 200) -> Iterat
         elif not model:
             body, kind, code = wire.encode(wire.openai_error("invalid_request_error", "model: is missing")), JSON, 400
             return Response(code, (("Content-Type", kind),), body)
-        named = coding.partition(",")[0]
+        named = coding.partition(",")[0].replace("+", ", ")
         headers = (("Content-Type", kind), *((("Content-Encoding", named),) if named else ()))
         return Response(status, headers, packed(coding, body))
 
@@ -197,11 +199,22 @@ def packed(coding: str, data: bytes) -> bytes:
     if coding == "deflate, bare":
         packer = zlib.compressobj(wbits=-15)
         return packer.compress(data) + packer.flush()
-    if coding in ("gzip", "x-gzip"):
+    if coding in ("gzip", "x-gzip", "GZIP"):
         return gzip.compress(data)
-    if coding == "zstd":  # a frame with one raw block
-        size = len(data).to_bytes(4, "little")
-        return b"\x28\xb5\x2f\xfd\xa0" + size + (1 | len(data) << 3).to_bytes(3, "little") + data
+    if coding.startswith("zstd"):
+        pack = bounded.zstd().compress
+        if coding == "zstd, in two frames":
+            return bytes(pack(data[:50]) + pack(data[50:]))
+        whole = bounded.zstd().ZstdCompressor()
+        end = whole.FLUSH_BLOCK if "without" in coding else whole.FLUSH_FRAME
+        return bytes(whole.compress(data) + whole.flush(end))
+    if coding.startswith("br"):
+        import brotli
+
+        packer = brotli.Compressor()
+        return bytes(packer.process(data) + (packer.flush() if "without" in coding else packer.finish()))
+    if coding == "gzip+gzip":
+        return gzip.compress(gzip.compress(data))
     return zlib.compress(data) if coding == "deflate" else data
 
 
@@ -341,7 +354,14 @@ CODINGS: list[tuple[str, str, str, str, str, str]] = [
     ("gzip, in two members", "ok", "wire", "wire", "wire", "ok"),
     ("deflate", "ok", "wire", "wire", "ok", "ok"),
     ("deflate, bare", "ok", "wire", "wire", "ok", "ok"),
+    ("GZIP", "ok", "wire", "wire", "ok", "ok"),
+    ("x-gzip", "ok", "wire", "wire", "ok", "ok"),
+    ("gzip+gzip", "wire", "wire", "wire", "wire", "ok"),
+    ("br", "ok", "wire", "wire", "ok", "ok"),
+    ("br, flushed without its end", "wire", "wire", "wire", "wire", "ok"),
     ("zstd", "ok", "ok", "wire", "ok", "wire"),
+    ("zstd, flushed without its end", "wire", "ok", "wire", "wire", "wire"),
+    ("zstd, in two frames", "ok", "ok", "wire", "ok", "wire"),
     ("compress", "ok", "ok", "ok", "ok", "ok"),
 ]
 
@@ -354,19 +374,75 @@ def test_compressed_answers(home: Path, client: str, column: int, row: Any) -> N
         configure(home, client, here.url)
         judged = run_test(home, "-v", client=client)
     assert judged.verdict == row[column], judged
-    assert row[column] == "ok" or row[0].partition(",")[0] in judged.said
+    assert row[column] == "ok" or row[0].partition(",")[0].partition("+")[0] in judged.said
 
 
 @pytest.mark.parametrize("client", ["claude-code", "codex"])
-@pytest.mark.parametrize("coding", ["gzip", "deflate", "zstd"])
+@pytest.mark.parametrize("coding", ["gzip", "deflate", "zstd", "br", "GZIP", "gzip+gzip", "deflate, bare"])
 def test_the_words_of_a_compressed_error(home: Path, client: str, coding: str) -> None:
-    """An error's words are unpacked where that can be done, whoever can read them; else none are printed."""
+    """An error's words are unpacked, whoever can read them."""
     with site(coding=coding, status=401) as here:
         configure(home, client, here.url)
         judged = run_test(home, client=client)
     assert judged.verdict == "key"
-    assert ("the key is worn out" in judged.said) is (coding != "zstd")
-    assert not re.search(r"\\ufffd|\ufffd", judged.said)
+    assert "the key is worn out" in judged.said
+
+
+@pytest.mark.parametrize("client", ["claude-code", "codex"])
+@pytest.mark.parametrize("packing", [gzip.compress, lambda data: packed("zstd", data), lambda data: b"\0" + data])
+@pytest.mark.parametrize("named", ["", "compress", "gzip, compress"])
+def test_nothing_is_printed_of_what_is_no_text(home: Path, client: str, packing: Any, named: str) -> None:
+    """A body that is packed, and does not say so in a way that is known here, leaves the status alone to be told."""
+    body = packing(wire.encode(wire.openai_error("invalid_request_error", "the key is worn out" * 20)))
+    headers = (("Content-Type", JSON), *((("Content-Encoding", named),) if named else ()))
+    with Server(lambda _request: Response(400, headers, body)) as server:
+        configure(home, client, server.origin)
+        judged = run_test(home, "-v", client=client)
+    assert judged.verdict == "wire"
+    assert not re.search(r"\\u(fffd|00)|\ufffd", judged.said)
+
+
+@pytest.mark.parametrize(("client", "asked"), [("claude-code", "gzip, deflate, br, zstd"), ("codex", "zstd, gzip")])
+@pytest.mark.parametrize("has", [True, False])
+def test_the_test_asks_for_what_the_client_asks_for(home: Path, client: str, asked: str, has: bool) -> None:
+    """... as far as it can unpack it: without the package for br it asks for none, and says what is missing."""
+    (home / "lib").mkdir()
+    if not has:
+        (home / "lib/brotli.py").write_text("raise ImportError")
+    codings: set[str] = set()
+
+    def answer(request: Request) -> Response:
+        codings.add(request.headers.get("accept-encoding", ""))
+        stream = wire.anthropic_stream if client == "claude-code" else wire.responses_stream
+        body = b"".join(stream(str((request.json or {}).get("model") or ""), "pong"))
+        return Response(200, (("Content-Type", "text/event-stream"), ("Content-Encoding", "br")), packed("br", body))
+
+    with Server(answer) as server:
+        configure(home, client, server.origin)
+        judged = run_test(home, client=client, env={"PYTHONPATH": str(home / "lib")})
+    assert codings == {asked if has else asked.replace("br, ", "")}
+    if client == "codex":
+        assert "(br)" in judged.said
+    elif not has:
+        assert "pip install 'ccsetup[compression]'" in str(judged)
+    assert judged.verdict == ("wire" if client == "codex" else "ok")
+
+
+@pytest.mark.parametrize("coding", ["gzip", "deflate", "br", "zstd"])
+def test_a_body_unpacks_the_same_in_pieces_of_any_size(coding: str) -> None:
+    """... of at most 2 MiB each, whatever it unpacks to; broken or cut, it is never taken for whole."""
+    data = bytes(5 << 20) + b"end"
+    whole = packed(coding, data)
+    for size in (1 if len(whole) < 9000 else 1000, 4096, len(whole)):
+        unpacking = Unpacking(coding)
+        pieces = [p for at in range(0, len(whole), size) for p in unpacking.feed(whole[at : at + size])]
+        unpacking.end()
+        assert (b"".join(pieces) == data, unpacking.good, unpacking.coding) == (True, True, coding)
+        assert max(map(len, pieces)) <= 2 << 20
+    broken = Unpacking(coding)
+    assert len(b"".join(broken.feed(whole[:40] + bytes(99) + whole[41:]))) < len(data)
+    broken.end()
+    assert not broken.good or broken.coding != coding
 
 
 _BEFORE = next(v for v in CODEX_VERSIONS if version_key(v) < (0, 171))

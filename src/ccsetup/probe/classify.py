@@ -81,7 +81,7 @@ def answer(
     wire: WireFormat, status: int, headers: Mapping[str, str], body: bytes, preset: Optional[Preset] = None
 ) -> Answer:
     """Return what an inference endpoint's answer means to a client that speaks *wire*."""
-    text = body.decode("utf-8", "replace").lstrip("\ufeff \t\r\n")
+    text = _text(body)
     kind = headers.get("content-type", "").lower()
     if 300 <= status < 400:
         return Answer("redirect", "none", "", headers.get("location", ""))
@@ -90,7 +90,7 @@ def answer(
     if not text and status >= 400:
         return Answer(_said(status, failures.Said("")), "none")
     if not text:
-        return Answer("empty", "none")
+        return Answer("garbage" if body.strip() else "empty", "none")
     if _is_html(kind, text):
         return _html(status, text)
     data = _parse(text)
@@ -120,13 +120,19 @@ def answer(
     return Answer(found, dialect, message)
 
 
+def _text(body: bytes) -> str:
+    """Return the text of *body*, "" where it is none: nobody can read that, and a terminal may do anything with it."""
+    text = body.decode("utf-8", "replace").lstrip("\ufeff \t\r\n")
+    return "" if "\0" in text or text.count("\ufffd") * 10 > len(text) else text
+
+
 def _said(status: int, said: failures.Said) -> Meaning:
     return _MEANING[failures.meaning(status, said)]
 
 
 def key_check(check: KeyCheck, status: int, body: bytes) -> KeyAnswer:
     """Return what the answer to a preset's key check says of the key."""
-    text = body.decode("utf-8", "replace").lstrip("\ufeff \t\r\n")
+    text = _text(body)
     data = _parse(text)
     message = message_of(data) if data is not None else text[:2000]
     balance = _shown(_first(data, check.balance)) if check.balance else ""

@@ -20,8 +20,9 @@ import h11
 
 from ccsetup import sockets
 from ccsetup.i18n import _
+from ccsetup.probe.coding import Unpacking
 from ccsetup.probe.dial import Dialler, Link, basic, proxy_refuses
-from ccsetup.probe.network import BARE, CODINGS, MEMBERS, UNENDED, UNPACKED, Fault, ForwardProxy, Network
+from ccsetup.probe.network import CODINGS, Fault, ForwardProxy, Network
 
 LIMIT = 1 << 20
 """Bytes of a body."""
@@ -39,7 +40,7 @@ class HttpReply(NamedTuple):
     proxy: Optional[ForwardProxy] = None
     """The proxy that the answer came through, or that gave it."""
     coding: str = ""
-    """How the body came compressed, one of CODINGS; "" where it did not."""
+    """How the body came compressed: in codings of CODINGS, or in one of their ways; "" where it did not."""
     unpacked: bool = True
     """False: it is not (all) in ``body``, because it is broken, or compressed in a way that is not known here."""
 
@@ -220,8 +221,8 @@ class HttpStream:
                 self.status = event.status_code
                 self.headers = tuple((n.decode("latin-1").lower(), v.decode("latin-1")) for n, v in event.headers)
                 self.first_byte = time.perf_counter() - self._start
-                coding = next((v for n, v in self.headers if n == "content-encoding"), "").strip().lower()
-                self.coding = coding if coding in CODINGS else ""
+                coding = ", ".join(v.strip() for n, v in self.headers if n == "content-encoding")
+                self.coding = coding if all(c.strip().lower() in CODINGS for c in coding.split(",")) else ""
                 return
             raise _closed()
 
@@ -231,31 +232,12 @@ class HttpStream:
             async for data in self._pieces():
                 yield data
             return
-        import zlib
-
-        gzip = self.coding != "deflate"
-        self.unpacked = self.coding in UNPACKED
-        reader = zlib.decompressobj(31 if gzip else 15)
-        begun = False
+        packed = Unpacking(self.coding)
         async for data in self._pieces():
-            while self.unpacked and data:
-                try:
-                    piece = reader.decompress(data, LIMIT)
-                except zlib.error:
-                    if gzip or begun:
-                        self.unpacked = False
-                        break
-                    reader, self.coding, begun = zlib.decompressobj(-15), BARE, True
-                    continue
-                begun = True
-                data = reader.unconsumed_tail
-                if reader.eof and gzip and (data := reader.unused_data):
-                    reader, self.coding = zlib.decompressobj(31), MEMBERS
-                if piece:
-                    yield piece
-        if self.unpacked and not reader.eof:
-            self.unpacked = begun
-            self.coding = UNENDED if gzip else self.coding
+            for piece in packed.feed(data):
+                yield piece
+        packed.end()
+        self.coding, self.unpacked = packed.coding, packed.good
 
     async def _pieces(self) -> AsyncIterator[bytes]:
         connection = self._connection

@@ -67,19 +67,24 @@ class Network(NamedTuple):
     """The way to a scheme, host and port."""
     trust: Callable[[Mapping[str, str]], Trust]
     reads: tuple[str, ...]
-    """The content codings that it unpacks, among CODINGS and their ways (BARE, MEMBERS, UNENDED)."""
+    """The content codings that it unpacks, among CODINGS, and their ways (BARE, CAPITALS, ...)."""
     exceptions: tuple[str, str] = ("no_proxy", "NO_PROXY")
     """The variables that name hosts for which there is no proxy, the stronger one first."""
+
+    def unpacks(self, coding: str) -> bool:
+        """Tell whether it reads an answer in *coding*: a content-encoding, or one of its ways."""
+        if "," in coding:
+            return STACKED in self.reads and all(self.unpacks(c.strip()) for c in coding.split(","))
+        return coding in self.reads or (CAPITALS in self.reads and coding.lower() in self.reads)
 
 
 CODINGS = ("gzip", "x-gzip", "deflate", "br", "zstd")
 """The content codings that any client unpacks; an answer that names another one is taken as it is."""
 
-BARE, MEMBERS, UNENDED = "deflate without zlib's head", "gzip in several members", "gzip without its end"
+BARE, MEMBERS, FRAMES = "deflate without zlib's head", "gzip in several members", "zstd in several frames"
+CAPITALS, STACKED = "a name in capitals", "one coding in another"
+UNENDED = {c: f"{c.removeprefix('x-')} without its end" for c in ("gzip", "x-gzip", "br", "zstd")}
 """Ways in which servers compress that not every client understands."""
-
-UNPACKED = ("gzip", "x-gzip", "deflate")
-"""Those of them that this test unpacks."""
 
 
 def parsed(variable: str, value: str, schemes: Mapping[str, str]) -> Optional[ForwardProxy]:

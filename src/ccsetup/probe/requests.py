@@ -10,6 +10,8 @@ from typing import Any, Mapping, NamedTuple, Optional, Sequence
 
 from ccsetup import __version__
 from ccsetup.model import KeyCheck, Secret, WireFormat
+from ccsetup.probe.coding import available
+from ccsetup.probe.network import CODINGS
 from ccsetup.probe.target import Target
 
 BETAS = (
@@ -125,7 +127,8 @@ def _headers(target: Target, accept: str) -> tuple[tuple[str, str], ...]:
 
 def _codings(target: Target) -> tuple[str, str]:
     """Ask for the compression that the client asks for, as far as it can be undone here."""
-    return "accept-encoding", ", ".join(c for c in target.network.reads if c in ("gzip", "deflate")) or "identity"
+    asked = (c for c in target.network.reads if c in CODINGS and c != "x-gzip" and available(c))
+    return "accept-encoding", ", ".join(asked) or "identity"
 
 
 def _agent(target: Target) -> str:

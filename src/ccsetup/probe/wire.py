@@ -8,9 +8,10 @@ from typing import Optional
 from ccsetup.i18n import _
 from ccsetup.probe import classify, requests, sse
 from ccsetup.probe.classify import REACHED, Answer
+from ccsetup.probe.coding import PACKAGES, available
 from ccsetup.probe.http import HttpReply
 from ccsetup.probe.key import stop_if_refused
-from ccsetup.probe.network import UNPACKED, Fault
+from ccsetup.probe.network import Fault
 from ccsetup.probe.requests import ProbeRequest
 from ccsetup.probe.steps import ASK_SECONDS, Run, TargetStopped
 from ccsetup.probe.verdict import Evidence, clean
@@ -53,16 +54,19 @@ async def check(run: Run, answer: Answer, request: ProbeRequest, reply: HttpRepl
 
 def _readable(run: Run, reply: HttpReply, evidence: Evidence) -> bool:
     """Report an answer whose compression is in the way: of the client, raised as TargetStopped, or of this test."""
-    if not reply.coding or (reply.unpacked and reply.coding in run.target.network.reads):
+    reads = run.target.network.unpacks(reply.coding)
+    if not reply.coding or (reply.unpacked and reads):
         return True
+    missing = [p for c, p in PACKAGES.items() if c in reply.coding.lower() and not available(c)]
     words = {"coding": reply.coding, "client": _client(run)}
-    if reply.coding not in run.target.network.reads:
+    if not reads:
         text = _("The answer is compressed ({coding}), which this version of {client} does not read.")
-    elif reply.coding in UNPACKED:
+    elif not missing:
         text = _("The answer is said to be compressed ({coding}), and is not.")
     else:
-        text = _("The answer is compressed ({coding}): {client} reads that, this test does not.")
-        run.add("unknown", text.format(**words), evidence=evidence)
+        text = _("The answer is compressed ({coding}): {client} reads that, this test only with the package {package}.")
+        hint = _("Install it with: pip install 'ccsetup[compression]'")
+        run.add("unknown", text.format(**words, package=missing[0]), hint, evidence)
         return False
     hint = _("Ask the provider, or whoever runs a proxy before it, for answers that are not compressed.")
     run.add("wire", text.format(**words), hint, evidence)

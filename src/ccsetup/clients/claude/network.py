@@ -10,7 +10,20 @@ from typing import Mapping
 
 from ccsetup.clients.claude.facts import UNCHECKED, UNIX_SOCKET
 from ccsetup.model import Version
-from ccsetup.probe.network import BARE, CODINGS, MEMBERS, UNENDED, Network, NetworkRoute, Trust, listed, parsed
+from ccsetup.probe.network import (
+    BARE,
+    CAPITALS,
+    CODINGS,
+    FRAMES,
+    MEMBERS,
+    STACKED,
+    UNENDED,
+    Network,
+    NetworkRoute,
+    Trust,
+    listed,
+    parsed,
+)
 
 _ALL_PROXY: Version = (2, 1, 329)
 """2.1.197 does not look at ALL_PROXY, and takes no gzip in several members.  Between them: not tried."""
@@ -50,10 +63,11 @@ def _route(host: str, port: int, environ: Mapping[str, str], version: Version) -
 
 
 def _reads(version: Version) -> tuple[str, ...]:
-    """Node.js takes more ways of gzip, and no zstd."""
+    """Node.js takes more ways of gzip and br, and no zstd."""
     if version < _OWN_RUNTIME:
-        return (*(c for c in CODINGS if c != "zstd"), BARE, MEMBERS, UNENDED)
-    return (*CODINGS, BARE, MEMBERS) if version >= _ALL_PROXY else (*CODINGS, BARE)
+        ways = (BARE, MEMBERS, CAPITALS, STACKED, UNENDED["gzip"], UNENDED["br"])
+        return (*(c for c in CODINGS if c != "zstd"), *ways)
+    return (*CODINGS, BARE, FRAMES, CAPITALS, *((MEMBERS,) if version >= _ALL_PROXY else ()))
 
 
 def _trust(environ: Mapping[str, str]) -> Trust:

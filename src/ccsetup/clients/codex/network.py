@@ -10,7 +10,7 @@ from typing import Mapping, Optional
 
 from ccsetup.clients.codex.facts import COMPRESSED
 from ccsetup.model import Version
-from ccsetup.probe.network import UNENDED, ForwardProxy, Network, NetworkRoute, Trust, parsed
+from ccsetup.probe.network import FRAMES, UNENDED, ForwardProxy, Network, NetworkRoute, Trust, parsed
 
 _SCHEMES = {"http": "http", "https": "https", **dict.fromkeys(("socks4", "socks4a", "socks5", "socks5h"), "http")}
 """Codex speaks HTTP to a proxy that it is told speaks SOCKS."""
@@ -18,7 +18,8 @@ _EXCEPTIONS = ("NO_PROXY", "no_proxy")
 
 
 def network(version: Version) -> Network:
-    return Network(_route, _trust, ("gzip", "zstd", UNENDED) if version >= COMPRESSED else (), _EXCEPTIONS)
+    reads = ("zstd", "gzip", FRAMES, UNENDED["gzip"], UNENDED["zstd"])
+    return Network(_route, _trust, reads if version >= COMPRESSED else (), _EXCEPTIONS)
 
 
 def _route(scheme: str, host: str, port: int, environ: Mapping[str, str]) -> NetworkRoute:

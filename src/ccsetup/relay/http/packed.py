@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
 import zlib
 from typing import Any, Protocol, cast
 
+from ccsetup import bounded
 from ccsetup.relay.http.inbound import BodyTooLarge, Malformed
 
 CODINGS = (b"zstd", b"gzip", b"x-gzip", b"deflate")
@@ -26,7 +26,7 @@ def missing(coding: bytes) -> bool:
     if coding != b"zstd":
         return False
     try:
-        _zstd()
+        bounded.zstd()
     except ImportError:
         return True
     return False
@@ -40,7 +40,7 @@ def unpack(body: bytes, coding: bytes, most: int) -> bytes:
     """
     out: list[bytes] = []
     size, rest = 0, body
-    zstd: Any = _zstd() if coding == b"zstd" else None
+    zstd: Any = bounded.zstd() if coding == b"zstd" else None
     try:
         while True:
             one = cast(_Unpacker, zstd.ZstdDecompressor()) if zstd is not None else _inflating(coding, rest)
@@ -69,11 +69,3 @@ def _inflating(coding: bytes, body: bytes) -> _Unpacker:
         return cast(_Unpacker, zlib.decompressobj(31))
     wrapped = len(body) > 1 and body[0] & 15 == 8 and (body[0] << 8 | body[1]) % 31 == 0
     return cast(_Unpacker, zlib.decompressobj(15 if wrapped else -15))
-
-
-def _zstd() -> Any:
-    """Return the module of Python 3.14, or the same for those before; ImportError."""
-    try:
-        return importlib.import_module("compression.zstd")
-    except ImportError:
-        return importlib.import_module("backports.zstd")
