@@ -267,6 +267,23 @@ def test_explain_shows_what_is_lost(configured: Path) -> None:
     assert json.loads(body.stdout)["model"] == "claude-x"
 
 
+def test_a_name_that_asks_for_thinking(configured: Path) -> None:
+    """explain shows what the upstream gets for it, in its own format and another, and check where it does nothing."""
+    for model, extra, served, switched in (
+        ("one-thinking", {}, "one", True),
+        ("first/one-thinking", {}, "one", True),
+        ("one", {}, "one", False),
+        ("two-thinking", {}, "two", False),
+    ):
+        (configured / "r.json").write_text(json.dumps({**MESSAGES, **extra, "model": model, "max_tokens": 9000}))
+        result = cc.main("relay", "explain", str(configured / "r.json"), "--json").json["result"]
+        assert (result["model"], "thinking" in result["body"]) == (served, switched)
+        lost = "Thinking cannot be switched for this provider." in {loss["what"] for loss in result["losses"]}
+        assert lost == (model == "two-thinking")
+    shown = cc.main("relay", "check", "--offline").stdout
+    assert "NAME-thinking: the model NAME with thinking switched on\n  not with Chat at second" in shown
+
+
 def test_explain_without_change(configured: Path) -> None:
     """The format of the upstream, and its own model: the client's own bytes."""
     (configured / "r.json").write_text(json.dumps({**MESSAGES, "model": "one"}))

@@ -58,12 +58,33 @@ ALL = [GLM, DEEPSEEK, OPEN, LOCAL]
         # A name that a map alone knows belongs to who has the map.
         ([GLM, upstream("b", map=(("fast", "x"),), default_model="y")], "fast", ["b:x", "glm:glm-5.3"]),
         ([GLM, upstream("b", group="backup", map=(("fast", "x"),))], "fast", ["glm:glm-5.3", "b:x"]),
+        # A model that somebody has, with thinking; a name of its own comes first.
+        (ALL, "glm-5.3-thinking", ["glm:glm-5.3+", "deepseek:pro+"]),
+        (ALL, "flash-thinking", ["deepseek:flash+", "glm:glm-5.3+"]),
+        ([GLM, ANY], "glm-air-thinking", ["glm:glm-air+", "any:glm-air+"]),
+        ([GLM, ANY], "omega-thinking", ["any:omega-thinking"]),
+        ([GLM, DEEPSEEK], "omega-thinking", []),
+        ([GLM, DEEPSEEK], "glm-5.3-thinking-thinking", []),
+        ([GLM, DEEPSEEK], "glm-5.3-Thinking", []),
+        (ALL, "qwen-max-thinking", ["local:qwen-max-thinking", "glm:glm-5.3", "deepseek:flash"]),
+        ([GLM, upstream("b", models=("glm-5.3-thinking",))], "glm-5.3-thinking",
+         ["b:glm-5.3-thinking", "glm:glm-5.3"]),
+        ([GLM, upstream("b", models=("claude-opus-5",))], "claude-opus-5-thinking",
+         ["b:claude-opus-5+", "glm:glm-5.3+"]),
+        ([GLM, DEEPSEEK], "claude-opus-5-thinking", ["glm:glm-5.3", "deepseek:flash"]),
+        ([GLM, DEEPSEEK], "deepseek/flash-thinking", ["deepseek:flash+", "glm:glm-5.3+"]),
+        ([GLM, DEEPSEEK], "deepseek/glm-5.3-thinking", ["deepseek:pro+", "glm:glm-5.3+"]),
+        ([GLM, ANY], "any/omega-thinking", ["any:omega-thinking"]),
+        (ALL, "glm/glm-5.3-thinking", ["glm:glm-5.3+", "deepseek:pro+"]),
+        ([GLM._replace(enabled=False), DEEPSEEK], "glm-air-thinking", []),
         # Who is switched off owns nothing.
         ([GLM, DEEPSEEK._replace(enabled=False)], "flash", []),
     ],
-)
+)  # fmt: skip
 def test_where_a_model_goes(among: list[Upstream], asked: str, expected: list[str]) -> None:
-    found = [f"{r.upstream.name}:{r.model}" for r in routes.routes(among, asked) if r.upstream.enabled]
+    found = [
+        f"{r.upstream.name}:{r.model}{'+' * r.thinking}" for r in routes.routes(among, asked) if r.upstream.enabled
+    ]
     assert found == expected
 
 

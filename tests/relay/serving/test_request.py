@@ -101,17 +101,70 @@ def test_what_the_client_left_out_is_filled_in(
     assert json.loads(explain(wire, body, upstream, out).body) == json.loads(sent)
 
 
+ON = {"type": "enabled", "budget_tokens": 10240}
+THOUGHT = [
+    # client, upstream, the model, what the client said, the upstream's dialect, what tells it to think
+    ("anthropic", "anthropic", "m", {"max_tokens": 32000}, {}, {"thinking": ON, "max_tokens": 32000}),
+    ("anthropic", "anthropic", "m", {"max_tokens": 9}, {},
+     {"thinking": {**ON, "budget_tokens": 1543}, "max_tokens": 2057}),
+    ("anthropic", "anthropic", "m", {"max_tokens": 32000, "thinking": {"type": "disabled"}, "temperature": 0.5}, {},
+     {"thinking": ON, "max_tokens": 32000}),
+    ("anthropic", "anthropic", "m", {"max_tokens": 9000, "thinking": {**ON, "budget_tokens": 2000}}, {},
+     {"thinking": {**ON, "budget_tokens": 2000}, "max_tokens": 9000}),
+    ("anthropic", "anthropic", "claude-opus-5-5", {"max_tokens": 9000}, {"official": True},
+     {"thinking": {"type": "adaptive", "display": "summarized"}, "max_tokens": 9000}),
+    ("responses", "responses", "m", {}, {}, {"reasoning": {"summary": "auto", "effort": "medium"}}),
+    ("responses", "responses", "m", {"reasoning": {"effort": "none", "context": "x"}}, {},
+     {"reasoning": {"effort": "medium", "summary": "auto", "context": "x"}}),
+    ("responses", "responses", "m", {"reasoning": {"effort": "high"}}, {}, {"reasoning": {"effort": "high"}}),
+    ("chat", "chat", "m", {}, {"thinking_switch": "thinking"}, {"thinking": {"type": "enabled"}}),
+    ("chat", "chat", "m", {"thinking": {"type": "disabled"}}, {"thinking_switch": "thinking"},
+     {"thinking": {"type": "enabled"}}),
+    ("chat", "chat", "m", {}, {"thinking_switch": "enable_thinking"}, {"enable_thinking": True}),
+    ("chat", "chat", "m", {}, {"thinking_switch": "reasoning_effort"}, {"reasoning_effort": "medium"}),
+    ("chat", "chat", "m", {"reasoning_effort": "high"}, {"thinking_switch": "reasoning_effort"},
+     {"reasoning_effort": "high"}),
+    ("chat", "chat", "m", {}, {"thinking_switch": "reasoning"}, {"reasoning": {"effort": "medium"}}),
+    ("chat", "chat", "m", {}, {}, {}),
+    ("anthropic", "chat", "m", {"max_tokens": 9}, {"thinking_switch": "thinking"},
+     {"thinking": {"type": "enabled"}, "max_tokens": 9}),
+    ("anthropic", "responses", "m", {"max_tokens": 99}, {}, {"reasoning": {"effort": "medium", "summary": "auto"}}),
+    ("responses", "anthropic", "m", {}, {"max_output": 32000}, {"thinking": ON, "max_tokens": 32000}),
+    ("chat", "anthropic", "m", {"max_tokens": 32000}, {}, {"thinking": ON, "max_tokens": 32000}),
+    ("responses", "chat", "m", {"reasoning": {"summary": "auto"}}, {"thinking_switch": "enable_thinking"},
+     {"enable_thinking": True}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("wire", "out", "model", "said", "dialect", "reaches"), THOUGHT)
+def test_a_model_is_told_to_think(
+    wire: WireFormat, out: WireFormat, model: str, said: Any, dialect: Any, reaches: Any
+) -> None:
+    """In the way of the endpoint's format; what the client said of it stays.  ``relay explain`` shows the same."""
+    place = "input" if wire == "responses" else "messages"
+    body = json.dumps({"model": "m-thinking", place: [{"role": "user", "content": "hi"}], "x": 1, **said}).encode()
+    upstream = Upstream("up", {out: "http://up"}, (), dialect={out: Dialect(**dialect)})
+    choice = Choice(upstream, 0, out, model, thinking=True)
+    request = ClientRequest(wire, body)
+    told = Dialect(**dialect)
+    sent = json.loads(request.same(choice, told, marks=0) if wire == out else request.translated(choice, told))
+    members = ("thinking", "reasoning", "enable_thinking", "reasoning_effort", "max_tokens", "temperature")
+    assert {name: value for name, value in sent.items() if name in members} == reaches
+    assert (sent["model"], sent.get("x", 1)) == (model, 1)
+    assert json.loads(explain(wire, body, upstream, out, model, thinks=True).body) == sent
+
+
 HELLO = b'"messages":[{"role":"user","content":"hi"}],"stream":true'
-ON = b'"stream_options":{"include_usage":true}'
+ASKING = b'"stream_options":{"include_usage":true}'
 STREAMS = [
     # the client's body, the model's name there, the dialect, what goes out
-    (b'{"model":"m",%b}' % HELLO, "m", {}, b'{%b,"model":"m",%b}' % (ON, HELLO)),
-    (b' {\n "model": "m", %b}' % HELLO, "n", {}, b' {%b,\n "model": "n", %b}' % (ON, HELLO)),
-    (b'{%b,"model":"m"}' % HELLO, "n", {}, b'{%b,%b,"model":"n"}' % (ON, HELLO)),
-    (b'{"model":"m",%b,%b}' % (HELLO, ON), "m", {}, b'{"model":"m",%b,%b}' % (HELLO, ON)),
+    (b'{"model":"m",%b}' % HELLO, "m", {}, b'{%b,"model":"m",%b}' % (ASKING, HELLO)),
+    (b' {\n "model": "m", %b}' % HELLO, "n", {}, b' {%b,\n "model": "n", %b}' % (ASKING, HELLO)),
+    (b'{%b,"model":"m"}' % HELLO, "n", {}, b'{%b,%b,"model":"n"}' % (ASKING, HELLO)),
+    (b'{"model":"m",%b,%b}' % (HELLO, ASKING), "m", {}, b'{"model":"m",%b,%b}' % (HELLO, ASKING)),
     (b'{"model":"m",%b}' % HELLO, "m", {"stream_usage": False}, b'{"model":"m",%b}' % HELLO),
     (b'{"model":"m","messages":[],"stream":false}', "m", {}, b'{"model":"m","messages":[],"stream":false}'),
-    (b'{"model":"m",%b,"stream_options":null}' % HELLO, "m", {}, b'{"model":"m",%b,%b}' % (HELLO, ON)),
+    (b'{"model":"m",%b,"stream_options":null}' % HELLO, "m", {}, b'{"model":"m",%b,%b}' % (HELLO, ASKING)),
     (b'{"model":"m",%b,"stream_options":{"include_usage":false,"x":1}}' % HELLO, "m", {},
      b'{"model":"m",%b,"stream_options":{"include_usage":true,"x":1}}' % HELLO),
 ]  # fmt: skip
@@ -125,7 +178,7 @@ def test_a_stream_of_chat_tells_its_usage(body: bytes, model: str, dialect: Any,
     for _ in range(2):
         assert request.same(Choice(upstream, 0, "chat", model), Dialect(**dialect), marks=0) == sent
         request.lighten()
-    assert request.usage is (ON in body or b'"stream":false' in body)
+    assert request.usage is (ASKING in body or b'"stream":false' in body)
     assert json.loads(explain("chat", body, upstream, "chat").body) == json.loads(sent)
 
 

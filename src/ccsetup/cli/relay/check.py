@@ -61,6 +61,8 @@ def command(
         _output.line()
         _show_ways(routes)
         _output.line()
+        _output.line("\n".join(_thinking(found)))
+        _output.line()
         sys.stdout.flush()
     targets = [] if offline else _targets(context, found)
     reports, interrupted = _probe(targets, quick=quick, quiet=as_json, verbose=verbose)
@@ -95,6 +97,15 @@ def names(config: Config) -> list[str]:
     return [*routes.advertised(config.upstreams), "claude-*", "gpt-*", "*"]
 
 
+def _thinking(config: Config) -> list[str]:
+    """Return what a model's name with ``-thinking`` does, and where it does nothing."""
+    dull = [u.name for u in config.upstreams if "chat" in u.endpoints and not u.dialect["chat"].thinking_switch]
+    return [
+        _("NAME-thinking: the model NAME with thinking switched on"),
+        *("  " + _("not with Chat at {name}: no 'thinking_switch'").format(name=name) for name in dull),
+    ]
+
+
 def ways(config: Config) -> list[dict[str, Any]]:
     """Return for each client format and model the upstreams in the order in which they are asked."""
     pool = failover.Pool(config)
@@ -112,7 +123,7 @@ def ways(config: Config) -> list[dict[str, Any]]:
                         "upstream": upstream.name,
                         "group": upstream.group,
                         "wire": failover.wire_for(upstream, wire),
-                        "model": pool.model(ask, upstream.name),
+                        "model": pool.model(ask, upstream)[0],
                         "now": not why,
                         "why": why,
                     }

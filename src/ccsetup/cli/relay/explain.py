@@ -62,9 +62,11 @@ def command(
     body, value, path = _body(file)
     file = _named(file)
     source = _wire(origin, "--from") or _by_path(path) or recognise(value)
-    one, target = _way(context, config, upstream, _wire(wire, "--wire"), source, str(value.get("model", "")))
+    one, target, model, thinks = _way(
+        context, config, upstream, _wire(wire, "--wire"), source, str(value.get("model", ""))
+    )
     try:
-        found = explain.explain(source, body, one, target)
+        found = explain.explain(source, body, one, target, model, thinks=thinks)
     except BadRequest as e:
         where = f"{file}: {e.param}: " if e.param else f"{file}: "
         raise UsageError(
@@ -182,12 +184,13 @@ def _way(
     wire: Optional[WireFormat],
     source: WireFormat,
     model: str,
-) -> tuple[Upstream, WireFormat]:
-    """Return the upstream, and the format in which it gets the request."""
+) -> tuple[Upstream, WireFormat, str, bool]:
+    """Return the upstream, the format in which it gets the request, its name of the model, and whether it thinks."""
     at = _base.here(context, config)
     if name is None and wire is not None:
-        return Upstream("", {wire: ""}, (), dialect={wire: Dialect()}), wire
+        return Upstream("", {wire: ""}, (), dialect={wire: Dialect()}), wire, model, False
     found = _base.load(context, at)
+    pool, ask = failover.Pool(found), failover.Ask(source, model)
     if name is not None:
         one = next((u for u in found.upstreams if u.name == name), None)
         if one is None:
@@ -198,22 +201,21 @@ def _way(
             )
     else:
         never = ("disabled", "format", "model")
-        order = failover.Pool(found).candidates(failover.Ask(source, model), time.time())
-        one = next((u for u, why in order if why not in never), None)
+        one = next((u for u, why in pool.candidates(ask, time.time()) if why not in never), None)
         if one is None:
             raise UsageError(
                 _("No upstream serves the model '{name}'.").format(name=_output.safe(model)),
                 hint=_("Say which one with --upstream NAME."),
             )
     if wire is None:
-        return one, failover.wire_for(one, source)
+        wire = failover.wire_for(one, source)
     if wire not in one.endpoints:
         raise UsageError(
             _("Upstream '{name}' has no endpoint for {wire}. It has: {known}").format(
                 name=one.name, wire=wire, known=", ".join(one.endpoints)
             )
         )
-    return one, wire
+    return one, wire, *pool.model(ask, one)
 
 
 def _pretty(body: bytes) -> str:

@@ -77,6 +77,8 @@ class Choice(NamedTuple):
     here."""
     instead: bool = False
     """Another upstream owns the model that was asked for."""
+    thinking: bool = False
+    """It is to think, whatever the request says."""
 
 
 class Failure(NamedTuple):
@@ -234,6 +236,7 @@ class _Way(NamedTuple):
     """Rank (``routes``), group, priority."""
     window: int
     """Tokens of the model's window, 0 where it is not known."""
+    thinking: bool
 
 
 class _Ways(NamedTuple):
@@ -332,8 +335,8 @@ class Pool:
                 self._ways.clear()
             among = [e.upstream for e in self.entries if ask.allowed is None or e.name in ask.allowed]
             found = _Ways.of(
-                _Way(self.by_name[u.name], model, (rank, *routes.level(u)), u.context.get(model, 0))
-                for u, model, rank in routes.routes(among, ask.model)
+                _Way(self.by_name[u.name], model, (rank, *routes.level(u)), u.context.get(model, 0), thinking)
+                for u, model, rank, thinking in routes.routes(among, ask.model)
                 if not u.accepts or ask.wire in u.accepts
             )
             if len(ask.model) <= _MAX_NAME:
@@ -358,9 +361,10 @@ class Pool:
         left = [e.upstream for e in self.entries if e.name not in fit]
         return found + [(u, "context" if u.name in small else _unfit(u, ask)) for u in left]
 
-    def model(self, ask: Ask, upstream: str) -> str:
-        """Return the name by which *ask*'s model goes to *upstream*, the name as asked where it never goes there."""
-        return next((way.model for way in self.ways(ask).ways if way.entry.name == upstream), ask.model)
+    def model(self, ask: Ask, upstream: Upstream) -> tuple[str, bool]:
+        """Return the name by which *ask*'s model goes to *upstream*, and whether it is to think there."""
+        found = ((way.model, way.thinking) for way in self.ways(ask).ways if way.entry.name == upstream.name)
+        return next(found, (upstream.model(ask.model), False))
 
     def wait(self, ask: Ask, now: float) -> Optional[float]:
         """Return in how many seconds an upstream for *ask* may be usable, None when waiting will not help."""
@@ -703,7 +707,7 @@ class Turn:
         self.attempts += 1
         self._entry, self._key = entry, ref
         moved = pool.moved(ask, entry.name, ref)
-        return Choice(entry.upstream, index, entry.wires[ask.wire], way.model, moved, way.level[0] > 0)
+        return Choice(entry.upstream, index, entry.wires[ask.wire], way.model, moved, way.level[0] > 0, way.thinking)
 
     def succeeded(self, now: float) -> None:
         """The answer has begun: from here on it is this upstream's."""

@@ -4,6 +4,7 @@ An id goes to those that own it first, in the order of the file: to upstreams th
 ``default_model`` or in ``map`` and serve it as itself; an id that nobody owns, to primary ones that name it.  The
 others come after them, each with the model that its ``map`` or ``default_model`` says: so the file says that they may
 answer for it.  ``NAME/MODEL`` asks one upstream by its name; an id with a slash that somebody owns comes before that.
+``MODEL-thinking``, where nobody has that name and somebody has MODEL, asks for MODEL with thinking switched on.
 Names that Claude Code and Codex ask for by themselves go to whoever is first; any other name that nobody knows goes
 nowhere.
 """
@@ -20,6 +21,8 @@ Claim = Literal["own", "alias", "stand-in", "open", "pattern", "usual", ""]
 
 _USUAL = re.compile(r"(?:claude|gpt|codex|o\d)(?:[-.]|$)")
 """What both clients ask for when nobody tells them another name."""
+THINKING = "-thinking"
+_NAMED = ("own", "alias", "stand-in")
 _GLOB = re.compile(r"[*?\[]")
 
 
@@ -29,6 +32,8 @@ class Route(NamedTuple):
     """The upstream's name of it."""
     rank: int
     """0: it owns the model, or was named; else it answers for others.  Lower ranks are asked first."""
+    thinking: bool = False
+    """Thinking is to be switched on."""
 
 
 def own_ids(upstream: Upstream) -> list[str]:
@@ -86,9 +91,11 @@ def routes(upstreams: Sequence[Upstream], asked: str) -> list[Route]:
     first = next((kind for kind in ("own", "alias") if kind in enabled), "")
     known = first or "stand-in" in enabled
     if not known and (named := _named(upstreams, asked)) is not None:
-        upstream, model = named
-        others = [route for route in routes(upstreams, model) if route.upstream is not upstream]
-        return [Route(upstream, upstream.model(model), 0), *(other._replace(rank=other.rank + 1) for other in others)]
+        others = [route for route in routes(upstreams, named.model) if route.upstream is not named.upstream]
+        own = named._replace(model=named.upstream.model(named.model))
+        return [own, *(route._replace(rank=route.rank + 1, thinking=own.thinking) for route in others)]
+    if not known and _thinks([upstream for upstream in upstreams if upstream.enabled], asked):
+        return [route._replace(thinking=True) for route in routes(upstreams, asked.removesuffix(THINKING))]
     found = []
     for upstream, one in zip(upstreams, claims, strict=True):
         if one or (known and upstream.serves(asked)):
@@ -96,11 +103,24 @@ def routes(upstreams: Sequence[Upstream], asked: str) -> list[Route]:
     return sorted(found, key=lambda route: route.rank)
 
 
-def _named(upstreams: Sequence[Upstream], asked: str) -> Optional[tuple[Upstream, str]]:
-    """Return the upstream and the model that *asked* names as ``NAME/MODEL``."""
+def _named(upstreams: Sequence[Upstream], asked: str) -> Optional[Route]:
+    """Return what *asked* names as ``NAME/MODEL``, with the model as it is asked for there."""
     name, slash, model = asked.partition("/")
     upstream = next((u for u in upstreams if u.name == name), None) if slash and model else None
-    return (upstream, model) if upstream is not None and claim(upstream, model) else None
+    if upstream is None:
+        return None
+    if _thinks([upstream], model):
+        return Route(upstream, model.removesuffix(THINKING), 0, True)
+    return Route(upstream, model, 0) if claim(upstream, model) else None
+
+
+def _thinks(upstreams: Sequence[Upstream], asked: str) -> bool:
+    """Whether *asked* is a model that one of *upstreams* has, with thinking, and is not itself the name of one."""
+    return (
+        asked.endswith(THINKING)
+        and not any(claim(upstream, asked) in _NAMED for upstream in upstreams)
+        and any(claim(upstream, asked.removesuffix(THINKING)) in _NAMED for upstream in upstreams)
+    )
 
 
 def ambiguous(upstreams: Sequence[Upstream]) -> list[tuple[str, str, str]]:

@@ -85,10 +85,12 @@ class ClientRequest:
     def same(self, choice: Choice, dialect: Dialect, *, marks: int) -> bytes:
         """Return the body for an upstream of the client's format: its bytes, or as few changes as *dialect* asks for.
 
-        *marks*: how many cache_control marks may stay; 0: all.
+        *marks*: how many cache_control marks may stay; 0: all.  BadRequest when its model is to think, and it is not of
+        its format.
         """
         body, upstream = self.body, choice.upstream
-        value = passing.changed(self.wire, body, self.value, dialect, upstream.defaults, upstream.extra_body)
+        thinks = choice.model if choice.thinking else ""
+        value = passing.changed(self.wire, body, self.value, dialect, upstream.defaults, upstream.extra_body, thinks)
         self.blind = not dialect.images and bool(dialect.said) and adjust.shows_images(self.wire, self.value())
         if marks and self.wire == "anthropic" and body.count(b'"cache_control"') > marks:
             given = self.value() if value is None else value
@@ -112,6 +114,8 @@ class ClientRequest:
     def translated(self, choice: Choice, dialect: Dialect) -> bytes:
         """Return the body for an upstream of another format; BadRequest as above."""
         conversation = additions.to_conversation(self.conversation(), choice.upstream.defaults)
+        if choice.thinking:
+            conversation = passing.thinking(conversation, choice.wire)
         # What was refused once is left out altogether, whoever made it.
         name = choice.upstream.name if dialect.signatures else ""
         own = reasoning.for_upstream(conversation, name, moved=choice.moved or not dialect.signatures)
