@@ -247,8 +247,12 @@ def _show(context: Context, running: RelayProcess, said: dict[str, Any]) -> None
     upstreams = said.get("upstreams") or []
     if upstreams:
         _output.line()
-        table = [[_("Upstream"), _("Group"), _("State"), _("Running")]]
-        table += [[one["name"], one["group"], _state(one), str(one["running"])] for one in upstreams]
+        titles = {"tries": _("Tries"), "tries_failed": _("Tries failed"), "estimated": _("Estimated")}
+        shown = [name for name in titles if any(one.get(name) for one in upstreams)]
+        table = [[_("Upstream"), _("Group"), _("State"), _("Running"), *(titles[name] for name in shown)]]
+        for one in upstreams:
+            counts = (f"{one.get(name, 0):,}" for name in ("running", *shown))
+            table.append([one["name"], one["group"], _state(one), *counts])
         _output.line(_output.safe(_output.columns(table)))
     for one in said.get("oddities") or ():
         said_for_good = json.dumps({one["wire"]: one["dialect"]})

@@ -15,17 +15,32 @@ from ccsetup.errors import UsageError, check_one_of
 from ccsetup.i18n import _, ngettext
 from ccsetup.relay.reporting import stats
 from ccsetup.relay.reporting.stats import GROUPS, By, Row
+from ccsetup.relay.store.schema import Chosen
 
 EPILOG = _(
-    "Days are those of UTC. First p50 is the median time to the first event, total p95 what 95 of 100 whole answers "
-    "took at most."
+    "Tries are requests to upstreams, also those that another upstream made up for. First p50 is the median time to "
+    "the first event, total p95 what 95 of 100 whole answers took at most."
 )
+
+_WIDEST = 60
+"""Characters of a name in the table."""
 
 
 def command(
-    by: str = typer.Option("model", "--by", metavar="WHAT", help=_("model, day, upstream or client.")),
+    by: str = typer.Option("model", "--by", metavar="WHAT", help=_("model, day, upstream, client or purpose.")),
     since: Optional[str] = typer.Option(
         None, "--since", metavar="TIME", help=_("Only the last 24h, 7d or 4w, or from 2027-01-31 on.")
+    ),
+    until: Optional[str] = typer.Option(None, "--until", metavar="TIME", help=_("Only what was before it.")),
+    upstream: Optional[str] = typer.Option(None, "--upstream", metavar="NAME", help=_("Only this upstream.")),
+    model: Optional[str] = typer.Option(
+        None, "--model", metavar="MODEL", help=_("Only the model that was asked for, or answered.")
+    ),
+    client: Optional[str] = typer.Option(
+        None, "--client", metavar="NAME", help=_("Only the client with this key; '-': those without a key.")
+    ),
+    zone: Optional[str] = typer.Option(
+        None, "--zone", metavar="ZONE", help=_("Whose days, such as Asia/Shanghai; else TZ, else this machine's.")
     ),
     as_json: bool = _options.JSON,
     as_csv: bool = typer.Option(False, "--csv", help=_("Print a table for spreadsheets.")),
@@ -36,53 +51,59 @@ def command(
     if as_json and as_csv:
         raise UsageError(_("{options} exclude each other: give one of them.").format(options="--json / --csv"))
     context = Context()
-    begin = _times.moment(since, "--since", time.time(), ahead=False) if since else None
-    rows = stats.query(_base.here(context).usage, group, begin)
+    there, now = _times.zone(zone), time.time()
+    chosen = Chosen(
+        _times.moment(since, "--since", now, ahead=False, zone=there) if since else None,
+        _times.moment(until, "--until", now, ahead=False, zone=there) if until else None,
+        *(None if name is None else name if name != "-" else "" for name in (upstream, model, client)),
+    )
+    rows = stats.query(_base.here(context).usage, group, chosen, there)
     if as_json:
-        result = {"by": group, "since": begin, "rows": [{**r._asdict(), "costs": dict(r.costs)} for r in rows]}
+        told = [{**r._asdict(), "costs": dict(r.costs)} for r in rows]
+        zone_name = _times.zone_name(there, context.paths.environ)
+        result = {"by": group, "zone": zone_name, **chosen._asdict(), "rows": told}
         _output.print_json("relay stats", result, context.notes)
     elif as_csv:
         _csv(group, rows)
     elif not rows:
-        _output.line(_("Nothing went through the relay yet.") if begin is None else _("Nothing in that time."))
+        nothing = _("Nothing went through the relay yet.") if chosen == Chosen() else _("Nothing of that kind.")
+        _output.line(nothing)
     else:
         _show(group, rows)
+        if group == "day" or since or until:
+            _output.line(_("Days are those of {zone}.").format(zone=_times.zone_name(there, context.paths.environ)))
     return 0
 
 
 def _show(by: str, rows: Sequence[Row]) -> None:
-    heads = {"model": _("Model"), "day": _("Day"), "upstream": _("Upstream"), "client": _("Client")}
-    table = [
-        [
-            heads[by],
-            _("Requests"),
-            _("Failed"),
-            _("Tokens in"),
-            _("Cached"),
-            _("Tokens out"),
-            _("Cost"),
-            _("First p50"),
-            _("Total p95"),
-        ]
-    ]
+    heads = {
+        "model": _("Model"), "day": _("Day"), "upstream": _("Upstream"), "client": _("Client"), "purpose": _("Purpose"),
+    }  # fmt: skip
+    columns = (
+        heads[by], _("Asked for"), _("Requests"), _("Failed"), _("Tries"), _("Tries failed"), _("Tokens in"),
+        _("Cache read"), _("Cache written"), _("Tokens out"), _("Estimated"), _("Cost"), _("First p50"), _("Total p95"),
+    )  # fmt: skip
+    priced = any(row.costs for row in rows)
+    tried = by == "upstream" and any(row.tries != row.requests for row in rows)
+    table = [list(columns)]
     for row in rows:
-        table.append(
-            [
-                row.name or "-",
-                f"{row.requests:,}",
-                f"{row.errors:,}" if row.errors else "",
-                f"{row.input + row.cache_read + row.cache_write:,}",
-                f"{row.cache_read:,}" if row.cache_read else "",
-                f"{row.output:,}",
-                _cost(row),
-                _seconds(row.first_ms),
-                _seconds(row.total_ms),
-            ]
-        )
-    filled = [i for i in range(len(table[0])) if any(row[i] for row in table[1:])]
-    table = [[row[i] for i in filled] for row in table]
-    _output.line(_output.safe(_output.columns(table, indent="")))
-    unpriced = sum(row.unpriced for row in rows)
+        figures = (
+            row.errors, row.tries if tried else 0, row.tries_failed if tried else 0,
+            row.input + row.cache_read + row.cache_write, row.cache_read, row.cache_write, row.output, row.estimated,
+        )  # fmt: skip
+        counts = [f"{figure:,}" if figure else "" for figure in figures]
+        table.append([
+            _name(by, row), _cut(row.asked), f"{row.requests:,}", *counts, _cost(row) or ("-" if priced else ""),
+            _seconds(row.first_ms), _seconds(row.total_ms),
+        ])  # fmt: skip
+    filled = [i for i in range(len(columns)) if any(row[i] for row in table[1:])]
+    _output.line(_output.safe(_output.columns([[row[i] for i in filled] for row in table], indent="")))
+    _remarks(rows)
+
+
+def _remarks(rows: Sequence[Row]) -> None:
+    """Print what is to be known of the figures."""
+    unpriced, estimated, own = (sum(getattr(r, f) for r in rows) for f in ("unpriced", "estimated", "own"))
     if unpriced:
         text = ngettext(
             "The price of {n} answer is not known; it is not in the cost.",
@@ -90,6 +111,30 @@ def _show(by: str, rows: Sequence[Row]) -> None:
             unpriced,
         )
         _output.line(text.format(n=unpriced))
+    if estimated:
+        text = ngettext(
+            "The tokens of {n} request are estimated: nobody told them.",
+            "The tokens of {n} requests are estimated: nobody told them.",
+            estimated,
+        )
+        _output.line(text.format(n=estimated))
+    if own:
+        text = ngettext(
+            "{n} request was ccsetup's own (a test or an activation); see them with: --by purpose",
+            "{n} requests were ccsetup's own (tests and activations); see them with: --by purpose",
+            own,
+        )
+        _output.line(text.format(n=own))
+
+
+def _name(by: str, row: Row) -> str:
+    if row.utc:
+        return f"{row.name} UTC"
+    return _cut(row.name) or (_("clients") if by == "purpose" else "-")
+
+
+def _cut(name: str) -> str:
+    return name if len(name) <= _WIDEST else name[: _WIDEST - 1] + "…"
 
 
 def _cost(row: Row) -> str:
@@ -106,15 +151,22 @@ def _csv(by: str, rows: Sequence[Row]) -> None:
     import csv
 
     currencies = sorted({c for row in rows for c in row.costs})
-    plain = [f for f in Row._fields if f not in ("name", "costs")]
+    plain = [f for f in Row._fields if f not in ("name", "utc", "costs")]
+    old, new = plain[: plain.index("asked")], plain[plain.index("asked") :]  # columns keep their places
     out = csv.writer(sys.stdout, lineterminator="\n")
-    out.writerow([by, *plain, *(f"cost_{c}" for c in currencies)])
+    out.writerow([by, *old, *(f"cost_{c}" for c in currencies), *new])
     for row in rows:
-        values: list[Any] = [getattr(row, f) for f in plain]
-        out.writerow([_cell(row.name), *values, *(row.costs.get(c, "") for c in currencies)])
+        name = f"{row.name} UTC" if row.utc else row.name
+        costs = [row.costs.get(c, "") for c in currencies]
+        values = [name, *(getattr(row, f) for f in old), *costs, *(getattr(row, f) for f in new)]
+        out.writerow(map(_cell, values))
 
 
-def _cell(text: str) -> str:
-    """Return *text*, which a client chose, so that no spreadsheet takes it for a formula."""
-    text = _output.safe(text).replace("\n", " ")
+def _cell(value: Any) -> Any:
+    """Return *value* so that no spreadsheet takes what a client chose for a formula, nor shows how floats are added."""
+    if isinstance(value, float):
+        return round(value, 6)
+    if not isinstance(value, str):
+        return value
+    text = _output.safe(value).replace("\n", " ")
     return "'" + text if text[:1] in ("=", "+", "-", "@") else text

@@ -64,6 +64,8 @@ class UpstreamAnswer(Protocol):
     status: int
     headers: list[tuple[bytes, bytes]]
     """Names in lower case; without hop-by-hop headers."""
+    taken: int
+    """How much of the body was read: its bytes, and some more for each piece that came."""
 
     async def read(self) -> bytes:
         """Return the next bytes of the body as they came (never held back to fill a buffer), b"" at its end.

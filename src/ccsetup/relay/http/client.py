@@ -49,7 +49,7 @@ class _Broken(Exception):
 
 
 class _Answer:
-    __slots__ = ("_connection", "_done", "_failure", "_parts", "_size", "_waiter", "headers", "status")
+    __slots__ = ("_connection", "_done", "_failure", "_parts", "_size", "_waiter", "headers", "status", "taken")
 
     def __init__(self, connection: _Connection) -> None:
         self.status = 0
@@ -59,6 +59,8 @@ class _Answer:
         """None once the whole answer is here, or none will come."""
         self._parts: list[bytes] = []
         self._size = 0
+        """Bytes of the body that came, and PIECE_COST for each piece."""
+        self.taken = 0
         self._done = False
         self._failure: Optional[tuple[NetworkFailure, str]] = None
         self._waiter: Optional[asyncio.Future[None]] = None
@@ -72,7 +74,7 @@ class _Answer:
             await self._wait()
         data = parts[0] if len(parts) == 1 else b"".join(parts)
         parts.clear()
-        self._size = 0
+        self.taken = self._size
         connection = self._connection
         if connection is not None and connection.paused:
             connection.resume()
@@ -243,7 +245,7 @@ class _Connection(asyncio.Protocol):
             self.drop()
             answer._fail("protocol", "the upstream's answer is not sound HTTP: " + (problem or "its head is too large"))
             return
-        elif answer._size > BUFFER and not self.paused:
+        elif answer._size - answer.taken > BUFFER and not self.paused:
             self.paused = True
             self._transport.pause_reading()
         waiter = answer._waiter

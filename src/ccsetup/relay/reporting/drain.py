@@ -58,6 +58,8 @@ COLUMNS: Mapping[str, str] = {
     "first_ms": "double precision",
     "total_ms": "double precision",
     "purpose": "text",
+    "estimated": "boolean",
+    "failed": "text",
 }
 """The table: ``relay`` is the relay's own name for itself, all else as in ``UsageRow``."""
 

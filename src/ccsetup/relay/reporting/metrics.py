@@ -7,6 +7,7 @@ first, so that there could be any number of them, and the second concern nobody 
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections import Counter
 from operator import itemgetter
 from typing import Any, Callable, Iterable, Mapping, Protocol
 
@@ -92,6 +93,10 @@ class Metrics:
     def __init__(self) -> None:
         self._series: dict[tuple[str, str, str, int], _Series] = {}
         self._refused: dict[tuple[str, int], int] = {}
+        self._tries: Counter[str] = Counter()
+        """What the rows of an upstream alone do not tell."""
+        self._failed: Counter[str] = Counter()
+        self._estimated: Counter[str] = Counter()
 
     def refused(self, wire: str, status: int) -> None:
         """Count a request that got *status* from the relay itself, in the wire format *wire*, and has no row."""
@@ -105,6 +110,11 @@ class Metrics:
             series = self._series[place] = _Series()
         # At once: naming one member of a row after the other takes three times as long.
         attempts, input, output, cache_read, cache_write, reasoning, cost, first_ms, total_ms = _figures(row)
+        if row.failed or row.estimated:
+            names = row.failed.split()
+            self._failed.update(names)
+            self._tries.update(names[:-1] if len(names) == attempts else names)
+            self._estimated[row.upstream] += row.estimated
         series.requests += 1
         series.attempts += attempts
         if input or output or cache_read:
@@ -122,6 +132,15 @@ class Metrics:
         times = series.total
         times.buckets[bisect_left(_BOUNDS, total_ms)] += 1
         times.sum += total_ms
+
+    def told(self, upstream: str) -> Mapping[str, int]:
+        """Return for ``relay status`` what became of the tries at *upstream* since the start."""
+        answers = sum(series.requests for (name, *_rest), series in self._series.items() if name == upstream)
+        return {
+            "tries": answers + self._tries[upstream],
+            "tries_failed": self._failed[upstream],
+            "estimated": self._estimated[upstream],
+        }
 
     def render(self, gauges: Mapping[str, float], upstreams: Iterable[State]) -> bytes:
         """Return the text for Prometheus, with *gauges* and the state of *upstreams* besides."""

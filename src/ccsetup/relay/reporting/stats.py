@@ -8,26 +8,26 @@ import os
 import sqlite3
 from array import array
 from contextlib import closing
-from itertools import chain
-from typing import Literal, Mapping, NamedTuple, Optional
+from typing import Any, Iterator, Literal, Mapping, NamedTuple, Optional
 from urllib.parse import quote
 
-from ccsetup.errors import CcsetupError
+from ccsetup.errors import CcsetupError, printable
 from ccsetup.i18n import _
-from ccsetup.relay.store.schema import COUNTED, FIGURES, MODEL, check_version
+from ccsetup.relay.routing import windows
+from ccsetup.relay.store.schema import ALL, FIGURES, GONE_BEFORE, MAX_NAME, VIEWS, Chosen, check_version
 from ccsetup.relay.store.spending import DAY
 
-By = Literal["model", "day", "upstream", "client"]
-GROUPS: tuple[By, ...] = ("model", "day", "upstream", "client")
+By = Literal["model", "day", "upstream", "client", "purpose"]
+GROUPS: tuple[By, ...] = ("model", "day", "upstream", "client", "purpose")
 
 _BUSY = 5.0
 
 
 class Row(NamedTuple):
-    """The figures of one model (the upstream's name), day (UTC), upstream or client key."""
+    """The figures of one model (the upstream's name), day, upstream, client key or purpose."""
 
     name: str
-    """A day is YYYY-MM-DD; "" where no upstream answered, or the client had no key."""
+    """A day is YYYY-MM-DD; "" where no upstream answered, the client had no key, or the request was a client's own."""
     requests: int
     errors: int
     """Those of *requests* that did not end well."""
@@ -46,24 +46,46 @@ class Row(NamedTuple):
     """The median time to the first event of answers that ended well; None when only sums are left of the time."""
     total_ms: Optional[float]
     """The time in which 95 of 100 such answers ended."""
+    asked: str = ""
+    """The model that was asked for, where another one answered."""
+    estimated: int = 0
+    """Those of *requests* whose tokens nobody told, or not all of them."""
+    tries: int = 0
+    """Requests to upstreams; of earlier versions only the last one for each request."""
+    tries_failed: int = 0
+    """Those of *tries* that brought no whole answer."""
+    own: int = 0
+    """Those of *requests* that ccsetup made itself: activations, and what ``ccsetup test`` sends."""
+    utc: bool = False
+    """The day is one of UTC, though others are not: only its sums are left."""
+
+
+_SUMMED = ", ".join(f"total({name})" for name in ("requests * (purpose <> '')", *FIGURES))
+_NAMES = {by: "model, asked" if by == "model" else f"{by}, ''" for by in GROUPS}
 
 
 class _Sum:
     __slots__ = ("costs", "figures", "first", "total")
 
     def __init__(self) -> None:
-        self.figures = [0] * (len(FIGURES) - 1)
+        self.figures = [0] * len(FIGURES)
         self.costs: dict[str, float] = {}
         self.first = array("d")
         self.total = array("d")
 
 
-def query(path: str, by: By, since: Optional[float] = None, until: Optional[float] = None) -> list[Row]:
-    """Return the figures in the database *path*, from Unix time *since* and before *until*.
+class _Sums(dict[tuple[str, str, bool], _Sum]):
+    def __missing__(self, place: tuple[str, str, bool]) -> _Sum:
+        found = self[place] = _Sum()
+        return found
 
-    Days come in order, all else with the most requests first.  A day whose single requests are gone is told as a whole
-    when *since* and *until* touch it.  A database that is missing or empty has no rows.  CcsetupError when it cannot
-    be read, or a newer ccsetup made it.
+
+def query(path: str, by: By, chosen: Chosen = ALL, zone: str = "UTC") -> list[Row]:
+    """Return the figures of *chosen* in the database *path*; days are those of *zone* ("": the machine's).
+
+    Days come in order, all else with the most requests first.  A day whose single requests are gone is one of UTC, and
+    is told as a whole when the time that was chosen touches it.  A database that is missing or empty has no rows.
+    CcsetupError when it cannot be read, or a newer ccsetup made it.
     """
     if not os.path.exists(path):
         return []
@@ -71,20 +93,23 @@ def query(path: str, by: By, since: Optional[float] = None, until: Optional[floa
         with closing(opened(path)) as base:
             base.execute("BEGIN")  # one view of all tables
             check_version(base, path)
-            tables = {name for (name,) in base.execute("SELECT name FROM sqlite_master")}
-            if "days" not in tables:
+            version = base.execute("PRAGMA user_version").fetchone()[0]
+            if not version:
                 return []
-            if "gone" not in tables:
-                for view in _OLDER:
-                    base.execute(view)
-            sums = _read(base, by, -math.inf if since is None else since, math.inf if until is None else until)
+            for view in _OLDER.get(version, ()):
+                base.execute(view)
+            sums = _read(base, by, chosen, zone)
     except sqlite3.Error as error:
         raise CcsetupError(_("{path} cannot be read: {reason}").format(path=path, reason=str(error))) from None
-    rows = [
-        Row._make((name, *found.figures, found.costs, _at(found.first, 0.5), _at(found.total, 0.95)))
-        for name, found in sums.items()
-    ]
-    return sorted(rows, key=lambda row: row.name if by == "day" else (-row.requests, row.name))
+    rows = [_row(*place, found) for place, found in sums.items()]
+    return sorted(rows, key=lambda r: (r.name, not r.utc) if by == "day" else (-r.requests, r.name, r.asked))
+
+
+def _row(name: str, asked: str, utc: bool, found: _Sum) -> Row:
+    own, *figures = found.figures
+    counts = dict(zip(FIGURES[:-1], figures, strict=True))
+    first, total = _at(found.first, 0.5), _at(found.total, 0.95)
+    return Row(name=name, asked=asked, utc=utc, own=own, costs=found.costs, first_ms=first, total_ms=total, **counts)
 
 
 def opened(path: str) -> sqlite3.Connection:
@@ -94,59 +119,89 @@ def opened(path: str) -> sqlite3.Connection:
     )
 
 
-def _read(base: sqlite3.Connection, by: By, since: float, until: float) -> dict[str, _Sum]:
-    sums: dict[str, _Sum] = {}
-
-    def of(name: object) -> _Sum:
-        text = (
-            (datetime.date(1970, 1, 1) + datetime.timedelta(days=int(str(name)))).isoformat()
-            if by == "day"
-            else str(name)
-        )
-        found = sums.get(text)
-        if found is None:
-            found = sums[text] = _Sum()
-        return found
-
-    # A row is in ``usage`` or in the sums of days that are gone, never in both.
-    summed = ", ".join(f"total({figure})" for figure in FIGURES)
+def _read(base: sqlite3.Connection, by: By, chosen: Chosen, zone: str) -> _Sums:
+    sums = _Sums()
+    since = -math.inf if chosen.since is None else chosen.since
+    until = math.inf if chosen.until is None else chosen.until
+    names, values = chosen.names()
+    # A row is in the views or in the sums of days that are gone, never in both.
     gone = base.execute(
-        f"SELECT {by}, currency, {summed} FROM gone WHERE day > ? AND day < ? GROUP BY 1, 2",  # noqa: S608
-        (since / DAY - 1, until / DAY),
+        f"SELECT {_NAMES[by]}, currency, {_SUMMED} FROM gone WHERE day > ? AND day < ? AND {names}"  # noqa: S608
+        " GROUP BY 1, 2, 3",
+        (since / DAY - 1, until / DAY, *values),
     )
+    for place, figures in _named(gone, by, zone, summed=True):
+        _add(sums[place], *figures)
     (first,) = base.execute("SELECT min(first) FROM spans WHERE day > ?", (since / DAY - 1,)).fetchone()
     (last,) = base.execute("SELECT max(last) FROM spans WHERE day < ?", (until / DAY,)).fetchone()
-    kept = "FROM usage WHERE seq BETWEEN ? AND ? AND time >= ? AND time < ?"
-    place = (first, last, since, until)
-    rows = base.execute(f"SELECT {_ROWS[by]}, currency, {COUNTED} {kept} GROUP BY 1, 2", place)
-    for name, currency, *figures, cost in chain(gone, rows):
-        total = of(name)
-        total.figures = [a + int(b) for a, b in zip(total.figures, figures, strict=True)]
-        if currency:
-            total.costs[currency] = total.costs.get(currency, 0.0) + cost
-    times = base.execute(f"SELECT {_ROWS[by]}, first_ms, total_ms {kept} AND error = ''", place)
-    for name, first_ms, total_ms in times:
-        total = of(name)
-        total.total.append(total_ms)
+    if first is None or last is None:
+        return sums
+    kept = f"WHERE seq BETWEEN ? AND ? AND time >= ? AND time < ? AND {names}"
+    place_of = (first, last, since, until, *values)
+    columns = _NAMES[by] if by != "day" else f"{_day(base, zone)}, ''"
+    for view in VIEWS:
+        rows = base.execute(
+            f"SELECT {columns}, currency, {_SUMMED} FROM {view} {kept} GROUP BY 1, 2, 3",  # noqa: S608
+            place_of,
+        )
+        for place, figures in _named(rows, by, zone):
+            _add(sums[place], *figures)
+    times = base.execute(
+        f"SELECT {columns}, first_ms, total_ms FROM counted {kept} AND total_ms IS NOT NULL",  # noqa: S608
+        place_of,
+    )
+    for place, (first_ms, total_ms) in _named(times, by, zone):
+        sums[place].total.append(total_ms)
         if first_ms is not None:
-            total.first.append(first_ms)
+            sums[place].first.append(first_ms)
     return sums
 
 
-_ROWS: Mapping[By, str] = {
-    "model": MODEL,
-    "day": f"CAST(time / {DAY} AS INTEGER)",
-    "upstream": "upstream",
-    "client": "client",
-}
-"""How a row of ``usage`` is named; the sums of days have it ready."""
+def _named(
+    found: sqlite3.Cursor, by: By, zone: str, *, summed: bool = False
+) -> Iterator[tuple[tuple[str, str, bool], list[Any]]]:
+    """Yield the rows of *found*: what they are called, and all else."""
+    for name, asked, *figures in found:
+        if by != "day":
+            yield (printable(str(name), MAX_NAME), printable(asked, MAX_NAME), False), figures
+            continue
+        utc = summed and any(windows.offset(zone, (name + part) * DAY) for part in (0, 1))
+        yield ((datetime.date(1970, 1, 1) + datetime.timedelta(days=name)).isoformat(), "", utc), figures
 
-_OLDER = (
-    "CREATE TEMP VIEW gone AS SELECT * FROM days WHERE day <"
-    " (SELECT coalesce(max(CAST(value AS INTEGER)), 0) FROM notes WHERE name = 'kept from')",
-    f"CREATE TEMP VIEW spans AS SELECT CAST(time / {DAY} AS INTEGER) AS day, seq AS first, seq AS last FROM usage",  # noqa: S608
-)
-"""What is read here, in a file that no relay of this version has brought up to date yet."""
+
+def _add(total: _Sum, currency: str, *figures: float) -> None:
+    *counts, cost = figures
+    total.figures = [a + int(b) for a, b in zip(total.figures, counts, strict=True)]
+    if currency:
+        total.costs[currency] = total.costs.get(currency, 0.0) + cost
+
+
+def _day(base: sqlite3.Connection, zone: str) -> str:
+    """Return the expression for the day of a request in *zone*, counted from 1970."""
+    low, high = base.execute("SELECT min(day), max(day) + 1 FROM spans").fetchone()
+    before = windows.offset(zone, low * DAY)
+    shift = ""
+    for change in windows.changes(zone, low * DAY, high * DAY):
+        shift += f" WHEN time < {int(change)} THEN {before}"
+        before = windows.offset(zone, change)
+    shift = f"CASE{shift} ELSE {before} END" if shift else str(before)
+    return f"CAST((time + {shift}) / {DAY} AS INTEGER)"
+
+
+_USAGE = "CREATE TEMP VIEW usage AS SELECT *, 0 AS estimated, '' AS failed FROM main.usage"
+_VIEWS = [f"CREATE TEMP VIEW {name} AS {view}" for name, view in VIEWS.items()]
+_OLDER: Mapping[int, tuple[str, ...]] = {
+    1: (
+        f"CREATE TEMP VIEW gone AS {GONE_BEFORE} FROM main.days WHERE day <"  # noqa: S608
+        " (SELECT coalesce(max(CAST(value AS INTEGER)), 0) FROM notes WHERE name = 'kept from')",
+        f"CREATE TEMP VIEW spans AS SELECT CAST(time / {DAY} AS INTEGER) AS day,"  # noqa: S608
+        " seq AS first, seq AS last FROM usage",
+        _USAGE,
+        *_VIEWS,
+    ),
+    2: (f"CREATE TEMP VIEW gone AS {GONE_BEFORE} FROM main.gone", _USAGE, *_VIEWS),
+}
+"""By version of the file: what is read here, where no relay of this version has brought it up to date yet."""
 
 
 def _at(values: array[float], part: float) -> Optional[float]:

@@ -6,6 +6,7 @@ import asyncio
 import time
 from typing import Callable, Optional
 
+from ccsetup.relay.config import prices
 from ccsetup.relay.config.model import Upstream
 from ccsetup.relay.http.base import UpstreamError
 from ccsetup.relay.routing import activation
@@ -154,6 +155,7 @@ class Activations:
         model = model_of(lane.upstream)
         total = (self._clock() - began) * 1000
         wire = lane.wire
+        cost, currency = prices.cost(lane.upstream, model, known) or (None, "")
         row = UsageRow(
             began,
             f"activation-{lane.upstream.name}-{key}-{began:.3f}",
@@ -173,11 +175,12 @@ class Activations:
             known.cache_read,
             known.cache_write,
             known.reasoning,
-            None,
-            "",
+            cost,
+            currency,
             None,
             total,
             "activation",
+            failed=lane.upstream.name if problem else "",
         )
         self._relay.store.record(row)
 

@@ -239,7 +239,9 @@ class App:
             "started": self._relay.started,
             **self._relay.control.about,
             "running": len(self._relay.running),
-            "upstreams": [status._asdict() for status in self._relay.pool.status(now)],
+            "upstreams": [
+                {**status._asdict(), **self._relay.metrics.told(status.name)} for status in self._relay.pool.status(now)
+            ],
             "oddities": self._relay.oddities.told(now),
             "store": dict(self._relay.store.health()),
             "problems": list(self._relay.runtime.problems),

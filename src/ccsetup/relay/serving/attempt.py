@@ -265,7 +265,8 @@ class Attempt:
         try:
             text = await self._until_begun(way, body)
             head = self._head(answer)
-            self._begin()
+            self.usage = way.usage or self.usage
+            self._begin(answer)
             reply.begin(head, way)
             self._deadline_kind = "idle"
             try:
@@ -323,7 +324,7 @@ class Attempt:
             way = TranslatedWhole(self.lane.wire, self._reply.wire, self._asked)
         text = await self._all(way, answer, body)
         head = self._head(answer)
-        self._begin()
+        self._begin(answer)
         self.stop_clock()
         self._reply.answer(200, [_JSON, *head], text)
 
@@ -332,7 +333,7 @@ class Attempt:
         way = StreamOfWhole(self.lane.wire, reply.wire, self._asked or reply.asked())
         text = await self._all(way, answer, body)
         head = self._head(answer)
-        self._begin()
+        self._begin(answer)
         self.stop_clock()
         reply.begin(head)
         reply.send(text, self._now())
@@ -356,9 +357,10 @@ class Attempt:
         head = [*self._served, *passed(answer.headers)]
         return [*head, _BLIND] if self._request is not None and self._request.blind else head
 
-    def _begin(self) -> None:
+    def _begin(self, answer: UpstreamAnswer) -> None:
         if self._learned:
             self._learn()
+        self._reply.hear(answer)
         self._turn.succeeded(self._relay.clock())
         self._request = None
         self._on_begun()

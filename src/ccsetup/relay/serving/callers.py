@@ -28,6 +28,7 @@ class Caller:
         "headers",
         "long",
         "name",
+        "purpose",
         "refusal",
         "runtime",
         "stranger",
@@ -40,12 +41,16 @@ class Caller:
         self.access = access
         self.stranger = _guard(headers, hosts)
         """Why nobody with such headers gets anything here."""
+        self.purpose = ""
+        """As in a row of usage."""
         presented = b""
         for name, value in headers:
             if name == b"authorization" and value[:7].lower() == b"bearer ":
                 presented = value[7:].strip()
             elif name == b"x-api-key" and not presented:
                 presented = value.strip()
+            elif name == b"user-agent" and b"ccsetup/" in value:  # of ``ccsetup test`` and ``relay check``
+                self.purpose = "check"
         client = self.client = access.find(presented) if presented else None
         self.refusal = self.stranger
         """Why nothing but the state of the service is for this caller."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import difflib
 from functools import lru_cache
-from typing import Callable, Optional
+from typing import Optional
 
 from ccsetup.errors import printable
 from ccsetup.model import WireFormat
@@ -19,28 +19,26 @@ from ccsetup.relay.serving.relay import Relay
 from ccsetup.relay.serving.reply import Phase, Reply
 from ccsetup.relay.serving.request import ClientRequest
 from ccsetup.relay.store import UsageRow
+from ccsetup.relay.store.schema import MAX_NAME
 from ccsetup.relay.wire import tokens
-from ccsetup.relay.wire.formats import FORMATS
-from ccsetup.relay.wire.messages import BadRequest, Delta, Usage, WireError
-from ccsetup.relay.wire.sse import Decoder
+from ccsetup.relay.wire.messages import BadRequest, Usage, WireError
 
 _NEVER = ("model", "not allowed", "disabled")
 """Why an upstream will not answer later either."""
-_MAX_NAME = 200
-"""Characters of a model's name, which a client chose, in a row and in the log."""
 
 
 class Exchange:
     """Created for each request to an inference endpoint; ``run`` serves it."""
 
     __slots__ = (
-        "_asked_tokens",
+        "_answered",
         "_attempt",
         "_attempts",
         "_began",
         "_caller",
         "_complete",
         "_error",
+        "_failed",
         "_first",
         "_id",
         "_inbound",
@@ -65,10 +63,14 @@ class Exchange:
         self._task: Optional[asyncio.Task[None]] = None
         self._request: Optional[ClientRequest] = None
         """None before it has come, and again when an answer has begun."""
+        self._answered: Optional[ClientRequest] = None
+        """The same from then on, where nobody has told its tokens yet."""
         self._attempt: Optional[Attempt] = None
         """The last one."""
         # What is noted at the end.
         self._attempts = 0
+        self._failed: tuple[str, ...] = ()
+        """Upstreams whose attempts failed."""
         self._status = 0
         """0: what the client got."""
         self._error = ""
@@ -76,8 +78,6 @@ class Exchange:
         """The client went with a whole answer: Codex does at ``response.completed``, before the stream ends."""
         self._first: Optional[float] = None
         """Seconds to the first piece of the answer."""
-        self._asked_tokens: Optional[Callable[[], int]] = None
-        """Estimates those of the request, once that is let go of."""
 
     # The whole of it.
 
@@ -126,7 +126,6 @@ class Exchange:
             reply.watch(request.body)
         if caller.client is not None:
             if caller.budgeted:
-                reply.hear()
                 refusal = relay.budget_refusal(caller.client)
                 if refusal is not None:
                     self.refuse(refusal)
@@ -163,6 +162,7 @@ class Exchange:
                 return
             except Unanswered as failed:
                 last = failed
+                self._failed += (choice.upstream.name,)
                 failure = failed.failure
                 decision = turn.failed(failure, relay.clock())
                 relay.log.add(
@@ -184,6 +184,7 @@ class Exchange:
                     await asyncio.sleep(decision.wait)
             except Broken as broken:
                 self._error = broken.kind
+                self._failed += (choice.upstream.name,)
                 turn.failed(broken.failure, relay.clock())
                 relay.log.add(
                     "warning", "answer broke off", id=self._id, upstream=choice.upstream.name, kind=broken.kind
@@ -199,8 +200,8 @@ class Exchange:
         request, self._request = self._request, None
         if request is not None:
             request.settle()
-            if self._reply.heard is not None:
-                self._asked_tokens = request.tokens
+            if self._attempt is None or not self._attempt.usage.prompt:
+                self._answered = request
         self._first = self._relay.loop.time() - self._began
 
     # Ends without an answer.
@@ -261,42 +262,28 @@ class Exchange:
 
     # Notes.
 
-    def _charged(self) -> Usage:
-        """Return the usage, estimated where a client with a budget would get for nothing what nobody told.
+    def _charged(self) -> tuple[Usage, bool]:
+        """Return the usage, and whether it is estimated where nobody told it.
 
-        Nobody does when a client gives an answer up, or asks for a stream of Chat Completions without its usage.
+        Nobody does when a client gives an answer up, and many providers do not for a stream of Chat Completions.
         """
-        reply = self._reply
-        usage = self._attempt.usage if self._attempt is not None else Usage()
-        asked = self._request.tokens if self._request is not None else self._asked_tokens
-        if reply.heard is None or asked is None or not self._attempts:
-            return usage
-        if usage.prompt and usage.output and not self._error:
-            return usage
-        if self._first is None and self._error != "gone":
-            return usage  # nobody has answered
-        heard = b"".join(reply.heard)
-        output = tokens.of_text(self._text(heard)) * reply.followed // max(1, len(heard))
-        return usage._replace(input=usage.input if usage.prompt else asked(), output=max(usage.output, output))
-
-    def _text(self, answer: bytes) -> str:
-        """Return what the model said in the beginning of an answer that went to the client."""
-        wire = FORMATS[self._wire]
-        if self._reply.stream:
-            reader, decoder = wire.reader(), Decoder()
-            try:
-                events = [event for name, data in decoder.feed(answer) for event in reader.feed(name, data)]
-            except ValueError:  # an event that is too large to be read
-                return ""
-        else:
-            events = wire.read_answer(answer)
-        return "".join([event.text for event in events if type(event) is Delta])
+        told = self._attempt.usage if self._attempt is not None else Usage()
+        if told.prompt and told.output and not self._error:
+            return told, False
+        if self._first is None and (self._error != "gone" or len(self._failed) == self._attempts):
+            return told, False  # nobody has answered, nor was about to
+        request, sample = self._request or self._answered, self._reply.sample
+        output = sample.tokens(self._wire, stream=self._reply.stream) if sample is not None else 0
+        usage = told._replace(output=max(told.output, output))
+        if not told.prompt and request is not None:
+            usage = usage._replace(input=request.about())
+        return usage, usage != told
 
     def _note(self) -> None:
         relay, reply = self._relay, self._reply
         total = relay.loop.time() - self._began
         choice = self._attempt.choice if self._attempt is not None else None
-        usage = self._charged()
+        usage, estimated = self._charged()
         cost = relay.cost(choice, usage) if choice is not None else None
         row = UsageRow(
             self._time,
@@ -304,8 +291,8 @@ class Exchange:
             self._caller.name,
             choice.upstream.name if choice is not None else "",
             choice.key if choice is not None else 0,
-            _noted(reply.model[:_MAX_NAME]),
-            _noted(choice.model[:_MAX_NAME]) if choice is not None else "",
+            _noted(reply.model[:MAX_NAME]),
+            _noted(choice.model[:MAX_NAME]) if choice is not None else "",
             self._wire,
             choice.wire if choice is not None else "",
             self._status or reply.status or 500,
@@ -321,6 +308,9 @@ class Exchange:
             "" if cost is None else cost[1],
             None if self._first is None else self._first * 1000,
             total * 1000,
+            self._caller.purpose,
+            estimated,
+            " ".join(self._failed),
         )
         relay.note(row, instead=choice is not None and choice.instead)
         if reply.watched is not None:
@@ -336,4 +326,4 @@ class Exchange:
 
 @lru_cache(1024)
 def _noted(name: str) -> str:
-    return printable(name, _MAX_NAME)
+    return printable(name, MAX_NAME)

@@ -128,6 +128,7 @@ class Relay:
                 attempts=row.attempts,
                 tokens_in=row.input + row.cache_read + row.cache_write,
                 tokens_out=row.output,
+                estimated=row.estimated,
                 first_ms=None if row.first_ms is None else round(row.first_ms, 1),
                 total_ms=round(row.total_ms, 1),
             )

@@ -6,16 +6,16 @@ from enum import Enum
 from typing import Optional
 
 from ccsetup.model import WireFormat
+from ccsetup.relay.http.base import UpstreamAnswer
 from ccsetup.relay.http.inbound import Headers, Inbound
 from ccsetup.relay.serving.answer_ways import Way
 from ccsetup.relay.serving.runtime import NEVER
+from ccsetup.relay.serving.sample import Sample
 from ccsetup.relay.wire.formats import FORMATS
 from ccsetup.relay.wire.messages import Asked, Conversation, Failed, WireError
 from ccsetup.relay.wire.tools import ToolNames
 
 MAX_WATCHED = 1 << 20
-MAX_HEARD = 4 << 20
-"""Bytes of an answer that are kept to be counted."""
 _STREAM_HEAD = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-cache"),
@@ -41,13 +41,13 @@ class Reply:
         "_follows",
         "_inbound",
         "_quiet_since",
+        "_seen",
         "_way",
         "created",
-        "followed",
-        "heard",
         "id",
         "model",
         "phase",
+        "sample",
         "status",
         "stream",
         "usage",
@@ -69,15 +69,16 @@ class Reply:
         """0 until something goes out."""
         self.watched: Optional[list[bytes]] = None
         """Request and answer, for an operator who asked to see them."""
-        self.heard: Optional[list[bytes]] = None
-        """The answer, for a client with a budget: its tokens have to be estimated where nobody tells them."""
-        self.followed = 0
-        """Bytes of the answer that somebody wants to see."""
+        self.sample: Optional[Sample] = None
+        """Of the answer that has begun."""
         self._inbound = inbound
         self._way: Optional[Way] = None
         self._quiet_since = NEVER
         """Loop time of the last sign of life; NEVER while none is due."""
         self._follows = False
+        """Somebody wants more of the answer."""
+        self._seen = 0
+        """Bytes of it in *watched*."""
 
     # What is known of the request.
 
@@ -87,8 +88,9 @@ class Reply:
     def watch(self, request: bytes) -> None:
         self.watched, self._follows = [request], True
 
-    def hear(self) -> None:
-        self.heard, self._follows = [], True
+    def hear(self, answer: UpstreamAnswer) -> None:
+        """This is what the client gets."""
+        self.sample, self._follows = Sample(answer), True
 
     def asked(self) -> Asked:
         """Return what a writer has to know, of a request whose neutral form nobody made."""
@@ -200,8 +202,9 @@ class Reply:
 
     def _follow(self, piece: bytes) -> None:
         """Keep the next *piece* of the answer for those who want it."""
-        if self.watched is not None and self.followed < MAX_WATCHED:
+        more = self.sample is not None and self.sample.take(piece)
+        if self.watched is not None and self._seen < MAX_WATCHED:
             self.watched.append(piece)
-        if self.heard is not None and self.followed < MAX_HEARD:
-            self.heard.append(piece)
-        self.followed += len(piece)
+            self._seen += len(piece)
+            more = True
+        self._follows = more

@@ -13,7 +13,8 @@ from ccsetup.relay.wire.formats import FORMATS
 from ccsetup.relay.wire.messages import Asked, BadRequest, Conversation, Dialect
 from ccsetup.relay.wire.tools import ToolNames, taken_ids
 
-_BYTES_PER_TOKEN = 4
+_KEPT = 1 << 20
+"""Bytes of a request that are kept for an exact estimate, or read for one at the end of an answer."""
 
 
 class ClientRequest:
@@ -69,6 +70,8 @@ class ClientRequest:
     def settle(self) -> None:
         """No upstream is asked any more: the body stays only while its tokens may have to be estimated."""
         self.lighten()
+        if len(self.body) > _KEPT:
+            self._tokens = self.about()
         if self._tokens is not None:
             self.body = b""
 
@@ -158,5 +161,9 @@ class ClientRequest:
             try:
                 self._tokens = tokens.estimate(self.conversation())
             except BadRequest:
-                self._tokens = len(self.body) // _BYTES_PER_TOKEN
+                self._tokens = tokens.of_body(self.body)
         return self._tokens
+
+    def about(self) -> int:
+        """Return the same, of a large request by its size alone: that takes no time."""
+        return tokens.of_body(self.body) if self._tokens is None and len(self.body) > _KEPT else self.tokens()

@@ -46,6 +46,10 @@ class UsageRow(NamedTuple):
     total_ms: float
     purpose: str = ""
     """"" for clients' requests; "activation", "check"."""
+    estimated: bool = False
+    """Nobody told the tokens, or not all of them."""
+    failed: str = ""
+    """Names of the upstreams whose tries brought no whole answer, in order, with spaces between them."""
 
 
 class Rest(NamedTuple):

@@ -39,10 +39,11 @@ _ADD_SPAN = (
     "INSERT INTO spans VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET"
     " first = min(first, excluded.first), last = max(last, excluded.last)"
 )
-_ADD_GONE = (
-    f"INSERT INTO gone {DAYS} WHERE seq <= ? AND time < ? {BY_DAY}"
+_ADD_GONE = [
+    f"INSERT INTO gone {days} WHERE seq <= ? AND time < ? {BY_DAY}"
     f" ON CONFLICT DO UPDATE SET {', '.join(f'{f} = {f} + excluded.{f}' for f in FIGURES)}"
-)
+    for days in DAYS.values()
+]
 _ADD_SPENDING = (
     "INSERT INTO spending VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
     " requests = requests + excluded.requests, tokens = tokens + excluded.tokens, cost = cost + excluded.cost"
@@ -102,10 +103,7 @@ class UsageFile:
 
     def rows_after(self, seq: int, limit: int) -> list[tuple[int, UsageRow]]:
         """Return at most *limit* rows after the row *seq*, in order, with their numbers.  sqlite3.Error, OSError."""
-        return [
-            (values[0], UsageRow._make((*values[1:_STREAM], bool(values[_STREAM]), *values[_STREAM + 1 :])))
-            for values in self._opened().execute(AFTER, (seq, limit))
-        ]
+        return [(number, row_of(values)) for number, *values in self._opened().execute(AFTER, (seq, limit))]
 
     def last_row(self) -> int:
         """Return the number of the row that was written last, 0 when there never was one.  sqlite3.Error, OSError."""
@@ -179,7 +177,8 @@ class UsageFile:
         (last,) = base.execute("SELECT max(last) FROM spans WHERE day < ?", (first,)).fetchone()
         if last is not None:
             old = (last, first * DAY)
-            base.execute(_ADD_GONE, old)
+            for add in _ADD_GONE:
+                base.execute(add, old)
             base.execute("DELETE FROM requests WHERE seq <= ? AND time < ?", old)
             base.execute("DELETE FROM spans WHERE day < ?", (first,))
             base.execute("DELETE FROM kinds WHERE kind NOT IN (SELECT kind FROM requests)")
@@ -263,6 +262,12 @@ _kind_of = itemgetter(*map(COLUMNS.index, KIND))
 _own_of = itemgetter(*map(COLUMNS.index, OWN))
 
 
+def row_of(values: Sequence[Any]) -> UsageRow:
+    """Return *values*, as they stand in the file, as a row."""
+    row = UsageRow._make(values)
+    return row._replace(stream=bool(row.stream), estimated=bool(row.estimated))
+
+
 def _fitted(row: UsageRow) -> UsageRow:
     """Return *row* with values that any database can hold."""
     values = {name: _fit(value) for name, value in zip(COLUMNS, row, strict=True)}
@@ -293,6 +298,3 @@ def _spending_rows(spending: Spending) -> list[tuple[object, ...]]:
             rows.append((day, client, "", entry.requests, min(entry.tokens, LARGEST), 0.0))
             rows += [(day, client, currency, 0, 0, cost) for currency, cost in entry.costs.items()]
     return rows
-
-
-_STREAM = 1 + COLUMNS.index("stream")

@@ -8,6 +8,7 @@ request that is kept, and the sums of each day, whether its requests are kept or
 from __future__ import annotations
 
 import sqlite3
+from typing import NamedTuple, Optional
 
 from ccsetup.documents import version
 from ccsetup.relay.store import UsageRow
@@ -15,31 +16,61 @@ from ccsetup.relay.store.spending import DAY
 
 COLUMNS = UsageRow._fields
 
+MAX_NAME = 200
+"""Characters of a model's name, which a client chose, in a row, in the log and in figures."""
+
 KIND = (
     "client", "upstream", "key", "model", "served", "wire_in", "wire_out", "status", "error", "attempts", "stream",
-    "currency", "purpose",
+    "currency", "purpose", "estimated", "failed",
 )  # fmt: skip
 """Those of ``kinds``."""
 
 OWN = tuple(name for name in COLUMNS if name not in KIND)
 """Those of ``requests``."""
 
-FIGURES = ("requests", "errors", "unpriced", "input", "output", "cache_read", "cache_write", "reasoning", "cost")
+PLACE = ("upstream", "model", "client", "currency", "asked", "purpose")
+"""What the sums of a day are told apart by."""
 
-MODEL = "CASE served WHEN '' THEN model ELSE served END"
-"""The model that a row counts for."""
+FIGURES = (
+    "requests", "errors", "unpriced", "estimated", "tries", "tries_failed", "input", "output", "cache_read",
+    "cache_write", "reasoning", "cost",
+)  # fmt: skip
 
-COUNTED = (
-    "count(*), sum(error <> ''), sum(cost IS NULL AND output > 0), "
-    # sum() fails beyond 63 bits, and upstreams may say any number.
-    + ", ".join(f"CAST(total({name}) AS INTEGER)" for name in FIGURES[3:-1])
-    + ", total(cost)"
+_MODELS = (
+    "CASE served WHEN '' THEN model ELSE served END AS model, client, {currency} AS currency,"
+    " CASE served WHEN '' THEN '' WHEN model THEN '' ELSE model END AS asked, purpose"
 )
-"""The figures of a group of rows."""
+"""``model`` answered (or was asked for, where none did), ``asked`` is another that the client named."""
 
-DAYS = f"SELECT CAST(time / {DAY} AS INTEGER), upstream, {MODEL}, client, currency, {COUNTED} FROM usage"  # noqa: S608
-BY_DAY = "GROUP BY 1, 2, 3, 4, 5"
+VIEWS = {
+    "counted": f"SELECT seq, time, upstream, {_MODELS.format(currency='currency')}, 1 AS requests,"  # noqa: S608
+    " error <> '' AS errors, cost IS NULL AND output > 0 AS unpriced, estimated, upstream <> '' AND attempts >"
+    " length(failed) - length(replace(failed, ' ', '')) + (failed <> '') AS tries, 0 AS tries_failed, input, output,"
+    " cache_read, cache_write, reasoning, cost, CASE error WHEN '' THEN first_ms END AS first_ms,"
+    " CASE error WHEN '' THEN total_ms END AS total_ms FROM usage",
+    "lost": f"SELECT seq, time, value AS upstream, {_MODELS.format(currency=repr(''))}, 0 AS requests,"  # noqa: S608
+    " 0 AS errors, 0 AS unpriced, 0 AS estimated, 1 AS tries, 1 AS tries_failed, 0 AS input, 0 AS output,"
+    " 0 AS cache_read, 0 AS cache_write, 0 AS reasoning, NULL AS cost FROM usage,"
+    """ json_each('["' || replace(failed, ' ', '","') || '"]') WHERE failed <> ''""",
+}
+"""What each request adds to the figures, and what each try that failed adds to those of its own upstream.  They are
+two, because SQLite takes twice as long for the sums of one view of both."""
+
+# sum() fails beyond 63 bits, and upstreams may say any number.
+_SUMS = ", ".join(f"CAST(total({name}) AS INTEGER) AS {name}" for name in FIGURES[:-1]) + ", total(cost) AS cost"
+DAYS = {
+    view: f"SELECT CAST(time / {DAY} AS INTEGER) AS day, {', '.join(PLACE)}, {_SUMS} FROM {view}"  # noqa: S608
+    for view in VIEWS
+}
+BY_DAY = f"GROUP BY 1, {', '.join(PLACE)}"
 """With *DAYS*: rows of ``gone``."""
+
+GONE_BEFORE = (
+    "SELECT day, upstream, model, client, currency, '' AS asked, '' AS purpose, requests, errors, unpriced,"
+    " 0 AS estimated, CASE upstream WHEN '' THEN 0 ELSE requests END AS tries, 0 AS tries_failed, input, output,"
+    " cache_read, cache_write, reasoning, cost"
+)
+"""The sums of the first two schemas as those of the third."""
 
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (
@@ -98,12 +129,69 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE VIEW usage AS SELECT seq, time, id, client, upstream, key, model, served, wire_in, wire_out, status,"
         " error, attempts, stream, input, output, cache_read, cache_write, reasoning, cost, currency, first_ms,"
         " total_ms, purpose FROM requests CROSS JOIN kinds USING (kind)",
-        f"CREATE VIEW days AS SELECT * FROM gone UNION ALL {DAYS} {BY_DAY}",  # noqa: S608
+    ),
+    (
+        # Tries that failed, estimates, the model that was asked for and the purpose: nothing of older rows.
+        "DROP VIEW IF EXISTS days",
+        "DROP VIEW usage",
+        "ALTER TABLE kinds RENAME TO older",
+        "CREATE TABLE kinds (kind INTEGER PRIMARY KEY, client TEXT NOT NULL, upstream TEXT NOT NULL,"
+        " key INTEGER NOT NULL, model TEXT NOT NULL, served TEXT NOT NULL, wire_in TEXT NOT NULL,"
+        " wire_out TEXT NOT NULL, status INTEGER NOT NULL, error TEXT NOT NULL, attempts INTEGER NOT NULL,"
+        " stream INTEGER NOT NULL, currency TEXT NOT NULL, purpose TEXT NOT NULL,"
+        # The defaults are for a relay of before that goes on until its answers have ended.
+        " estimated INTEGER NOT NULL DEFAULT 0, failed TEXT NOT NULL DEFAULT '',"
+        " UNIQUE (client, upstream, key, model, served, wire_in, wire_out, status, error, attempts, stream, currency,"
+        " purpose, estimated, failed))",
+        "INSERT INTO kinds SELECT *, 0, '' FROM older",
+        "DROP TABLE older",
+        "ALTER TABLE gone RENAME TO older",
+        "CREATE TABLE gone (day INTEGER NOT NULL, upstream TEXT NOT NULL, model TEXT NOT NULL, client TEXT NOT NULL,"
+        " currency TEXT NOT NULL, asked TEXT NOT NULL, purpose TEXT NOT NULL, requests INTEGER NOT NULL,"
+        " errors INTEGER NOT NULL, unpriced INTEGER NOT NULL, estimated INTEGER NOT NULL, tries INTEGER NOT NULL,"
+        " tries_failed INTEGER NOT NULL, input INTEGER NOT NULL, output INTEGER NOT NULL,"
+        " cache_read INTEGER NOT NULL, cache_write INTEGER NOT NULL, reasoning INTEGER NOT NULL, cost REAL NOT NULL,"
+        " PRIMARY KEY (day, upstream, model, client, currency, asked, purpose)) WITHOUT ROWID",
+        f"INSERT INTO gone {GONE_BEFORE} FROM older",
+        "DROP TABLE older",
+        # CROSS: never search the requests of each kind.
+        "CREATE VIEW usage AS SELECT seq, time, id, client, upstream, key, model, served, wire_in, wire_out, status,"
+        " error, attempts, stream, input, output, cache_read, cache_write, reasoning, cost, currency, first_ms,"
+        " total_ms, purpose, estimated, failed FROM requests CROSS JOIN kinds USING (kind)",
+        *(f"CREATE VIEW {name} AS {view}" for name, view in VIEWS.items()),
+        f"CREATE VIEW days AS SELECT * FROM gone {' '.join(f'UNION ALL {day} {BY_DAY}' for day in DAYS.values())}",  # noqa: S608
     ),
 )
 """What makes each version of the schema of the one before; ``PRAGMA user_version`` counts them."""
 
 AFTER = f"SELECT seq, {', '.join(COLUMNS)} FROM usage WHERE seq > ? ORDER BY seq LIMIT ?"  # noqa: S608
+
+
+class Chosen(NamedTuple):
+    """Which requests are meant: those for which all that is given holds."""
+
+    since: Optional[float] = None
+    """Unix time."""
+    until: Optional[float] = None
+    """Unix time; not itself."""
+    upstream: Optional[str] = None
+    model: Optional[str] = None
+    """The one that answered, or that was asked for."""
+    client: Optional[str] = None
+
+    def names(self) -> tuple[str, tuple[str, ...]]:
+        """Return a condition on the names in ``counted`` or ``gone``, and its values."""
+        model = None if self.model is None else (self.model, self.model)
+        given = (
+            ("upstream = ?", None if self.upstream is None else (self.upstream,)),
+            ("(model = ? OR asked = ?)", model),
+            ("client = ?", None if self.client is None else (self.client,)),
+        )
+        found = [(text, values) for text, values in given if values is not None]
+        return " AND ".join(["1", *(text for text, _v in found)]), tuple(v for _t, values in found for v in values)
+
+
+ALL = Chosen()
 
 
 class transaction:

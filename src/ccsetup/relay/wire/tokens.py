@@ -43,6 +43,7 @@ _IMAGE_MOST, _PIXELS = 4800, 750
 PAGE = 3000
 """Tokens of a page of a PDF, with its picture; 50 kB are taken for a page."""
 _PAGE_BYTES = 50_000
+_RUN, _BYTES_PER_TOKEN = 4096, 4
 _OPAQUE = 5
 """Characters of encrypted reasoning for a token."""
 
@@ -98,6 +99,21 @@ _KINDS = bytes(
 )  # fmt: skip
 LEAST_BYTES = 2
 """Bytes of a request for each of its tokens that ``at_least`` counts: a letter, and what ends the word."""
+
+
+def of_body(body: bytes) -> int:
+    """Return the tokens of a request by the size of its *body*: pictures and files are long runs of base64."""
+    text, inside = 0, False
+    tokens = 0
+    for at in range(0, len(body), _RUN):
+        piece = body[at : at + _RUN]
+        packed = len(piece) == _RUN and piece.isascii() and not any(c in piece for c in (b" ", b'"', b"\\"))
+        if not packed:
+            text += len(piece)
+        elif not inside:
+            tokens += IMAGE
+        inside = packed
+    return tokens + text // _BYTES_PER_TOKEN
 
 
 def of_text(text: str) -> int:
