@@ -49,6 +49,11 @@ class Paths(NamedTuple):
         """Return the record of what we set for *profile* in files of its own."""
         return os.path.join(self.state_dir, "saved", profile + ".json")
 
+    @property
+    def checked(self) -> str:
+        """Which saved profiles were found to be right; may be lost."""
+        return os.path.join(self.state_dir, "checked.json")
+
     def is_record(self, path: str) -> bool:
         """Tell whether *path* is a record of what we set, which is for no reader."""
         return path == self.state or os.path.dirname(path) == os.path.join(self.state_dir, "saved")

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Iterable, Iterator, NamedTuple, Optional, Sequence
 
 from ccsetup import keys, profiles
-from ccsetup.change import beside, renewed
+from ccsetup.change import beside, checked, renewed
 from ccsetup.change.merge import Request, merge
 from ccsetup.change.world import World, own_ids, with_free_id
 from ccsetup.clients import CLIENTS
@@ -244,30 +244,36 @@ def _keep_additions(world: World, client: ClientName, files: Files, but: str) ->
         world.draft.edit(path, "toml", edits)
 
 
-def bring_along(world: World) -> list[str]:
+def bring_along(world: World, *, every: bool = False) -> list[str]:
     """Bring every saved profile into the form that the version of its client which is there reads.
 
+    Those that were right before, and did not change since, are looked at with *every* only.
     Where two versions are there that share no form, it is that of the newest.  One that cannot be written is told of,
     and keeps nobody from switching.  Returns the profiles that changed.
     """
-    return [name for client, _keeper in beside.keepers() for name in _bring_along(world, client)]
+    return [name for client, _keeper in beside.keepers() for name in _bring_along(world, client, every)]
 
 
-def _bring_along(world: World, client: ClientName) -> list[str]:
+def _bring_along(world: World, client: ClientName, every: bool) -> list[str]:
     keeper, title = CLIENTS[client].beside, CLIENTS[client].title
     assert keeper is not None
     done: list[str] = []
     mine = beside.separated(world, client)
-    files = beside.files_of(world, client, [p.name for p in mine])
-    shared = beside.mixed(world, client)
+    unsure = mine if every else checked.doubtful(world, client, mine)
+    files = beside.files_of(world, client, [p.name for p in unsure])
+    shared = beside.mixed(world, client, unsure)
     version = dotted(files.version)
-    for profile in mine:
+    world.looked_at[client] = {p.name for p in unsure}
+    right = world.right[client] = []
+    for profile in unsure:
         old = world.profiles[profile.name]
         if old != profile:
             world.draft.edit(world.paths.profiles, "toml", profiles.save(profile, old))
             world.profiles[profile.name] = profile
         recorded = world.recorded(*world.slot(client, profile.name))
         good = keeper.is_saved(files, profile) and profile.name not in shared
+        alone = [profile.name] if keeper.is_alone(files, profile) else []
+        right += alone if good else []
         if good or not (recorded or keeper.has_trace(files, old)):
             continue
         ids = (keeper.id(profile), keeper.id(old))
@@ -284,6 +290,7 @@ def _bring_along(world: World, client: ClientName) -> list[str]:
             continue
         world.notes[:] = notes
         done.append(profile.name)
+        right += alone
     if mine and keeper.is_split(files):
         text = _("{client} {old} is installed beside {new}: it uses the active profile, and finds none with --profile.")
         text = text.format(client=title, old=dotted(files.oldest), new=version)

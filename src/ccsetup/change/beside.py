@@ -5,8 +5,9 @@ A client that keeps none (``Client.beside`` is None) has nothing here.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Iterable, Iterator
+from typing import TYPE_CHECKING, Iterable, Iterator, Optional, Sequence
 
+from ccsetup.change import checked
 from ccsetup.change.world import World
 from ccsetup.clients import CLIENTS
 from ccsetup.clients.base import Files, dotted
@@ -32,13 +33,13 @@ def separated(world: World, client: ClientName) -> list[Profile]:
     return [world.separated(p) for p in world.profiles.values() if client in p.parts and not p.problem]
 
 
-def mixed(world: World, client: ClientName) -> list[str]:
-    """Return the profiles for which *client* reads another's address or credential, as its files are.
+def mixed(world: World, client: ClientName, of: Optional[Sequence[Profile]] = None) -> list[str]:
+    """Return the profiles (*of*: among these) for which *client* reads another's address or credential.
 
     Earlier versions let two profiles share a provider id or a variable, and people copy tables by hand.
     """
     keeper = CLIENTS[client].beside
-    mine = separated(world, client)
+    mine = separated(world, client) if of is None else of
     if keeper is None or not mine:
         return []
     files = files_of(world, client, [p.name for p in mine])
@@ -62,10 +63,10 @@ def mixed(world: World, client: ClientName) -> list[str]:
     return out
 
 
-def lost(world: World, client: ClientName) -> list[str]:
-    """Return the profiles that were saved for another version of *client*, and that today's does not find by name."""
+def lost(world: World, client: ClientName, of: Optional[Sequence[Profile]] = None) -> list[str]:
+    """Return the profiles (*of*: among these) that another version of *client* found by name, and today's does not."""
     keeper = CLIENTS[client].beside
-    mine = separated(world, client)
+    mine = separated(world, client) if of is None else of
     files = files_of(world, client, [p.name for p in mine])
     return [p.name for p in mine if keeper and keeper.has_trace(files, p) and not keeper.is_saved(files, p)]
 
@@ -81,15 +82,17 @@ def notes(world: World, clients: Iterable[ClientName]) -> list[Note]:
         if client not in clients:
             continue
         try:
-            gone = lost(world, client)
+            mine = separated(world, client)
+            unsure = checked.doubtful(world, client, mine)
+            gone = lost(world, client, unsure)
             if gone:
                 text = _("{client} {version} does not find with --profile: {names}.").format(
                     client=CLIENTS[client].title, version=dotted(world.version(client)), names=", ".join(gone)
                 )
                 out.append(Note("warning", text, fix))
-            out += [Note("warning", mixed_text(client, name), fix) for name in mixed(world, client)]
-            known = {p.name for p in separated(world, client)}
-            for name in keeper.names(world.paths):
+            out += [Note("warning", mixed_text(client, name), fix) for name in mixed(world, client, unsure)]
+            known = {p.name for p in mine}
+            for name in sorted(keeper.files(world.paths)):
                 if name not in known:
                     found = keeper.foreign(files_of(world, client, [name]), name)
                     out += [Note("warning", text, fix) for text in found]

@@ -53,6 +53,10 @@ class World:
         """Keys that the keyring is to hold after this, by profile; None: it is to forget the key."""
         self.leaving = ""
         """A profile that goes with this, and leaves what it had to another."""
+        self.looked_at: dict[ClientName, set[str]] = {}
+        """The saved profiles of a client that this run looked at."""
+        self.right: dict[ClientName, list[str]] = {}
+        """Those of them that nothing was wrong with, and that have a file to themselves."""
         self._separated = _Separated.new("")
         self.notes: list[Note] = []
         self.records = record.Records(draft, paths, self.notes)

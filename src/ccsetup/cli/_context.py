@@ -8,6 +8,7 @@ import time
 from typing import Any, Callable, Optional, Sequence
 
 from ccsetup import disk, keys, paths, presets
+from ccsetup.change import checked
 from ccsetup.change.draft import Draft
 from ccsetup.change.world import Keys, World
 from ccsetup.cli import _output
@@ -107,7 +108,7 @@ class Context:
         kept: dict[str, Any] = {}
 
         def build() -> Plan:
-            world = self.world()
+            world = kept["world"] = self.world()
             result = act(world)
             kept["result"], kept["changes"], kept["notes"] = result, world.draft.changes(), world.notes
             self._collect(world)
@@ -120,8 +121,8 @@ class Context:
 
         if dry:
             build()
-        else:
-            disk.transaction(build, self.paths.homes, now=time.time())
+        elif disk.transaction(build, self.paths.homes, now=time.time()).id:
+            checked.keep(kept["world"])
         self._note(kept["notes"])
         return kept["result"], kept["changes"]
 

@@ -31,6 +31,8 @@ from ccsetup.plan import Note, Owned, Wish
 from ccsetup.profiles import Profile
 
 if TYPE_CHECKING:
+    import os
+
     from ccsetup.clients.found import FoundProvider, ToolFiles
     from ccsetup.clients.house import Address, Check, Daemon, Finding, House, Judgement, McpServers
     from ccsetup.probe.network import Network
@@ -192,8 +194,12 @@ if TYPE_CHECKING:  # making a protocol takes as long as importing three modules
             """Return what ``doctor`` finds in profiles that are not among *known*, which are ours."""
             ...
 
-        def names(self, paths: Paths) -> Sequence[str]:
-            """Return the names of the profile files that are there."""
+        def files(self, paths: Paths) -> Mapping[str, os.stat_result]:
+            """Return the profile files that are there, by the names of the profiles."""
+            ...
+
+        def is_alone(self, files: Files, profile: Profile) -> bool:
+            """Tell whether nothing but its own file says what the client reads when asked for *profile*."""
             ...
 
         def carried(

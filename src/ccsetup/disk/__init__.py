@@ -11,7 +11,7 @@ from __future__ import annotations
 from ccsetup.disk.journal import Record, Recovered, damaged, history, interrupted, unfinished
 from ccsetup.disk.permit import protect, remove_empty
 from ccsetup.disk.read import snapshot
-from ccsetup.disk.replace import set_aside
+from ccsetup.disk.replace import put, set_aside
 from ccsetup.disk.reverse import LeftAlone, UndoPlan, again, undo
 from ccsetup.disk.transact import Committed, commit, recover, transaction
 
@@ -27,6 +27,7 @@ __all__ = [
     "history",
     "interrupted",
     "protect",
+    "put",
     "recover",
     "remove_empty",
     "set_aside",

@@ -191,6 +191,19 @@ def write_new(path: str, data: bytes, mode: int, like: Optional[Found], source: 
         os.close(fd)
 
 
+def put(path: str, data: bytes) -> None:
+    """Make *data* the file *path* of ours, which may be lost, and is not in the journal; failing is not told."""
+    temp = f"{path}.{os.getpid()}"
+    try:
+        write_new(temp, data, 0o600, None, temp, private=True)
+        os.replace(temp, path)
+    except OSError:
+        try:
+            os.unlink(temp)
+        except OSError:
+            pass
+
+
 def make_folder(path: str) -> None:
     """Make *path* a folder that only its owner can enter, with its parents.  Raises WriteError.
 

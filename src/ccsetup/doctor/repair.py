@@ -70,7 +70,7 @@ def plan(facts: Facts, draft: Draft) -> Repairs:
                 elif isinstance(repair, Recover):
                     recover = True
                 elif isinstance(repair, BringAlong):
-                    actions.bring_along(world_of(facts, draft))
+                    actions.bring_along(world_of(facts, draft), every=True)
         except CcsetupError as e:
             failed.append((one, e.message))
             continue

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, Callable, Collection, Container, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Callable, Collection, Container, Iterable, Mapping, Sequence
 
 from ccsetup.clients.base import Files, Use, dotted
 from ccsetup.clients.codex import edits, facts
@@ -52,11 +52,18 @@ class ProfileFiles:
 
         return problems.mixed_by_hand(house, known)
 
-    def names(self, paths: Paths) -> Sequence[str]:
+    def files(self, paths: Paths) -> Mapping[str, os.stat_result]:
         try:
-            return sorted(n.removesuffix(_ENDING) for n in os.listdir(paths.codex_home) if n.endswith(_ENDING))
+            with os.scandir(paths.codex_home) as found:
+                return {e.name.removesuffix(_ENDING): e.stat() for e in found if e.name.endswith(_ENDING)}
         except OSError:
-            return ()
+            return {}
+
+    def is_alone(self, files: Files, profile: Profile) -> bool:
+        data, id_ = files.get(files.paths.codex_config), self.id(profile)
+        places = (("profiles", profile.name), ("model_providers", id_))
+        named = lookup(data, ("model_provider",)) == id_ or any(lookup(data, p) is not MISSING for p in places)
+        return files.version >= facts.PROFILE_FILES and not named
 
     def carried(self, files: Files, profile: Profile, read: Callable[[str, str], Any]) -> tuple[str, tuple[Edit, ...]]:
         selected, table = edits.effective(files)
