@@ -41,7 +41,7 @@ def compile_presets(root: str) -> list[str]:
     sys.path.insert(0, os.path.dirname(package))
     try:
         from ccsetup import presets
-        from ccsetup.presets import spec as presetspec
+        from ccsetup.presets import read
     finally:
         sys.path.pop(0)
     os.makedirs(target, exist_ok=True)
@@ -50,7 +50,7 @@ def compile_presets(root: str) -> list[str]:
         if name.endswith(".yaml"):
             path = os.path.join(source, name)
             with open(path, "rb") as file:
-                plain[name[:-5]] = presetspec.parse(file.read(), path, expected_id=name[:-5], shipped=True)
+                plain[name[:-5]] = read.parse(file.read(), path, expected_id=name[:-5], shipped=True)
     index = {preset_id: presets.index_entry(presets.build(data)) for preset_id, data in plain.items()}
     written = [_write_json(os.path.join(target, f"{preset_id}.json"), data) for preset_id, data in plain.items()]
     written.append(_write_json(os.path.join(target, "_index.json"), index))

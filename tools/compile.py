@@ -8,6 +8,10 @@ import sys
 from typing import Any
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+HEAD = {
+    "$schema": "https://json-schema.org/draft/2020-12/schema",
+    "$comment": "Made by tools/compile.py of the table that reads the file.",
+}
 REFERENCE = os.path.join(ROOT, "docs", "reference")
 
 
@@ -15,18 +19,44 @@ def schemas() -> dict[str, dict[str, Any]]:
     """Return the JSON Schema of each file that people write by hand, by its name in docs/reference."""
     from ccsetup import profiles
     from ccsetup.clients import CLIENTS
-    from ccsetup.documents.schema import published
     from ccsetup.presets import spec
     from ccsetup.profiles import declare
     from ccsetup.relay.config import access, table
 
-    return {
-        "preset.schema.json": spec.json_schema(),
-        "apply.schema.json": declare.json_schema(CLIENTS),
-        "profiles.schema.json": published(profiles.file_table(CLIENTS)),
-        "relay.schema.json": table.json_schema(),
-        "relay-keys.schema.json": published(access.TABLE),
+    found = {
+        "preset": {**spec.PRESET.schema(), "allOf": preset_rules(spec.CUSTOM)},
+        "apply": declare.table(CLIENTS).schema(),
+        "profiles": profiles.file_table(CLIENTS).schema(),
+        "relay": table.FILE.schema(),
+        "relay-keys": access.TABLE.schema(),
     }
+    return {f"{name}.schema.json": {**HEAD, **schema} for name, schema in found.items()}
+
+
+def preset_rules(custom_id: str) -> list[Any]:
+    """Return what two members of a preset say together; that ids refer to each other no schema can say."""
+    custom = {"properties": {"id": {"const": custom_id}}, "required": ["id"]}
+    local = {"properties": {"key": {"properties": {"required": {"const": False}}, "required": ["required"]}}}
+    some_url = {"properties": {"base_url": {"minLength": 1}}}
+    some_models = {
+        "if": {"required": ["base_url"]},
+        "then": {
+            "anyOf": [
+                {"required": ["models"]},
+                {"required": ["native_models"], "properties": {"native_models": {"const": True}}},
+            ]
+        },
+    }
+    some_model = {"properties": {"model": {"minLength": 1}}}
+
+    def regions(claude: dict[str, Any], codex: dict[str, Any]) -> dict[str, Any]:
+        region = {"properties": {"claude-code": claude, "codex": codex}}
+        return {"properties": {"regions": {"items": region}}}
+
+    return [
+        {"if": custom, "else": regions(some_url, some_url)},
+        {"if": {"anyOf": [custom, {**local, "required": ["key"]}]}, "else": regions(some_models, some_model)},
+    ]
 
 
 def text_of(schema: dict[str, Any]) -> str:

@@ -19,8 +19,8 @@ import yaml
 from ccsetup import presets, urls
 from ccsetup.errors import DocumentError, UsageError
 from ccsetup.model import ClaudeEndpoint, CodexEndpoint, Preset, Region, Tiers
-from ccsetup.presets import Folders
-from ccsetup.presets import spec as presetspec
+from ccsetup.presets import Folders, spec
+from ccsetup.presets import read as preset_reader
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 SOURCE = os.path.join(ROOT, "presets")
@@ -176,7 +176,7 @@ class TestShipped:
         """Variables are known ones and have a reason; third parties get those that keep Anthropic out."""
         for name, end in claude_ends(shipped):
             for variable, fact in end.env.items():
-                assert variable in presetspec.ENV_NAMES, name
+                assert variable in spec.ENV_NAMES, name
                 assert len(fact.reason) > 10, name
             if name.startswith("anthropic/"):
                 assert end.env == {}
@@ -360,7 +360,7 @@ def checkout(tmp_path: Path) -> Folders:
     for name in ("one", "two"):
         text = Path(SOURCE, "openai.yaml").read_text(encoding="utf-8").replace("id: openai", f"id: {name}", 1)
         Path(folders.source, f"{name}.yaml").write_text(text, encoding="utf-8")
-    plain = presetspec.parse(Path(folders.source, "one.yaml").read_bytes(), "one.yaml")
+    plain = preset_reader.parse(Path(folders.source, "one.yaml").read_bytes(), "one.yaml")
     Path(folders.compiled, "one.json").write_text(json.dumps({**plain, "name": "Compiled"}))
     entry = presets.index_entry(presets.build({**plain, "name": "Compiled"}))
     Path(folders.compiled, "_index.json").write_text(json.dumps({"one": entry, "gone": entry}))

@@ -73,7 +73,7 @@ def test_dump_and_parse_are_inverse() -> None:
 
 def test_the_schema_takes_and_refuses_the_same() -> None:
     """What ``parse`` reads is valid, and what it refuses is not, but for what JSON Schema cannot say."""
-    validator = jsonschema.Draft202012Validator(declare.json_schema(CLIENTS))
+    validator = jsonschema.Draft202012Validator(declare.table(CLIENTS).schema())
     for text in (FULL, (ROOT / "examples/team.yaml").read_text("utf-8")):
         assert list(validator.iter_errors(yaml.safe_load(text))) == []
         declare.parse(text.encode(), "x", CLIENTS)

@@ -29,8 +29,6 @@ Place = tuple[int, int]
 Places = Callable[[Path, bool], Place]
 """Where the value at a path stands, or, with True, its key; where it is missing: what should hold it."""
 
-DRAFT = "https://json-schema.org/draft/2020-12/schema"
-
 ABSENT: Any = object()
 """The default of a key that has none: nothing is made of it where it is missing."""
 
@@ -433,27 +431,6 @@ class Block(Kind):
 
 VARIABLE = String("[A-Za-z_][A-Za-z0-9_]*", lambda: _("This is not the name of a variable."))
 CURRENCY = String("[A-Z]{3}", lambda: _("A currency is written as USD or CNY."))
-
-
-class Either(Kind):
-    """The first block when it holds *key*, else the second."""
-
-    def __init__(self, key: str, first: Block, second: Block) -> None:
-        self.key = key
-        self.first = first
-        self.second = second
-
-    def read(self, at: Document, value: Any, path: Path) -> Any:
-        return (self.first if isinstance(value, dict) and self.key in value else self.second).read(at, value, path)
-
-    def schema(self) -> dict[str, Any]:
-        chosen = {"type": "object", "required": [self.key]}
-        return {"if": chosen, "then": self.first.schema(), "else": self.second.schema()}
-
-
-def published(kind: Kind) -> dict[str, Any]:
-    """Return the whole JSON Schema of a document of *kind*."""
-    return {"$schema": DRAFT, "$comment": "Made by tools/compile.py of the table that reads the file.", **kind.schema()}
 
 
 def _nullable(schema: dict[str, Any]) -> dict[str, Any]:

@@ -161,7 +161,7 @@ def index_entry(preset: Preset) -> dict[str, Any]:
 
 
 def build(plain: dict[str, Any]) -> Preset:
-    """Return the preset that *plain* describes: the output of ``presetspec.parse``, as it is or through JSON.
+    """Return the preset that *plain* describes: the output of ``read.parse``, as it is or through JSON.
 
     No checks: *plain* was checked when it was made from YAML.
     """
@@ -340,7 +340,7 @@ def _twice(paths: list[str]) -> DocumentError:
 
 def _read_yaml(path: str, preset_id: str, *, shipped: bool = False) -> dict[str, Any]:
     from ccsetup.documents import yamldoc
-    from ccsetup.presets import spec as presetspec
+    from ccsetup.presets import read
 
     try:
         data = bounded.found(path, yamldoc.MAX_BYTES)
@@ -349,7 +349,7 @@ def _read_yaml(path: str, preset_id: str, *, shipped: bool = False) -> dict[str,
         raise DocumentError(problem) from error
     except bounded.TooLarge as error:
         raise DocumentError(error.message) from error
-    return presetspec.parse(data, path, expected_id=preset_id, shipped=shipped)
+    return read.parse(data, path, expected_id=preset_id, shipped=shipped)
 
 
 def _nearest(word: str, known: list[str]) -> str:

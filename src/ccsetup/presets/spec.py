@@ -1,26 +1,21 @@
-"""What a preset file may say: one table that checks YAML, and that becomes the JSON Schema.
+"""What a preset file may say: one table that reads YAML, and that becomes the JSON Schema.
 
-``parse`` turns the text of ``presets/<id>.yaml``, or of a user's own file, into the *plain form*: dicts and lists
-with the field names of ``model.Preset``, ready for ``presets.build`` and for the compiled JSON.  Only builds and
-edited files come here; a normal run reads compiled JSON and never imports this module.
-
-Knows no disk.
+Only builds and edited files come here; a normal run reads compiled JSON and never imports this module.
 """
 
 from __future__ import annotations
 
-from typing import Any, Mapping, Union
+from typing import Any, Mapping
 
-from ccsetup.documents import yamldoc
 from ccsetup.documents.nearest import suggestion
 from ccsetup.documents.schema import (
     CURRENCY,
     VARIABLE,
     Block,
     Document,
-    Either,
     Flag,
     Key,
+    Kind,
     Many,
     Mapped,
     Number,
@@ -28,7 +23,6 @@ from ccsetup.documents.schema import (
     Scalar,
     String,
     Url,
-    published,
 )  # fmt: skip
 from ccsetup.i18n import _
 
@@ -55,7 +49,8 @@ def _custom(at: Document) -> bool:
     return isinstance(at.data, dict) and at.data.get("id") == CUSTOM
 
 
-def _any_model(at: Document) -> bool:
+def any_model(at: Document) -> bool:
+    """Tell whether a model may be left out."""
     key = at.data.get("key") if isinstance(at.data, dict) else None
     return _custom(at) or (isinstance(key, dict) and key.get("required") is False)
 
@@ -73,7 +68,7 @@ class _ModelId(String):
     """A model id; empty only where the user gives it."""
 
     def value(self, at: Document, text: str, path: Path, *, key: bool = False) -> Any:
-        if not text and self.empty and not _any_model(at):
+        if not text and self.empty and not any_model(at):
             at.fail(path, _("Only the preset 'custom' and local servers may leave this empty."))
         return super().value(at, text, path, key=key)
 
@@ -88,6 +83,22 @@ def _model(*, empty: bool = False) -> String:
 
 
 _MODEL = _model()
+
+
+class _Either(Kind):
+    """The first block when it holds *key*, else the second."""
+
+    def __init__(self, key: str, first: Block, second: Block) -> None:
+        self.key = key
+        self.first = first
+        self.second = second
+
+    def read(self, at: Document, value: Any, path: Path) -> Any:
+        return (self.first if isinstance(value, dict) and self.key in value else self.second).read(at, value, path)
+
+    def schema(self) -> dict[str, Any]:
+        chosen = {"type": "object", "required": [self.key]}
+        return {"if": chosen, "then": self.first.schema(), "else": self.second.schema()}
 
 
 class _Sources(Many):
@@ -248,8 +259,8 @@ _REGION = Block(
         "name": Key(String(), "Name for people"),
         "key_url": Key(_LINK, "Where a person gets a key", default=""),
         "chat_url": Key(Url(), "Chat Completions base URL, for a relay", default=""),
-        "claude-code": Key(Either("unsupported", _UNSUPPORTED, _CLAUDE), "For Claude Code", field="claude"),
-        "codex": Key(Either("unsupported", _UNSUPPORTED, _CODEX), "For Codex CLI"),
+        "claude-code": Key(_Either("unsupported", _UNSUPPORTED, _CLAUDE), "For Claude Code", field="claude"),
+        "codex": Key(_Either("unsupported", _UNSUPPORTED, _CODEX), "For Codex CLI"),
         "verify": Key(Many(_CHECK), "Key checks, in the order in which they are tried", default=[]),
         "verify_note": Key(String(), "Why there is no check, or what to know of it", default=""),
         "source": Key(_Sources(String(), 1), "For key_url and chat_url: keys into `sources`", field=""),
@@ -397,122 +408,3 @@ PRESET = Block(
         ),
     },
 )
-
-
-def parse(data: Union[str, bytes], name: str, *, expected_id: str = "", shipped: bool = False) -> dict[str, Any]:
-    """Return the plain form of the preset in *data*, the contents of a YAML file that messages call *name*.
-
-    With *shipped*, facts need sources and dates and nothing is left to defaults that a reader should see.
-    Raises DocumentError with ``file:line:column: path: problem``.
-    """
-    at = yamldoc.document(data, name, shipped=shipped)
-    plain: dict[str, Any] = at.read(PRESET)
-    _check(at, plain, expected_id)
-    return _complete(plain)
-
-
-def _check(at: Document, plain: dict[str, Any], expected_id: str) -> None:
-    """Check what concerns more than one key."""
-    if expected_id and plain["id"] != expected_id:
-        problem = _("The id is '{id}', but the file is called '{file}'.")
-        at.fail(("id",), problem.format(id=plain["id"], file=f"{expected_id}.yaml"))
-    for table in ("regions", "models", "legacy_models"):
-        seen: set[str] = set()
-        for i, item in enumerate(plain[table]):
-            if item["id"] in seen:
-                at.fail((table, i, "id"), _("The id '{id}' appears twice.").format(id=item["id"]))
-            seen.add(item["id"])
-    regions = [region["id"] for region in plain["regions"]]
-    for i, family in enumerate((plain["key"] or {}).get("families", ())):
-        if family["region"] and family["region"] not in regions:
-            problem = _("There is no region '{id}' in this file.").format(id=family["region"])
-            at.fail(("key", "families", i, "region"), problem, suggestion(family["region"], regions, else_all=False))
-    if at.shipped:
-        for language in ("en", "zh_CN"):
-            if language not in plain["description"]:
-                at.missing(("description",), language)
-    for i, region in enumerate(plain["regions"]):
-        _region(at, region, ("regions", i))
-
-
-def _region(at: Document, region: dict[str, Any], path: Path) -> None:
-    claude, codex = region["claude"], region["codex"]
-    if claude is None and (codex is None or at.shipped):
-        at.missing(path, "claude-code")
-    if at.shipped:
-        if codex is None:
-            at.missing(path, "codex")
-        written = at.data["regions"][path[1]]
-        if (region["key_url"] or region["chat_url"]) and not {"source", "as_of"} <= set(written):
-            at.missing(path, "source")
-    empty = claude and "reason" not in claude and claude["models"] is None
-    if empty and not claude["native_models"] and not _any_model(at):
-        at.missing((*path, "claude-code"), "models")
-    if codex and "wire" in codex:
-        here = (*path, "codex")
-        if codex["wire"] == "chat" and not codex["reason"]:
-            at.fail(here, _("'wire: chat' needs a 'reason' for the user: Codex itself speaks only Responses."))
-        if codex["default_effort"] and not codex["efforts"]:
-            at.missing(here, "efforts")
-        if codex["default_effort"]:
-            String(one_of=codex["efforts"]).value(at, codex["default_effort"], (*here, "default_effort"))
-
-
-def _complete(plain: dict[str, Any]) -> dict[str, Any]:
-    """Give *plain* the shape of model.Preset."""
-    key = plain.pop("key") or {}
-    errors = plain.pop("errors") or {}
-    plain["key_env"] = key.get("env", "")
-    plain["key_required"] = key.get("required", True)
-    plain["default_key"] = key.get("default", "")
-    plain["key_families"] = key.get("families", [])
-    plain["dialect"] = {
-        wire: {name: value for name, value in members.items() if value is not None}
-        for wire, members in (plain["dialect"] or {}).items()
-        if members
-    }
-    plain["errors"] = {meaning: conditions for meaning, conditions in errors.items() if conditions}
-    for region in plain["regions"]:
-        region["name"] = region["name"] or region["id"]
-        for client, name in (("claude", "Claude Code"), ("codex", "Codex")):
-            if region[client] is None:
-                reason = _("The preset names no endpoint for {client}.").format(client=name)
-                region[client] = {"reason": reason}
-        tiers = region["claude"].get("models")
-        if tiers:
-            region["claude"]["models"] = {tier: model or tiers["primary"] for tier, model in tiers.items()}
-        if region["codex"].get("web_search") == "default":
-            region["codex"]["web_search"] = None
-    return plain
-
-
-def json_schema() -> dict[str, Any]:
-    """Return the JSON Schema (draft 2020-12) of a preset file, for editors.
-
-    What a schema cannot say (ids that refer to each other, file names) only ``parse`` checks.
-    """
-    custom = {"properties": {"id": {"const": CUSTOM}}, "required": ["id"]}
-    local = {"properties": {"key": {"properties": {"required": {"const": False}}, "required": ["required"]}}}
-    some_url = {"properties": {"base_url": {"minLength": 1}}}
-    some_models = {
-        "if": {"required": ["base_url"]},
-        "then": {
-            "anyOf": [
-                {"required": ["models"]},
-                {"required": ["native_models"], "properties": {"native_models": {"const": True}}},
-            ]
-        },
-    }
-    some_model = {"properties": {"model": {"minLength": 1}}}
-    return {
-        **published(PRESET),
-        "allOf": [
-            {"if": custom, "else": _regions(some_url, some_url)},
-            {"if": {"anyOf": [custom, {**local, "required": ["key"]}]}, "else": _regions(some_models, some_model)},
-        ],
-    }
-
-
-def _regions(claude: dict[str, Any], codex: dict[str, Any]) -> dict[str, Any]:
-    region = {"properties": {"claude-code": claude, "codex": codex}}
-    return {"properties": {"regions": {"items": region}}}

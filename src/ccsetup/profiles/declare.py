@@ -22,7 +22,6 @@ from ccsetup.documents.schema import (
     Place,
     Scalar,
     String,
-    published,
 )
 from ccsetup.errors import UsageError
 from ccsetup.i18n import _
@@ -116,7 +115,7 @@ def _part(client: Fields) -> Block:
     return Block("What a profile says for a client", {**fields, **more}, make=Part, null=True)
 
 
-def _table(clients: Clients) -> Block:
+def table(clients: Clients) -> Block:
     name = String(make=_name, schema={"pattern": f"^{_NAME}$", "not": {"enum": list(profiles.RESERVED)}})
     entry = {
         "name": Key(name, "Letters, digits, `-`, `_`", required=True),
@@ -144,7 +143,7 @@ def parse(data: bytes, name: str, clients: Clients) -> Declaration:
     """Return what *data*, YAML or JSON, says; DocumentError has ``name:line:column`` and the nearest known name."""
     at = yamldoc.document(data, name)
     at.version("ccsetup", VERSION)
-    given = at.read(_table(clients))
+    given = at.read(table(clients))
     found: list[Declared] = []
     for i, body in enumerate(given.get("profiles", ())):
         if any(d.profile.name == body["name"] for d in found):
@@ -210,8 +209,3 @@ def dump(declaration: Declaration) -> str:
     if declaration.active:
         body["active"] = {c: n for c, (n, _place) in declaration.active.items()}
     return yaml.safe_dump(body, sort_keys=False, allow_unicode=True, width=1000)
-
-
-def json_schema(clients: Clients) -> dict[str, Any]:
-    """Return the JSON Schema (2020-12) of the document, for editors."""
-    return published(_table(clients))

@@ -16,7 +16,6 @@ from ccsetup.documents.schema import (
     Number,
     Path,
     String,
-    published,
 )
 from ccsetup.i18n import _
 from ccsetup.keys.reference import ENV, Reference
@@ -399,8 +398,3 @@ FILE = Block(
     make=dict,
     blank=True,
 )
-
-
-def json_schema() -> dict[str, Any]:
-    """Return the JSON Schema of relay.yaml, for editors."""
-    return published(FILE)

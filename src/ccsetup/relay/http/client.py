@@ -14,7 +14,6 @@ import httptools
 
 from ccsetup.relay.http.base import (
     HOP_BY_HOP,
-    OURS,
     Counts,
     Headers,
     NetworkFailure,
@@ -22,7 +21,8 @@ from ccsetup.relay.http.base import (
     UpstreamError,
     without_named,
 )
-from ccsetup.relay.http.dial import authority, dial, proxy_of, trust
+from ccsetup.relay.http.dial import dial, trust
+from ccsetup.relay.http.heads import RequestHeads
 from ccsetup.relay.http.writes import Writes
 from ccsetup.sockets import HEAD_LIMIT
 
@@ -37,11 +37,8 @@ SLICE = 256 << 10
 IDLE_SECONDS = 30.0
 IDLE_LIMIT = 256
 """Idle connections of one origin."""
-HEADS = 256
-"""Heads of requests to one origin that are remembered."""
 
 _FRAMING = HOP_BY_HOP | {b"content-length"}
-_BODY_METHODS = frozenset((b"POST", b"PUT", b"PATCH"))
 
 
 class _Broken(Exception):
@@ -340,51 +337,12 @@ class _Connection(asyncio.Protocol):
 class _Route:
     """What requests of one origin have in common."""
 
-    __slots__ = ("after", "ends", "heads", "idle", "origin", "prefix")
+    __slots__ = ("head", "idle", "origin")
 
     def __init__(self, origin: Origin) -> None:
         self.origin = origin
         self.idle: list[_Connection] = []
-        host = authority(origin.host, origin.port, 443 if origin.scheme == "https" else 80)
-        self.prefix = b""
-        """Stands before the target."""
-        self.after = b" HTTP/1.1\r\nhost: " + host
-        """Stands after it."""
-        proxy = proxy_of(origin)
-        if proxy is not None and origin.scheme == "http":
-            self.prefix = b"http://" + host
-            if proxy.authorization:
-                self.after += b"\r\nproxy-authorization: " + proxy.authorization
-        self.ends = self.after.count(b"\n") + 1
-        self.heads: dict[tuple[bytes, bytes, Headers], bytes] = {}
-        """Heads that were sent, by what they were made of: most requests of an agent have the same one."""
-
-    def head(self, method: bytes, target: bytes, headers: Headers, size: int) -> bytes:
-        place = (method, target, tuple(headers))
-        block = self.heads.get(place)
-        if block is None:
-            block = self._head(method, target, headers)
-            if len(self.heads) >= HEADS:
-                self.heads.clear()
-            self.heads[place] = block
-        if size or method in _BODY_METHODS:
-            return b"%bcontent-length: %d\r\n\r\n" % (block, size)
-        return block + b"\r\n"
-
-    def _head(self, method: bytes, target: bytes, headers: Headers) -> bytes:
-        """Return the head but for the length and the last line."""
-        for header in headers:
-            if header[0] in OURS:
-                raise ValueError("a header that the HTTP client sets")
-        first = b"%b %b%b%b" % (method, self.prefix, target, self.after)
-        block = b"\r\n".join([first, *map(b": ".join, headers), b""])
-        # A line end more than those written here came from the caller.
-        ends = self.ends + len(headers)
-        if block.count(b"\n") != ends or block.count(b"\r") != ends or b"\0" in block:
-            raise ValueError("a line end in a header")
-        if b" " in target or b" " in method:
-            raise ValueError("a space in the target")
-        return block
+        self.head = RequestHeads(origin).of
 
 
 class Lean:

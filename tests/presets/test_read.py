@@ -9,10 +9,11 @@ from typing import Any
 import jsonschema
 import pytest
 import yaml
+from support import tools
 
 from ccsetup import presets
 from ccsetup.errors import DocumentError
-from ccsetup.presets import spec as presetspec
+from ccsetup.presets import read as preset_reader
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BAD = os.path.join(ROOT, "tests", "data", "presets", "bad")
@@ -37,7 +38,7 @@ def shipped(name: str) -> str:
 
 
 def validator() -> Any:
-    schema = presetspec.json_schema()
+    schema = tools.load("compile").schemas()["preset.schema.json"]
     jsonschema.Draft202012Validator.check_schema(schema)
     return jsonschema.Draft202012Validator(schema)
 
@@ -46,7 +47,7 @@ def validator() -> Any:
 def test_bad_files_are_refused_with_their_place(case: str) -> None:
     """Each bad file is refused with file, line, column, path and problem, and with a hint where one is likely."""
     with pytest.raises(DocumentError) as caught:
-        presetspec.parse(read(os.path.join(BAD, case + ".yaml")), "mine.yaml", expected_id="mine")
+        preset_reader.parse(read(os.path.join(BAD, case + ".yaml")), "mine.yaml", expected_id="mine")
     error = caught.value
     text = f"{error.message}\n" + (f"hint: {error.hint}\n" if error.hint else "")
     assert text == "mine.yaml:" + read(os.path.join(BAD, case + ".error"))
@@ -55,7 +56,7 @@ def test_bad_files_are_refused_with_their_place(case: str) -> None:
 
 def test_a_user_preset_may_be_short() -> None:
     """A user's file needs no sources, no dates and no second client; tiers that are left out take the primary."""
-    preset = presets.build(presetspec.parse(MINIMAL, "mine.yaml"))
+    preset = presets.build(preset_reader.parse(MINIMAL, "mine.yaml"))
     region = preset.region("")
     assert region is not None
     assert region.name == "main"
@@ -70,7 +71,7 @@ def test_a_user_preset_may_be_short() -> None:
 def test_codex_defaults_suit_third_parties() -> None:
     """A Codex endpoint without further keys speaks Responses, without web search and other special tools."""
     text = "id: a\nname: A\nregions: [{id: m, codex: {base_url: 'https://a.example/v1', model: x}}]\n"
-    region = presets.build(presetspec.parse(text, "a.yaml")).regions[0]
+    region = presets.build(preset_reader.parse(text, "a.yaml")).regions[0]
     assert isinstance(region.codex, presets.CodexEndpoint)
     assert region.codex._replace(base_url="", model="") == presets.CodexEndpoint(
         "", "responses", "", None, "disabled", extra_tools=False, catalog=True, efforts=(), default_effort=""
@@ -81,7 +82,7 @@ def test_a_key_check_has_sensible_defaults() -> None:
     """Without conditions, 200 means a good key and 401 a wrong one."""
     check = (
         presets.build(
-            presetspec.parse(
+            preset_reader.parse(
                 MINIMAL + "    verify: [{get: 'https://gateway.example/v1/models', proves: true}]\n", "m.yaml"
             )
         )
@@ -97,10 +98,10 @@ def test_a_key_check_has_sensible_defaults() -> None:
 def test_shipped_files_need_sources_and_dates() -> None:
     """What is enough for a user is not enough for a preset that we ship."""
     with pytest.raises(DocumentError, match=r"m\.yaml:5:64: regions\[0\]\.claude-code\.models: 'sonnet' is missing"):
-        presetspec.parse(MINIMAL, "m.yaml", shipped=True)
+        preset_reader.parse(MINIMAL, "m.yaml", shipped=True)
     text = shipped("glm.yaml").replace("      source: [zai_codex]\n", "", 1)
     with pytest.raises(DocumentError, match=r"regions\[1\]\.codex: 'source' is missing"):
-        presetspec.parse(text, "glm.yaml", shipped=True)
+        preset_reader.parse(text, "glm.yaml", shipped=True)
 
 
 @pytest.mark.parametrize("line", range(1, 15))
@@ -111,7 +112,7 @@ def test_broken_shipped_files_raise_nothing_else(line: int) -> None:
     for text in ("".join(lines[: line * step]), "".join(lines[: line * step] + lines[line * step + 1 :])):
         line_of_error = 1
         try:
-            presetspec.parse(text, "kimi.yaml")
+            preset_reader.parse(text, "kimi.yaml")
         except DocumentError as error:
             line_of_error = error.line
         assert 1 <= line_of_error <= len(lines) + 1
@@ -155,5 +156,5 @@ def test_the_schema_keeps_urls_and_models_for_most_presets() -> None:
 def test_the_plain_form_survives_json() -> None:
     """Compiled JSON and YAML give the same preset."""
     for name in SHIPPED:
-        plain = presetspec.parse(shipped(name), name, expected_id=name[:-5], shipped=True)
+        plain = preset_reader.parse(shipped(name), name, expected_id=name[:-5], shipped=True)
         assert presets.build(json.loads(json.dumps(plain))) == presets.build(plain)
