@@ -14,7 +14,7 @@ structure = tools.load("structure")
 
 TODAY = {
     "lines of src": 54_200,
-    "modules over 450 lines": 17,
+    "modules over 450 lines": 13,
 }
 """Figures that are above their limit: none of them grows."""
 
