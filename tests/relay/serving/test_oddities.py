@@ -82,6 +82,38 @@ def test_the_configuration_wins_and_what_was_of_no_use_is_not_kept(tmp_path: Pat
         assert relay.control("GET", "status")["oddities"] == []
 
 
+REFUSED: list[str] = []
+
+
+def gemma(request: Request) -> Response:
+    messages = request.json["messages"]
+    if any(message["role"] == "system" for message in messages):
+        REFUSED.append(request.path)
+        return Response(400, body=b'{"object":"error","message":"System role not supported","code":400}')
+    said = {**ANSWER["choices"][0]["message"], "content": messages[0]["content"]}  # type: ignore[index]
+    body = {**ANSWER, "choices": [{"index": 0, "message": said, "finish_reason": "stop"}]}
+    return Response(body=json.dumps(body).encode(), headers=(("content-type", "application/json"),))
+
+
+def test_a_model_without_a_place_for_the_system_is_told_it_by_the_user(tmp_path: Path) -> None:
+    """From every client's format; the second request is not refused any more."""
+    hello = {"role": "user", "content": "hi"}
+    with (
+        Server(gemma) as server,
+        Relay(tmp_path, [upstream("up", server.origin + "/v1", "chat", "sk-up-0123456789")]) as relay,
+    ):
+        for path, more in (
+            ("/v1/messages", {"system": "Be brief.", "max_tokens": 9, "messages": [hello]}),
+            ("/v1/responses", {"instructions": "Be brief.", "input": [hello]}),
+            ("/v1/chat/completions", {"messages": [{"role": "system", "content": "Be brief."}, hello]}),
+        ):
+            for _ in range(2):
+                got = relay.post(path, {"model": "gemma", **more})
+                assert (got.status, b"Be brief.\\n\\nhi" in got.body) == (200, True)
+        assert [known["dialect"] for known in relay.control("GET", "status")["oddities"]] == [{"system": False}]
+        assert len(REFUSED) == 1
+
+
 CHUNKS = [
     b'data: {"id":"c","choices":[{"index":0,"delta":{"content":"ok"}}]}\n\n',
     b'data: {"id":"c","choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\n',

@@ -81,6 +81,15 @@ def front(body: Body) -> bool:
     return not {"system", "developer"} & set(roles[1:]) and "LATER" in json.dumps(body)
 
 
+def users(body: Body) -> bool:
+    """All that the system said is in front of what the user says first."""
+    items = body["input"] if "input" in body else body["messages"]
+    first = next(item["content"] for item in items if item["role"] == "user")
+    roles = {item.get("role") for item in items} | body.keys() & {"system", "instructions"}
+    begin = first if isinstance(first, str) else first[0].get("text", "")
+    return not {"system", "developer", "instructions"} & roles and begin.startswith(("S", "I"))
+
+
 def blind(body: Body) -> bool:
     return "data:," not in json.dumps(body) and "not sent" in json.dumps(body)
 
@@ -116,6 +125,15 @@ REFUSED: list[tuple[str, Body, Callable[[Body], bool]]] = [
     ("messages[2].role: unknown variant `system`, expected `user` or `assistant` at line 1", ASKED, front),
     ("Conversation roles must alternate user/assistant/user/assistant/...", ASKED, front),
     ("Unexpected role 'system' after role 'user'", ASKED, front),
+    ("System role not supported", ASKED, users),
+    ("Only user and assistant roles are supported!", ASKED, users),
+    ("Only user, assistant and tool roles are supported, got system.", ASKED, users),
+    ("Jinja Exception: System role not supported at row 1, column 64", ASKED, users),
+    ("Unsupported value: 'messages[0].role' does not support 'system' with this model.", ASKED, users),
+    ("Developer instruction is not enabled for models/gemma-3-27b-it", ASKED, users),
+    ("This model doesn't support system messages", MESSAGES, users),
+    ("system instructions are not supported for this model", RESPONSES, users),
+    ("该模型不支持 system 角色", ASKED, users),
     ('messages: Unexpected role "system". The Messages API accepts a top-level `system`', MESSAGES, lambda b: (
         [m["role"] for m in b["messages"]] == ["user"])),
     ("messages.1.role: Input should be 'user' or 'assistant'", MESSAGES, lambda b: len(b["messages"]) == 1),
@@ -189,6 +207,33 @@ def test_a_refusal_by_name_tells_what_to_change(said: str, body: Body, right: Ca
     assert tried
     assert any(right(dict(one)) for one in tried[:3]), tried
     assert all(len(one.get("tools", ())) == len(body.get("tools", ())) for one in tried)
+
+
+@pytest.mark.parametrize(
+    ("wire", "body", "expected"),
+    [
+        ("chat", {"messages": [{"role": "user", "content": "hi"}]}, {"messages": [{"role": "user", "content": "hi"}]}),
+        ("chat", {"messages": [{"role": "system", "content": "S"}]}, {"messages": [{"role": "user", "content": "S"}]}),
+        ("chat", {"messages": [{"role": "system", "content": "S"}, {"role": "assistant", "content": "a"}]},
+         {"messages": [{"role": "user", "content": "S"}, {"role": "assistant", "content": "a"}]}),
+        ("chat", {"messages": [{"role": "developer", "content": [{"type": "text", "text": "S"}]},
+                               {"role": "user", "content": "hi"}]},
+         {"messages": [{"role": "user", "content": "S\n\nhi"}]}),
+        ("chat", {"messages": [{"role": "system", "content": "S"}, {"role": "user", "content": [SEEN]}]},
+         {"messages": [{"role": "user", "content": [{"type": "text", "text": "S"}, SEEN]}]}),
+        ("responses", {"instructions": "S", "input": "hi"}, {"input": [{"role": "user", "content": "S\n\nhi"}]}),
+        ("responses", {"input": [{"role": "developer", "content": "S"}, {"role": "user", "content": [
+            {"type": "input_text", "text": "hi"}]}]},
+         {"input": [{"role": "user", "content": [{"type": "input_text", "text": "S"},
+                                                 {"type": "input_text", "text": "hi"}]}]}),
+        ("anthropic", {"system": [{"type": "text", "text": "S"}], "messages": [{"role": "user", "content": "hi"}]},
+         {"messages": [{"role": "user", "content": "S\n\nhi"}]}),
+        ("anthropic", {"messages": "odd"}, {"messages": "odd"}),
+    ],
+)  # fmt: skip
+def test_an_endpoint_without_a_place_for_the_system(wire: WireFormat, body: Body, expected: Body) -> None:
+    """Its text is what the user says first."""
+    assert fit(wire, body, changed(Dialect(), {"system": False})) == expected
 
 
 def test_thinking_that_is_wanted_is_there_for_turns_with_calls() -> None:

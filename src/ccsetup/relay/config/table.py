@@ -283,6 +283,7 @@ _DIALECT_TEXTS = {
     "reasoning_field": "Chat: the member that carries the thinking of earlier turns; empty: none is sent",
     "thinking_switch": "Chat: how thinking is switched; empty: not at all",
     "images": "It takes images",
+    "system": "It takes system texts; else they stand in front of what the user says first",
     "system_between": "It takes system messages after the first message",
     "developer": "Chat: it knows the role `developer`",
     "max_tokens_field": "Chat: what the limit is called",

@@ -22,7 +22,7 @@ BETA_MEMBERS = frozenset((
     "input_examples", "eager_input_streaming", "scope", "task_budget",
 ))  # fmt: skip
 """Members of Messages that are refused without the ``anthropic-beta`` header that they belong to."""
-_TRANSLATED = frozenset(("without", "simple_schemas", "history_tools"))
+_TRANSLATED = frozenset(("system", "without", "simple_schemas", "history_tools"))
 """Members of a dialect that the writers of requests leave to ``fit``."""
 
 
@@ -101,6 +101,29 @@ def system_in_front(wire: WireFormat, body: Mapping[str, Any]) -> Mapping[str, A
     if wire == "chat":
         together = [_as_text(message) for message in together]
     return {**body, place: [*system, *together]}
+
+
+def system_as_user(wire: WireFormat, body: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return *body* with all system texts in front of what the user says first."""
+    front = system_in_front(wire, body)
+    place, own = ("input", "instructions") if wire == "responses" else ("messages", "system")
+    given = front.get(place)
+    items = (
+        [{"role": "user", "content": given}] if isinstance(given, str) else [*given] if isinstance(given, list) else []
+    )
+    system = items.pop(0).get("content") if wire == "chat" and items and _role(items[0]) == "system" else front.get(own)
+    text = _text(system)
+    if not text:
+        return front
+    first = next((at for at, item in enumerate(items) if _role(item) == "user"), None)
+    if first is None:
+        items.insert(0, {"role": "user", "content": text})
+    else:
+        said = items[first].get("content")
+        kind = "input_text" if wire == "responses" else "text"
+        content = [{"type": kind, "text": text}, *said] if isinstance(said, list) else f"{text}{_JOINT}{said or ''}"
+        items[first] = {**items[first], "content": content}
+    return {**{name: value for name, value in front.items() if wire == "chat" or name != own}, place: items}
 
 
 def _as_text(message: Any) -> Any:
@@ -400,6 +423,7 @@ _FITS: Mapping[str, _Fit] = {
     "signatures": lambda wire, body, dialect: body if dialect.signatures else without_reasoning(wire, body),
     "betas": _betas,
     "developer": _roles,
+    "system": lambda wire, body, dialect: body if dialect.system else system_as_user(wire, body),
     "system_between": lambda wire, body, dialect: body if dialect.system_between else system_in_front(wire, body),
     "images": lambda wire, body, dialect: body if dialect.images else _shown(wire, body, dialect),
     "max_output": _limited,

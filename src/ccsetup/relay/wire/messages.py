@@ -328,6 +328,8 @@ class Dialect(NamedTuple):
     """Chat: how thinking is switched: ``thinking: {type: enabled}`` (GLM, DeepSeek, Kimi), ``reasoning_effort``
     (OpenAI), ``enable_thinking`` (Qwen), ``reasoning: {effort: …}`` (OpenRouter); "" not at all."""
     images: bool = True
+    system: bool = True
+    """Takes system texts; else they stand in front of what the user says first (Gemma)."""
     system_between: bool = True
     """Takes system messages after the first message."""
     developer: bool = False

@@ -119,6 +119,18 @@ def _names(told: _Told) -> Optional[Changes]:
     return {"without": gone} if gone else None
 
 
+_SYSTEM = re.compile(
+    r"system (?:message|prompt|role|instruction)s?\b.{0,60}(?:beginning|start|first|front|only|once|one\b"
+    r"|not (?:support|allow))"
+    r"|(?:unknown variant|unexpected role|invalid role|unsupported role|role) ?:?.{0,3}(?:system|developer)"
+    r"|(?:role|messages?)\b.{0,120}\bsystem\b.{0,120}(?:expected|one of|must|allow|valid|permit|support)"
+    r"|(?:role|messages?)\b.{0,80}(?:expected|one of|must be|input should be)[^.]{0,60}\buser\b.{0,40}"
+    r"\bassistant\b"
+    r"|roles? must alternate|only the first message.{0,40}system|multiple system|more than one system"
+    r"|does(?: not|n't) support.{0,20}system\b|only .{0,12}user.{0,30}roles?\b|developer instructions? (?:is|are) not"
+    r"|system.{0,20}消息.{0,20}(?:开头|首|第一)|不支持.{0,10}system|system.{0,10}不支持"
+)
+
 _TABLE = (
     _Row(
         re.compile(r"invalid_encrypted_content|encrypted content.{0,40}(?:verif|decrypt)|signature.{0,200}thinking"
@@ -133,19 +145,8 @@ _TABLE = (
         re.compile(r"unknown variant .developer|(?:role|messages?)\b.{0,80}\bdeveloper\b|\bdeveloper\b.{0,60}\brole"),
         _is(developer=False),
     ),
-    _Row(
-        re.compile(
-            r"system (?:message|prompt|role)s?\b.{0,60}(?:beginning|start|first|front|only|once|one\b"
-            r"|not (?:support|allow))"
-            r"|(?:unknown variant|unexpected role|invalid role|unsupported role|role) ?:?.{0,3}(?:system|developer)"
-            r"|(?:role|messages?)\b.{0,120}\bsystem\b.{0,120}(?:expected|one of|must|allow|valid|permit|support)"
-            r"|(?:role|messages?)\b.{0,80}(?:expected|one of|must be|input should be)[^.]{0,60}\buser\b.{0,40}"
-            r"\bassistant\b"
-            r"|roles? must alternate|only the first message.{0,40}system|multiple system|more than one system"
-            r"|system.{0,20}消息.{0,20}(?:开头|首|第一)"
-        ),
-        _is(system_between=False),
-    ),
+    _Row(_SYSTEM, _is(system_between=False)),
+    _Row(_SYSTEM, _is(system=False)),
     _Row(
         re.compile(words.IMAGE.pattern + r"|unknown variant .(?:input_)?image|at most 0 images?"
                    r"|invalid (?:value|content type|type).{0,20}(?:image_url|input_image)"
