@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any, Mapping, Optional, Sequence
 
 import typer
@@ -13,11 +12,9 @@ from ccsetup.change.world import World
 from ccsetup.cli import _options, _output
 from ccsetup.cli._context import Context
 from ccsetup.clients import CLIENTS, clients_named
-from ccsetup.clients.base import Current, Files
 from ccsetup.errors import CcsetupError, printable
 from ccsetup.i18n import _
 from ccsetup.model import ClientName
-from ccsetup.naming import project_settings
 from ccsetup.plan import Note
 
 HELP = _("Show the saved profiles, which one each client uses, and the providers that can be set up.")
@@ -133,7 +130,10 @@ def _print_profiles(
         elif info.get("profile") and info.get("changed"):
             text = _("{profile}, changed by hand ({url})").format(profile=info["profile"], url=info["url"])
         elif info.get("profile"):
-            text = f"{info['profile']}  {info['model']}  {info['url']}"
+            text = "  ".join(t for t in (info["profile"], info["model"], info["url"]) if t)
+            text += f" ({info['source']})" if info["source"] else ""
+        elif info.get("url") and info["source"]:
+            text = _("{url} (not set up by ccsetup: {place})").format(url=info["url"], place=info["source"])
         elif info.get("url"):
             text = _("{url} (not set up by ccsetup)").format(url=info["url"])
         else:
@@ -159,51 +159,37 @@ def _print_profiles(
 
 
 def active(context: Context, world: World, client: ClientName) -> dict[str, Any]:
-    """Return what *client* uses by its own files, and which profile that is."""
+    """Return what *client* uses in the current folder, and which profile that is."""
     module = CLIENTS[client]
     try:
         files = world.files(client)
     except CcsetupError as e:
         context.notes.append(Note("warning", e.message, e.hint))
-        out: dict[str, Any] = dict.fromkeys(("profile", "url", "model", "credential", "problem"), "")
+        out: dict[str, Any] = dict.fromkeys(("profile", "url", "model", "credential", "problem", "source"), "")
         return {**out, "changed": False, "error": e.message}
-    now = module.current(files)
-    here = _in_project(world, client)
-    if here is not None:
-        files, now = here
+    here = module.effective(files)
+    now = module.current(here.files)
     context.notes.extend(now.notes)
     out = {
         "profile": "",
-        "url": now.base_url,
+        "url": "" if here.problem else now.base_url,
         "model": now.model,
         "credential": now.credential,
-        "problem": now.problem,
+        "problem": here.problem or now.problem,
         "changed": False,
+        "source": here.source,
     }
-    recorded = world.active(client) if here is None else world.in_project(world.paths.cwd)
+    recorded = world.in_project(world.paths.cwd) if here.project else "" if here.source else world.active(client)
     for name in sorted(world.profiles, key=lambda n: n != recorded):
         profile = world.profiles[name]
         if client not in profile.parts or profile.problem:
             continue
         try:
-            if now.base_url and module.matches(files, world.use(profile, client)):
+            if out["url"] and module.matches(here.files, world.use(profile, client)):
                 out["profile"] = name
                 break
         except CcsetupError as e:
             context.notes.append(Note("warning", e.message, e.hint))
-    if not out["profile"] and now.base_url and recorded:
+    if not out["profile"] and out["url"] and recorded:
         out["profile"], out["changed"] = recorded, True
     return out
-
-
-def _in_project(world: World, client: ClientName) -> Optional[tuple[Files, Current]]:
-    """Return what the settings of the current folder say, where they name an address; else None."""
-    folder = world.paths.cwd
-    if not CLIENTS[client].projects or not os.path.isfile(project_settings(folder)):
-        return None
-    try:
-        files = world.project_files(client, folder)
-    except CcsetupError:
-        return None  # the client goes on without them
-    now = CLIENTS[client].current(files)
-    return (files, now) if now.base_url else None

@@ -99,6 +99,19 @@ class Files(NamedTuple):
         return self.data.get(path, {})
 
 
+class Effective(NamedTuple):
+    """What counts in the current folder, of all places that a client reads."""
+
+    files: Files
+    """With that in the place of the user's settings."""
+    source: str = ""
+    """Where the address stands, for people; empty: in the user's settings."""
+    project: bool = False
+    """``--project`` wrote it."""
+    problem: str = ""
+    """What is used in the place of these settings, or why none of them counts."""
+
+
 class Wishes(NamedTuple):
     documents: tuple[Wish, ...]
     files: Mapping[str, Optional[str]]
@@ -350,6 +363,10 @@ class Client(ABC):
     @abstractmethod
     def current(self, files: Files) -> Current:
         """Return what the client uses now."""
+
+    def effective(self, files: Files) -> Effective:
+        """Return what counts in the current folder, where more than *files* decides that."""
+        return Effective(files)
 
     @abstractmethod
     def matches(self, files: Files, use: Use) -> bool:

@@ -6,7 +6,19 @@ from typing import TYPE_CHECKING, Any, Callable, Iterable, Mapping, Optional, Se
 
 from ccsetup import urls
 from ccsetup.clients import releases
-from ccsetup.clients.base import Client, Correction, Current, Files, Sending, Start, Starting, Use, Wishes, version
+from ccsetup.clients.base import (
+    Client,
+    Correction,
+    Current,
+    Effective,
+    Files,
+    Sending,
+    Start,
+    Starting,
+    Use,
+    Wishes,
+    version,
+)
 from ccsetup.clients.claude import edits, endpoints, facts
 from ccsetup.documents.edit import lookup
 from ccsetup.i18n import _
@@ -85,6 +97,11 @@ class ClaudeCode(Client):
 
     def current(self, files: Files) -> Current:
         return edits.current(files)
+
+    def effective(self, files: Files) -> Effective:
+        from ccsetup.clients.claude import now
+
+        return now.effective(files)
 
     def matches(self, files: Files, use: Use) -> bool:
         return edits.matches(files, use)
