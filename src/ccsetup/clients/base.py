@@ -107,7 +107,7 @@ class Effective(NamedTuple):
     source: str = ""
     """Where the address stands, for people; empty: in the user's settings."""
     project: bool = False
-    """``--project`` wrote it."""
+    """``--project`` wrote into that file."""
     problem: str = ""
     """What is used in the place of these settings, or why none of them counts."""
 

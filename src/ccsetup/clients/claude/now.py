@@ -34,4 +34,4 @@ def effective(files: Files, etc: str = "/etc") -> Effective:
         return Effective(files, problem=text_.format(place=place, what=user.refusals[0].why))
     if url is None or url.scope.kind == "user":
         return Effective(files)
-    return Effective(files, url.source, project=url.key in url.scope.ours)
+    return Effective(files, url.source, project=bool(url.scope.ours))
