@@ -235,6 +235,70 @@ def test_stats_without_anything(home: Path) -> None:
     assert "See: ccsetup relay stats --help" in cc.main("relay", "stats", "--by").stderr
 
 
+def removed(home: Path) -> list[Path]:
+    return sorted((home / ".local/state/ccsetup/relay").glob("usage-removed-*.csv"))
+
+
+def requests(*argv: str) -> int:
+    return sum(r["requests"] for r in cc.main("relay", "stats", "--json", *argv).json["result"]["rows"])
+
+
+def test_reset_needs_somebody_to_ask_or_yes(used: Path) -> None:
+    """Without a terminal, and with --json, nothing goes unless --yes is there."""
+    for argv in ((), ("--json",), ("--lang", "zh")):
+        refused = cc.main("relay", "stats", "--reset", *argv)
+        assert refused.rc == 2, refused
+        assert "--yes" in refused.stderr + refused.stdout
+    assert cc.main("relay", "stats", "--reset", "--csv", "--yes").rc == 2
+    assert (requests(), removed(used)) == (4, [])
+
+
+def test_reset_removes_what_was_chosen(used: Path) -> None:
+    """The same filters as without it; a CSV file has what is gone, and a second time nothing is left to remove."""
+    done = cc.main("relay", "stats", "--reset", "--client", "bob", "--yes")
+    assert done.ok, done
+    [file] = removed(used)
+    assert file.name in done.stdout
+    assert file.stat().st_mode & 0o077 == 0
+    [row] = csv.DictReader(io.StringIO(file.read_text("utf-8")))
+    assert (row["client"], row["served"], row["status"]) == ("bob", "'=cmd()", "502")
+    assert (requests(), requests("--client", "bob")) == (3, 0)
+    again = cc.main("relay", "stats", "--reset", "--client", "bob", "--yes", "--json").json["result"]
+    assert (again["removed"], again["file"]) == (0, "")
+    assert "Nothing of that kind" in cc.main("relay", "stats", "--reset", "--upstream", "nobody", "--yes").stdout
+
+
+@pytest.mark.parametrize(("answer", "left"), [("n", 4), ("", 4), ("y", 1)])
+def test_reset_asks(used: Path, answer: str, left: int) -> None:
+    """At a terminal; anything but yes leaves all as it is."""
+    with Terminal(used, "relay", "stats", "--reset", "--since", "7d") as terminal:
+        terminal.answer("Remove the figures of 3 requests", answer + "\r")
+        assert terminal.ends() == (0 if answer == "y" else 1)
+    assert (requests(), len(removed(used))) == (left, int(answer == "y"))
+
+
+def test_reset_of_nothing(home: Path) -> None:
+    """Where no relay ever ran, nothing is asked and nothing made."""
+    assert "Nothing went through the relay yet" in cc.main("relay", "stats", "--reset").stdout
+    assert not (home / ".local/state/ccsetup/relay").exists()
+
+
+def test_days_of_a_zone(used: Path) -> None:
+    """--zone, else TZ; the output names it, and one that is none is refused with a similar one."""
+    for argv, env, name in (
+        (("--zone", "Asia/Tokyo"), {"TZ": "Europe/Berlin"}, "Asia/Tokyo"),
+        ((), {"TZ": "Europe/Berlin"}, "Europe/Berlin"),
+        ((), {"TZ": "EST5EDT"}, "EST5EDT"),
+        ((), {"TZ": "<+0545>-5:45"}, "UTC+0545"),
+    ):
+        shown = cc.run(used, "relay", "stats", "--by", "day", *argv, env=env)
+        assert f"Days are those of {name}." in shown.stdout, shown
+        assert cc.run(used, "relay", "stats", "--json", *argv, env=env).json["result"]["zone"] == name
+    wrong = cc.main("relay", "stats", "--zone", "Asia/Shangai")
+    assert wrong.rc == 2
+    assert "Asia/Shanghai" in wrong.stderr
+
+
 # explain.
 
 MESSAGES: dict[str, Any] = {

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from typing import Any, Optional, Sequence
 
 import typer
 
+from ccsetup import __version__
 from ccsetup.cli import _options, _output
 from ccsetup.cli._context import Context
 from ccsetup.cli.relay import _base, _times
-from ccsetup.errors import UsageError, check_one_of
+from ccsetup.errors import CcsetupError, UsageError, check_one_of
 from ccsetup.i18n import _, ngettext
+from ccsetup.plan import Note
+from ccsetup.relay.config.model import StoreSettings
 from ccsetup.relay.reporting import stats
 from ccsetup.relay.reporting.stats import GROUPS, By, Row
-from ccsetup.relay.store.schema import Chosen
+from ccsetup.relay.running import control
+from ccsetup.relay.store.schema import ALL, Chosen
 
 EPILOG = _(
     "Tries are requests to upstreams, also those that another upstream made up for. First p50 is the median time to "
@@ -42,6 +47,8 @@ def command(
     zone: Optional[str] = typer.Option(
         None, "--zone", metavar="ZONE", help=_("Whose days, such as Asia/Shanghai; else TZ, else this machine's.")
     ),
+    reset: bool = typer.Option(False, "--reset", help=_("Remove these figures, after writing them to a CSV file.")),
+    yes: bool = _options.YES,
     as_json: bool = _options.JSON,
     as_csv: bool = typer.Option(False, "--csv", help=_("Print a table for spreadsheets.")),
     lang: Optional[str] = _options.LANG,
@@ -57,6 +64,10 @@ def command(
         _times.moment(until, "--until", now, ahead=False, zone=there) if until else None,
         *(None if name is None else name if name != "-" else "" for name in (upstream, model, client)),
     )
+    if reset:
+        if as_csv:
+            raise UsageError(_("{options} exclude each other: give one of them.").format(options="--reset / --csv"))
+        return _reset(context, chosen, yes, as_json)
     rows = stats.query(_base.here(context).usage, group, chosen, there)
     if as_json:
         told = [{**r._asdict(), "costs": dict(r.costs)} for r in rows]
@@ -66,12 +77,55 @@ def command(
     elif as_csv:
         _csv(group, rows)
     elif not rows:
-        nothing = _("Nothing went through the relay yet.") if chosen == Chosen() else _("Nothing of that kind.")
-        _output.line(nothing)
+        _output.line(_nothing(chosen))
     else:
         _show(group, rows)
         if group == "day" or since or until:
             _output.line(_("Days are those of {zone}.").format(zone=_times.zone_name(there, context.paths.environ)))
+    return 0
+
+
+def _nothing(chosen: Chosen) -> str:
+    return _("Nothing went through the relay yet.") if chosen == ALL else _("Nothing of that kind.")
+
+
+def _reset(context: Context, chosen: Chosen, yes: bool, as_json: bool) -> int:
+    """Remove the figures of *chosen*."""
+    from ccsetup.relay.store import removal
+
+    at = _base.here(context)
+    running = control.look(at)[1]
+    if running is not None and running.version != __version__:
+        text = _("The relay that runs is of version {version}: it could not go on with the changed file.")
+        raise CcsetupError(text.format(version=running.version), hint=_("Run: ccsetup relay restart"))
+    shared = _base.load(context, at).store if _base.read(at.config) is not None else StoreSettings()
+    there = os.path.exists(at.usage)
+    found = removal.look(at.usage, chosen, shared.url, shared.prefix) if there else removal.Found(0, 0, 0, 0)
+    if found.waiting:
+        text = _("{n} requests stay: the shared store has not got them yet.")
+        context.notes.append(Note("info", text.format(n=found.waiting)))
+    target = ""
+    if found.requests or found.sums:
+        target = os.path.join(at.folder, time.strftime("usage-removed-%Y%m%dT%H%M%SZ.csv", time.gmtime()))
+        question = ngettext(
+            "Remove the figures of {n} request? {file} will have them. [y/N]",
+            "Remove the figures of {n} requests? {file} will have them. [y/N]",
+            found.requests,
+        ).format(n=f"{found.requests:,}", file=context.paths.short(target))
+        if not (yes or _output.agreed(question, as_json, _("Removing figures needs --yes where nobody can be asked."))):
+            return 1
+        removal.remove(at.usage, chosen, found.last, target, _cell)
+    if as_json:
+        result = {"removed": found.requests, "waiting": found.waiting, "file": target, **chosen._asdict()}
+        _output.print_json("relay stats", result, context.notes)
+        return 0
+    if target:
+        text = ngettext("{n} request is out of the figures.", "{n} requests are out of the figures.", found.requests)
+        _output.done(True, text.format(n=f"{found.requests:,}"))
+        _output.wrote([context.paths.short(target)])
+    else:
+        _output.line(_nothing(chosen))
+    _output.print_notes(context.notes)
     return 0
 
 

@@ -103,11 +103,11 @@ class UsageFile:
 
     def rows_after(self, seq: int, limit: int) -> list[tuple[int, UsageRow]]:
         """Return at most *limit* rows after the row *seq*, in order, with their numbers.  sqlite3.Error, OSError."""
-        return [(number, row_of(values)) for number, *values in self._opened().execute(AFTER, (seq, limit))]
+        return [(number, row_of(values)) for number, *values in self.opened().execute(AFTER, (seq, limit))]
 
     def last_row(self) -> int:
         """Return the number of the row that was written last, 0 when there never was one.  sqlite3.Error, OSError."""
-        found = self._opened().execute("SELECT seq FROM sqlite_sequence WHERE name = 'requests'").fetchone()
+        found = self.opened().execute("SELECT seq FROM sqlite_sequence WHERE name = 'requests'").fetchone()
         return int(found[0]) if found else 0
 
     def close(self) -> None:
@@ -120,7 +120,7 @@ class UsageFile:
 
     def _write(self, batch: Batch, now: float) -> Known:
         try:
-            base = self._opened()
+            base = self.opened()
             with transaction(base):
                 if batch.rows:
                     _insert(base, batch.rows)
@@ -143,7 +143,8 @@ class UsageFile:
                 self.close()  # the file may have been taken away below us: open it again
             raise
 
-    def _opened(self) -> sqlite3.Connection:
+    def opened(self) -> sqlite3.Connection:
+        """Return the file as a database with the tables of now.  Raises as ``write``."""
         if self._base is not None:
             if self._identity == _identity(self.path):
                 return self._base

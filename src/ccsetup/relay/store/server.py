@@ -4,10 +4,22 @@ from __future__ import annotations
 
 import math
 from typing import Any, NamedTuple, Optional, Union
+from urllib.parse import urlsplit
 
 from ccsetup.relay.store import Rest
 from ccsetup.relay.store.spending import ClientTotal
 from ccsetup.relay.wire import codec
+
+
+def place_of(url: str) -> str:
+    """Return the place of the server at *url* without anything secret.  ValueError when *url* is none."""
+    parts = urlsplit(url)
+    return f"{parts.hostname or parts.path}:{parts.port or 6379}{parts.path if parts.hostname else ''}"
+
+
+def sent_note(place: str, prefix: str) -> str:
+    """Return the name of the note that says up to which row the server at *place* has the usage."""
+    return f"sent {place} {prefix}"
 
 
 class Addresses(NamedTuple):

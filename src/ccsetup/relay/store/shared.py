@@ -23,7 +23,6 @@ from __future__ import annotations
 import asyncio
 import time
 from typing import TYPE_CHECKING, Any, Callable, Mapping, Optional
-from urllib.parse import urlsplit
 from uuid import uuid4
 
 from ccsetup.errors import CcsetupError
@@ -87,7 +86,7 @@ class SharedStore:
 
         self._session = uuid4().hex
         """Of this process; what it publishes itself is no news to it."""
-        self._sent_up_to = f"sent {self._place} {prefix}"
+        self._sent_up_to = server.sent_note(self._place, prefix)
         """The note with the number of the last row that is in the stream."""
         self._born = ""
         self._config: Optional[str] = None
@@ -389,8 +388,7 @@ def _connected(url: str, password: Optional[Secret]) -> tuple[Redis, str]:
             hint=_("Install them with: pip install 'ccsetup[relay-shared]'"),
         ) from None
     try:
-        parts = urlsplit(url)
-        place = f"{parts.hostname or parts.path}:{parts.port or 6379}{parts.path if parts.hostname else ''}"
+        place = server.place_of(url)
         options: dict[str, Any] = {"password": password.reveal()} if password else {}
         # No retry: it is this store that decides when.
         options["retry"] = Retry(NoBackoff(), 0)
