@@ -100,7 +100,7 @@ def _reset(context: Context, chosen: Chosen, yes: bool, as_json: bool) -> int:
         raise CcsetupError(text.format(version=running.version), hint=_("Run: ccsetup relay restart"))
     shared = _base.load(context, at).store if _base.read(at.config) is not None else StoreSettings()
     there = os.path.exists(at.usage)
-    found = removal.look(at.usage, chosen, shared.url, shared.prefix) if there else removal.Found(0, 0, 0, 0)
+    found = removal.look(at.usage, chosen, shared.url, shared.prefix) if there else removal.Removable(0, 0, 0, 0)
     if found.waiting:
         text = _("{n} requests stay: the shared store has not got them yet.")
         context.notes.append(Note("info", text.format(n=found.waiting)))

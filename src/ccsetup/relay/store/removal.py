@@ -21,7 +21,7 @@ _CELLS = ("day", *COLUMNS, *(name for name in (*PLACE, *FIGURES) if name not in 
 """Of the CSV file: a request has no day, and the sums of a day nothing that belongs to one request."""
 
 
-class Found(NamedTuple):
+class Removable(NamedTuple):
     """What may be removed."""
 
     requests: int
@@ -33,7 +33,7 @@ class Found(NamedTuple):
     """The number of the last request that may be removed."""
 
 
-def look(path: str, chosen: Chosen, shared: str = "", prefix: str = "") -> Found:
+def look(path: str, chosen: Chosen, shared: str = "", prefix: str = "") -> Removable:
     """Return what of *chosen* may be removed from the file *path*; *shared*: the URL of the store that gets it, too.
 
     Of a day whose requests are gone all is removed or nothing.  CcsetupError when the file cannot be used.
@@ -50,7 +50,7 @@ def look(path: str, chosen: Chosen, shared: str = "", prefix: str = "") -> Found
         ).fetchone()
         gone, gone_values = _gone(chosen)
         sums, summed = base.execute(f"SELECT count(*), coalesce(sum(requests), 0) {gone}", gone_values).fetchone()
-    return Found(all_of - waiting + summed, sums, waiting, limit)
+    return Removable(all_of - waiting + summed, sums, waiting, limit)
 
 
 def remove(path: str, chosen: Chosen, last: int, target: str, cell: Callable[[Any], Any]) -> None:
