@@ -13,6 +13,10 @@ TABLE = '[model_providers.p]\nname = "P"\nbase_url = "{url}"\nwire_api = "respon
 LOGIN = {".codex/auth.json": json.dumps({"auth_mode": "chatgpt", "tokens": {"access_token": "T"}})}
 
 
+KEPT = 'cli_auth_credentials_store = "keyring"\n'
+MAYBE = "If a ChatGPT login is in the keyring, where Codex looks for it, {} sends it to https://x.example."
+
+
 def provider(
     url: str = "https://x.example/v1", more: str = 'experimental_bearer_token = "k-0123456789abcdef"\n'
 ) -> str:
@@ -57,6 +61,19 @@ def test_what_codex_uses(home: Path, config: str, expected: str) -> None:
         (provider(more="requires_openai_auth = true\n"), LOGIN, "sends your ChatGPT login to a third party"),
         (provider("http://127.0.0.1:9/v1", "requires_openai_auth = true\n"), LOGIN, "to a program on this machine"),
         ('openai_base_url = "https://x.example/v1"\n', LOGIN, "openai_base_url sends your ChatGPT login"),
+        (KEPT + provider(more="requires_openai_auth = true\n"), {}, MAYBE.format("requires_openai_auth")),
+        (
+            KEPT.replace("keyring", "auto") + 'openai_base_url = "https://x.example/v1"\n',
+            {},
+            MAYBE.format("openai_base_url"),
+        ),
+        (KEPT + 'openai_base_url = "https://x.example/v1"\n', LOGIN, MAYBE.format("openai_base_url")),
+        (
+            KEPT.replace("keyring", "auto") + 'openai_base_url = "https://x.example/v1"\n',
+            LOGIN,
+            "sends your ChatGPT login",
+        ),
+        (KEPT.replace("keyring", "ephemeral") + 'openai_base_url = "https://x.example/v1"\n', {}, "asks for a login"),
         ('chatgpt_base_url = "https://x.example/"\n', LOGIN, "chatgpt_base_url sends your ChatGPT login"),
         (provider(more="requires_openai_auth = true\n"), {}, "asks for a login: none is in ~/.codex/auth.json"),
         (provider(more=""), LOGIN, "Codex sends no key to x.example: none is set in ~/.codex/config.toml"),
@@ -98,3 +115,28 @@ def test_a_provider_of_its_own_is_not_its_account(home: Path) -> None:
     assert done.rc == 10
     assert "~/.codex/config.toml:1: Codex uses its own provider 'ollama'" in done.stdout
     assert "its own account" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("store", ["keyring", "auto"])
+@pytest.mark.parametrize(
+    ("config", "key"),
+    [
+        (provider(more="requires_openai_auth = true\n"), "requires_openai_auth"),
+        (provider("http://127.0.0.1:9/v1", "requires_openai_auth = true\n"), "requires_openai_auth"),
+        ('openai_base_url = "https://x.example/v1"\n', "openai_base_url"),
+    ],
+)
+def test_a_login_in_the_keyring_may_be_there(home: Path, store: str, config: str, key: str) -> None:
+    """The keyring is asked for nothing: what may be sent is a warning, and ``test`` says what it does not know."""
+    cc.put(home, {CONFIG: KEPT.replace("keyring", store) + config})
+    (home / CONFIG).chmod(0o600)
+
+    tested = cc.main("test", "-T", "codex", "--json").json["result"]["targets"][0]
+    doctor = cc.main("doctor", "--json")
+
+    assert tested["verdict"] == "config"
+    said = json.dumps(tested)
+    assert "~/.codex/config.toml:1: Codex takes its login or key from the system's keyring" in said
+    assert f"If a ChatGPT login is in the keyring, where Codex looks for it, {key} sends it" in said
+    found = [f for check in doctor.json["result"]["checks"] for f in check["findings"] if "keyring" in f["text"]]
+    assert [f["level"] for f in found] == ["warning"]

@@ -27,7 +27,12 @@ def shape(value: Any) -> Any:
     return type(value).__name__
 
 
-CLIENT = {"profile": "str", "url": "str", "model": "str", "credential": "str", "changed": "bool", "problem": "str"}
+CLIENT = {
+    **dict.fromkeys(("profile", "url", "model", "credential"), "str"),
+    "changed": "bool",
+    "problem": "str",
+    "source": "str",
+}
 PROFILE = {
     "name": "str",
     "provider": "str",

@@ -65,7 +65,7 @@ def test_what_beats_a_login(table: dict[str, Any], expected: str) -> None:
         (provider("https://api.openai.com@third.example/v1"), LOGIN, [("requires_openai_auth", False)]),
         (provider("http://api.openai.com/v1"), LOGIN, [("requires_openai_auth", False)]),
         (provider("http://127.0.0.1.third.example/v1"), LOGIN, [("requires_openai_auth", False)]),
-        ({**provider(), "cli_auth_credentials_store": "keyring"}, LOGIN, []),
+        ({**provider(), "cli_auth_credentials_store": "keyring"}, LOGIN, [("requires_openai_auth", False)]),
         ({**provider(), "cli_auth_credentials_store": "ephemeral"}, LOGIN, []),
         ({**provider(), "cli_auth_credentials_store": "auto"}, LOGIN, [("requires_openai_auth", False)]),
         (provider("https://notopenai.com/v1"), LOGIN, [("requires_openai_auth", False)]),
@@ -83,7 +83,9 @@ def test_what_beats_a_login(table: dict[str, Any], expected: str) -> None:
 )
 def test_a_login_that_goes_elsewhere_is_seen(data: Any, auth: Any, expected: list[tuple[str, bool]]) -> None:
     managed = route.addresses({"model_providers": {"m": {"base_url": "https://managed.example/v1"}}})
-    assert [(leak.key[-1], leak.local) for leak in route.leaks(data, auth, managed)] == expected
+    found = list(route.leaks(data, auth, managed))
+    assert [(leak.key[-1], leak.local) for leak in found] == expected
+    assert all(leak.certain is (data.get("cli_auth_credentials_store") != "keyring") for leak in found)
 
 
 def test_a_missing_table_is_neither_the_own_account_nor_an_address() -> None:

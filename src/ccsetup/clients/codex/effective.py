@@ -79,7 +79,7 @@ def target(
     findings += large
 
     def origin(path: KeyPath) -> str:
-        return _where(layers, (*(("model_providers", name) if name else ()), *path))
+        return _where(layers, ("model_providers", name, *path) if name else ("openai_base_url",))
 
     if not name:
         url = url or next(leak.url for leak in leaks)
@@ -117,6 +117,9 @@ def target(
             )
         )
         model = ""
+    if way.credential == "keyring":
+        text = _("{place}: Codex takes its login or key from the system's keyring, which this test does not ask.")
+        findings.append(Note("blocked", text.format(place=_where(layers, ("cli_auth_credentials_store",)))))
     credentials: tuple[Credential, ...] = ()
     if not any(f.level == "blocked" for f in findings):
         credentials = _credentials(paths, way, auth, origin, environ, findings)
@@ -269,7 +272,8 @@ def _leaks(
             continue
         found.append(leak)
         fix = _("Take it out, or run: ccsetup config-switch official -T codex")
-        notes.append(Note("warning" if leak.local else "blocked", f"{_where(layers, leak.key)}: {leak.text}", fix))
+        known = leak.certain and not leak.local
+        notes.append(Note("blocked" if known else "warning", f"{_where(layers, leak.key)}: {leak.text}", fix))
     return found
 
 

@@ -82,7 +82,8 @@ def _leaks(
 ) -> Iterator[Note]:
     for leak in route.leaks(data, auth, managed):
         if route.is_of(leak, way):
-            yield Note("warning", f"Codex: {leak.text}", _("Run: ccsetup doctor --fix"))
+            hint = _("Run: ccsetup doctor --fix") if leak.certain else _("See: ccsetup doctor")
+            yield Note("warning", f"Codex: {leak.text}", hint)
 
 
 def _without(files: Files, way: route.CodexRoute) -> Iterator[Note]:

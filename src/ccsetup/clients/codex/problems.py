@@ -449,7 +449,7 @@ def _logins(house: House) -> Iterator[Finding]:
     """What sends the ChatGPT login elsewhere; the repair ends that, and gives a provider the key it has here."""
     managed = [house.data(os.path.join(house.facts.etc, "codex", f), "toml") for f in facts.ADMINISTRATORS]
     for leak in route.leaks(house.codex, house.auth, route.addresses(*managed)):
-        if leak.local:
+        if leak.local or not leak.certain:
             yield _at(house, "warning", leak.key, leak.text, _("Take {key} out.").format(key=leak.key[-1]))
             continue
         edits: list[Edit] = [Unset(leak.key)]
@@ -470,8 +470,9 @@ def _openai_auth(house: House, name: str, level: Any) -> Iterator[Finding]:
     key = (*here, "requires_openai_auth")
     if route.credential(house.providers[name], house.auth, house.environ):
         return
-    if route.reach(as_text(house.providers[name].get("base_url"))) == "official":
-        return
+    official = route.reach(as_text(house.providers[name].get("base_url"))) == "official"
+    if official or route.in_keyring(house.codex):
+        return  # what may be in the keyring is told of with the logins
     text = _("requires_openai_auth of provider '{name}' finds no key in auth.json: Codex asks for a login.").format(
         name=name
     )

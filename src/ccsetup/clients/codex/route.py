@@ -22,20 +22,24 @@ class CodexRoute(NamedTuple):
     """"": Codex' own address."""
     credential: str
     """Key of the table that decides (``env_key``, ``http_headers``, …), ``login``, ``CODEX_API_KEY``,
-    ``OPENAI_API_KEY`` (of auth.json), or "" for none."""
+    ``OPENAI_API_KEY`` (of auth.json), ``keyring`` for whatever is there, or "" for none."""
 
 
 class LoginLeak(NamedTuple):
-    """A setting that sends the ChatGPT login of auth.json to another address than OpenAI's."""
+    """A setting that sends the ChatGPT login to another address than OpenAI's."""
 
     key: KeyPath
     url: str
     local: bool
     """It stays on this machine: a relay, for example."""
+    certain: bool = True
+    """False: a login may be in the keyring, which is not asked."""
 
     @property
     def text(self) -> str:
-        if self.local:
+        if not self.certain:
+            said = _("If a ChatGPT login is in the keyring, where Codex looks for it, {key} sends it to {url}.")
+        elif self.local:
             said = _("{key} sends your ChatGPT login to a program on this machine ({url}).")
         else:
             said = _("{key} sends your ChatGPT login to a third party ({url}).")
@@ -61,19 +65,27 @@ def stored(data: Mapping[str, Any], auth: Mapping[str, Any]) -> Mapping[str, Any
     return {} if data.get("cli_auth_credentials_store") in ("keyring", "ephemeral") else auth
 
 
+def in_keyring(data: Mapping[str, Any]) -> bool:
+    """Tell whether Codex looks for its login in the system's keyring; with ``auto``, auth.json comes after it."""
+    return data.get("cli_auth_credentials_store") in ("keyring", "auto")
+
+
 def route(data: Mapping[str, Any], auth: Mapping[str, Any], environ: Mapping[str, str]) -> CodexRoute:
     """Return the way of the next request by *data* (config.toml, merged), *auth* (auth.json) and the variables."""
     auth = stored(data, auth)
     name = data.get("model_provider")
     if not isinstance(name, str) or name in ("", "openai"):
         url = data.get("openai_base_url")
-        own = {"requires_openai_auth": True}
-        return CodexRoute("", own, url if isinstance(url, str) else "", credential(own, auth, environ))
-    table = lookup(data, ("model_providers", name))
-    if not isinstance(table, dict):
-        return CodexRoute(name, None, "", "")
-    url = table.get("base_url")
-    return CodexRoute(name, table, url if isinstance(url, str) else "", credential(table, auth, environ))
+        name, table = "", {"requires_openai_auth": True}
+    else:
+        table = lookup(data, ("model_providers", name))
+        if not isinstance(table, dict):
+            return CodexRoute(name, None, "", "")
+        url = table.get("base_url")
+    kind = credential(table, auth, environ)
+    if not kind and table.get("requires_openai_auth") is True and in_keyring(data):
+        kind = "keyring"
+    return CodexRoute(name, table, url if isinstance(url, str) else "", kind)
 
 
 def credential(table: Mapping[str, Any], auth: Mapping[str, Any], environ: Mapping[str, str]) -> str:
@@ -120,8 +132,11 @@ def addresses(*managed: Mapping[str, Any]) -> frozenset[str]:
 
 def leaks(data: Mapping[str, Any], auth: Mapping[str, Any], managed: Collection[str] = ()) -> Iterator[LoginLeak]:
     """Yield each setting of *data* that sends a ChatGPT login elsewhere, also of providers that are not selected."""
-    if not has_login(auth := stored(data, auth)):
-        return
+    certain = has_login(auth := stored(data, auth))
+    if not certain:
+        if not in_keyring(data):
+            return
+        auth = {"tokens": {"access_token": "?"}}
     tables = data.get("model_providers")
     places: list[tuple[KeyPath, Any]] = [((k,), data.get(k)) for k in facts.OWN_ADDRESSES]
     for name, table in tables.items() if isinstance(tables, dict) else ():
@@ -129,7 +144,7 @@ def leaks(data: Mapping[str, Any], auth: Mapping[str, Any], managed: Collection[
             places.append((("model_providers", name, "requires_openai_auth"), table.get("base_url")))
     for key, url in places:
         if isinstance(url, str) and (who := reach(url, managed)) != "official":
-            yield LoginLeak(key, url, who == "local")
+            yield LoginLeak(key, url, who == "local", certain)
 
 
 def is_of(leak: LoginLeak, way: CodexRoute) -> bool:
