@@ -14,7 +14,7 @@ structure = tools.load("structure")
 
 TODAY = {
     "lines of src": 54_800,
-    "modules over 450 lines": 12,
+    "modules over 450 lines": 11,
 }
 """Figures that are above their limit: none of them grows."""
 

@@ -9,7 +9,6 @@ from ccsetup.documents.encoding import decode, encode, place
 from ccsetup.documents.jsontext import (
     LINE_END,
     JsonText,
-    internal,
     locate,
     members,
     plain_decoder,
@@ -75,6 +74,8 @@ def strict(text: str) -> str:
         position = after
     result = "".join(out)
     if not document.empty and read(result).tree != document.tree:
+        from ccsetup.documents.splices import internal
+
         raise internal()
     return document.bom + result
 

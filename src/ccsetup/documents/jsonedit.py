@@ -15,7 +15,6 @@ from ccsetup.documents.encoding import place
 from ccsetup.documents.jsonsplice import (
     Container,
     ObjectView,
-    Splice,
     drop,
     hold,
     keys,
@@ -23,10 +22,10 @@ from ccsetup.documents.jsonsplice import (
     put,
     render,
     same,
-    spliced,
     splices,
 )
-from ccsetup.documents.jsontext import JsonText, Tree, internal, locate, read, space
+from ccsetup.documents.jsontext import JsonText, Tree, locate, read, space
+from ccsetup.documents.splices import Splice, internal, spliced
 from ccsetup.errors import DocumentError
 from ccsetup.i18n import _
 

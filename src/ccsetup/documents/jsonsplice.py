@@ -5,13 +5,11 @@ from __future__ import annotations
 import json
 import re
 from json.decoder import scanstring  # type: ignore[attr-defined]
-from typing import Any, Iterable, NamedTuple, Union
+from typing import Any, NamedTuple, Union
 
 from ccsetup.documents.edit import MISSING
-from ccsetup.documents.jsontext import COMMENT, LINE_END, JsonText, internal, number, scan_once, space
-
-Splice = tuple[int, int, str]
-"""Start and end in the text, and what comes there instead."""
+from ccsetup.documents.jsontext import COMMENT, LINE_END, JsonText, number, scan_once, space
+from ccsetup.documents.splices import Splice
 
 ONE_COMMENT = re.compile(COMMENT, re.S)
 _BLANKS = re.compile(r"[ \t]*")
@@ -186,18 +184,6 @@ def _render_inline(value: Any, gap: str, colon_gap: str) -> str:
 def _line_indent(text: str, position: int) -> str:
     start = max(text.rfind("\n", 0, position), text.rfind("\r", 0, position)) + 1
     return _BLANKS.match(text, start)[0]  # type: ignore[index]
-
-
-def spliced(text: str, splices: Iterable[Splice]) -> str:
-    parts: list[str] = []
-    position = 0
-    for start, end, new in sorted(splices, key=lambda splice: splice[:2]):
-        if start < position:
-            raise internal()
-        parts += (text[position:start], new)
-        position = end
-    parts.append(text[position:])
-    return "".join(parts)
 
 
 class _Style(NamedTuple):

@@ -103,13 +103,6 @@ def read(text: str, decoder: json.JSONDecoder = _decoder) -> JsonText:
     return document
 
 
-def internal() -> DocumentError:
-    return DocumentError(
-        _("An internal check of the edit failed, so nothing was changed. This is a bug in ccsetup."),
-        hint=_("Please report it, with the file if it holds no keys."),
-    )
-
-
 def too_deep() -> DocumentError:
     return DocumentError(_("The document is nested too deeply."))
 
