@@ -50,7 +50,10 @@ def clients(
     kept = {c: p._replace(context_window=0) for c, p in old.parts.items()} if old is not None and not anew else {}
     asked = {**kept, **parts}
     made = made._replace(
-        parts={c: own._replace(**_models(asked[c])) if c in asked else own for c, own in made.parts.items()}
+        parts={
+            c: own._replace(**_models(asked[c]), settings=asked[c].settings) if c in asked else own
+            for c, own in made.parts.items()
+        }
     )
     secret = _key(context, world, at, made)
     context.secrets.add(secret.reveal())
