@@ -25,7 +25,7 @@ def _field(field: str, *names: str, **more: Any) -> Any:
 class InitOptions(NamedTuple):
     """The options of ``ccsetup init``."""
 
-    skip_prompt: bool = typer.Option(False, "-s", "--skip-prompt", help=_("Never ask anything."))
+    skip_prompt: bool = _options.SILENT
     provider: Optional[str] = _field(
         "provider",
         *("-p", "--provider"),

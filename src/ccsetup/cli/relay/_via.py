@@ -90,6 +90,8 @@ def run(context: Context, entries: Sequence[Entry], common: Options, given: Init
     outcome, changes = context.run("init --via-relay", act, dry=given.dry)
     outcome_now: Outcome = outcome
     up = None if given.dry else ready(context, start=not given.no_start)
+    if up is not None and up.new:
+        _up.at_login(context, up, ask=not (given.skip_prompt or given.as_json) and _output.interactive())
 
     def show() -> None:
         tell(outcome_now, up, changed=bool(changes))
