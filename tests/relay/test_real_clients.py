@@ -244,6 +244,29 @@ def test_older_versions(home: Path, work: Path, up: Scripted, client: str, versi
     check(client, "chat", up, result, work)
 
 
+@pytest.mark.parametrize(
+    ("version", "wire"), [(CODEX_VERSIONS[0], w) for w in WIRES] + [(v, "chat") for v in CODEX_VERSIONS[1:]]
+)
+def test_codex_compacts_as_with_openai(home: Path, work: Path, up: Scripted, version: str, wire: str) -> None:
+    """A provider with OpenAI's name: Codex asks the server for the summary, which the model behind the relay writes."""
+
+    def think(_wire: str, body: dict[str, Any]) -> Said:
+        text = json.dumps(body)
+        if "Summarise this conversation" in text or len(up.requests) > 5:
+            return Said("WHAT WAS DONE")
+        return Said("It is done.") if "WHAT WAS DONE" in text else Said("", "", (shell("codex", "echo forty-two"),))
+
+    up.think = think
+    with Relay(home, [upstream("one", up.url(wire), wire, "sk-one-0123456789")]) as relay:
+        configure(home, relay, "codex", version)
+        own = ("-c", "model_providers.ccsetup-custom.name='OpenAI'", "-c", "model_auto_compact_token_limit=5")
+        result = run("codex", home, work, *own, version=version)
+        assert {row["status"] for row in relay.rows(3)} == {200}
+    assert result.ok, result
+    assert result.stdout.strip().endswith("It is done."), result
+    assert "Do it." in json.dumps(up.requests[-1].json)
+
+
 def test_system_messages_for_who_refuses_them(home: Path, work: Path, up: Scripted) -> None:
     """Claude Code 2.1.329 sends system messages after the user's; an upstream that takes none gets them in front."""
     up.think = steps(*task("claude-code"))

@@ -85,8 +85,7 @@ class Daemon(NamedTuple):
 class RelayState(NamedTuple):
     """The relay of this machine; asked only where there is one."""
 
-    away: Callable[[str], tuple[str, str]]
-    """Given an address: why a client that asks there does not reach it, and what to do; ("", "") when it does."""
+    runs: Callable[[], bool]
     problem: Callable[[], tuple[str, int]]
     """Why it cannot use its configuration, and the line (0: none); ("", 0) when it can."""
 

@@ -81,3 +81,41 @@ def test_an_upstream_with_a_larger_window_is_asked_instead(tmp_path: Path, wire:
             assert (got.headers["x-relay-model"], got.headers["x-relay-upstream"]) == ("large", "large")
             assert b"ok from small" in relay.post(PATHS[wire], asking(wire, "hi")).body
             assert b" 100000 " in relay.post(PATHS[wire], asking(wire, LONG * 3)).body
+
+
+def compacting(request: Request) -> Response:
+    """An endpoint of Responses whose model ``has`` can compact."""
+    if request.path.endswith("/compact") and request.json["model"] != "has":
+        return Response(404, body=b'{"error":{"message":"Not Found"}}')
+    said = {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "THE SUMMARY"}]}
+    if request.path.endswith("/compact"):
+        said = {"type": "compaction", "encrypted_content": "THEIRS"}
+    usage = {"input_tokens": 7, "output_tokens": 2}
+    body = {"id": "r", "object": "response", "status": "completed", "output": [said], "usage": usage}
+    return Response(body=json.dumps(body).encode(), headers=(("content-type", "application/json"),))
+
+
+def test_compacting_is_passed_on_or_done_by_the_relay(tmp_path: Path) -> None:
+    """That an endpoint has no such path is learned; another format is asked for a summary at once."""
+    paths: list[str] = []
+
+    def endpoint(request: Request) -> Response:
+        paths.append(request.path)
+        return compacting(request) if "/responses" in request.path else answer(request)
+
+    body = {"input": [{"role": "user", "content": "hi"}], "instructions": "I", "tools": []}
+    with Server(endpoint) as server:
+        ups = [upstream("own", server.origin + "/v1", "responses", models=["has", "not"])]
+        with Relay(tmp_path, [*ups, upstream("chat", server.origin + "/v1", "chat", models=["small"])]) as relay:
+            for path in ("/v1/responses/compact", "/responses/compact"):
+                assert relay.post(path, {"model": "has", **body}).json["output"][0]["encrypted_content"] == "THEIRS"
+                done = relay.post(path, {"model": "not", **body}).json
+                assert done["object"] == "response.compaction"
+                assert "THE SUMMARY" in done["output"][-1]["content"][0]["text"]
+                assert "ok from small" in relay.post(path, {"model": "small", **body}).body.decode()
+            [known] = relay.control("GET", "status")["oddities"]
+            assert (known["model"], known["dialect"]) == ("not", {"compaction": False})
+            assert relay.post("/v1/responses/compact", {"model": "nobody", **body}).status == 404
+    chat = "/v1/chat/completions"
+    own, theirs = "/v1/responses", "/v1/responses/compact"
+    assert paths[:7] == [theirs, theirs, own, chat, theirs, own, chat]

@@ -294,6 +294,7 @@ _DIALECT_TEXTS = {
     "structured": "It takes a JSON schema for the answer",
     "betas": "Messages: it takes `anthropic-beta` and the members that belong to it",
     "signatures": "It takes back reasoning that is signed or encrypted",
+    "compaction": "Responses: it has `/responses/compact`, and knows `compaction_trigger`",
     "simple_schemas": "It refuses schemas of tools that are not in their simplest form",
     "history_tools": "It wants the tools that the history calls to be offered",
     "without": "Members that it refuses, such as `temperature` or `tools.strict`",

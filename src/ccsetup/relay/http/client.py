@@ -108,26 +108,9 @@ class _Answer:
 
 class _Connection(asyncio.Protocol):
     __slots__ = (
-        "_answer",
-        "_blocked",
-        "_complete",
-        "_feed",
-        "_framed",
-        "_headers",
-        "_is_head",
-        "_keep",
-        "_named",
-        "_open",
-        "_parser",
-        "_pool",
-        "_quiet",
-        "_rest",
-        "_transport",
-        "_writes",
-        "idle_since",
-        "loop",
-        "paused",
-    )
+        "_answer", "_blocked", "_complete", "_feed", "_framed", "_headers", "_is_head", "_keep", "_named", "_open",
+        "_parser", "_pool", "_quiet", "_rest", "_transport", "_writes", "idle_since", "loop", "paused",
+    )  # fmt: skip
 
     def __init__(self, pool: list[_Connection], opened: set[_Connection], writes: Writes) -> None:
         self._writes = writes

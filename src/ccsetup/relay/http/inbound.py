@@ -64,25 +64,9 @@ class Inbound:
     """
 
     __slots__ = (
-        "_chunked",
-        "_complete",
-        "_continues",
-        "_held",
-        "_keep",
-        "_malformed",
-        "_parts",
-        "_size",
-        "_waiter",
-        "answered",
-        "begun",
-        "connection",
-        "gone",
-        "headers",
-        "method",
-        "on_gone",
-        "path",
-        "query",
-    )
+        "_chunked", "_complete", "_continues", "_held", "_keep", "_malformed", "_parts", "_size", "_waiter",
+        "answered", "begun", "connection", "gone", "headers", "method", "on_gone", "path", "query",
+    )  # fmt: skip
 
     def __init__(
         self,

@@ -46,30 +46,10 @@ class Connection(asyncio.Protocol):
     """
 
     __slots__ = (
-        "_arriving",
-        "_broken",
-        "_came",
-        "_feed",
-        "_framing",
-        "_fresh",
-        "_headers",
-        "_idle",
-        "_in_head",
-        "_keep",
-        "_offered",
-        "_parser",
-        "_paused",
-        "_seen",
-        "_url",
-        "_waiting",
-        "full",
-        "memo",
-        "now_served",
-        "server",
-        "since",
-        "task",
-        "transport",
-    )
+        "_arriving", "_broken", "_came", "_feed", "_framing", "_fresh", "_headers", "_idle", "_in_head", "_keep",
+        "_offered", "_parser", "_paused", "_seen", "_url", "_waiting", "full", "memo", "now_served", "server",
+        "since", "task", "transport",
+    )  # fmt: skip
 
     transport: asyncio.Transport
 

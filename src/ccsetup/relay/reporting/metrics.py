@@ -67,17 +67,9 @@ class _Series:
     """Everything about requests with the same upstream, wire formats and status."""
 
     __slots__ = (
-        "attempts",
-        "cache_read",
-        "cache_write",
-        "costs",
-        "first",
-        "input",
-        "output",
-        "reasoning",
-        "requests",
+        "attempts", "cache_read", "cache_write", "costs", "first", "input", "output", "reasoning", "requests",
         "total",
-    )
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.requests = self.attempts = 0

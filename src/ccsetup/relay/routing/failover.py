@@ -643,18 +643,9 @@ class Turn:
     """One request of a client, from its first attempt to the end of the answer."""
 
     __slots__ = (
-        "_deadline",
-        "_entry",
-        "_key",
-        "_pool",
-        "_same",
-        "_stay",
-        "_succeeded",
-        "_tried",
-        "_tried_keys",
-        "ask",
+        "_deadline", "_entry", "_key", "_pool", "_same", "_stay", "_succeeded", "_tried", "_tried_keys", "ask",
         "attempts",
-    )
+    )  # fmt: skip
 
     def __init__(self, pool: Pool, ask: Ask, now: float) -> None:
         self._pool = pool

@@ -10,6 +10,7 @@ from typing import Callable, Optional, Protocol
 from ccsetup.model import WireFormat
 from ccsetup.relay.http.base import NetworkFailure, UpstreamError
 from ccsetup.relay.serving.answers import end_of_events, wrong_answer
+from ccsetup.relay.wire import compaction
 from ccsetup.relay.wire.formats import FORMATS
 from ccsetup.relay.wire.messages import Asked, Delta, Event, Failed, Ping, Started, Stop, ToolStart, Usage, WireError
 from ccsetup.relay.wire.sse import Decoder
@@ -329,6 +330,8 @@ class TranslatedWhole(_Whole):
 
     def _read(self) -> bytes:
         events = self._events(self._upstream)
+        if self.failed is None and self._asked.conversation.compacts is not None and not compaction.summary(events):
+            self.failed = compaction.NOTHING
         return FORMATS[self._client].write_answer(events, self._asked) if self.failed is None else b""
 
 

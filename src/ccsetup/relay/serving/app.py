@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 import os
 import secrets
-from typing import Any, Mapping, Optional
+from typing import Any, Optional
 
 from ccsetup import __version__
 from ccsetup.model import WireFormat
@@ -21,7 +21,7 @@ from ccsetup.relay.wire import codec, tokens
 from ccsetup.relay.wire.formats import FORMATS
 from ccsetup.relay.wire.messages import BadRequest, WireError
 
-INFERENCE: Mapping[str, WireFormat] = {
+INFERENCE: dict[str, WireFormat] = {
     "/v1/messages": "anthropic",
     "/api/v1/messages": "anthropic",
     "/v1/responses": "responses",
@@ -33,6 +33,7 @@ INFERENCE: Mapping[str, WireFormat] = {
     "/openai/chat/completions": "chat",
     "/openai/v1/chat/completions": "chat",
 }
+INFERENCE.update({f"{path}/compact": wire for path, wire in INFERENCE.items() if wire == "responses"})
 """Path and format.  Claude Code appends to a base URL with or without ``/api``; Codex' base URL ends with any of the
 others' beginnings."""
 

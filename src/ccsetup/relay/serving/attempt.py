@@ -30,7 +30,7 @@ from ccsetup.relay.serving.reply import Phase, Reply
 from ccsetup.relay.serving.request import ClientRequest
 from ccsetup.relay.serving.runtime import NEVER
 from ccsetup.relay.wire import codec, errors, refusals
-from ccsetup.relay.wire.messages import Asked, BadRequest, Usage, WireError
+from ccsetup.relay.wire.messages import Asked, BadRequest, Dialect, Usage, WireError
 
 _MAX_ERROR = 64 * 1024
 """Bytes of an upstream's error that are read."""
@@ -49,28 +49,10 @@ class Attempt:
     """``run`` makes it, once.  The ticker calls ``expire`` when the deadline has passed."""
 
     __slots__ = (
-        "_asked",
-        "_caller",
-        "_deadline_kind",
-        "_dialect",
-        "_learned",
-        "_now",
-        "_on_begun",
-        "_relay",
-        "_reply",
-        "_request",
-        "_runtime",
-        "_same",
-        "_served",
-        "_turn",
-        "_until",
-        "choice",
-        "deadline",
-        "error",
-        "expired",
-        "lane",
-        "usage",
-    )
+        "_asked", "_caller", "_deadline_kind", "_dialect", "_learned", "_now", "_on_begun", "_relay", "_reply",
+        "_request", "_runtime", "_same", "_served", "_turn", "_until", "choice", "deadline", "error", "expired",
+        "lane", "usage",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -108,10 +90,8 @@ class Attempt:
         self._until = began + self.lane.total
         self._on_begun = on_begun
         self._deadline_kind: NetworkFailure = "first_byte"
-        self._same = choice.wire == reply.wire
-        self._dialect = relay.oddities.dialect(choice, self.lane.dialect, relay.clock())
-        if choice.moved and self._dialect.official:
-            self._dialect = refusals.changed(self._dialect, {"signatures": False})
+        dialect = relay.oddities.dialect(choice, self.lane.dialect, relay.clock())
+        self._use(refusals.changed(dialect, {"signatures": False}) if choice.moved and dialect.official else dialect)
         self._learned: refusals.Changes = {}
         """To be kept, should the request be taken."""
         self._served = [] if choice.model == request.model else served_by(choice)
@@ -138,7 +118,7 @@ class Attempt:
         waiting = self._changes(failed.error, before[0])
         while tried < _CORRECTIONS and (found := next(waiting, None)) is not None:
             change, kept = found
-            self._dialect = refusals.changed(taken, change)
+            self._use(refusals.changed(taken, change))
             if (sent := await self._apart(self._sent)) != before:
                 tried += 1
                 kinds = learned.keys() | (change.keys() if kept else ())
@@ -152,8 +132,12 @@ class Attempt:
                     if _plain(again.error) != _plain(failed.error):  # it was of use, and something else is refused now
                         taken, learned, failed, before = self._dialect, self._learned, again, sent
                         waiting = self._changes(failed.error, sent[0])
-            self._dialect = taken
+            self._use(taken)
         raise failed
+
+    def _use(self, dialect: Dialect) -> None:
+        assert self._request is not None  # until an answer has begun
+        self._dialect, self._same = dialect, self._request.passes(self.choice, dialect)
 
     def _changes(self, error: WireError, sent: bytes) -> Iterator[tuple[refusals.Changes, bool]]:
         """Yield what could be changed of the body *sent*, but for what the configuration itself says."""
@@ -161,6 +145,8 @@ class Attempt:
             body = codec.loads(sent)
         except (ValueError, RecursionError):  # it could not be written, and was refused by ourselves
             return
+        if self._request is not None and self._request.compact and self._same and error.status in refusals.STATUS:
+            yield {"compaction": False}, True
         for change, kept in refusals.changes(error, self._reply.wire, self.choice.wire, body):
             if not change.keys() & self.lane.dialect.said:
                 yield change, kept
@@ -232,7 +218,7 @@ class Attempt:
         except BadRequest as bad:
             raise Unanswered(Failure("status", 400, "request"), failures.invalid(bad)) from None
         request.lighten()
-        return body, request.target(self.lane, query)
+        return body, request.target(self.lane, query, same=self._same)
 
     def _written(self) -> bytes:
         """Return the body of the request as the dialect of now has it; BadRequest when it cannot be written."""

@@ -19,20 +19,9 @@ class Caller:
     """The headers of a request, understood once: the next request of a connection mostly has the same ones."""
 
     __slots__ = (
-        "_lines",
-        "access",
-        "allowed",
-        "budgeted",
-        "client",
-        "coding",
-        "headers",
-        "long",
-        "name",
-        "purpose",
-        "refusal",
-        "runtime",
-        "stranger",
-    )
+        "_lines", "access", "allowed", "budgeted", "client", "coding", "headers", "long", "name", "purpose",
+        "refusal", "runtime", "stranger",
+    )  # fmt: skip
 
     def __init__(self, headers: Headers, runtime: Runtime, access: Access, hosts: Optional[frozenset[str]]) -> None:
         """*hosts*: names that a Host header may carry; None: any."""

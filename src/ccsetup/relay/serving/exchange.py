@@ -23,8 +23,6 @@ from ccsetup.relay.store.schema import MAX_NAME
 from ccsetup.relay.wire import tokens
 from ccsetup.relay.wire.messages import BadRequest, Usage, WireError
 
-_HEAD, _SHORT = 1, 8
-"""Tokens of output that the head of a Messages stream tells beforehand, and of an answer that may be no longer."""
 _NEVER = ("model", "not allowed", "disabled")
 """Why an upstream will not answer later either."""
 
@@ -33,25 +31,9 @@ class Exchange:
     """Created for each request to an inference endpoint; ``run`` serves it."""
 
     __slots__ = (
-        "_answered",
-        "_attempt",
-        "_attempts",
-        "_began",
-        "_caller",
-        "_complete",
-        "_error",
-        "_failed",
-        "_first",
-        "_id",
-        "_inbound",
-        "_relay",
-        "_reply",
-        "_request",
-        "_status",
-        "_task",
-        "_time",
-        "_wire",
-    )
+        "_answered", "_attempt", "_attempts", "_began", "_caller", "_complete", "_error", "_failed", "_first", "_id",
+        "_inbound", "_relay", "_reply", "_request", "_status", "_task", "_time", "_wire",
+    )  # fmt: skip
 
     def __init__(self, relay: Relay, wire: WireFormat, inbound: Inbound, caller: Caller, request_id: str) -> None:
         self._relay = relay
@@ -115,7 +97,7 @@ class Exchange:
         relay, caller, reply = self._relay, self._caller, self._reply
         try:
             body = await body_of(self._inbound, caller.coding)
-            request = ClientRequest(self._wire, body)
+            request = ClientRequest(self._wire, body, compact=self._inbound.path.endswith("/compact"))
         except BadRequest as bad:
             self.refuse(invalid(bad))
             return
@@ -270,15 +252,12 @@ class Exchange:
         Nobody does when a client gives an answer up, and many providers do not for a stream of Chat Completions.
         """
         told = self._attempt.usage if self._attempt is not None else Usage()
-        whole = bool(told.prompt and told.output and not self._error)
-        if whole and told.output > _HEAD:
+        if told.prompt and told.output and not self._error:
             return told, False
         if self._first is None and (self._error != "gone" or len(self._failed) == self._attempts):
             return told, False  # nobody has answered, nor was about to
         request, sample = self._request or self._answered, self._reply.sample
         output = sample.tokens(self._wire, stream=self._reply.stream) if sample is not None else 0
-        if whole and output <= _SHORT:
-            return told, False
         usage = told._replace(output=max(told.output, output))
         if not told.prompt and request is not None:
             usage = usage._replace(input=request.about())

@@ -215,6 +215,12 @@ def _hash(texts: tuple[str, ...]) -> str:
     return digest.hexdigest()
 
 
+def ends_with(value: Mapping[str, Any], kind: str) -> bool:
+    """Whether the last item of the input of the Responses request *value* is of that type."""
+    items = value.get("input")
+    return isinstance(items, list) and _kinds(items[-1:]) == [kind]
+
+
 def shortened(value: Mapping[str, Any]) -> bool:
     """Whether the request *value* lets the upstream leave parts of a long prompt out."""
     managed = value.get("context_management")

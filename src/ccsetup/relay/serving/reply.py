@@ -38,22 +38,9 @@ class Reply:
     """The client's side of an exchange.  Once the client is gone, what is sent goes nowhere."""
 
     __slots__ = (
-        "_follows",
-        "_inbound",
-        "_quiet_since",
-        "_seen",
-        "_way",
-        "created",
-        "id",
-        "model",
-        "phase",
-        "sample",
-        "status",
-        "stream",
-        "usage",
-        "watched",
-        "wire",
-    )
+        "_follows", "_inbound", "_quiet_since", "_seen", "_way", "created", "id", "model", "phase", "sample",
+        "status", "stream", "usage", "watched", "wire",
+    )  # fmt: skip
 
     def __init__(self, wire: WireFormat, inbound: Inbound, request_id: str, created: int) -> None:
         self.wire: WireFormat = wire

@@ -8,7 +8,7 @@ from ccsetup.model import WireFormat
 from ccsetup.relay.routing.failover import Choice
 from ccsetup.relay.serving import peek as peeking
 from ccsetup.relay.serving.runtime import Lane
-from ccsetup.relay.wire import additions, adjust, codec, passing, reasoning, tokens
+from ccsetup.relay.wire import additions, adjust, codec, compaction, passing, reasoning, tokens
 from ccsetup.relay.wire.formats import FORMATS
 from ccsetup.relay.wire.messages import Asked, BadRequest, Conversation, Dialect
 from ccsetup.relay.wire.tools import ToolNames, taken_ids
@@ -24,27 +24,22 @@ class ClientRequest:
     """
 
     __slots__ = (
-        "_conversation",
-        "_names",
-        "_span",
-        "_tokens",
-        "_value",
-        "blind",
-        "body",
-        "model",
-        "stream",
-        "usage",
-        "wire",
-    )
+        "_conversation", "_names", "_span", "_tokens", "_value", "blind", "body", "compact", "compacts", "model",
+        "stream", "usage", "wire",
+    )  # fmt: skip
 
-    def __init__(self, wire: WireFormat, body: bytes) -> None:
+    def __init__(self, wire: WireFormat, body: bytes, *, compact: bool = False) -> None:
+        """*compact*: it came to ``/responses/compact``."""
         peek = peeking.peek(wire, body)
+        self.compact = compact
+        self.compacts = compact or (wire == "responses" and peeking.ends_with(peek.parsed, compaction.TRIGGER))
+        """A summary is wanted."""
         self.wire: WireFormat = wire
         self.body = body
         self.blind = False
         """An image was replaced by a text for the upstream that was asked last."""
         self.model = peek.model
-        self.stream = peek.stream
+        self.stream = peek.stream and not compact
         self.usage = not peek.stream or passing.wants_usage(wire, peek.parsed)
         """The client wants to be told the usage."""
         self._span = peek.span
@@ -75,15 +70,22 @@ class ClientRequest:
         if self._tokens is not None:
             self.body = b""
 
-    def target(self, lane: Lane, query: bytes) -> bytes:
-        """Return path and query for *lane*.
+    def target(self, lane: Lane, query: bytes, *, same: bool) -> bytes:
+        """Return path and query for *lane*; *same*: the body is in the client's own format.
 
         Of the client's *query* only Claude Code's ``beta=true`` goes on, and only in its own format; others may hold
         a key.
         """
+        if self.compact and same:
+            return lane.target + b"/compact"
         if query and lane.wire == self.wire and b"beta=true" in query.split(b"&"):
             return lane.target + b"?beta=true"
         return lane.target
+
+    def passes(self, choice: Choice, dialect: Dialect) -> bool:
+        """Whether the upstream gets the client's own format, and its answer goes back as it came."""
+        knows = self.compact or dialect.official or "compaction" in dialect.said
+        return choice.wire == self.wire and (not self.compacts or (knows and dialect.compaction))
 
     def same(self, choice: Choice, dialect: Dialect, *, marks: int) -> bytes:
         """Return the body for an upstream of the client's format: its bytes, or as few changes as *dialect* asks for.
@@ -111,7 +113,11 @@ class ClientRequest:
     def conversation(self) -> Conversation:
         """Return the neutral form; BadRequest when the request is not of its format."""
         if self._conversation is None:
-            self._conversation = FORMATS[self.wire].read_request(self.value())
+            value = self.value()
+            if self.compact:
+                value = {**value, "input": compaction.with_trigger(value.get("input"))}
+            conversation = FORMATS[self.wire].read_request(value)
+            self._conversation = compaction.whole(conversation) if self.compact else conversation
         return self._conversation
 
     def translated(self, choice: Choice, dialect: Dialect) -> bytes:

@@ -10,7 +10,7 @@ import re
 from typing import Any, Callable, Mapping, Optional, Sequence
 
 from ccsetup.model import WireFormat
-from ccsetup.relay.wire import codec, reasoning
+from ccsetup.relay.wire import codec, compaction, reasoning
 from ccsetup.relay.wire.messages import Dialect
 
 _THINKING = ("thinking", "redacted_thinking")
@@ -215,8 +215,22 @@ def _items(body: Mapping[str, Any], *, ours_only: bool) -> Mapping[str, Any]:
         encrypted = item.get("encrypted_content")
         return not ours_only or (isinstance(encrypted, str) and reasoning.unpack(encrypted) is not None)
 
-    kept = [item for item in items if not foreign(item)]
-    return body if len(kept) == len(items) else {**body, "input": kept}
+    kept = [_unsealed(item) for item in items if not foreign(item)]
+    same = len(kept) == len(items) and all(new is old for new, old in zip(kept, items, strict=True))
+    return body if same else {**body, "input": kept}
+
+
+def _unsealed(item: Any) -> Any:
+    """Return a summary that the relay made as what the user says; anything else as it is."""
+    sealed = item.get("encrypted_content") if _kind(item) in compaction.ITEMS else None
+    packed = reasoning.unpack(sealed) if isinstance(sealed, str) else None
+    if packed is None:
+        return item
+    return {
+        "type": "message",
+        "role": "user",
+        "content": [{"type": "input_text", "text": compaction.told(packed.text)}],
+    }
 
 
 # What a dialect says.

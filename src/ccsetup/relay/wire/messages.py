@@ -141,6 +141,13 @@ class Loss(NamedTuple):
     """A key of the LOSSES table of the module that noticed it."""
 
 
+class Compaction(NamedTuple):
+    """The answer is a summary, with which a client goes on (``compaction``)."""
+
+    kept: Optional[tuple[str, ...]] = None
+    """The user's last messages, for a client of ``/responses/compact``; None: it wants one item."""
+
+
 class Conversation(NamedTuple):
     """A request.  System text that stood in front is *system*; system messages in between stay in *messages*."""
 
@@ -176,6 +183,7 @@ class Conversation(NamedTuple):
     """Members that an answer repeats (Responses: instructions, metadata, store, …), as they were given."""
     losses: tuple[Loss, ...] = ()
     """What the reader could not carry."""
+    compacts: Optional[Compaction] = None
 
     def for_model(self, model: str) -> Conversation:
         """Return the same request for *model*; ``_replace`` takes twice as long, with so many members."""
@@ -349,6 +357,8 @@ class Dialect(NamedTuple):
     """Anthropic: takes the header ``anthropic-beta`` and the members that belong to it; else neither is sent."""
     signatures: bool = True
     """Takes back reasoning that is signed or encrypted."""
+    compaction: bool = True
+    """Responses: has ``/responses/compact``; else the relay asks for a summary."""
     simple_schemas: bool = False
     """Refuses schemas of tools with null, with ``type`` beside ``anyOf`` or ``$ref``, or objects without properties."""
     history_tools: bool = False

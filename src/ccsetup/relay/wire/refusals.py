@@ -15,7 +15,7 @@ from ccsetup.relay.wire import errors
 from ccsetup.relay.wire.adjust import BETA_MEMBERS, steps
 from ccsetup.relay.wire.messages import Dialect, WireError
 
-_STATUS = frozenset((400, 404, 405, 406, 413, 415, 422, 500, 501))
+STATUS = frozenset((400, 404, 405, 406, 413, 415, 422, 500, 501))
 """vLLM answers 500 where a chat template refuses a message."""
 
 _NEEDED = frozenset((
@@ -204,7 +204,7 @@ def changes(
 
     With each goes whether it holds for later requests.  *client*: its format; Claude Code asks for less by itself.
     """
-    if error.status not in _STATUS:
+    if error.status not in STATUS:
         return
     if error.kind == "context":
         window = errors.window(error.message)

@@ -289,7 +289,6 @@ def test_tools_that_were_found_later_are_offered() -> None:
         ({"prompt": {"id": "pmpt_1"}}, "prompt", "prompt_not_found"),
         ({"input": [{"type": "item_reference", "id": "msg_1"}]}, "input[0].id", ""),
         ({"input": [{"id": "msg_1"}]}, "input[0].id", ""),
-        ({"input": [{"type": "compaction_trigger"}]}, "input[0]", ""),
         ({"input": None}, "input", ""),
         ({"input": ["text"]}, "input[0]", ""),
         ({"input": [{"type": ["message"]}]}, "input[0].type", ""),

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Mapping
 
 from ccsetup.relay.wire import codec, errors
-from ccsetup.relay.wire.messages import ErrorKind, WireError
-from ccsetup.relay.wire.responses import request_in, request_out
+from ccsetup.relay.wire.messages import Asked, ErrorKind, Events, WireError
+from ccsetup.relay.wire.responses import answer_out, request_in, request_out
 from ccsetup.relay.wire.responses.answer_in import ResponsesReader, read_answer
-from ccsetup.relay.wire.responses.answer_out import PING, ResponsesWriter, write_answer
+from ccsetup.relay.wire.responses.answer_out import PING, ResponsesWriter
+from ccsetup.relay.wire.responses.compacted import CompactedWriter, write_compacted
 from ccsetup.relay.wire.responses.request_in import read_request
 from ccsetup.relay.wire.responses.request_out import write_request
 
@@ -27,7 +28,20 @@ __all__ = [
 LOSSES: Mapping[str, str] = {**request_in.LOSSES, **request_out.LOSSES}
 
 reader = ResponsesReader
-writer = ResponsesWriter
+
+
+def writer(asked: Asked) -> ResponsesWriter:
+    return ResponsesWriter(asked) if asked.conversation.compacts is None else CompactedWriter(asked)
+
+
+def write_answer(events: Events, asked: Asked) -> bytes:
+    """As ``answer_out.write_answer``; a summary where it is one."""
+    return (
+        answer_out.write_answer(events, asked)
+        if asked.conversation.compacts is None
+        else write_compacted(events, asked)
+    )
+
 
 _TYPES: Mapping[ErrorKind, tuple[str, str]] = {
     "invalid_request": ("invalid_request_error", ""),

@@ -110,7 +110,7 @@ class _Block:
         return rest
 
 
-class _Answer:
+class ResponsesAnswer:
     """Puts the answer together, block by block, until it is one body."""
 
     __slots__ = ("_asked", "_characters", "_ids", "_refused", "blocks", "model")
@@ -278,7 +278,7 @@ class ResponsesWriter:
     __slots__ = ("_answer", "_begun", "_blocks", "_number", "_over")
 
     def __init__(self, asked: Asked) -> None:
-        self._answer = _Answer(asked)
+        self._answer = ResponsesAnswer(asked)
         self._blocks = self._answer.blocks
         self._number = 0
         self._begun = self._over = False
@@ -410,7 +410,7 @@ def write_answer(events: Events, asked: Asked) -> bytes:
 
     ValueError when the events hold neither Stop nor Failed.
     """
-    answer = _Answer(asked)
+    answer = ResponsesAnswer(asked)
     blocks = answer.blocks
     for event in events:
         if type(event) is Delta:

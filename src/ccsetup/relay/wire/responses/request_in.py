@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Mapping, Optional, Union
 
-from ccsetup.relay.wire import codec, members, reasoning
+from ccsetup.relay.wire import codec, compaction, members, reasoning
 from ccsetup.relay.wire.messages import (
     AnswerFormat,
     BadRequest,
@@ -88,7 +88,6 @@ _LOCAL_CALLS: Mapping[str, tuple[str, str]] = {
 _LOCAL_RESULTS = frozenset(
     {"local_shell_call_output", "shell_call_output", "apply_patch_call_output", "tool_search_output"}
 )
-_COMPACTED = frozenset({"compaction", "compaction_summary", "context_compaction"})
 
 
 def read_request(body: Union[bytes, Mapping[str, Any]]) -> Conversation:
@@ -119,7 +118,7 @@ def read_request(body: Union[bytes, Mapping[str, Any]]) -> Conversation:
     declared = _once(declared, reader.tools)
     if "tool_choice" in request:
         options["tool_choice"], declared = _tool_choice(request["tool_choice"], declared, losses)
-    return Conversation(
+    conversation = Conversation(
         members.required(request, "model"),
         tuple(reader.system),
         tuple(reader.messages()),
@@ -129,6 +128,7 @@ def read_request(body: Union[bytes, Mapping[str, Any]]) -> Conversation:
         losses=tuple(losses),
         **options,
     )
+    return compaction.asking(conversation) if reader.compacts else conversation
 
 
 def _option(name: str, request: Mapping[str, Any], options: dict[str, Any], losses: Losses) -> None:
@@ -183,9 +183,10 @@ def _not_taken(name: str, value: Any, losses: Losses) -> None:
 class _InputReader:
     """Groups input items: what an assistant did in one go is one message, and so are the results that follow."""
 
-    __slots__ = ("_done", "_losses", "_open", "_parts", "_role", "system", "tools")
+    __slots__ = ("_done", "_losses", "_open", "_parts", "_role", "compacts", "system", "tools")
 
     def __init__(self, losses: Losses) -> None:
+        self.compacts = False
         self.system: list[Text] = []
         self.tools: list[Tool] = []
         self._losses = losses
@@ -255,14 +256,22 @@ class _InputReader:
             raise BadRequest(
                 f"Item with id '{str(item.get('id'))[:100]}' not found: the relay stores no items.", f"{where}.id"
             )
-        elif kind == "compaction_trigger":
-            raise BadRequest("The relay cannot compact a conversation; ask the model for a summary.", where)
+        elif kind == compaction.TRIGGER:
+            self.compacts = True
         elif kind in HOSTED_ITEMS:
             self._lose(where, "hosted_item")
-        elif kind in _COMPACTED:
-            self._lose(where, "compacted")
+        elif kind in compaction.ITEMS:
+            self._compacted(item, where)
         else:
             self._lose(where, "unknown_item")
+
+    def _compacted(self, item: Mapping[str, Any], where: str) -> None:
+        sealed = item.get("encrypted_content")
+        packed = reasoning.unpack(sealed) if isinstance(sealed, str) else None
+        if packed is None:
+            self._lose(where, "compacted")
+        else:
+            self.add("user", (Text(compaction.told(packed.text)),))
 
     def _message(self, item: Mapping[str, Any], where: str) -> None:
         role = item.get("role")
