@@ -5,7 +5,7 @@ Nothing here writes: the draft becomes a plan, and the caller commits or shows i
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Iterable, Iterator, NamedTuple, Optional, Sequence
+from typing import TYPE_CHECKING, Any, Iterable, Iterator, Mapping, NamedTuple, Optional, Sequence
 
 from ccsetup import keys, profiles
 from ccsetup.change import beside, checked, renewed
@@ -330,16 +330,17 @@ def official(world: World, clients: Sequence[ClientName], *, repair: bool = Fals
         _keep_additions(world, client, files, "")
         world.fulfil(module.official(files, world.owned(*world.slot(client))), world.slot(client), {})
         world.record(world.slot(client), None)
-        _take_out(world, client)
-        notes = [*module.hindrances(_with_login(world, client)), *module.notes(world.files(client), None)]
+        managed = module.administrator()
+        _take_out(world, client, managed)
+        notes = [*module.hindrances(_with_login(world, client), managed), *module.notes(world.files(client), None)]
         world.notes.extend(notes)
         switched.append(Switched(client, "", any(n.level == "blocked" for n in notes)))
     return switched
 
 
-def _take_out(world: World, client: ClientName) -> None:
+def _take_out(world: World, client: ClientName, managed: Mapping[str, Any]) -> None:
     """Take out what *client* cannot use its own account with, and tell of each."""
-    for found in CLIENTS[client].left_over(_with_login(world, client), _known(world, client)):
+    for found in CLIENTS[client].left_over(_with_login(world, client), _known(world, client), managed):
         world.draft.edit(found.path, found.format, found.edits)
         if found.format == "json" and not world.draft.data(found.path, found.format):
             world.draft.replace(found.path, None)

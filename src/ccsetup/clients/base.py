@@ -344,11 +344,15 @@ class Client(ABC):
         """Tell whether *url* is the vendor's own address, where a key of its own account may go."""
         return False
 
-    def left_over(self, files: Files, known: KnownValues) -> Sequence[Correction]:
+    def administrator(self) -> Mapping[str, Any]:
+        """Return what the administrator's files say together, read from disk."""
+        return {}
+
+    def left_over(self, files: Files, known: KnownValues, administrator: Mapping[str, Any]) -> Sequence[Correction]:
         """Return what its own account cannot be used with, and is taken out: of us, or of another program."""
         return ()
 
-    def hindrances(self, files: Files) -> Sequence[Note]:
+    def hindrances(self, files: Files, administrator: Mapping[str, Any]) -> Sequence[Note]:
         """Return what keeps it from its own account, and is not ours to take out."""
         return ()
 

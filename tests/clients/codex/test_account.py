@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from support import cc
 
+from ccsetup import bounded
+
 KEY = "test-key-0123456789abcdef"
 CONFIG, AUTH = ".codex/config.toml", ".codex/auth.json"
 TOKENS = {"access_token": "T-0123456789", "refresh_token": "R"}
@@ -166,3 +168,15 @@ def test_a_key_that_only_our_record_knows_leaves_auth_json(home: Path) -> None:
         path.write_text("another-key-0123456789abcdef")
     official(home)
     assert json.loads((home / AUTH).read_text()) == {"auth_mode": "chatgpt", "tokens": TOKENS}
+
+
+def test_the_administrators_files_are_read_once(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cc.put(home, {CONFIG: 'openai_base_url = "https://third.example/v1"\n'})
+    read: list[str] = []
+    found = bounded.found
+    monkeypatch.setattr(bounded, "found", lambda path, *more: (read.append(path), found(path, *more))[1])
+    official(home)
+    assert [p for p in read if p.startswith("/etc/codex/")] == [
+        "/etc/codex/config.toml",
+        "/etc/codex/managed_config.toml",
+    ]

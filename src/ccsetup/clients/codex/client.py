@@ -93,15 +93,20 @@ class Codex(Client):
 
         return route.reach(url) == "official"
 
-    def left_over(self, files: Files, known: KnownValues) -> Sequence[Correction]:
+    def administrator(self) -> Mapping[str, Any]:
         from ccsetup.clients.codex import account
 
-        return account.leftovers(files, known, account.administrator())
+        return account.administrator()
 
-    def hindrances(self, files: Files) -> Sequence[Note]:
+    def left_over(self, files: Files, known: KnownValues, administrator: Mapping[str, Any]) -> Sequence[Correction]:
         from ccsetup.clients.codex import account
 
-        return account.hindrances(files, account.administrator())
+        return account.leftovers(files, known, administrator)
+
+    def hindrances(self, files: Files, administrator: Mapping[str, Any]) -> Sequence[Note]:
+        from ccsetup.clients.codex import account
+
+        return account.hindrances(files, administrator)
 
     def saved(self, files: Files, use: Use) -> Wishes:
         return edits.saved(files, use)
