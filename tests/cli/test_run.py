@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import subprocess
 import sys
@@ -78,6 +79,58 @@ def test_what_cannot_be_written(tmp_path: Path, number: int, link: bool, todo: s
     assert "No file was changed" in error.message
 
 
+@pytest.mark.parametrize("second_name", [False, True])
+@pytest.mark.parametrize("linked", ["settings.json", ""])
+def test_a_link_into_a_store(home: Path, second_name: bool, linked: str) -> None:
+    """Files of a store are read-only, and may have more names: what is said is about the link, not about those."""
+    store = home / "store"
+    store.mkdir()
+    (store / "settings.json").write_text("{}")
+    if second_name:
+        os.link(store / "settings.json", store / "again")
+    (store / "settings.json").chmod(0o444)
+    if linked:
+        (home / ".claude").mkdir()
+        (home / ".claude" / linked).symlink_to(store / linked)
+    else:
+        (home / ".claude").symlink_to(store)
+    done = cc.main("init", "-s", "-p", "glm", "-T", "cc", "-k", "abcdef0123456789abcdef0123456789.AbCdEfGhIjKlMnOp")
+    assert done.rc == 1
+    assert "It is a link to " + str(store / "settings.json") in done.stderr
+    assert "ccsetup init … --no-activate, then ccsetup run NAME" in done.stderr
+
+
+def test_headers_of_a_former_gateway(home: Path) -> None:
+    """A key among them goes to Anthropic with the own account: that is said by ``official`` and ``doctor``."""
+    headers = "x-portkey-api-key: pk-0123456789abcdef\nx-team: mine"
+    cc.put(home, {".claude/settings.json": json.dumps({"env": {"ANTHROPIC_CUSTOM_HEADERS": headers}}, indent=1)})
+    for command in (("config-switch", "official", "-T", "cc"), ("doctor",)):
+        done = cc.main(*command)
+        said = " ".join((done.stdout + done.stderr).split())
+        assert "settings.json:3" in said
+        assert "ANTHROPIC_CUSTOM_HEADERS sends a key to Anthropic, in: x-portkey-api-key" in said
+    cc.put(home, {".claude/settings.json": '{"env": {"ANTHROPIC_CUSTOM_HEADERS": "x-team: mine"}}'})
+    assert "sends a key" not in cc.main("doctor").stdout
+
+
+def test_profiles_that_cannot_be_read_are_a_problem_of_doctor(home: Path) -> None:
+    (home / ".config/ccsetup/profiles.toml").mkdir(parents=True)
+    done = cc.main("doctor")
+    assert done.rc == 1
+    assert "The saved profiles cannot be read" in done.stdout
+
+
+def test_settings_in_utf_16_are_listed(home: Path) -> None:
+    """Claude Code reads them; Codex does not start with them."""
+    text = json.dumps({"env": {"ANTHROPIC_BASE_URL": "https://x.example", "ANTHROPIC_AUTH_TOKEN": "T-0123456789abc"}})
+    cc.put(home, {".claude/settings.json": "", ".codex/config.toml": ""})
+    (home / ".claude/settings.json").write_bytes(text.encode("utf-16"))
+    (home / ".codex/config.toml").write_bytes('model = "m"'.encode("utf-16"))
+    shown = cc.main("list").stdout.splitlines()
+    assert shown[0] == "Claude Code: https://x.example (not set up by ccsetup)"
+    assert shown[1].startswith("Codex: cannot be read: ~/.codex/config.toml")
+
+
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="Linux has it")
 @pytest.mark.parametrize("argv", ["list", "doctor", "doctor --json", "undo --list", "--help", "config-switch official"])
 def test_a_full_output(home: Path, argv: str) -> None:
@@ -91,3 +144,15 @@ def test_a_full_output(home: Path, argv: str) -> None:
     assert done.stderr.startswith("Error: The output cannot be written: ")
     assert done.stderr.count("\n") == 1
     assert not list(home.rglob("crash.log"))
+
+
+@pytest.mark.parametrize(("inside", "todo"), [((), "rmdir '{path}'"), (("x",), "Move it away")])
+def test_a_folder_in_the_place_of_a_file(home: Path, inside: tuple[str, ...], todo: str) -> None:
+    """An empty one is removed by the command that is named; one with something in it is moved away."""
+    place = home / "my claude/settings.json"
+    place.mkdir(parents=True)
+    for name in inside:
+        (place / name).touch()
+    done = cc.run(home, "config-switch", "official", env={"CLAUDE_CONFIG_DIR": str(place.parent)})
+    assert done.rc == 1
+    assert todo.format(path=place) in done.stderr

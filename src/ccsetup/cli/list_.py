@@ -12,6 +12,8 @@ from ccsetup.change.world import World
 from ccsetup.cli import _options, _output
 from ccsetup.cli._context import Context
 from ccsetup.clients import CLIENTS, clients_named
+from ccsetup.clients.base import Files
+from ccsetup.documents import encoding
 from ccsetup.errors import CcsetupError, printable
 from ccsetup.i18n import _
 from ccsetup.model import ClientName
@@ -165,12 +167,20 @@ def active(context: Context, world: World, client: ClientName) -> dict[str, Any]
         files = world.files(client)
     except CcsetupError as e:
         context.notes.append(Note("warning", e.message, e.hint))
+        files = Files(world.paths, {}, {}, world.version(client))
+        if isinstance(e, encoding.Utf16) and module.reads_utf16:
+            return _found(context, world, client, files)
         out: dict[str, Any] = dict.fromkeys(("profile", "url", "model", "credential", "problem", "source"), "")
         return {**out, "changed": False, "error": e.message}
+    return _found(context, world, client, files)
+
+
+def _found(context: Context, world: World, client: ClientName, files: Files) -> dict[str, Any]:
+    module = CLIENTS[client]
     here = module.effective(files)
     now = module.current(here.files)
     context.notes.extend(now.notes)
-    out = {
+    out: dict[str, Any] = {
         "profile": "",
         "url": "" if here.problem else now.base_url,
         "model": now.model,

@@ -256,6 +256,8 @@ class Client(ABC):
     """What it calls itself to a provider."""
     fields: tuple[str, ...] = ("url", "primary_model")
     """The text fields of its part of a profile."""
+    reads_utf16: bool = False
+    """It reads such settings; we change none of them."""
     extras: str = ""
     """The option, and the field of an entry, that gives further settings of its own ("set": ``--set NAME=VALUE``)."""
     storages: tuple[KeyStorage, ...] = ("inline", "command", "keyring", "env")

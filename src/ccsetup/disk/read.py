@@ -121,14 +121,23 @@ def _unreadable(path: str, error: OSError) -> CcsetupError:
     )
 
 
+def _is_empty(folder: str) -> bool:
+    try:
+        return not os.listdir(folder)
+    except OSError:
+        return False
+
+
 def _no_file(path: str, mode: int) -> Unusable:
+    import shlex
+
     kind = _name(mode)
     hint = _("Move it away, and run the command again.")
-    if stat.S_ISDIR(mode):
+    if stat.S_ISDIR(mode) and _is_empty(path):
         hint = _("Remove it with: rmdir {path} (Docker makes a folder where the file to mount is missing).")
     return Unusable(
         _("{path} cannot be used: it is {kind}.").format(path=path, kind=kind),
-        hint=hint.format(path=path),
+        hint=hint.format(path=shlex.quote(path)),
         short=_("There is {kind} where a file should be").format(kind=kind),
     )
 

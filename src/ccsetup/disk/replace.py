@@ -150,6 +150,8 @@ def prepare(change: FileChange) -> Step:
 
 
 def _check_replaceable(path: str, real: str, status: os.stat_result) -> None:
+    if _is_led_to(path) and not (system.may_change(status) and status.st_mode & 0o200):
+        raise refused(path, PermissionError(errno.EACCES, os.strerror(errno.EACCES)))  # a store, with links or not
     if status.st_nlink > 1:
         # Replacing would silently part the two names; writing in place could leave half a file.
         raise WriteError(
@@ -264,6 +266,11 @@ def changed(path: str) -> ChangedMeanwhile:
     )
 
 
+def _is_led_to(path: str) -> bool:
+    """Tell whether *path* or its folder is a link: home-manager makes both."""
+    return os.path.islink(path) or os.path.islink(os.path.dirname(path))
+
+
 def refused(path: str, error: OSError) -> WriteError:
     without = _("use the profile without it: ccsetup init … --no-activate, then ccsetup run NAME")
     hint = ""
@@ -271,7 +278,7 @@ def refused(path: str, error: OSError) -> WriteError:
         hint = _("The file may be immutable; lsattr shows it.")
     elif error.errno == errno.EBUSY:
         hint = _("Mount its folder in place of the file, or {otherwise}").format(otherwise=without)
-    elif os.path.islink(path) and error.errno in (errno.EROFS, errno.EACCES):
+    elif _is_led_to(path) and error.errno in (errno.EROFS, errno.EACCES):
         hint = _("It is a link to {target}, which another program keeps: change it there, or {otherwise}")
         hint = hint.format(target=os.path.realpath(path), otherwise=without)
     elif error.errno in (errno.EROFS, errno.EACCES):

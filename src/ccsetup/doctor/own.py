@@ -20,7 +20,10 @@ def record(house: House) -> Iterator[Finding]:
     path = house.paths.profiles
     unknown: list[str] = []
     try:
-        profiles.parse(house.text(path), house.paths.short(path), CLIENTS, unknown)
+        text = house.text(path)
+        if path in house.unreadable:
+            raise house.unreadable[path]
+        profiles.parse(text, house.paths.short(path), CLIENTS, unknown)
     except CcsetupError as e:
         line = e.line if isinstance(e, DocumentError) else 0
         yield Finding(

@@ -40,6 +40,7 @@ class ClaudeCode(Client):
     program = "claude"
     aliases = ("cc",)
     option = "claude"
+    reads_utf16 = True
     wire = "anthropic"
     install = "npm install -g @anthropic-ai/claude-code"
     newest = version(releases.CLAUDE_CODE[0])

@@ -160,6 +160,15 @@ def _around(s: Sources) -> Iterator[Problem]:
         text = _("{names} of this shell is used instead of your login.").format(names=", ".join(keys))
         yield Problem("claude-shell", Finding("warning", text, unset.format(name=" ".join(keys))))
     if url is None or not facts.foreign(url.text):
+        held = s.env(facts.HEADERS)
+        headers = facts.key_headers(held.text) if held else []
+        if held and headers:
+            text = _("{name} sends a key to Anthropic, in: {headers}")
+            fix = _("Take it out of the file if it was meant for another provider.")
+            if not held.scope.path:
+                fix = unset.format(name=held.key[-1])
+            text = text.format(name=held.key[-1], headers=", ".join(headers))
+            yield Problem("claude-headers", at("problem", held, text, fix))
         return
     if keys and url.scope.path and not helper and not any(n not in shell and s.env(n) for n in CREDENTIALS):
         text = _("The address is in the settings, but its key is {name} of this shell.").format(name=keys[0])
