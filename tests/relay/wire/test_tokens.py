@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import json
+import os
 import struct
 
 import pytest
@@ -159,3 +161,29 @@ def test_documents_by_their_pages() -> None:
         return tokens.estimate(Conversation("m", messages=(Message("user", (part,)),)))
 
     assert pages("A" * 4_000_000) > pages("A" * 400_000) > pages("A" * 4_000) >= tokens.PAGE
+
+
+@pytest.mark.parametrize(
+    ("text", "low", "high"),
+    [
+        ("The quick brown fox jumps over the lazy dog. " * 40_000, 0.6, 1.1),
+        ("def total(rows):\n    return sum(row.cost for row in rows)\n" * 30_000, 0.5, 1.1),
+        ("今天天气很好，我们去公园散步吧。" * 40_000, 0.5, 1.5),
+    ],
+    ids=["prose", "code", "chinese"],
+)
+def test_a_large_request_goes_by_its_size(text: str, low: float, high: float) -> None:
+    """Near the estimate that reads it, in both spellings of JSON."""
+    estimated = tokens.of_text(text)
+    for ascii_only in (False, True) if text.isascii() else (False,):
+        body = json.dumps({"messages": [{"role": "user", "content": text}]}, ensure_ascii=ascii_only).encode()
+        assert low * estimated <= tokens.of_body(body) <= high * estimated
+
+
+@pytest.mark.parametrize("size", [100_000, 3_000_000])
+def test_pictures_count_as_pictures_whatever_their_size(size: int) -> None:
+    """Base64 is no text: two pictures are two pictures."""
+    image = base64.b64encode(os.urandom(size)).decode()
+    url = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{image}"}}
+    body = json.dumps({"messages": [{"role": "user", "content": [url, {"type": "text", "text": "x " * 9000}, url]}]})
+    assert 2 * tokens.IMAGE <= tokens.of_body(body.encode()) <= 2 * tokens.IMAGE + 10_000

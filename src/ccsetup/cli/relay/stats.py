@@ -138,7 +138,7 @@ def _show(by: str, rows: Sequence[Row]) -> None:
         _("Cache read"), _("Cache written"), _("Tokens out"), _("Estimated"), _("Cost"), _("First p50"), _("Total p95"),
     )  # fmt: skip
     priced = any(row.costs for row in rows)
-    tried = by == "upstream" and any(row.tries != row.requests for row in rows)
+    tried = any(row.tries != row.requests if by == "upstream" else not row.requests for row in rows)
     table = [list(columns)]
     for row in rows:
         figures = (
@@ -152,10 +152,10 @@ def _show(by: str, rows: Sequence[Row]) -> None:
         ])  # fmt: skip
     filled = [i for i in range(len(columns)) if any(row[i] for row in table[1:])]
     _output.line(_output.safe(_output.columns([[row[i] for i in filled] for row in table], indent="")))
-    _remarks(rows)
+    _remarks(by, rows)
 
 
-def _remarks(rows: Sequence[Row]) -> None:
+def _remarks(by: str, rows: Sequence[Row]) -> None:
     """Print what is to be known of the figures."""
     unpriced, estimated, own = (sum(getattr(r, f) for r in rows) for f in ("unpriced", "estimated", "own"))
     if unpriced:
@@ -172,7 +172,7 @@ def _remarks(rows: Sequence[Row]) -> None:
             estimated,
         )
         _output.line(text.format(n=estimated))
-    if own:
+    if own and by != "purpose":
         text = ngettext(
             "{n} request was ccsetup's own (a test or an activation); see them with: --by purpose",
             "{n} requests were ccsetup's own (tests and activations); see them with: --by purpose",

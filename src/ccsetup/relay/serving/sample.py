@@ -12,7 +12,7 @@ from ccsetup.relay.wire.sse import Decoder
 MOST = 8 << 10
 """Bytes behind the first piece; a stream costs nothing more from there on."""
 _LARGE = 1 << 20
-"""Bytes of a first piece, or of a whole answer, that are read again."""
+"""Bytes of a piece, or of a whole answer, that go by their size: it would take long to read them again."""
 _BYTES_PER_TOKEN = 4
 
 
@@ -50,18 +50,18 @@ class Sample:
             return 0
 
     def _counted(self, wire: WireFormat, *, stream: bool) -> int:
-        first, *rest = self._pieces
-        if not stream:
-            if len(first) > _LARGE:
-                return len(first) // _BYTES_PER_TOKEN
-            return tokens.of_text(_text(FORMATS[wire].read_answer(first)))
         feed, read = Decoder().feed, FORMATS[wire].reader().feed
 
         def counted(piece: bytes) -> int:
+            if len(piece) > _LARGE:
+                return len(piece) // _BYTES_PER_TOKEN
+            if not stream:
+                return tokens.of_text(_text(FORMATS[wire].read_answer(piece)))
             return tokens.of_text(_text([event for name, data in feed(piece) for event in read(name, data)]))
 
-        begun = counted(first[:_LARGE]) * len(first) // max(1, len(first[:_LARGE]))
-        behind = counted(b"".join(rest))
+        first, *rest = self._pieces
+        begun = counted(first)
+        behind = counted(b"".join(rest)) if rest else 0
         if self._full and self._last > self._first:
             behind = behind * (self._answer.taken - self._first) // (self._last - self._first)
         return begun + behind
