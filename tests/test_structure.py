@@ -14,7 +14,7 @@ structure = tools.load("structure")
 
 TODAY = {
     "lines of src": 54_800,
-    "modules over 450 lines": 13,
+    "modules over 450 lines": 11,
 }
 """Figures that are above their limit: none of them grows."""
 
@@ -22,7 +22,7 @@ WHOLE = {
     "tests of the tests and of what is delivered": "examples harness own_words patterns structure wheel world",
     "commands together": "cli/further_settings cli/imports cli/input_that_works cli/misplaced_keys "
     "cli/secrecy cli/unknown_members cli/wizard_screens cli/relay/commands cli/relay/lifecycle",
-    "one command, for one client": "cli/list_codex",
+    "one command, for one client": "cli/list_claude cli/list_codex",
     "both clients by one table": "clients/conformance clients/network clients/golden",
     "records that somebody changed": "profiles/broken",
     "the real programs": "doctor/real",

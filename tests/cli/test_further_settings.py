@@ -198,3 +198,91 @@ def test_wrong_settings_in_files(home: Path) -> None:
     assert done.rc == 2
     assert "'env_key' is no setting" in done.stderr
     assert not (home / ".codex/config.toml").exists() or "env_key" not in (home / ".codex/config.toml").read_text()
+
+
+# What no preset knows of a model: what it costs, and whether it takes images.
+
+OF_MODEL = {"vision": True, "price_in": 0.5, "price_out": 2, "price_cache_read": 0.05, "currency": "CNY"}
+OWN = ("-p", "custom", "-n", "own", "-M", "mine", "-k", KEY, "-u", "http://127.0.0.1:9/v1")
+
+
+def of_model() -> list[str]:
+    words = [f"{n}={str(v).lower() if n == 'vision' else v}" for n, v in OF_MODEL.items()]
+    return [word for pair in words for word in ("--set", pair)]
+
+
+@pytest.mark.parametrize("way", ["options", "api-configs", "apply", "file"])
+@pytest.mark.parametrize("clients", [("claude-code",), ("codex",), ("claude-code", "codex")])
+def test_what_is_known_of_a_model_can_be_set(home: Path, way: str, clients: tuple[str, ...]) -> None:
+    """... whichever way a profile comes; it is saved, given to Codex, written for no other client, and exported."""
+    part = {"url": "http://127.0.0.1:9/v1", "primary_model": "mine", "settings": OF_MODEL}
+    if way == "options":
+        done = cc.main("init", "-s", *OWN, *of_model(), *(w for c in clients for w in ("-T", c)))
+    elif way == "api-configs":
+        entry = {"provider": "custom", "name": "own", "key": KEY, "url": part["url"], "primaryModel": "mine"}
+        done = cc.main("init", "-s", "--api-configs", json.dumps([{**entry, "codeType": clients, "set": OF_MODEL}]))
+    elif way == "apply":
+        parts = dict.fromkeys(clients, part)
+        body = {"name": "own", "provider": "custom", "key": {"inline": KEY}, **parts}
+        cc.put(
+            home, {"doc.json": json.dumps({"ccsetup": 1, "profiles": [body], "active": dict.fromkeys(clients, "own")})}
+        )
+        (home / "doc.json").chmod(0o600)
+        done = cc.main("apply", str(home / "doc.json"))
+    else:
+        cc.main("init", "-s", *OWN, *(w for c in clients for w in ("-T", c)))
+        path = home / ".config/ccsetup/profiles.toml"
+        lines = "".join(f"{n} = {json.dumps(v)}\n" for n, v in OF_MODEL.items())
+        path.write_text(path.read_text() + "".join(f"\n[profiles.own.{c}.settings]\n{lines}" for c in clients))
+        done = cc.main("config-switch", "own")
+    assert done.ok, done
+    if "codex" in clients:
+        models = json.loads((home / ".codex/ccsetup-own.models.json").read_text())["models"]
+        assert [(m["slug"], m["input_modalities"]) for m in models] == [("mine", ["text", "image"])]
+    written = "".join(
+        p.read_text() for p in (home / ".codex/config.toml", home / ".claude/settings.json") if p.exists()
+    )
+    assert not [n for n in OF_MODEL if n in written]
+    exported = cc.main("export", "--json").json["result"]["document"]
+    assert exported.count("price_cache_read: 0.05") == len(clients)
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("vison=true", "Did you mean 'vision'?"),
+        ("pricein=1", "Did you mean 'price_in'?"),
+        ("request_max_retris=1", "Did you mean 'request_max_retries'?"),
+        ("price_in=cheap", "price_in has to be a number"),
+        ("price_out=-1", "price_out has to be a number"),
+        ("price_in=true", "price_in has to be a number"),
+        ("price_in=1e999", "price_in has to be a number"),
+        ("vision=yes", "vision has to be true or false"),
+        ("vision=1", "vision has to be true or false"),
+        ("currency=usd", "currency has to be three capitals"),
+    ],
+)
+def test_a_wrong_fact_of_a_model_is_refused(home: Path, word: str, said: str) -> None:
+    """... before anything is written, with the nearest name."""
+    done = cc.main("init", "-s", *OWN, "-T", "codex", "--set", word)
+    assert (done.rc, said in done.stderr) == (2, True), done
+    assert not (home / ".codex").exists()
+
+
+def test_prices_reach_the_relay(home: Path) -> None:
+    """... with the images, and a second run says that the upstream's prices are kept."""
+    done = cc.main("init", "-s", *OWN, *of_model(), "-T", "codex", "--via-relay", "--no-start")
+    assert done.ok, done
+    text = (home / ".config/ccsetup/relay.yaml").read_text()
+    assert "prices: {mine: {input: 0.5, output: 2, cache_read: 0.05, currency: CNY}}" in text
+    models = json.loads((home / ".codex/ccsetup-relay.models.json").read_text())["models"]
+    assert [m["input_modalities"] for m in models if m["slug"] == "mine"] == [["text", "image"]]
+    relay = ("-T", "codex", "--via-relay", "--no-start")
+    again = cc.main("init", "-s", *OWN, "--set", "price_in=1", "--set", "price_out=2", *relay)
+    assert "its prices are others" in again.stderr
+    assert (home / ".config/ccsetup/relay.yaml").read_text() == text
+
+
+def test_a_model_without_images_is_told_to_the_relay(home: Path) -> None:
+    assert cc.main("init", "-s", *OWN, "--set", "vision=false", "-T", "codex", "--via-relay", "--no-start").ok
+    assert "dialect: {chat: {images: false}}" in (home / ".config/ccsetup/relay.yaml").read_text()

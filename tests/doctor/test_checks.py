@@ -258,7 +258,9 @@ def test_managed(home: Path, tmp_path: Path) -> None:
         "codex/config.toml": '[model_providers.a]\nname = "A"\nwire_api = "chat"\n',
     })  # fmt: skip
     where = paths.from_environ(os.environ)
-    facts = look.facts(where, etc=str(etc), keyring=lambda name: None, relay=RelayState(lambda: False, lambda: ("", 0)))
+    facts = look.facts(
+        where, etc=str(etc), keyring=lambda name: None, relay=RelayState(lambda _url: ("", ""), lambda: ("", 0))
+    )
     house = repair.view(facts, Draft(lambda p: disk.snapshot([p])[p], where.short))
     found = {(o.check.id, f.path.rpartition("/")[2], f.line) for o in examine(house) for f in o.findings}
     assert ("claude-managed", "managed-settings.json", 1) in found

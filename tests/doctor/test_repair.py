@@ -133,7 +133,7 @@ def facts() -> Facts:
         daemons={},
         etc=os.path.join(HOME, "etc"),
         keyring=lambda name: None,
-        relay=RelayState(lambda: False, lambda: ("", 0)),
+        relay=RelayState(lambda _url: ("", ""), lambda: ("", 0)),
     )
 
 

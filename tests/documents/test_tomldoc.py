@@ -13,7 +13,7 @@ import tomlkit
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from ccsetup.documents import tomldoc, tomlsplice
+from ccsetup.documents import tomldoc, tomltext
 from ccsetup.documents.edit import MISSING, Edit, KeyPath, Set, Unset, lookup
 from ccsetup.errors import DocumentError
 
@@ -509,7 +509,7 @@ def check(text: str, edits: list[Edit]) -> None:
 
 def has_spare_header(text: str) -> bool:
     """Tell whether a header without keys stands below its own sub-tables: the one exception of the promise."""
-    statements = tomlsplice.scan(text)
+    statements = tomltext.scan(text)
     for index, item in enumerate(statements):
         has_keys = index + 1 < len(statements) and statements[index + 1].kind == "key"
         above = (other.path[: len(item.path)] for other in statements[:index])

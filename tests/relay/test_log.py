@@ -64,3 +64,18 @@ def test_a_key_is_masked_in_whatever_form_it_comes_back(before: str) -> None:
         assert "***" in said
         assert len(said) < len(f"wrong key: {form}.") - len(key) // 2, said
     log.close()
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+@pytest.mark.parametrize("odd", ["\x1b[2J", "\x07", "\x7f", "\x9b1m", "\u202e", "\u2066", "\u061c", "\u2028", "\r\n"])
+def test_nothing_in_the_log_steers_a_terminal(odd: str, as_json: bool) -> None:
+    """The line stays one line, and as JSON it is still what came."""
+    out = io.StringIO()
+    log = Log(out, as_json=as_json)
+    log.add("warning", "attempt failed", message=f"a{odd}b 中文")
+    log.close()
+    line = out.getvalue().removesuffix("\n")
+    assert line.isprintable()
+    assert "中文" in line
+    if as_json:
+        assert json.loads(line)["message"] == f"a{odd}b 中文"

@@ -17,6 +17,9 @@ case "$*" in
     command=$(sed -n 's/^ExecStart=//p' "$unit")
     log=$(sed -n 's/^StandardError=append://p' "$unit")
     eval "setsid $command </dev/null >>\\"$log\\" 2>&1 &" ;;
+  "--user enable "*) touch "$HOME/enabled" ;;
+  "--user disable "*) rm -f "$HOME/enabled" ;;
+  *is-enabled*) [ -e "$HOME/enabled" ] && echo enabled || { echo disabled; false; } ;;
   *show-environment) cat "$HOME/variables" 2>/dev/null; true ;;
   *ActiveState*) cat "$HOME/state" 2>/dev/null || echo activating ;;
 esac

@@ -13,7 +13,7 @@ from ccsetup.errors import Incomplete, UsageError
 from ccsetup.i18n import _
 from ccsetup.model import ClientName, Preset, Secret
 from ccsetup.plan import Note
-from ccsetup.profiles import Part, apiconfigs
+from ccsetup.profiles import Part, apiconfigs, facts
 from ccsetup.profiles.apiconfigs import Entry
 
 
@@ -169,7 +169,8 @@ def _kept_key(world: World, entry: Entry, name: str, preset: Preset) -> Optional
 def _check_extras(entry: Entry, clients: list[ClientName]) -> None:
     """Raise UsageError where settings are given for a client that is not among *clients*."""
     for client in CLIENTS.values():
-        if client.extras in entry.fields and client.id not in clients:
+        names = set(entry.fields.get(client.extras, ())) - set(facts.NAMES)
+        if (names or not clients) and client.extras in entry.fields and client.id not in clients:
             text = _("'{field}' is for {client}, which is not asked for.")
             raise UsageError(
                 text.format(field=client.extras, client=client.title),
@@ -246,9 +247,11 @@ def _part(world: World, entry: Entry, name: ClientName) -> Part:
         if field.endswith("_model"):
             given = next((f for f in _FIELDS[field] if entry.text(f)), "")
             profiles.check_model(text, "-M" if given == "primaryModel" and not entry.place else given)
-    settings = entry.fields.get(client.extras, {})
+    about = facts.given(entry.fields.get("set", {}))
+    settings = {**entry.fields.get(client.extras, {}), **about}
     for setting, value in settings.items():
         problem = client.setting_problem(setting, value)
         if problem:
-            raise UsageError(_("{option}: {problem}").format(option=client.extras, problem=problem))
+            field = "set" if setting in about else client.extras
+            raise UsageError(_("{option}: {problem}").format(option=field, problem=problem))
     return Part(url=url, context_window=entry.fields.get("contextWindow", 0), settings=settings, **texts)

@@ -17,7 +17,7 @@ from ccsetup.model import ClientName, Endpoint, Preset, Secret, Version
 from ccsetup.naming import MARK, project_of, project_settings
 from ccsetup.paths import Paths
 from ccsetup.plan import Note, Owned, Wish, edits, is_ours, owned_from_json, owned_to_json
-from ccsetup.profiles import Profile
+from ccsetup.profiles import Profile, facts
 
 
 class Keys(NamedTuple):
@@ -280,6 +280,8 @@ class World:
             if wrong:
                 raise UsageError(wrong, hint=_("It stands in profile '{name}'.").format(name=profile.name))
         endpoint = CLIENTS[client].endpoint(profile, preset)
+        model = getattr(endpoint, "model", "") or getattr(getattr(endpoint, "models", None), "primary", "")
+        preset = facts.described(preset, model, profile.parts[client].settings)
         if profile.key_command:
             reader: tuple[str, ...] = ("/bin/sh", "-c", profile.key_command)
         elif profile.key_storage == "keyring":

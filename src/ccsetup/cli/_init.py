@@ -25,7 +25,7 @@ def _field(field: str, *names: str, **more: Any) -> Any:
 class InitOptions(NamedTuple):
     """The options of ``ccsetup init``."""
 
-    skip_prompt: bool = typer.Option(False, "-s", "--skip-prompt", help=_("Never ask anything."))
+    skip_prompt: bool = _options.SILENT
     provider: Optional[str] = _field(
         "provider",
         *("-p", "--provider"),
@@ -141,7 +141,10 @@ class InitOptions(NamedTuple):
         "set",
         "--set",
         metavar="NAME=VALUE",
-        help=_("Codex: a setting of the profile, such as request_max_retries=4; repeatable."),
+        help=_(
+            "Codex: a setting of the profile, such as request_max_retries=4; and what no preset knows of the model: "
+            "price_in, price_out, price_cache_read, currency, vision. Repeatable."
+        ),
     )
     environment: Optional[list[str]] = _field(
         "env",
@@ -182,10 +185,15 @@ def _pairs(field: str, words: Sequence[str]) -> dict[str, Any]:
         name, equals, value = word.partition("=")
         if not (name and equals and value):
             raise UsageError(_("{option} takes NAME=VALUE.").format(option=f"--{field}"))
-        number = value.isdecimal() and value.isascii() and len(value) < 19  # what TOML can hold
-        plain = {"true": True, "false": False}.get(value, int(value) if number else value)
-        out[name.strip()] = plain if field == "set" else value
+        out[name.strip()] = _plain(value) if field == "set" else value
     return out
+
+
+def _plain(value: str) -> Any:
+    whole, _dot, part = value.partition(".")
+    if whole.isdecimal() and value.isascii() and len(value) < 19:  # what TOML can hold
+        return float(value) if part.isdecimal() else int(value) if whole == value else value
+    return {"true": True, "false": False}.get(value, value)
 
 
 _FIELDS = {o.entry_field: (name, o) for name, o in InitOptions._field_defaults.items() if hasattr(o, "entry_field")}

@@ -20,6 +20,7 @@ REPAIR = typer.Option(
     help=_("Correct what a client does not accept: comments in settings.json, old lines in config.toml."),
 )
 VERBOSE = typer.Option(False, "-v", "--verbose", help=_("Say more."))
+SILENT = typer.Option(False, "-s", "--skip-prompt", help=_("Never ask anything."))
 YES = typer.Option(False, "-y", "--yes", help=_("Do not ask."))
 
 CLIENTS = typer.Option(

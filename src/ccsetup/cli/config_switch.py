@@ -32,6 +32,7 @@ class SwitchOptions(NamedTuple):
         None, metavar="[NAME]", help=_("A saved profile, or official."), autocompletion=saved_or_official
     )
     code_type: Optional[list[str]] = _options.CLIENTS
+    skip_prompt: bool = _options.SILENT
     list_profiles: bool = typer.Option(False, "-l", "--list", help=_("Show the saved profiles."))
     codex_version: Optional[str] = _options.CODEX_VERSION
     project: bool = typer.Option(
@@ -56,7 +57,7 @@ def command(given: SwitchOptions) -> int:
     if given.list_profiles:
         return list_.show("config-switch", context, clients, presets_too=False, as_json=given.as_json)
     name = given.name
-    if name is None and not given.as_json and _output.interactive() and context.world().profiles:
+    if name is None and _may_ask(given) and context.world().profiles:
         from ccsetup.cli.wizard import menu
 
         name = menu.pick(context, clients)
@@ -99,9 +100,13 @@ def _everywhere(context: Context, name: str, clients: list[ClientName], given: S
     return _finish(context, {"active": {s.client: s.profile for s in switched}}, changes, given, show)
 
 
+def _may_ask(given: SwitchOptions) -> bool:
+    return not (given.skip_prompt or given.as_json) and _output.interactive()
+
+
 def _renewed(context: Context, clients: Sequence[ClientName], given: SwitchOptions) -> dict[str, Secret]:
     """Return the keys that the person has renewed in the clients' files, and wants their profiles to have."""
-    if given.dry or given.as_json or not _output.interactive():
+    if given.dry or not _may_ask(given):
         return {}
     from ccsetup.change import renewed
 
@@ -154,7 +159,9 @@ def _after(context: Context, name: str, changes: Sequence[FileChange], given: Sw
     if name == RELAY:
         from ccsetup.cli.relay import _up
 
-        _up.start_for_clients(context)
+        up = _up.start_for_clients(context)
+        if up is not None:
+            _up.at_login(context, up, ask=_may_ask(given))
 
 
 def _finish(

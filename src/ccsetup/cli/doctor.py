@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import sys
 import time
@@ -12,7 +11,7 @@ import typer
 
 from ccsetup import disk
 from ccsetup.change.draft import Draft
-from ccsetup.cli import _options, _output
+from ccsetup.cli import _options, _output, _relay
 from ccsetup.cli._context import Context, lookup
 from ccsetup.clients import CLIENTS
 from ccsetup.clients.house import Facts, Finding, RelayState
@@ -82,16 +81,8 @@ class DoctorRun:
         self.look()
 
     def look(self) -> None:
-        relay = RelayState(self._relay_runs, self._relay_problem)
+        relay = RelayState(lambda url: _relay.away(self.context, url), self._relay_problem)
         self.facts: Facts = look.facts(self.context.paths, said=self.context.said, keyring=lookup, relay=relay)
-
-    def _relay_runs(self) -> bool:
-        if not os.path.exists(self.context.paths.relay_run):
-            return False
-        from ccsetup.cli.relay import _base
-        from ccsetup.relay.running import control
-
-        return control.alive(_base.here(self.context)) is not None
 
     def _relay_problem(self) -> tuple[str, int]:
         from ccsetup.cli.relay import _base

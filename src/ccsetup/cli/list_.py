@@ -9,7 +9,7 @@ import typer
 from ccsetup import i18n, presets
 from ccsetup.change import beside
 from ccsetup.change.world import World
-from ccsetup.cli import _options, _output
+from ccsetup.cli import _options, _output, _relay
 from ccsetup.cli._context import Context
 from ccsetup.clients import CLIENTS, clients_named
 from ccsetup.clients.base import Files
@@ -41,6 +41,8 @@ def show(name: str, context: Context, clients: Sequence[ClientName], *, presets_
     rows = _profiles(context, world, clients, wanted, state)
     result: dict[str, Any] = {"profiles": rows, "clients": state}
     context.notes.extend(beside.notes(world, wanted))
+    users = [_relay.User(c, now["profile"], now["url"]) for c, now in state.items()]
+    context.notes.extend(_relay.note(context, world.profiles, users))
     if presets_too:
         result["presets"] = _presets(context, clients)
     if as_json:

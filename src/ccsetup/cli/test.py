@@ -107,6 +107,7 @@ def command(given: TestOptions) -> int:
     )
 
     def find() -> list[Target]:
+        from ccsetup.cli import _relay
         from ccsetup.cli import _test_targets as targets
 
         if given.provider is not None:
@@ -114,12 +115,16 @@ def command(given: TestOptions) -> int:
             return targets.of_preset(context, given.provider, asked, clients, secret)
         world = context.world()
         if given.every or (given.compare and given.name is None):
-            return targets.of_profiles(context, world, list(world.profiles), clients)
-        if given.name is not None:
+            found = targets.of_profiles(context, world, list(world.profiles), clients)
+        elif given.name is not None:
             name = world.means(given.name)
             world.find(name)
-            return targets.of_profiles(context, world, [name], clients)
-        return targets.in_use(context, world, clients)
+            found = targets.of_profiles(context, world, [name], clients)
+        else:
+            found = targets.in_use(context, world, clients)
+        notes = _relay.note(context, world.profiles, [_relay.User(t.client, t.profile, t.base_url) for t in found])
+        context.notes.extend(note for note in notes if note not in context.notes)
+        return found
 
     from ccsetup.cli import _test_more
     from ccsetup.probe.run import ProbeOptions

@@ -85,7 +85,8 @@ class Daemon(NamedTuple):
 class RelayState(NamedTuple):
     """The relay of this machine; asked only where there is one."""
 
-    runs: Callable[[], bool]
+    away: Callable[[str], tuple[str, str]]
+    """Given an address: why a client that asks there does not reach it, and what to do; ("", "") when it does."""
     problem: Callable[[], tuple[str, int]]
     """Why it cannot use its configuration, and the line (0: none); ("", 0) when it can."""
 

@@ -11,8 +11,9 @@ from ccsetup.documents import relayrefs
 from ccsetup.documents.relayrefs import UpstreamKey
 from ccsetup.errors import DocumentError
 from ccsetup.i18n import _
+from ccsetup.model import ClientName
 from ccsetup.platform import system
-from ccsetup.profiles import RELAY
+from ccsetup.profiles import RELAY, through_relay
 
 
 def references(house: House) -> list[UpstreamKey]:
@@ -46,13 +47,20 @@ def config(house: House) -> Iterator[Finding]:
 
 def runs(house: House) -> Iterator[Finding]:
     state = house.data(house.paths.state, "json")
-    users = [c for c in CLIENTS if record.active(state, house.paths, c) == RELAY]
-    if not users or RELAY not in house.profiles or house.facts.relay.runs():
-        return
-    text = _("{clients} cannot work: the profile is 'relay', and the relay does not run.").format(
-        clients=", ".join(CLIENTS[c].title for c in users)
-    )
-    yield Finding("problem", text, _("Run: ccsetup relay start, or ccsetup config-switch to another profile."))
+    urls: dict[ClientName, str] = {}
+    for client in CLIENTS:
+        profile = house.profiles.get(record.active(state, house.paths, client))
+        part = profile.parts.get(client) if profile is not None else None
+        if part is not None and through_relay(house.profiles, part.url):
+            urls[client] = part.url
+    problem, hint = house.facts.relay.away(next(iter(urls.values()))) if urls else ("", "")
+    if problem:
+        text = _("{clients} cannot work: the profile is '{profile}', and {problem}.").format(
+            clients=", ".join(CLIENTS[c].title for c in urls),
+            profile=record.active(state, house.paths, next(iter(urls))),
+            problem=problem,
+        )
+        yield Finding("problem", text, hint)
 
 
 def modes(house: House) -> Iterator[Finding]:

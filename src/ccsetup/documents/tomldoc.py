@@ -2,7 +2,7 @@
 
 How it works: tomllib reads the document (``_plain`` one that has plain lines only, as programs write them), the edits
 are done on its data, and the difference between the data of before and after is written as splices of the text; a line
-scanner (``tomlsplice``) tells where every statement stands.
+scanner (``tomltext``) tells where every statement stands.
 tomlkit renders new values and nothing else: as a writer of whole documents it loses comments and swallows keys.
 The result is parsed again and has to be the planned data, and a second run has to find nothing to do.
 
@@ -23,7 +23,7 @@ from ccsetup.errors import DocumentError
 from ccsetup.i18n import _
 
 if TYPE_CHECKING:
-    from ccsetup.documents.tomlsplice import Statement
+    from ccsetup.documents.tomltext import Statement
 
 __all__ = ["apply", "decode", "document", "encode", "locate", "parse"]
 
@@ -73,7 +73,7 @@ def document(text: str, name: str) -> Document:
 
 @functools.lru_cache(1)
 def _statements(body: str) -> list[Statement]:
-    from ccsetup.documents.tomlsplice import scan
+    from ccsetup.documents.tomltext import scan
 
     return scan(body)
 
@@ -94,7 +94,7 @@ def apply(text: str, edits: Sequence[Edit]) -> str:
     are comments in it.  Raises DocumentError when the text is not TOML 1.0, when something on a path is no table, and
     when the result does not prove right.
     """
-    from ccsetup.documents import tomlsplice
+    from ccsetup.documents import splices, tomldata, tomlsplice
 
     bom, body = (BOM, text[1:]) if text.startswith(BOM) else ("", text)
     data = _load(body, str.encode)
@@ -103,20 +103,20 @@ def apply(text: str, edits: Sequence[Edit]) -> str:
     if unended:
         body += eol  # every line has its end while we work
     try:
-        expected, splices = tomlsplice.plan(body, data, edits)
-        if not splices:
+        expected, found = tomlsplice.plan(body, data, edits)
+        if not found:
             return text
-        after = tomlsplice.spliced(body, splices)
+        after = splices.spliced(body, found)
         try:
             result = _load(after, str.encode)
         except DocumentError:
-            raise tomlsplice.internal() from None
+            raise splices.internal() from None
         try:
             again = tomlsplice.plan(after, result, edits)[1]
         except DocumentError:  # one edit sets a table where a later one sets something else
             raise DocumentError(_("The edits contradict one another, so nothing was changed.")) from None
-        if again or not tomlsplice.same(result, expected):
-            raise tomlsplice.internal()
+        if again or not tomldata.same(result, expected):
+            raise splices.internal()
     except RecursionError:
         raise _too_deep() from None
     return bom + (after.removesuffix(eol) if unended else after)

@@ -106,6 +106,12 @@ class Profile(NamedTuple):
         return out
 
 
+def through_relay(saved: Mapping[str, Profile], url: str) -> bool:
+    """Tell whether *url* is that of our relay, as the profile ``relay`` has it."""
+    own = saved[RELAY].parts.values() if RELAY in saved else ()
+    return any(part.url and urls.origin(part.url) == urls.origin(url) for part in own)
+
+
 def path(name: str) -> KeyPath:
     return ("profiles", name)
 

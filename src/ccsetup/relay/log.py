@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import queue
+import re
 import threading
 import time
 from typing import TYPE_CHECKING, Any, Callable, Iterable, Literal, Mapping, Optional, TextIO
@@ -24,6 +25,10 @@ LEVELS: tuple[Level, ...] = ("debug", "info", "warning", "error")
 
 WAITING = 1000
 """Batches that wait for whoever reads the log; more are left out."""
+
+
+_STEERING = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+"""What steers a terminal, or turns a line around, in texts that came from elsewhere."""
 
 
 class Log:
@@ -69,6 +74,8 @@ class Log:
                 self._stamp = time.strftime("%Y-%m-%dT%H:%M:%S.", time.gmtime(second))
             stamp = f"{self._stamp}{int((now - second) * 1000):03d}Z"
             line = codec.dumps({"time": stamp, "level": level, "event": event, **fields}).decode()
+            if not line.isprintable():
+                line = _STEERING.sub(lambda found: f"\\u{ord(found[0]):04x}", line)
         else:
             line = f"{time.strftime('%H:%M:%S', time.localtime(now))} {plain(level, event, fields)}"
         self._lines.append(self.masked(line))

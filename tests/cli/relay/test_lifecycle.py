@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 from support import cc, systemd, tls, waiting, world
+from support.terminal import Terminal
 
 KEY = "sk-test-0123456789abcdef"
 
@@ -210,7 +211,9 @@ def test_config_switch_starts_it(relayed: Path, port: int) -> None:
     done = cc.run(relayed, "config-switch", "relay", "-T", "all")
     assert done.ok, done
     assert f"The relay was started at http://127.0.0.1:{port}" in done.stderr
-    assert cc.run(relayed, "config-switch", "relay").stderr == ""
+    again = cc.run(relayed, "config-switch", "relay").stderr
+    assert "was started" not in again
+    assert "Note: The relay is not started at login." in again
     env = json.loads((relayed / ".claude/settings.json").read_text())["env"]
     assert env["ANTHROPIC_BASE_URL"] == f"http://127.0.0.1:{port}"
     request = urllib.request.Request(
@@ -375,6 +378,43 @@ def test_systemd_runs_it_where_it_is_there(relayed: Path, tmp_path: Path) -> Non
     assert not unit.exists()
     assert cc.run(relayed, "relay", "status", env=env).rc == 1
     assert cc.run(relayed, "relay", "start", "--enable", "--no-service", env=env).rc == 2
+
+
+SWITCH = ("config-switch", "relay")
+STARTS = "It is started at every login; no more with: ccsetup relay stop --disable"
+
+
+@pytest.mark.parametrize(("answer", "enabled"), [("y\r", True), ("\r", False), ("n\r", False)])
+def test_a_switch_offers_the_start_at_login(relayed: Path, tmp_path: Path, answer: str, enabled: bool) -> None:
+    """At a terminal it asks once, when it starts the relay; later it only says how it is."""
+    env = systemd.stand_in(tmp_path)
+    with Terminal(relayed, *SWITCH, env={**env, "TERM": "dumb"}, size=(24, 120)) as terminal:
+        terminal.answer("Start the relay at every login, too? [y/N]", answer)
+        assert terminal.ends() == 0
+    assert (STARTS in terminal.text) == enabled
+    assert ("ccsetup relay start --enable" in terminal.text) != enabled
+    with Terminal(relayed, *SWITCH, env={**env, "TERM": "dumb"}, size=(24, 120)) as terminal:
+        assert terminal.ends() == 0
+    assert (STARTS in terminal.text) == enabled
+    assert ("enable ccsetup-relay.service" in (relayed / "asked").read_text().replace("is-enable", "")) == enabled
+
+
+def test_a_switch_that_may_not_ask_says_the_command(relayed: Path, tmp_path: Path) -> None:
+    """With -s, in a pipe and for programs; where nothing starts services, what to do instead."""
+    env = systemd.stand_in(tmp_path)
+    with Terminal(relayed, *SWITCH, "-s", env={**env, "TERM": "dumb"}, size=(24, 120)) as terminal:
+        assert terminal.ends() == 0
+    assert "Have it started at every login: ccsetup relay start --enable" in terminal.text
+    assert "[y/N]" not in terminal.text
+    piped = cc.run(relayed, *SWITCH, env=env)
+    assert "Have it started at every login: ccsetup relay start --enable" in piped.stderr
+    notes = cc.run(relayed, *SWITCH, "--json", env=env).json["notes"]
+    assert "ccsetup relay start --enable" in notes[-1]["hint"]
+    bare = cc.run(relayed, *SWITCH, "--lang", "zh-CN")
+    assert "ccsetup relay start" in bare.stderr
+    assert "--enable" not in bare.stderr
+    assert cc.run(relayed, "relay", "start", "--enable", env=env).ok
+    assert STARTS in cc.run(relayed, *SWITCH, env=env).stderr
 
 
 def test_variables_of_the_shell_keep_systemd_out(relayed: Path, tmp_path: Path) -> None:

@@ -159,7 +159,9 @@ def test_doctor_and_test_agree(case: Case, home: Path, tmp_path: Path, monkeypat
     monkeypatch.chdir(home / "work")
     here = paths.from_environ({"HOME": str(home), "PATH": "", **case.env})
 
-    facts = look.facts(here, etc=str(etc), keyring=lambda _name: None, relay=RelayState(lambda: False, lambda: ("", 0)))
+    facts = look.facts(
+        here, etc=str(etc), keyring=lambda _name: None, relay=RelayState(lambda _url: ("", ""), lambda: ("", 0))
+    )
     house = view(facts, Draft(lambda p: disk.snapshot([p])[p], here.short))
     found = [f for outcome in examine(house, CHECKS) for f in outcome.findings]
     target = effective.target(here, list, CLIENTS["claude-code"].newest, etc=str(etc))

@@ -12,7 +12,7 @@ import pytest
 from support.usage import MIDNIGHT, NOON, row
 
 from ccsetup.errors import CcsetupError
-from ccsetup.relay.reporting import stats
+from ccsetup.relay.reporting import requests, stats
 from ccsetup.relay.store import UsageRow
 from ccsetup.relay.store.schema import Chosen
 from ccsetup.relay.store.sqlite import SqliteStore
@@ -212,6 +212,7 @@ def test_a_file_of_the_second_schema(path: str) -> None:
     assert [(r.name, r.asked, r.requests, r.tries, r.tries_failed) for r in before["model"]] == [
         ("local-model", "claude-sonnet-5", 2, 2, 0)
     ]
+    assert [one.served for one in requests.read(path, 0)[1]] == ["local-model", "local-model"]
     fill(path, [])
     assert {by: stats.query(path, by) for by in stats.GROUPS} == before
     fill(path, [row(9, time=1_795_900_000.0, failed="a", attempts=2)], now=1.8e9)

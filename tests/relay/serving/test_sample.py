@@ -95,6 +95,24 @@ def test_a_whole_answer_without_usage_is_an_estimate(tmp_path: Path, kind: str, 
 
 
 @pytest.mark.parametrize("kind", WIRES)
+def test_the_head_of_a_messages_stream_is_not_its_usage(tmp_path: Path, kind: str) -> None:
+    """It tells one token of output beforehand; where nothing follows, that is true of the shortest answers only."""
+    with (
+        Upstream("a") as a,
+        Relay(tmp_path, [upstream("a", a.url("anthropic"), "anthropic", "sk-a-0123456789")]) as relay,
+    ):
+        for said in (Said(PIECE * 10, figures=Figures(100, 0, 20, 0)), Said("yes", figures=Figures(100, 0, 20, 0))):
+            events = [event.replace(b'"output_tokens": 20', b'"x": 0') for event in scripted.events("anthropic", said)]
+            assert any(b'"output_tokens": 1' in event for event in events)
+            a.failure = slowly(events, threading.Event(), 0)
+            assert relay.post(PATHS[kind], asking(kind, "m", stream=True)).status == 200
+        long_one, short_one = relay.rows(2)
+    assert (long_one["estimated"], long_one["input"]) == (1, 100)
+    assert abs(long_one["output"] - tokens.of_text(PIECE * 10)) < 5
+    assert (short_one["estimated"], short_one["output"]) == (0, 1)
+
+
+@pytest.mark.parametrize("kind", WIRES)
 def test_nothing_is_charged_where_nobody_answered(tmp_path: Path, kind: str) -> None:
     """A refusal, or an upstream that is away, costs no tokens."""
     with Upstream("a") as a, Relay(tmp_path, [upstream("a", a.url("chat"), "chat", "sk-a-0123456789")]) as relay:

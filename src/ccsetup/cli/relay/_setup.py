@@ -24,6 +24,7 @@ from ccsetup.relay.config.places import Places
 from ccsetup.relay.config.places import url as url_of
 from ccsetup.relay.routing import routes
 from ccsetup.relay.running import control
+from ccsetup.relay.running.control import RelayProcess
 
 LOCAL = "local"
 """The key of the clients on this machine."""
@@ -49,7 +50,10 @@ def clients(
     kept = {c: p._replace(context_window=0) for c, p in old.parts.items()} if old is not None and not anew else {}
     asked = {**kept, **parts}
     made = made._replace(
-        parts={c: own._replace(**_models(asked[c])) if c in asked else own for c, own in made.parts.items()}
+        parts={
+            c: own._replace(**_models(asked[c]), settings=asked[c].settings) if c in asked else own
+            for c, own in made.parts.items()
+        }
     )
     secret = _key(context, world, at, made)
     context.secrets.add(secret.reveal())
@@ -97,6 +101,22 @@ def address(there: Listen) -> str:
     # A certificate is good for a name, not for an address of this machine.
     host = there.names[0] if there.tls_cert and there.names else there.host
     return url_of(host, there.port, tls=bool(there.tls_cert))
+
+
+def port_of(url: str) -> int:
+    """Return the port of the relay's address *url*, which always has one."""
+    from urllib.parse import urlsplit
+
+    return urlsplit(url).port or 0
+
+
+def led_back(there: Listen, running: RelayProcess, known: str) -> str:
+    """Return what makes clients that ask at *known* reach the relay, which is to listen *there*."""
+    if url_of(there.host, there.port, tls=bool(there.tls_cert)) == running.url:
+        return _("Run: ccsetup relay init")
+    if there.port == port_of(known):
+        return _("Run: ccsetup relay restart")
+    return _("Run: ccsetup relay init, then: ccsetup relay restart")
 
 
 def listen(context: Context, at: Places, host: Optional[str] = None, port: Optional[int] = None) -> Listen:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any, Mapping, NamedTuple, Optional, Sequence
 
+from ccsetup.cli import _output
 from ccsetup.cli._context import Context, program
 from ccsetup.cli.relay import _base
 from ccsetup.errors import CcsetupError
@@ -133,3 +134,23 @@ def start_for_clients(context: Context) -> Optional[Up]:
     if up.new:
         context.notes.append(Note("info", _("The relay was started at {url}.").format(url=up.running.url)))
     return up
+
+
+def at_login(context: Context, up: Up, *, ask: bool) -> None:
+    """Say whether the relay is started at login; where it was started just now, and is not, *ask* offers that."""
+    if service.at_login(context.paths):
+        text = _("It is started at every login; no more with: ccsetup relay stop --disable")
+        context.notes.append(Note("info", text))
+        return
+    if service.kind(context.paths.environ) == "process":
+        hint = _("Have your own start script run: ccsetup relay start")
+    elif ask and up.new and _output.agreed(_("Start the relay at every login, too? [y/N]"), False, ""):
+        try:
+            bring_up(context, _base.here(context), enable=True)
+            at_login(context, up, ask=False)
+        except CcsetupError as e:
+            context.notes.append(Note("warning", e.message, e.hint))
+        return
+    else:
+        hint = _("Have it started at every login: ccsetup relay start --enable")
+    context.notes.append(Note("info", _("The relay is not started at login."), hint))

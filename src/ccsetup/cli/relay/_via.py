@@ -90,6 +90,8 @@ def run(context: Context, entries: Sequence[Entry], common: Options, given: Init
     outcome, changes = context.run("init --via-relay", act, dry=given.dry)
     outcome_now: Outcome = outcome
     up = None if given.dry else ready(context, start=not given.no_start)
+    if up is not None and up.new:
+        _up.at_login(context, up, ask=not (given.skip_prompt or given.as_json) and _output.interactive())
 
     def show() -> None:
         tell(outcome_now, up, changed=bool(changes))
@@ -135,6 +137,8 @@ def _upstream(context: Context, world: World, at: Places, entry: Entry, profile:
     text = world.draft.text(at.config)
     file = context.paths.short(at.config)
     made = _made(context, world, entry, profile, request)
+    for part in request.parts.values():
+        made = compose.described(made, part.settings, part.primary_model or made.default_model)
     if not text.strip():
         config = Config((made,), listen=_setup.listen(context, at), rules=rules.DEFAULT_RULES)
         world.draft.replace(at.config, dump(config, context.preset))
@@ -145,6 +149,10 @@ def _upstream(context: Context, world: World, at: Places, entry: Entry, profile:
         if same.endpoints != made.endpoints:
             text = _("{file}: upstream '{name}' was kept as it is; its addresses are others than today's.")
             hint = _("Change its 'url' or 'endpoints' there.")
+            context.notes.append(Note("warning", text.format(file=file, name=same.name), hint))
+        if any(same.prices.get(model) != price for model, price in made.prices.items()):
+            text = _("{file}: upstream '{name}' was kept as it is; its prices are others.")
+            hint = _("Change its 'prices' there.")
             context.notes.append(Note("warning", text.format(file=file, name=same.name), hint))
         for asked in dict.fromkeys(p.primary_model for p in request.parts.values() if p.primary_model):
             _check_model(context, file, same, asked)
@@ -209,9 +217,10 @@ def _asked(context: Context, profile: Profile, client: ClientName, part: Part) -
     """Return the models of the provider that *client* is to ask for."""
     if part.primary_model:
         fields = ("primary_model", "haiku_model", "sonnet_model", "opus_model", "fable_model", "subagent_model")
-        return Part(**{f: getattr(part, f) for f in fields}, context_window=part.context_window)
+        own = {f: getattr(part, f) for f in fields}
+        return Part(**own, context_window=part.context_window, settings=part.settings)
     models = compose.models_of(profile._replace(parts={}), context.preset(profile.provider))
     if CLIENTS[client].wire != "anthropic":
-        return Part(primary_model=models.codex, context_window=part.context_window)
+        return Part(primary_model=models.codex, context_window=part.context_window, settings=part.settings)
     tiers = {f"{tier}_model": name for tier, name in models.tiers._asdict().items()}
-    return Part(**tiers, context_window=part.context_window)
+    return Part(**tiers, context_window=part.context_window, settings=part.settings)

@@ -271,7 +271,7 @@ def _row(one: Mapping[str, Any]) -> UsageRow:
     return UsageRow(
         one["time"] - total / 1000, text("id"), text("client"), text("upstream"), 0, text("model"), text("served"),
         wire_in, wire_out or wire_in, number("status"), text("error"), number("attempts"), False,
-        number("tokens_in"), number("tokens_out"), 0, 0, 0, None, "", None, total,
+        number("tokens_in"), number("tokens_out"), 0, 0, 0, None, "", None, total, "", one.get("estimated") is True,
     )  # fmt: skip
 
 
@@ -292,7 +292,7 @@ def _said(row: UsageRow, tries: list[dict[str, Any]]) -> str:
     words = [row.client or "-", row.model or "-", " → ".join(asked), f"{row.total_ms / 1000:.1f} s"]
     prompt = row.input + row.cache_read + row.cache_write
     if prompt or row.output:
-        words.append(f"{prompt}+{row.output} tok")
+        words.append(f"{'~' if row.estimated else ''}{prompt}+{row.output} tok")
     if row.served not in ("", row.model):
         words.append(_("as {model}").format(model=row.served))
     if row.attempts > sum(" " in way for way in asked):

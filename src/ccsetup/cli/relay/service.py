@@ -69,7 +69,7 @@ def _different(context: Context, at: Places, running: RelayProcess, host: Option
     asked = there._replace(host=host or there.host, port=port or there.port)
     other = (host or port) and url_of(asked.host, asked.port, tls=tls) != running.url
     # Started with these options or without, the relay is found by the name that its certificate is good for.
-    now = there._replace(port=int(running.url.rpartition(":")[2]))
+    now = there._replace(port=_setup.port_of(running.url))
     reached = {running.url}
     if url_of(now.host, now.port, tls=tls) == running.url:
         reached.add(_setup.address(now))
@@ -77,17 +77,12 @@ def _different(context: Context, at: Places, running: RelayProcess, host: Option
     known = next((p.url.removesuffix("/v1") for p in saved.parts.values()), "") if saved is not None else ""
     if known and known not in reached:
         text = _("The profile 'relay' leads the clients to {known}, but the relay listens at {url}.")
-        if url_of(there.host, there.port, tls=tls) == running.url:
-            hint = _("Run: ccsetup relay init")
-        elif host or port:
+        hint = _setup.led_back(there, running, known)
+        if (host or port) and url_of(there.host, there.port, tls=tls) != running.url:
             hint = _(
                 "Write the address below 'listen' in {file} and run: ccsetup relay init; or leave the options away: "
                 "ccsetup relay restart"
             ).format(file=context.paths.short(at.config))
-        elif known == _setup.address(there):
-            hint = _("Run: ccsetup relay restart")
-        else:
-            hint = _("Run: ccsetup relay init, then: ccsetup relay restart")
         context.notes.append(Note("warning", text.format(known=known, url=running.url), hint))
     if running.config != at.config or other:
         text = _("The relay that runs has the configuration {file} and the address {url}.")

@@ -36,6 +36,7 @@ from ccsetup.i18n import _
 from ccsetup.model import ClaudeEndpoint
 from ccsetup.paths import Paths
 from ccsetup.plan import Owned, Wish
+from ccsetup.profiles import facts as model_facts
 
 _MODEL: KeyPath = ("model",)
 
@@ -115,6 +116,8 @@ def setting_problem(name: str, value: Any) -> str:
     """Return why the variable *name* cannot be *value* by a profile; what an option of its own sets is refused."""
     from ccsetup import keys, masking
 
+    if name in model_facts.NAMES:
+        return model_facts.problem(name, value)
     own = (BASE_URL, *CREDENTIALS, *MODELS, CONTEXT, *OTHER_BACKENDS, facts.HEADERS)
     harmful = (facts.CONFIG_DIR, facts.UNCHECKED, facts.OAUTH, *facts.SHELL_ONLY)
     if name in harmful or not keys.VARIABLE.match(name) or name in own:

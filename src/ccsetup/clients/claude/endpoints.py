@@ -10,6 +10,7 @@ from ccsetup.errors import CcsetupError, Incomplete
 from ccsetup.i18n import _
 from ccsetup.model import Auth, ClaudeEndpoint, Fact, Preset, Tiers, Unsupported
 from ccsetup.profiles import UNKNOWN_CONTEXT, Profile, region_of
+from ccsetup.profiles.facts import NAMES
 
 
 def endpoint(profile: Profile, preset: Preset) -> ClaudeEndpoint:
@@ -66,7 +67,7 @@ def endpoint(profile: Profile, preset: Preset) -> ClaudeEndpoint:
         base_url=url,
         auth=cast(Auth, part.auth or base.auth),
         models=models,
-        env={**base.env, **{name: Fact(value, "") for name, value in part.settings.items()}},
+        env={**base.env, **{name: Fact(value, "") for name, value in part.settings.items() if name not in NAMES}},
         context_window=part.context_window or _claude_context(preset, base, primary),
     )
 

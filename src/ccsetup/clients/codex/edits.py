@@ -19,6 +19,7 @@ from ccsetup.model import CodexEndpoint, Version
 from ccsetup.paths import Paths
 from ccsetup.plan import Note, Owned, Wish
 from ccsetup.profiles import Profile
+from ccsetup.profiles import facts as model_facts
 from ccsetup.urls import origin
 
 
@@ -72,9 +73,13 @@ _SETTABLE_TOP = (
 
 def setting_problem(name: str, value: Any, version: Version) -> str:
     """Return why the setting *name* cannot be *value* by a profile; what would stop Codex is refused."""
+    if name in model_facts.NAMES:
+        return model_facts.problem(name, value)
     if name not in (*_SETTABLE, *_SETTABLE_TOP):
-        text = _("'{name}' is no setting that a profile can have. Those are: {names}")
-        return text.format(name=printable(name), names=", ".join((*_SETTABLE, *_SETTABLE_TOP)))
+        from ccsetup.documents.nearest import suggestion
+
+        text = _("'{name}' is no setting that a profile can have.").format(name=printable(name))
+        return f"{text} {suggestion(name, (*_SETTABLE, *_SETTABLE_TOP, *model_facts.NAMES))}"
     shape = facts.shapes(version)[f"model_providers.*.{name}" if name in _SETTABLE else name]
     if not shape.takes(value):
         kinds = {"bool": _("true or false"), "word": _("a word"), "integer": _("a whole number")}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Iterable, Literal, Mapping, NamedTuple, Optional, Sequence, Union
+from typing import Any, Iterable, Literal, Mapping, NamedTuple, Optional, Sequence, Union
 from urllib.parse import urlsplit
 
 from ccsetup import profiles, urls
@@ -14,10 +14,10 @@ from ccsetup.errors import CcsetupError, Incomplete, UsageError, printable
 from ccsetup.i18n import _
 from ccsetup.keys.reference import KeyRef
 from ccsetup.model import ClaudeEndpoint, CodexEndpoint, Preset, Region, Tiers, Unsupported, WireFormat
-from ccsetup.profiles import Part, Profile
+from ccsetup.profiles import Part, Profile, facts
 from ccsetup.relay.config import dialects, rules
 from ccsetup.relay.config.dangers import loopback
-from ccsetup.relay.config.model import Config, Listen, PresetLoader, Upstream
+from ccsetup.relay.config.model import Config, Listen, PresetLoader, Price, Upstream
 from ccsetup.relay.config.parse import default_auth, preset_context, preset_endpoints, preset_prices
 
 PROFILE = "relay"
@@ -104,6 +104,19 @@ def complete(upstream: Upstream, preset: Optional[Preset]) -> Upstream:
     )
 
 
+def described(upstream: Upstream, settings: Mapping[str, Any], model: str) -> Upstream:
+    """Return *upstream* with what the settings of a profile say of its *model*."""
+    own = facts.given(settings)
+    if "price_in" in own and "price_out" in own:
+        cached, currency = own.get("price_cache_read"), own.get("currency", "USD")
+        price = Price(own["price_in"], own["price_out"], cached, None, currency)
+        upstream = upstream._replace(prices={**upstream.prices, model: price})
+    if "vision" in own:
+        said = {w: d._replace(images=own["vision"], said=d.said | {"images"}) for w, d in upstream.dialect.items()}
+        upstream = upstream._replace(dialect=said)
+    return upstream
+
+
 def _upstream(
     profile: Profile, preset: Preset, models: Models, first: Models, listen: Listen, *, backup: bool
 ) -> Upstream:
@@ -128,7 +141,10 @@ def _upstream(
         auth=_auth(profile, region, endpoints),
         default_model=models.tiers.primary,
     )
-    return complete(upstream._replace(map=_map(upstream, preset, models, first)), preset)
+    made = complete(upstream._replace(map=_map(upstream, preset, models, first)), preset)
+    for part in profile.parts.values():
+        made = described(made, part.settings, part.primary_model or models.tiers.primary)
+    return made
 
 
 def _auth(profile: Profile, region: Region, endpoints: Mapping[WireFormat, str]) -> Literal["bearer", "x-api-key"]:

@@ -7,7 +7,7 @@ import math
 import os
 import sqlite3
 from array import array
-from contextlib import closing
+from contextlib import closing, contextmanager
 from typing import Any, Iterator, Literal, Mapping, NamedTuple, Optional
 from urllib.parse import quote
 
@@ -87,20 +87,8 @@ def query(path: str, by: By, chosen: Chosen = ALL, zone: str = "UTC") -> list[Ro
     is told as a whole when the time that was chosen touches it.  A database that is missing or empty has no rows.
     CcsetupError when it cannot be read, or a newer ccsetup made it.
     """
-    if not os.path.exists(path):
-        return []
-    try:
-        with closing(opened(path)) as base:
-            base.execute("BEGIN")  # one view of all tables
-            check_version(base, path)
-            version = base.execute("PRAGMA user_version").fetchone()[0]
-            if not version:
-                return []
-            for view in _OLDER.get(version, ()):
-                base.execute(view)
-            sums = _read(base, by, chosen, zone)
-    except sqlite3.Error as error:
-        raise CcsetupError(_("{path} cannot be read: {reason}").format(path=path, reason=str(error))) from None
+    with opened(path) as base:
+        sums = _read(base, by, chosen, zone) if base is not None else _Sums()
     rows = [_row(*place, found) for place, found in sums.items()]
     return sorted(rows, key=lambda r: (r.name, not r.utc) if by == "day" else (-r.requests, r.name, r.asked))
 
@@ -112,11 +100,26 @@ def _row(name: str, asked: str, utc: bool, found: _Sum) -> Row:
     return Row(name=name, asked=asked, utc=utc, own=own, costs=found.costs, first_ms=first, total_ms=total, **counts)
 
 
-def opened(path: str) -> sqlite3.Connection:
-    """Return the database *path*, to be read only."""
-    return sqlite3.connect(
-        f"file:{quote(os.path.abspath(path))}?mode=ro", uri=True, timeout=_BUSY, isolation_level=None
-    )
+@contextmanager
+def opened(path: str) -> Iterator[Optional[sqlite3.Connection]]:
+    """Yield the database *path* for reading as this version has it; None when it is missing or empty.
+
+    CcsetupError when it cannot be read, or a newer ccsetup made it.
+    """
+    if not os.path.exists(path):
+        yield None
+        return
+    place = f"file:{quote(os.path.abspath(path))}?mode=ro"
+    try:
+        with closing(sqlite3.connect(place, uri=True, timeout=_BUSY, isolation_level=None)) as base:
+            base.execute("BEGIN")  # one view of all tables
+            check_version(base, path)
+            version = base.execute("PRAGMA user_version").fetchone()[0]
+            for view in _OLDER.get(version, ()):
+                base.execute(view)
+            yield base if version else None
+    except sqlite3.Error as error:
+        raise CcsetupError(_("{path} cannot be read: {reason}").format(path=path, reason=str(error))) from None
 
 
 def _read(base: sqlite3.Connection, by: By, chosen: Chosen, zone: str) -> _Sums:

@@ -252,6 +252,14 @@ def _systemd(job: Job, environ: Mapping[str, str]) -> Callable[[], bool]:
     return gone
 
 
+def at_login(paths: Paths) -> bool:
+    """Tell whether the relay is started at every login."""
+    if system.SERVICES == "launchd":
+        return os.path.lexists(agent_file(paths))
+    asked = ("systemctl", "--user", "is-enabled", UNIT)
+    return os.path.lexists(unit_file(paths)) and _output(asked, paths.environ) == "enabled"
+
+
 def enable(job: Job, environ: Mapping[str, str]) -> None:
     """Have the relay started at every login, by the file of *job* that is there now."""
     if job.kind == "systemd":

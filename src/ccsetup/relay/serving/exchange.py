@@ -23,6 +23,8 @@ from ccsetup.relay.store.schema import MAX_NAME
 from ccsetup.relay.wire import tokens
 from ccsetup.relay.wire.messages import BadRequest, Usage, WireError
 
+_HEAD, _SHORT = 1, 8
+"""Tokens of output that the head of a Messages stream tells beforehand, and of an answer that may be no longer."""
 _NEVER = ("model", "not allowed", "disabled")
 """Why an upstream will not answer later either."""
 
@@ -252,12 +254,15 @@ class Exchange:
         Nobody does when a client gives an answer up, and many providers do not for a stream of Chat Completions.
         """
         told = self._attempt.usage if self._attempt is not None else Usage()
-        if told.prompt and told.output and not self._error:
+        whole = bool(told.prompt and told.output and not self._error)
+        if whole and told.output > _HEAD:
             return told, False
         if self._first is None and (self._error != "gone" or len(self._failed) == self._attempts):
             return told, False  # nobody has answered, nor was about to
         request, sample = self._request or self._answered, self._reply.sample
         output = sample.tokens(self._wire, stream=self._reply.stream) if sample is not None else 0
+        if whole and output <= _SHORT:
+            return told, False
         usage = told._replace(output=max(told.output, output))
         if not told.prompt and request is not None:
             usage = usage._replace(input=request.about())
