@@ -42,7 +42,7 @@ def show(name: str, context: Context, clients: Sequence[ClientName], *, presets_
     result: dict[str, Any] = {"profiles": rows, "clients": state}
     context.notes.extend(beside.notes(world, wanted))
     users = [_relay.User(c, now["profile"], now["url"]) for c, now in state.items()]
-    context.notes.extend(_relay.note(context, world.profiles, users))
+    context.notes.extend(_relay.note(context, world.profiles, users, ask=False))
     if presets_too:
         result["presets"] = _presets(context, clients)
     if as_json:

@@ -88,6 +88,11 @@ SHOWN = [
     ),
     (ROW._replace(attempts=3), "", "work m-main glm 200 1.5 s 512+80 tok (3 attempts)"),
     (
+        ROW._replace(attempts=3, failed="a b", upstream="c"),
+        "",
+        "work m-main a → b → c 200 1.5 s 512+80 tok (3 attempts)",
+    ),
+    (
         ROW._replace(error="cut"),
         line("answer broke off", id=ROW.id, upstream="glm", kind="cut"),
         "work m-main glm 200 1.5 s 512+80 tok cut",
@@ -234,3 +239,32 @@ def test_requests_are_followed_until_ctrl_c(home: Path) -> None:
     ), first
     assert " local m-none 404 0.0 s not_found" in second
     assert (process.returncode, err) == (0, b"")
+
+
+def test_a_log_that_is_put_aside_is_followed(home: Path) -> None:
+    """At a new start a long log gets another name: what was and what comes are both shown, half lines when whole."""
+    cc.put(home, {LOG: line("one", level="info")})
+    process = cc.start(home, "relay", "logs", "-f", "--json")
+    assert process.stdout is not None
+
+    def event() -> Any:
+        assert process.stdout is not None
+        return json.loads(process.stdout.readline())["event"]
+
+    try:
+        assert event() == "one"
+        with (home / LOG).open("a") as log:
+            log.write(line("two")[:20])
+            log.flush()
+            log.write(line("two")[20:])
+        assert event() == "two"
+        (home / LOG).rename(home / (LOG + ".1"))
+        cc.put(home, {LOG: line("three")})
+        assert event() == "three"
+        (home / LOG).write_text(line("4"))  # shorter than what was read
+        assert event() == "4"
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=waiting.LIMIT)
+    finally:
+        process.kill()
+    assert process.returncode == 0

@@ -20,7 +20,7 @@ from ccsetup.platform import system
 from ccsetup.profiles import RELAY, Part, Profile
 from ccsetup.relay.config import access, compose
 from ccsetup.relay.config.model import Config, Listen, Upstream
-from ccsetup.relay.config.places import Places
+from ccsetup.relay.config.places import Places, port_of
 from ccsetup.relay.config.places import url as url_of
 from ccsetup.relay.routing import routes
 from ccsetup.relay.running import control
@@ -101,13 +101,6 @@ def address(there: Listen) -> str:
     # A certificate is good for a name, not for an address of this machine.
     host = there.names[0] if there.tls_cert and there.names else there.host
     return url_of(host, there.port, tls=bool(there.tls_cert))
-
-
-def port_of(url: str) -> int:
-    """Return the port of the relay's address *url*, which always has one."""
-    from urllib.parse import urlsplit
-
-    return urlsplit(url).port or 0
 
 
 def led_back(there: Listen, running: RelayProcess, known: str) -> str:

@@ -283,7 +283,7 @@ def _clock(moment: float) -> str:
 
 def _said(row: UsageRow, tries: list[dict[str, Any]]) -> str:
     """Return who asked for which model, who was asked for it, and what came of it."""
-    asked = [f"{one.get('upstream')} {one.get('status') or one.get('kind')}" for one in tries]
+    asked = [f"{one.get('upstream')} {one.get('status') or one.get('kind')}" for one in tries] or row.failed.split()
     if len(asked) < row.attempts or not asked:
         asked.append(f"{row.upstream} {row.status}".strip())
     elif not asked[-1].endswith(f" {row.status}"):

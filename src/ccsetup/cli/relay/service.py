@@ -16,7 +16,7 @@ from ccsetup.errors import CcsetupError, UsageError
 from ccsetup.i18n import _, ngettext
 from ccsetup.plan import Note
 from ccsetup.profiles import RELAY
-from ccsetup.relay.config.places import Places
+from ccsetup.relay.config.places import Places, port_of
 from ccsetup.relay.config.places import url as url_of
 from ccsetup.relay.running import control, service
 from ccsetup.relay.running.control import RelayProcess
@@ -69,7 +69,7 @@ def _different(context: Context, at: Places, running: RelayProcess, host: Option
     asked = there._replace(host=host or there.host, port=port or there.port)
     other = (host or port) and url_of(asked.host, asked.port, tls=tls) != running.url
     # Started with these options or without, the relay is found by the name that its certificate is good for.
-    now = there._replace(port=_setup.port_of(running.url))
+    now = there._replace(port=port_of(running.url))
     reached = {running.url}
     if url_of(now.host, now.port, tls=tls) == running.url:
         reached.add(_setup.address(now))

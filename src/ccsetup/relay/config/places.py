@@ -51,3 +51,8 @@ def url(host: str, port: int, *, tls: bool = False) -> str:
     """Return the address by which a client on this machine reaches a relay that listens on *host*."""
     near = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)  # noqa: S104 - not bound, replaced
     return f"{'https' if tls else 'http'}://{f'[{near}]' if ':' in near else near}:{port}"
+
+
+def port_of(address: str) -> int:
+    """Return the port of *address*, which ``url`` made."""
+    return int(address.partition("://")[2].partition("/")[0].rpartition(":")[2])

@@ -105,10 +105,16 @@ def _folder_of(pid: int) -> str:
 State = Literal["none", "runs", "silent"]
 
 
+def there(places: Places) -> Optional[RelayProcess]:
+    """Return the relay whose process is there, whether it answers or not."""
+    running = recorded(places)
+    return running if running is not None and running.born and system.born(running.pid) == running.born else None
+
+
 def look(places: Places) -> tuple[State, Optional[RelayProcess]]:
     """Return whether a relay runs.  ``silent``: its process is there, but takes no request (it starts, or it ends)."""
-    running = recorded(places)
-    if running is None or not running.born or system.born(running.pid) != running.born:
+    running = there(places)
+    if running is None:
         return "none", None
     try:
         said = status(running)
