@@ -20,11 +20,15 @@ def schemas() -> dict[str, dict[str, Any]]:
     from ccsetup import profiles
     from ccsetup.clients import CLIENTS
     from ccsetup.presets import spec
-    from ccsetup.profiles import declare
+    from ccsetup.profiles import apiconfigs, declare
     from ccsetup.relay.config import access, table
 
+    listed = apiconfigs.ENTRIES.schema()
     found = {
         "preset": {**spec.PRESET.schema(), "allOf": preset_rules(spec.CUSTOM)},
+        "api-configs": {
+            "anyOf": [listed, {"type": "object", "properties": {"configs": listed}, "required": ["configs"]}]
+        },
         "apply": declare.table(CLIENTS).schema(),
         "profiles": profiles.file_table(CLIENTS).schema(),
         "relay": table.FILE.schema(),

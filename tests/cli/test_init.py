@@ -122,8 +122,8 @@ WRONG: list[tuple[str, tuple[str, ...], int, tuple[str, ...]]] = [
     ("configs not JSON", (*CONFIGS, "[{]"), 2, ("Invalid API configs JSON: line 1, column 3",)),
     ("configs a number", (*CONFIGS, "7"), 2, ("API configs must be an array",)),
     ("configs an object", (*CONFIGS, '{"provider": "glm"}'), 2, ("API configs must be an array",)),
-    ("configs empty", (*CONFIGS, "[]"), 2, ("there is no entry in it",)),
-    ("configs with a null", (*CONFIGS, "[null]"), 2, ("entry 1: this has to be an object",)),
+    ("configs empty", (*CONFIGS, "[]"), 2, ("This list is empty",)),
+    ("configs with a null", (*CONFIGS, "[null]"), 2, ("entry 1: This has to be a mapping",)),
     ("entry without key", (*CONFIGS, '[{"provider": "glm"}]'), 2, ('entry 1: Config "glm" requires API key',)),
     (
         "entry without provider",
@@ -141,19 +141,19 @@ WRONG: list[tuple[str, tuple[str, ...], int, tuple[str, ...]]] = [
         "entry with wrong type",
         (*CONFIGS, f'[{{"provider": "glm", "key": "{KEY}", "default": "yes"}}]'),
         2,
-        ("entry 1: field 'default' has to be true or false",),
+        ("entry 1.default: This has to be true or false",),
     ),
     (
         "entry with a number",
         (*CONFIGS, '[{"provider": "glm", "key": 12345678901234567890123}]'),
         2,
-        ("field 'key' has to be text in quotes",),
+        ("entry 1.key: This has to be text",),
     ),
     (
         "entry with a field twice",
         (*CONFIGS, f'[{{"provider": "glm", "key": "{KEY}", "primaryModel": "a", "primary_model": "b"}}]'),
         2,
-        ("'primaryModel' is given twice",),
+        ("'primaryModel' appears twice",),
     ),
     (
         "entry with two keys",

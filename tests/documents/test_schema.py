@@ -60,6 +60,8 @@ def test_what_we_write_is_valid(name: str) -> None:
         ("profiles.schema.json", {"profiles": {"a": {}}}),
         ("profiles.schema.json", {"profiles": {"a": {"provider": "glm", "codex": {"tools": "some"}}}}),
         ("profiles.schema.json", {"version": 2}),
+        ("api-configs.schema.json", [{"provider": 5}]),
+        ("api-configs.schema.json", {"configs": []}),
         ("relay-keys.schema.json", {"keys": [{"name": "a", "sha256": "z"}]}),
         ("relay-keys.schema.json", {"keys": [{"name": "a", "sha256": "0" * 64, "budgets": {}}]}),
         ("relay-keys.schema.json", {}),

@@ -8,16 +8,17 @@ from typing import Any
 import pytest
 
 from ccsetup.errors import CcsetupError, UsageError
-from ccsetup.profiles.apiconfigs import FIELDS, Entry, parse
+from ccsetup.profiles.apiconfigs import ENTRY, Entry, parse
 
-VALUE: dict[type, Any] = {str: "v", bool: True, int: 7, list: ["codex"], dict: {"a": "b"}}
+VALUES: dict[str, Any] = {"default": True, "contextWindow": 7, "codeType": ["codex"], "type": "auth_token"}
+VALUES |= {"set": {"a": 1}, "env": {"A": "b"}, "keyStorage": "env"}
 
 
 def test_every_field_in_both_spellings() -> None:
     """Each field is taken as it is documented, and in snake_case."""
-    for name, kind in FIELDS.items():
+    for name in ENTRY.keys:
         snake = "".join("_" + c.lower() if c.isupper() else c for c in name)
-        value = "auth_token" if name == "type" else VALUE[kind]
+        value = VALUES.get(name, "v")
         for spelling in (name, snake):
             (entry,) = parse(json.dumps([{"provider": "glm", spelling: value}]), "s")
             assert entry == Entry(
@@ -52,23 +53,23 @@ REFUSED = [
     ("{}", "array"),
     ('{"configs": {}}', "array"),
     ('{"configs": [], "more": 1}', "array"),
-    ("[]", "no entry"),
-    ('{"configs": []}', "no entry"),
+    ("[]", "list is empty"),
+    ('{"configs": []}', "list is empty"),
     ("[[]]", "entry 1"),
     ('[{"provider": "glm"}, 7]', "entry 2"),
-    ('[{"provider": 7}]', "'provider' has to be text"),
-    ('[{"provider": null}]', "'provider' has to be text"),
-    ('[{"provider": "glm", "contextWindow": "7"}]', "'contextWindow' has to be a whole number"),
-    ('[{"provider": "glm", "contextWindow": true}]', "'contextWindow' has to be a whole number"),
-    ('[{"provider": "glm", "default": 1}]', "'default' has to be true or false"),
-    ('[{"provider": "glm", "codeType": [1]}]', "'codeType' has to be a name or a list"),
+    ('[{"provider": 7}]', "entry 1.provider: This has to be text"),
+    ('[{"provider": null}]', "entry 1.provider: This has to be text"),
+    ('[{"provider": "glm", "contextWindow": "7"}]', "entry 1.contextWindow: This has to be a whole number"),
+    ('[{"provider": "glm", "contextWindow": true}]', "entry 1.contextWindow: This has to be a whole number"),
+    ('[{"provider": "glm", "default": 1}]', "entry 1.default: This has to be true or false"),
+    ('[{"provider": "glm", "codeType": [1]}]', "entry 1.codeType[0]: This has to be text"),
     ('[{"provider": "glm", "primary-model": "x"}]', "unknown field 'primary-model'"),
     ('[{"provider": "glm", "apiKey": "secret-1"}]', "unknown field 'apiKey'"),
-    ('[{"provider": "glm", "keyFile": "a", "key_file": "b"}]', "'keyFile' is given twice"),
+    ('[{"provider": "glm", "keyFile": "a", "key_file": "b"}]', "'keyFile' appears twice"),
     ('[{"name": "x"}]', "Must provide either provider or type field"),
     ('[{"type": "oauth"}]', "Invalid auth type 'oauth'"),
     ('[{"type": "ccr_proxy"}]', "ccr_proxy"),
-    ("- provider: glm\n  default: yes please\n", "'default'"),
+    ("- provider: glm\n  default: yes please\n", "entry 1.default: "),
     ("- &a [*a]\n", "s"),
     ("- !!python/object:os.system x\n", "s"),
     ("a: b\nc\n", "s"),
@@ -105,7 +106,7 @@ def test_the_nearest_field_is_named(field: str, near: str) -> None:
 
 def test_a_number_of_many_digits_is_no_key() -> None:
     """A key without quotes is refused rather than rounded; where YAML takes it as text it is exact."""
-    with pytest.raises(UsageError, match="'key' has to be text in quotes"):
+    with pytest.raises(UsageError, match=r"entry 1\.key: This has to be text"):
         parse('[{"provider": "glm", "key": 12345678901234567890123}]', "s")
     for key in ("0012345", "12345678901234567890123", "1e5"):
         assert parse(f"- {{provider: glm, key: {key}}}", "s")[0].text("key") == key

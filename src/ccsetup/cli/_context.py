@@ -178,10 +178,10 @@ class Context:
         }
         if as_json:
             if dry:
-                result["diff"] = _output.diff(changes, self.secrets, self.paths.short)
+                result["diff"] = _output.diff(changes, self.secrets, self.paths)
             _output.print_json(command, result, self.notes)
         elif dry:
-            text = _output.diff(changes, self.secrets, self.paths.short)
+            text = _output.diff(changes, self.secrets, self.paths)
             if self.keyring_changed:
                 text += _("The key in the keyring would change.")
             _output.line(text.rstrip("\n") if text else _("Nothing would change."))

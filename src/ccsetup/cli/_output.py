@@ -10,6 +10,7 @@ from typing import Any, Iterable, Mapping, Optional, Sequence
 from ccsetup import masking
 from ccsetup.errors import UsageError
 from ccsetup.i18n import _
+from ccsetup.paths import Paths
 from ccsetup.plan import FileChange, Note
 
 SCHEMA = "ccsetup/1"
@@ -190,14 +191,14 @@ def mask(text: str, secrets: Iterable[str]) -> str:
     return masking.hide("\n".join(lines), secrets)
 
 
-def diff(changes: Iterable[FileChange], secrets: Iterable[str], short: Any) -> str:
-    """Return a unified diff of *changes* with keys masked; files of keys are only named."""
+def diff(changes: Iterable[FileChange], secrets: Iterable[str], paths: Paths) -> str:
+    """Return a unified diff of *changes* with keys masked; files of keys are only named, records left out."""
     secrets = list(secrets)
     out = []
     for change in changes:
-        name = short(change.path)
-        if change.path.endswith(os.sep + os.path.join("ccsetup", "state.json")):
-            continue  # our own record of what we wrote: it says nothing new
+        name = paths.short(change.path)
+        if paths.is_record(change.path):
+            continue
         if os.sep + "keys" + os.sep in change.path and change.format == "":
             out.append(_("{file}: the key (mode 0600)").format(file=name) + "\n")
             continue

@@ -118,7 +118,7 @@ class DoctorRun:
 
     def diff(self, plan: repair.Repairs, changes: Sequence[FileChange]) -> str:
         paths = self.context.paths
-        text = _output.diff(changes, self.context.secrets, paths.short)
+        text = _output.diff(changes, self.context.secrets, paths)
         for path in plan.protect:
             mode = self.facts.stat_mode(path)
             text += _("{file}: mode {old:04o} becomes {new:04o}").format(

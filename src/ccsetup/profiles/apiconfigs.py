@@ -5,46 +5,88 @@ The fields are those that users of other setup tools know, and ours; snake_case 
 
 from __future__ import annotations
 
-from typing import Any, Mapping, NamedTuple, Optional
+import re
+from typing import Any, Mapping, NamedTuple
 
+from ccsetup.documents.schema import Block, Document, Flag, Key, Many, Mapped, Number, Path, Scalar, String
 from ccsetup.errors import DocumentError, UsageError, printable
 from ccsetup.i18n import _
+from ccsetup.model import KEY_STORAGES
 
-FIELDS: dict[str, type] = {
-    "name": str,
-    "provider": str,
-    "type": str,
-    "key": str,
-    "keyEnv": str,
-    "keyFile": str,
-    "keyCommand": str,
-    "keyStorage": str,
-    "keyVariable": str,
-    "url": str,
-    "claudeUrl": str,
-    "codexUrl": str,
-    "default": bool,
-    "primaryModel": str,
-    "fastModel": str,
-    "defaultHaikuModel": str,
-    "defaultSonnetModel": str,
-    "defaultOpusModel": str,
-    "defaultFableModel": str,
-    "subagentModel": str,
-    "contextWindow": int,
-    "codeType": list,
-    "region": str,
-    "providerId": str,
-    "set": dict,
-    "env": dict,
+
+def _auth(text: str) -> str:
+    if text == "ccr_proxy":
+        raise UsageError(_("type ccr_proxy is not supported; give the proxy's address as url."))
+    if text not in ("", "auth_token", "api_key"):
+        raise UsageError(
+            _("Invalid auth type '{type}'. Valid types: auth_token, api_key").format(type=printable(text, 40))
+        )
+    return text
+
+
+_TEXT = String(empty=True)
+_NAMED = Mapped(Scalar(), String())
+_OF_PROFILE = {
+    "name": Key(_TEXT, "The profile's name; the provider's id when not given"),
+    "provider": Key(_TEXT, "The id of a preset, or custom"),
+    "key": Key(_TEXT, "The key itself"),
+    "keyEnv": Key(_TEXT, "The variable to read the key from"),
+    "keyFile": Key(_TEXT, "The file to read the key from"),
+    "keyCommand": Key(_TEXT, "The command that prints the key; it is saved, not the key"),
+    "keyStorage": Key(String(one_of=("", *KEY_STORAGES)), "Where the key is kept"),
+    "keyVariable": Key(_TEXT, "The variable for keyStorage env and dotenv"),
+    "default": Key(Flag(), "Switch to this profile"),
+    "codeType": Key(Many(String(), single=True), "The clients"),
+    "region": Key(_TEXT, "Site or plan of the provider"),
 }
-
-
-PART_FIELDS = (
-    "type", "url", "claudeUrl", "codexUrl", "primaryModel", "fastModel", "defaultHaikuModel", "defaultSonnetModel",
-    "defaultOpusModel", "defaultFableModel", "subagentModel", "contextWindow", "providerId", "set", "env",
-)  # fmt: skip
+_OF_CLIENT = {
+    "type": Key(
+        String(empty=True, make=_auth, schema={"enum": ["", "auth_token", "api_key"]}), "How Claude Code sends the key"
+    ),
+    "url": Key(_TEXT, "Base URL, for the client of codeType"),
+    "claudeUrl": Key(_TEXT, "Base URL for Claude Code"),
+    "codexUrl": Key(_TEXT, "Base URL for Codex"),
+    "primaryModel": Key(_TEXT, "The model; other tiers follow it"),
+    "fastModel": Key(_TEXT, "Claude Code's model for small tasks, as defaultHaikuModel"),
+    "defaultHaikuModel": Key(_TEXT, "Claude Code's haiku tier"),
+    "defaultSonnetModel": Key(_TEXT, "Claude Code's sonnet tier"),
+    "defaultOpusModel": Key(_TEXT, "Claude Code's opus tier"),
+    "defaultFableModel": Key(_TEXT, "Claude Code's fable tier"),
+    "subagentModel": Key(_TEXT, "Claude Code's model for subagents"),
+    "contextWindow": Key(Number(1, unit="tokens"), "The model's context window"),
+    "providerId": Key(_TEXT, "Codex: the id of the provider"),
+    "set": Key(_NAMED, "Codex: settings of the profile"),
+    "env": Key(_NAMED, "Claude Code: variables of the profile"),
+}
+PART_FIELDS = tuple(_OF_CLIENT)
 """The fields that are about one client of a profile, not about the profile."""
+
+
+def _named(at: Document, given: dict[str, Any], path: Path) -> None:
+    if not given.get("provider") and not given.get("type"):
+        at.fail(path, _("Must provide either provider or type field"))
+
+
+def _spelling(key: str) -> str:
+    head, *rest = key.split("_")
+    return head + "".join(r[:1].upper() + r[1:] for r in rest)
+
+
+def _meant(key: str) -> str:
+    from ccsetup.documents.nearest import nearest
+
+    # "modle" is nearer to the last word of "primaryModel" than to any whole name.
+    words = {name.lower(): name for name in ENTRY.keys}
+    for name in reversed(list(ENTRY.keys)):
+        words[re.split(r"(?=[A-Z])", name)[-1].lower()] = name
+    words["model"] = "primaryModel"
+    if near := nearest(key.replace("_", ""), words):
+        return _("Did you mean '{word}'?").format(word=words[near])
+    return _("Known fields: {fields}").format(fields=", ".join(ENTRY.keys))
+
+
+ENTRY = Block("A profile", {**_OF_PROFILE, **_OF_CLIENT}, make=dict, rule=_named, spelling=_spelling, hint=_meant)
+ENTRIES = Many(ENTRY, 1)
 
 
 class Entry(NamedTuple):
@@ -64,111 +106,32 @@ class Entry(NamedTuple):
 def parse(text: str, source: str) -> list[Entry]:
     """Return the entries in *text*, JSON or YAML: an array, or an object with the array in ``configs``.
 
-    Raises UsageError or DocumentError; no message repeats a value that could be a key.
+    Raises UsageError, as ``source:line:column: place: problem``; it repeats no value that could be a key.
     """
-    data: Any = _read(text, source)
-    if isinstance(data, dict) and set(data) == {"configs"}:
-        data = data["configs"]
-    if not isinstance(data, list):
-        raise UsageError(
-            _("{source}: API configs must be an array").format(source=source),
-            hint=_('Write [{{"provider": "glm", "key": "..."}}], or {{"configs": [...]}}.').format(),
-        )
-    if not data:
-        raise UsageError(_("{source}: there is no entry in it.").format(source=source))
-    return [_entry(item, _("{source}, entry {n}").format(source=source, n=i + 1)) for i, item in enumerate(data)]
-
-
-def _read(text: str, source: str) -> Any:
     from ccsetup.documents import jsondoc, yamldoc
 
-    if text.lstrip("\ufeff \t\r\n")[:1] in ("[", "{"):
-        try:
-            return jsondoc.parse(text)
-        except DocumentError as e:
-            raise UsageError(
-                _("{source}: Invalid API configs JSON: line {line}, column {column}: {problem}").format(
-                    source=source, line=e.line, column=e.column, problem=e.message
-                )
-            ) from None
-    return _plain(yamldoc.parse(text, source))
-
-
-def _plain(node: Any) -> Any:
-    value = node.value
-    if isinstance(value, dict):
-        return {k: _plain(v) for k, v in value.items()}
-    if isinstance(value, list):
-        return [_plain(v) for v in value]
-    return value
-
-
-def _entry(item: Any, place: str) -> Entry:
-    if not isinstance(item, dict):
-        raise UsageError(_("{place}: this has to be an object.").format(place=place))
-    fields: dict[str, Any] = {}
-    for key, value in item.items():
-        name = _canonical(key)
-        if name is None:
-            raise UsageError(
-                _("{place}: unknown field '{field}'.").format(place=place, field=printable(str(key), 40)),
-                hint=_nearest(str(key)),
+    json = text.lstrip("\ufeff \t\r\n")[:1] in ("[", "{")
+    try:
+        if json:
+            jsondoc.parse(text)
+    except DocumentError as e:
+        problem = _("{source}: Invalid API configs JSON: line {line}, column {column}: {problem}")
+        raise UsageError(problem.format(source=source, line=e.line, column=e.column, problem=e.message)) from None
+    try:
+        at = jsondoc.document(text, source) if json else yamldoc.document(text, source)
+        path: Path = ("configs",) if isinstance(at.data, dict) and set(at.data) == {"configs"} else ()
+        listed = at.data["configs"] if path else at.data
+        if not isinstance(listed, list):
+            at.fail(
+                path,
+                _("API configs must be an array"),
+                _('Write [{{"provider": "glm", "key": "..."}}], or {{"configs": [...]}}.').format(),
             )
-        if name in fields:
-            raise UsageError(_("{place}: field '{field}' is given twice.").format(place=place, field=name))
-        wanted = FIELDS[name]
-        if wanted is list and isinstance(value, str):
-            value = [value]
-        if type(value) is not wanted or (isinstance(value, list) and not all(isinstance(v, str) for v in value)):
-            raise UsageError(
-                _("{place}: field '{field}' has to be {kind}.").format(
-                    place=place,
-                    field=name,
-                    kind={
-                        str: _("text in quotes"),
-                        bool: _("true or false"),
-                        int: _("a whole number"),
-                        list: _("a name or a list of names"),
-                        dict: _("an object of names and values"),
-                    }[wanted],
-                )
-            )
-        if value != "":
-            fields[name] = value
-    if not fields.get("provider") and not fields.get("type"):
-        raise UsageError(_("{place}: Must provide either provider or type field").format(place=place))
-    kind = fields.get("type")
-    if kind == "ccr_proxy":
-        raise UsageError(
-            _("{place}: type ccr_proxy is not supported; give the proxy's address as url.").format(place=place)
-        )
-    if kind not in (None, "auth_token", "api_key"):
-        raise UsageError(
-            _("{place}: Invalid auth type '{type}'. Valid types: auth_token, api_key").format(
-                place=place, type=printable(str(kind), 40)
-            )
-        )
-    return Entry(fields, place)
-
-
-def _canonical(key: Any) -> Optional[str]:
-    if not isinstance(key, str):
-        return None
-    head, *rest = key.split("_")
-    name = head + "".join(r[:1].upper() + r[1:] for r in rest)
-    return name if name in FIELDS else None
-
-
-def _nearest(key: str) -> str:
-    import re
-
-    from ccsetup.documents.nearest import nearest
-
-    # "modle" is nearer to the last word of "primaryModel" than to any whole name.
-    words = {name.lower(): name for name in FIELDS}
-    for name in reversed(FIELDS):
-        words[re.split(r"(?=[A-Z])", name)[-1].lower()] = name
-    words["model"] = "primaryModel"
-    if near := nearest(key.replace("_", ""), words):
-        return _("Did you mean '{word}'?").format(word=words[near])
-    return _("Known fields: {fields}").format(fields=", ".join(FIELDS))
+        found = ENTRIES.read(at, listed, path)
+    except DocumentError as e:
+        raise UsageError(e.message, hint=e.hint) from None
+    place = _("{source}, entry {n}")
+    return [
+        Entry({name: value for name, value in fields.items() if value != ""}, place.format(source=source, n=i))
+        for i, fields in enumerate(found, 1)
+    ]

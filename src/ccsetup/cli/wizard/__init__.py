@@ -280,7 +280,7 @@ class _Wizard:
 def _diffs(changes: Sequence[FileChange], context: Context) -> Iterator[str]:
     """Return the diff of each file in colour, of a long new file its beginning."""
     for change in changes:
-        lines = _output.diff([change], context.secrets, context.paths.short).rstrip("\n").split("\n")
+        lines = _output.diff([change], context.secrets, context.paths).rstrip("\n").split("\n")
         if change.before is None and len(lines) > MOST:
             rest = len(lines) - 6
             lines = lines[:6]
