@@ -122,7 +122,8 @@ def test_usage_of_the_relay(old_home: Path) -> None:
     with closing(sqlite3.connect(old_home / USAGE)) as base:
         base.execute("PRAGMA user_version = 99")
     before = (old_home / USAGE).read_bytes()
-    for result in (cc.main("relay", "stats"), cc.run(old_home, "relay", "run", "--port", "0")):
+    argv = ("relay", "stats", "--reset", "--yes")
+    for result in (cc.main("relay", "stats"), cc.main(*argv), cc.run(old_home, "relay", "run", "--port", "0")):
         assert result.rc == 1, result
         assert SENTENCE in result.stdout + result.stderr
         assert (old_home / USAGE).read_bytes() == before

@@ -294,6 +294,8 @@ def test_days_of_a_zone(used: Path) -> None:
         shown = cc.run(used, "relay", "stats", "--by", "day", *argv, env=env)
         assert f"Days are those of {name}." in shown.stdout, shown
         assert cc.run(used, "relay", "stats", "--json", *argv, env=env).json["result"]["zone"] == name
+    tokyo = cc.main("relay", "stats", "--since", "2027-01-31", "--zone", "Asia/Tokyo", "--json").json["result"]
+    assert tokyo["since"] == 1_801_321_200  # 2027-01-30 15:00 UTC
     wrong = cc.main("relay", "stats", "--zone", "Asia/Shangai")
     assert wrong.rc == 2
     assert "Asia/Shanghai" in wrong.stderr

@@ -9,7 +9,7 @@ from ccsetup.relay.wire.formats import FORMATS
 from ccsetup.relay.wire.messages import Delta, Event
 from ccsetup.relay.wire.sse import Decoder
 
-MOST = 8 << 10
+MOST = 4 << 10
 """Bytes behind the first piece; a stream costs nothing more from there on."""
 _LARGE = 1 << 20
 """Bytes of a piece, or of a whole answer, that go by their size: it would take long to read them again."""
@@ -35,11 +35,11 @@ class Sample:
             return False
         if self._pieces:
             self._size += len(piece)
-            self._last = self._answer.taken
+            if self._size >= MOST:
+                self._full, self._last = True, self._answer.taken
         else:
-            self._first = self._last = self._answer.taken
+            self._first = self._answer.taken
         self._pieces.append(piece)
-        self._full = self._size >= MOST
         return not self._full
 
     def tokens(self, wire: WireFormat, *, stream: bool) -> int:
