@@ -84,13 +84,15 @@ class _File:
             return []
         assert self._file is not None
         size = self._file.seek(0, os.SEEK_END)
-        data, begin = b"", size
-        while begin > 0 and data.count(b"\n") <= number:
+        pieces, begin, found = [], size, 0
+        while begin > 0 and found <= number:
             step = min(1 << 16, begin)
             begin -= step
             self._file.seek(begin)
-            data = self._file.read(step) + data
+            pieces.append(self._file.read(step))
+            found += pieces[-1].count(b"\n")
         self._file.seek(size)
+        data = b"".join(reversed(pieces))
         *whole, self._rest = data.split(b"\n")
         return _texts(whole[-number:] if number else [])
 
@@ -235,8 +237,8 @@ class _View:
             elif one["event"] not in ("attempt failed", "answer broke off"):
                 out.append(_event(one))
         for known in (self._tries, self._shown):
-            while len(known) > KNOWN:
-                del known[next(iter(known))]
+            for one_id in list(known)[: len(known) - KNOWN] if len(known) > KNOWN else ():
+                del known[one_id]
         return out
 
     def _request(self, row: UsageRow) -> _Entry:
