@@ -63,8 +63,8 @@ def key_inside(url: str) -> str:
 
 
 _REQUESTED = (
-    "/messages/count_tokens", "/messages", "/responses", "/responses/compact", "/chat/completions", "/completions",
-    "/v1/models",
+    "/messages/count_tokens", "/messages/batches", "/messages", "/responses", "/responses/compact", "/chat/completions",
+    "/completions", "/embeddings", "/v1/models",
 )  # fmt: skip
 """Paths of requests: a page or a log shows an address with one of them, and clients append theirs themselves."""
 

@@ -55,6 +55,11 @@ TAKEN_APART = [
     "'{}'",
     "`{}`",
     "\u201c{}\u201d",
+    "\u00ab{}\u00bb",
+    "\u300c{}\u300d",
+    "- KIMI_API_KEY={}",
+    "ENV KIMI_API_KEY={}",
+    'declare -x KIMI_API_KEY="{}"',
     "KIMI_API_KEY={}",
     'ANTHROPIC_AUTH_TOKEN="{}"',
     "export GLM_API_KEY='{}'",
@@ -123,6 +128,18 @@ def test_a_placeholder_is_no_key(key: str) -> None:
     with pytest.raises(UsageError, match="a placeholder, not a key") as caught:
         keys.clean(key, "the source")
     assert key not in caught.value.message + caught.value.hint
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["my-key", "my-api-key", "test", "test-key", "test_token", "dummy-key", "fake-key", "example-key", "sk-example",
+     "sk-test", "key", "secret", "token", "password", "foo", "abc", "abc123", "sk-1234", "sk-123456", "123456789",
+     "1234567890abcdef", "12345678901234567890", "sk-your-secret", "my-secret-key1"],
+)  # fmt: skip
+def test_words_are_no_key_of_who_sells_keys(key: str) -> None:
+    """... while longer keys that begin like them are."""
+    assert keys.stand_in(key) or keys.placeholder(key)
+    assert not keys.stand_in(key + "-9f8e7d6c5b4a")
 
 
 @pytest.mark.parametrize(

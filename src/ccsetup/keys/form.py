@@ -7,11 +7,12 @@ from typing import Optional, Sequence
 
 from ccsetup.model import KeyFamily, Preset, Secret
 
-_QUOTES = {'"': '"', "'": "'", "`": "`", "\u201c": "\u201d", "\u2018": "\u2019"}
+_QUOTES = dict(zip("\"'`\u201c\u2018\u00ab\u300c\u300e", "\"'`\u201d\u2019\u00bb\u300d\u300f", strict=True))
 
 # Patterns are compiled when they are first asked: most commands never see a new key.
 _LINE = (
-    r"(?i)(?:export[ \t]+|set[ \t]+|\$env:)?([\"']?)([a-z][a-z0-9_-]{0,60})\1[ \t]*(=|:(?=[ \t\"']))[ \t]*(?=[^\s=])"
+    r"(?i)(?:(?:export|set|env|-|(?:declare|typeset)[ \t]+-x)[ \t]+|\$env:)?"
+    r"([\"']?)([a-z][a-z0-9_-]{0,60})\1[ \t]*(=|:(?=[ \t\"']))[ \t]*(?=[^\s=])"
 )
 """What stands before the key in a line of .env, of shell code, of JSON or YAML, or of a request's head."""
 _NAME = r"(?i)(?:.*[_-])?(?:api_?)?(?:key|token|secret|auth|authorization|password|credential)(?:_?\d)?\Z"
@@ -92,6 +93,9 @@ def placeholder(key: str) -> bool:
 
 _STAND_IN = (
     r"(?i)(?:[a-z]{1,5}[_-]){0,3}(?:x{3,}+|0{6,}|placeholder|change[_-]?me|replace[_-]?me|dummy|fake)(?:[._-]?x{3,}+)*"
+    r"|(?:sk-)?(?:(?:my|your|some|test|dummy|fake|example|sample|demo)[_-]?)*(?:api[_-]?)?"
+    r"(?:(?:key|token|secret|test|example|sample|demo|password|foo|bar|abc)[_-]?)++\d{0,3}"
+    r"|(?:sk-)?12345?6?7?8?9?0?(?:abcdef|12345?6?7?8?9?0?)?"
     r"|empty|none|null|undefined|todo|ollama|lm-?studio|proxy_managed|api[_-]?key|no-?key|not-needed"
     r"|sk-no-key-required"
     r"|(?:https?://|~/|\.{0,2}/|[a-z]:[\\/]).*|(?:env|keyring|keychain|secret|file):\w+"
@@ -114,6 +118,10 @@ _OTHERS = {
     "github_pat_": "GitHub token",
     "glpat-": "GitLab token",
     "AKIA": "AWS access key",
+    "ABSK": "Amazon Bedrock key",
+    "ya29.": "Google access token",
+    "xoxb-": "Slack token",
+    "tvly-": "Tavily key",
 }
 """How keys begin that no preset has: of those that public secret scanners know, what people mistake for another."""
 
