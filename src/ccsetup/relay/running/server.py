@@ -42,6 +42,8 @@ from ccsetup.relay.store.sqlite import SqliteStore
 
 TICK = 0.1
 """Seconds between two looks at deadlines, silent streams and the log."""
+COLLECT_EVERY = 60.0
+"""Seconds between looks at all that is alive for what can go, while no request runs."""
 FILES_EVERY = 1.0
 """Seconds between two looks at the files of the configuration."""
 FILES = 65_536
@@ -287,6 +289,8 @@ class _Server:
         # What is alive now stays: later collections need not look at it again.
         gc.collect()
         gc.freeze()
+        # One large request would else have all that is alive looked at, several times, while streams wait: ``_tick``.
+        gc.set_threshold(10_000, 10, 1_000_000)
         if self.settings.started is not None:
             self.settings.started(url)
 
@@ -397,9 +401,13 @@ class _Server:
 
     async def _tick(self) -> None:
         loop = asyncio.get_running_loop()
+        collected = loop.time()
         while True:
             await asyncio.sleep(TICK)
             now = loop.time()
+            if now - collected > (COLLECT_EVERY if not self.relay.running else 10 * COLLECT_EVERY):
+                gc.collect()
+                collected = now
             ping = self.relay.runtime.config.ping
             for exchange in list(self.relay.running):
                 exchange.tick(now, ping)

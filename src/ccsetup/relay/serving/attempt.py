@@ -213,8 +213,9 @@ class Attempt:
             if not self._same:
                 self._asked = request.asked(choice, reply.id, reply.created)
             body = self._written()
-            if reply.stream and reply.wire == "anthropic" and not self._same:
-                request.tokens()  # a stream of Messages begins with them
+            begins = reply.stream and reply.wire == "anthropic"  # a stream of Messages begins with its tokens
+            if not self._same and (begins or len(request.body) >= _LARGE):
+                request.tokens()  # here in the thread, though most upstreams tell them later
         except BadRequest as bad:
             raise Unanswered(Failure("status", 400, "request"), failures.invalid(bad)) from None
         request.lighten()
