@@ -91,11 +91,16 @@ def digest(value: Any) -> Any:
     """Return what a record keeps of *value*: the value itself, or for a Secret something that only recognises it."""
     if not isinstance(value, Secret):
         return value
+    return {"blake2b": fingerprint(b"ccsetup\0" + value.reveal().encode("utf-8", "surrogatepass"))}
+
+
+def fingerprint(data: bytes, size: int = 64) -> str:
+    """Return *size* bytes, in hexadecimal, that stand for *data*."""
     try:
         from _blake2 import blake2b  # hashlib would load OpenSSL, which takes 5 ms
     except ImportError:
         from hashlib import blake2b
-    return {"blake2b": blake2b(b"ccsetup\0" + value.reveal().encode("utf-8", "surrogatepass")).hexdigest()}
+    return blake2b(data, digest_size=size).hexdigest()
 
 
 def is_ours(current: Any, recorded: Any) -> bool:

@@ -407,13 +407,15 @@ def test_claude_config_dir_and_codex_home(home: Path, monkeypatch: pytest.Monkey
     monkeypatch.setenv("CODEX_HOME", str(home / "x"))
     assert cc.main(*GLM, "-k", KEY, "-T", "all").ok
     found = {n for n in cc.files(home) if not n.startswith(".config/")}
+    (catalogue,) = (n for n in found if n.endswith(".models.json"))
     assert found == {
         "c/settings.json",
         "c/.claude.json",
         "x/config.toml",
         "x/glm.config.toml",
-        "x/ccsetup-glm.models.json",
+        catalogue,
     }
+    assert catalogue.startswith("x/ccsetup-")
 
 
 # Keys stay with their addresses

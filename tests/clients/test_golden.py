@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import shutil
 from pathlib import Path
@@ -45,15 +46,25 @@ def _crlf(data: bytes) -> bytes:
 
 
 def _shown(home: Path) -> dict[str, bytes]:
-    """Return the files of *home* as after/ shows them: a catalogue is reduced to its models and windows."""
-    found = {}
+    """Return the files of *home* as after/ shows them.
+
+    A catalogue is reduced to its models and windows, and called by the first of them and not by all that is in it.
+    """
+    found, called = {}, {str(home).encode(): b"@HOME@"}
     for name, data in cc.files(home).items():
         if name.startswith(".config/ccsetup/presets/"):
             continue
         if name.endswith(".models.json"):
             models = {m["slug"]: m["context_window"] for m in json.loads(data)["models"]}
             data = (json.dumps(models) + "\n").encode()
-        found[name] = data.replace(str(home).encode(), b"@HOME@")
+            assert re.fullmatch(r"\.codex/ccsetup-[0-9a-f]{12}\.models\.json", name)
+            own = os.path.basename(name).encode()
+            name = f".codex/ccsetup-@{next(iter(models))}@.models.json"
+            assert name not in found
+            called[own] = os.path.basename(name).encode()
+        found[name] = data
+    for old, new in called.items():
+        found = {name: data.replace(old, new) for name, data in found.items()}
     return found
 
 

@@ -213,7 +213,7 @@ def test_codex_with_tools_of_its_own_kinds(home: Path, work: Path, up: Scripted,
     up.think = steps(Said("", "A greeting.", (greet,)), Said("", "A patch.", (patch,)), Said("Greeted and patched."))
     with Relay(home, [upstream("one", up.url(wire), wire, "sk-one-0123456789")]) as relay:
         configure(home, relay)
-        catalogue = home / ".codex/ccsetup-custom.models.json"
+        (catalogue,) = (home / ".codex").glob("ccsetup-*.models.json")
         models = json.loads(catalogue.read_text())
         models["models"][0]["apply_patch_tool_type"] = "freeform"
         catalogue.write_text(json.dumps(models))

@@ -10,7 +10,7 @@ import pytest
 from support import cc, clients
 from support.scripted import Said, Scripted, Use, heard, steps
 
-from ccsetup.clients.codex.edits import base_instructions
+from ccsetup.clients.codex.catalog import base_instructions
 
 pytestmark = pytest.mark.clients
 

@@ -12,7 +12,7 @@ from ccsetup.change import checked
 from ccsetup.change.draft import Draft
 from ccsetup.change.world import Keys, World
 from ccsetup.cli import _output
-from ccsetup.clients import CLIENTS
+from ccsetup.clients import CLIENTS, tidied
 from ccsetup.clients.codex.client import Codex
 from ccsetup.errors import BLOCKED, OK, WOULD_CHANGE, UsageError
 from ccsetup.i18n import _
@@ -110,7 +110,8 @@ class Context:
         def build() -> Plan:
             world = kept["world"] = self.world()
             result = act(world)
-            kept["result"], kept["changes"], kept["notes"] = result, world.draft.changes(), world.notes
+            changes = tidied(self.paths, world.draft.changes())
+            kept["result"], kept["changes"], kept["notes"] = result, changes, world.notes
             self._collect(world)
             self.keyring_changed = bool(world.keychain)
             if not dry:

@@ -13,7 +13,7 @@ from ccsetup import disk
 from ccsetup.change.draft import Draft
 from ccsetup.cli import _options, _output, _relay
 from ccsetup.cli._context import Context, lookup
-from ccsetup.clients import CLIENTS
+from ccsetup.clients import CLIENTS, tidied
 from ccsetup.clients.house import Facts, Finding, RelayState
 from ccsetup.doctor import keysin, look, repair
 from ccsetup.doctor.checks import Examined, examine
@@ -105,7 +105,7 @@ class DoctorRun:
     def plan(self) -> tuple[repair.Repairs, tuple[FileChange, ...]]:
         draft = self.draft()
         plan = repair.plan(self.facts, draft)
-        changes = draft.changes()
+        changes = tidied(self.context.paths, draft.changes())
         # Copies by others and our own keys hold nothing to edit, but their contents are no less secret.
         for change in changes:
             for data in (change.before, change.after):

@@ -11,10 +11,11 @@ from ccsetup import disk, profiles
 from ccsetup.change import record
 from ccsetup.cli import _options, _output
 from ccsetup.cli._context import Context
+from ccsetup.clients import CLIENTS, tidied
 from ccsetup.documents import version
 from ccsetup.errors import CcsetupError, DocumentError
 from ccsetup.i18n import _
-from ccsetup.plan import Note, Plan
+from ccsetup.plan import FileChange, Note, Plan
 
 HELP = _(
     "Take the last change back, byte for byte where nothing else changed the files since. What you changed later "
@@ -37,7 +38,7 @@ def command(
     if list_changes:
         return _list(context, as_json)
     try:
-        found = disk.undo(homes, change)
+        found = _tidied(context, disk.undo(homes, change))
     except CcsetupError as e:
         raise CcsetupError(" ".join([e.message, *(note.text for note in context.notes)]), hint=e.hint) from None
     _refuse_newer(context, found.plan)
@@ -45,7 +46,7 @@ def command(
 
         def build() -> Plan:
             nonlocal found
-            found = disk.again(homes, found)
+            found = _tidied(context, disk.again(homes, found))
             _refuse_newer(context, found.plan)
             return found.plan
 
@@ -63,6 +64,23 @@ def command(
             _output.line(_("unchanged"))
 
     return context.finish("undo", {}, changes, as_json=as_json, dry=dry_run, check=False, show=show)
+
+
+def _tidied(context: Context, found: disk.UndoPlan) -> disk.UndoPlan:
+    """Return *found* without what another profile still needs, and with what a later change took away from its own."""
+    changes = tidied(context.paths, found.plan.changes)
+    gone = [path for client in CLIENTS.values() for path in client.missing(context.paths, changes)]
+    held: dict[str, Optional[bytes]] = {}
+    for former in disk.history(context.paths.homes) if gone else ():
+        if {*gone}.isdisjoint(former.paths):
+            continue
+        try:
+            files = disk.contents(context.paths.homes, former.id)
+        except CcsetupError:  # of another home, or about a folder that is not this run's
+            continue
+        held.update((c.change.path, c.change.before if c.change.after is None else c.change.after) for c in files)
+    changes += tuple(FileChange(path, None, held[path]) for path in gone if path in held)
+    return found._replace(plan=found.plan._replace(changes=changes))
 
 
 def _list(context: Context, as_json: bool) -> int:

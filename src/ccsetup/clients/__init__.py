@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Sequence
 
 from ccsetup.clients.base import Client
 from ccsetup.clients.claude.client import ClaudeCode
@@ -11,11 +11,13 @@ from ccsetup.documents.formats import FORMATS
 from ccsetup.errors import UsageError, printable
 from ccsetup.i18n import _
 from ccsetup.model import ClientName
+from ccsetup.paths import Paths
+from ccsetup.plan import FileChange
 
 CLIENTS: dict[ClientName, Client] = {}
 """By id, in the order of lists; the first one is meant where nobody says which."""
 
-__all__ = ["CLIENTS", "Client", "clients_named", "register", "usual_client"]
+__all__ = ["CLIENTS", "Client", "clients_named", "register", "tidied", "usual_client"]
 
 
 def register(client: Client) -> None:
@@ -25,6 +27,13 @@ def register(client: Client) -> None:
 
 register(ClaudeCode())
 register(Codex())
+
+
+def tidied(paths: Paths, changes: Sequence[FileChange]) -> tuple[FileChange, ...]:
+    """Return *changes* with those of files that several profiles share: each goes with the last that names it."""
+    for client in CLIENTS.values():
+        changes = client.tidied(paths, changes)
+    return tuple(changes)
 
 
 def usual_client(among: Any = ()) -> ClientName:

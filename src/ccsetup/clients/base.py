@@ -27,7 +27,7 @@ from ccsetup.errors import CcsetupError, UsageError, printable
 from ccsetup.i18n import _
 from ccsetup.model import ClientName, Endpoint, KeyStorage, Preset, Region, Secret, Unsupported, Version, WireFormat
 from ccsetup.paths import Paths
-from ccsetup.plan import Note, Owned, Wish
+from ccsetup.plan import FileChange, Note, Owned, Wish
 from ccsetup.profiles import Profile
 
 if TYPE_CHECKING:
@@ -272,8 +272,16 @@ class Client(ABC):
     projects: bool = False
     """It reads ``.claude/settings.local.json`` of the folder that it starts in."""
 
+    def missing(self, paths: Paths, changes: Sequence[FileChange]) -> Sequence[str]:
+        """Return files of ours that its settings name after *changes*, and that are not there then."""
+        return ()
+
     def __repr__(self) -> str:
         return f"<client {self.id}>"
+
+    def tidied(self, paths: Paths, changes: Sequence[FileChange]) -> tuple[FileChange, ...]:
+        """Return *changes* with those of files that several profiles share: each goes with the last that names it."""
+        return tuple(changes)
 
     # Places and values.
 

@@ -8,7 +8,7 @@ It must not know what is in the files; only ``reverse`` looks inside, through ``
 
 from __future__ import annotations
 
-from ccsetup.disk.journal import Record, Recovered, damaged, history, interrupted, unfinished
+from ccsetup.disk.journal import Record, Recovered, contents, damaged, history, interrupted, unfinished
 from ccsetup.disk.permit import protect, remove_empty
 from ccsetup.disk.read import snapshot
 from ccsetup.disk.replace import put, set_aside
@@ -23,6 +23,7 @@ __all__ = [
     "UndoPlan",
     "again",
     "commit",
+    "contents",
     "damaged",
     "history",
     "interrupted",

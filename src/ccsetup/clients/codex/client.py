@@ -26,7 +26,7 @@ from ccsetup.documents.edit import lookup
 from ccsetup.i18n import _
 from ccsetup.model import CodexEndpoint, Endpoint, Preset, Region, Secret, Unsupported, Version
 from ccsetup.paths import Paths
-from ccsetup.plan import Note, Owned
+from ccsetup.plan import FileChange, Note, Owned
 from ccsetup.profiles import Profile
 
 if TYPE_CHECKING:
@@ -127,6 +127,18 @@ class Codex(Client):
         from ccsetup.clients.codex import found
 
         return found.active(store)
+
+    def tidied(self, paths: Paths, changes: Sequence[FileChange]) -> tuple[FileChange, ...]:
+        if all(os.path.dirname(c.path) != paths.codex_home for c in changes):
+            return tuple(changes)
+        from ccsetup.clients.codex import catalog
+
+        return catalog.tidied(paths, changes)
+
+    def missing(self, paths: Paths, changes: Sequence[FileChange]) -> Sequence[str]:
+        from ccsetup.clients.codex import catalog
+
+        return catalog.missing(paths, changes)
 
     def setting_problem(self, name: str, value: Any) -> str:
         return edits.setting_problem(name, value, self.newest)

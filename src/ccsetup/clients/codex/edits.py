@@ -5,19 +5,18 @@ Every statement about the client was observed with releases 0.63 to 0.169.0 agai
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from typing import Any, Container, Mapping, Optional, cast
 
 from ccsetup.clients.base import Files, Use, Wishes, dotted
-from ccsetup.clients.codex import facts
+from ccsetup.clients.codex import catalog, facts
 from ccsetup.documents.edit import MISSING, Edit, KeyPath, lookup
 from ccsetup.errors import CcsetupError, UsageError, printable
 from ccsetup.i18n import _
 from ccsetup.model import CodexEndpoint, Version
 from ccsetup.paths import Paths
-from ccsetup.plan import Note, Owned, Wish
+from ccsetup.plan import Note, Owned, Wish, edits
 from ccsetup.profiles import Profile
 from ccsetup.profiles import facts as model_facts
 from ccsetup.urls import origin
@@ -52,10 +51,6 @@ def check_provider_id(name: str) -> None:
                 name=re.sub(r"[^A-Za-z0-9_-]", "-", name) or "x"
             ),
         )
-
-
-def catalog_name(profile: str) -> str:
-    return f"ccsetup-{profile}.models.json"
 
 
 _SETTABLE = (
@@ -229,7 +224,7 @@ def _selection(files: Files, use: Use, data: Any, *, explicit: bool) -> dict[Key
         ("model_provider",): provider_id(use),
     }
     if endpoint.catalog and files.version >= facts.CATALOG:
-        want[("model_catalog_json",)] = catalog_name(use.profile.name)
+        want[("model_catalog_json",)] = _former_catalog(files, use) or catalog.name(catalog.text(use, files.oldest))
     if endpoint.context_window and files.oldest < facts.CATALOG:
         want[("model_context_window",)] = endpoint.context_window
     if not endpoint.catalog and not explicit:
@@ -248,7 +243,7 @@ def _selection(files: Files, use: Use, data: Any, *, explicit: bool) -> dict[Key
         want[("mcp_servers", "codex_tui", "command")] = "true"
         want[("mcp_servers", "codex_tui", "enabled")] = False
     effort = lookup(data, ("model_reasoning_effort",))
-    known = efforts(endpoint, files.oldest)
+    known = catalog.efforts(endpoint, files.oldest)
     if known and effort not in known:
         # The provider would answer 400.  Wanted also where it is gone already: else the next run would put it back.
         want[("model_reasoning_effort",)] = MISSING
@@ -256,6 +251,16 @@ def _selection(files: Files, use: Use, data: Any, *, explicit: bool) -> dict[Key
         want[("model_reasoning_effort",)] = endpoint.default_effort
     want.update({(k,): v for k, v in endpoint.settings.items() if k in _SETTABLE_TOP})
     return want
+
+
+def _former_catalog(files: Files, use: Use) -> str:
+    """Return the catalogue that earlier versions called by the profile, where its own settings name that; else ""."""
+    name, former = use.profile.name, f"ccsetup-{use.profile.name}.models.json"
+    if files.version >= facts.PROFILE_FILES:
+        named = lookup(files.get(files.paths.codex_profile(name)), ("model_catalog_json",))
+    else:
+        named = lookup(files.get(files.paths.codex_config), ("profiles", name, "model_catalog_json"))
+    return former if named == former else ""
 
 
 def is_official(data: Any) -> bool:
@@ -283,10 +288,7 @@ def official(files: Files, owned: Mapping[str, tuple[Owned, ...]]) -> Wishes:
 
 
 def saved_paths(paths: Paths, profile: str, version: Version) -> tuple[tuple[str, str], ...]:
-    own = os.path.join(paths.codex_home, catalog_name(profile))
-    if version >= facts.PROFILE_FILES:
-        return ((paths.codex_profile(profile), "toml"), (own, ""))
-    return ((own, ""),)
+    return ((paths.codex_profile(profile), "toml"),) if version >= facts.PROFILE_FILES else ()
 
 
 def saved(files: Files, use: Use) -> Wishes:
@@ -296,21 +298,27 @@ def saved(files: Files, use: Use) -> Wishes:
     """
     endpoint = cast(CodexEndpoint, use.endpoint)
     profile = use.profile.name
-    whole: dict[str, Optional[str]] = {}
-    catalog = os.path.join(files.paths.codex_home, catalog_name(profile))
-    whole[catalog] = catalog_text(use, files.oldest) if endpoint.catalog and files.version >= facts.CATALOG else None
     provider = ("model_providers", provider_id(use))
     want = _selection(files, use, {}, explicit=True)
+    pointer: KeyPath = ("model_catalog_json",)
     tables: tuple[KeyPath, ...]
     if files.version >= facts.PROFILE_FILES:
         path, tables = files.paths.codex_profile(profile), (provider,)
     else:
         path, tables = files.paths.codex_config, (("profiles", profile), provider)
         want = {("profiles", profile, *p): v for p, v in want.items() if p in facts.OLD_PROFILE_KEYS}
+        pointer = ("profiles", profile, *pointer)
     own = _provider(files, use)
     added = {k: v for k, v in _added(files, use, path).items() if k not in own}
     for key, value in {**_riders(files.get(path), use), **added, **own}.items():
         want[(*provider, key)] = value
+    whole: dict[str, Optional[str]] = {}
+    if pointer in want and endpoint.catalog:
+        text = catalog.text(use, files.oldest)
+        differs, _now, _by_hand = edits(files.get(path), Wish(path, "toml", want), ())
+        if differs:  # what is written anyway names the shared one from now on
+            want[pointer] = catalog.name(text)
+        whole[os.path.join(files.paths.codex_home, want[pointer])] = text
     return Wishes(
         (
             Wish(
@@ -424,65 +432,6 @@ def _covers(over: Any, below: Any) -> bool:
     if isinstance(below, dict) and isinstance(over, dict):
         return all(k in over for k in below)
     return not below or over is not None
-
-
-def efforts(endpoint: CodexEndpoint, version: Version) -> tuple[str, ...]:
-    """Return the reasoning efforts that the provider takes and Codex *version* knows."""
-    return tuple(e for e in endpoint.efforts if e != "max" or version >= facts.MAX_EFFORT)
-
-
-def catalog_text(use: Use, version: Version) -> str:
-    """Return a model catalogue (JSON) for the profile's model and the preset's other models.
-
-    Without it Codex knows no window above 272 000 tokens for a model that is not OpenAI's.  The entry
-    has every field that a release from 0.105 to 0.169.0 demands, and loads in all of them.
-    """
-    endpoint = cast(CodexEndpoint, use.endpoint)
-    models = {endpoint.model: (endpoint.context_window, True)}
-    for m in use.preset.models:
-        models.setdefault(m.id, (m.context, False))
-    entries = []
-    levels = efforts(endpoint, version)
-    default = endpoint.default_effort if endpoint.default_effort in levels else (levels[-1] if levels else None)
-    for i, (slug, (context, _own)) in enumerate(models.items()):
-        known = use.preset.model(slug)
-        entries.append(
-            {
-                "slug": slug,
-                "display_name": slug,
-                "description": use.preset.name,
-                "default_reasoning_level": default,
-                "supported_reasoning_levels": [{"effort": e, "description": e} for e in levels],
-                "shell_type": "unified_exec",
-                "visibility": "list",
-                "supported_in_api": True,
-                "priority": i + 1,
-                "base_instructions": base_instructions(),
-                "upgrade": None,
-                "supports_reasoning_summaries": bool(levels),
-                "support_verbosity": False,
-                "default_verbosity": None,
-                "apply_patch_tool_type": None,
-                "truncation_policy": {"mode": "bytes", "limit": 10000},
-                "supports_parallel_tool_calls": True,
-                "context_window": context,
-                "auto_compact_token_limit": None,
-                "experimental_supported_tools": [],
-                "input_modalities": ["text", "image"] if known and known.vision else ["text"],
-            }
-        )
-    return json.dumps({"models": entries}, ensure_ascii=False, indent=2) + "\n"
-
-
-def base_instructions() -> str:
-    """Return what a catalogue entry tells a model about its work: our own text, the same for every release.
-
-    An entry without instructions does not load.  The catalogue offers no tool for patches (not every provider
-    takes one of free text), so the text has the format of ``apply_patch``, which every release runs as a command.
-    """
-    path = os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(__file__))), "data", "codex_instructions.md")
-    with open(path, encoding="utf-8") as f:
-        return f.read()
 
 
 def matches(files: Files, use: Use) -> bool:

@@ -1,0 +1,167 @@
+"""Model catalogues: profiles whose catalogues are the same share a file, which goes with the last that names it."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from pathlib import Path
+
+import pytest
+from support import cc
+
+KEY = "sk-catalogue-0123456789"
+NEWEST = ("--codex-version", "0.171.0")
+OLD = ("--codex-version", "0.130.0")
+
+
+def save(name: str, provider: str, *more: str, version: tuple[str, ...] = NEWEST) -> None:
+    result = cc.main("init", "-s", "-n", name, "-p", provider, "-k", f"{KEY}-{name}", "-T", "codex", *version, *more)
+    assert result.ok, result
+
+
+def catalogues(home: Path) -> set[str]:
+    return {path.name for path in (home / ".codex").glob("*.models.json")}
+
+
+def named(home: Path, profile: str) -> str:
+    """Return the catalogue that *profile* names, and see that it is there and read as one."""
+    name = tomllib.loads((home / f".codex/{profile}.config.toml").read_text())["model_catalog_json"]
+    assert json.loads((home / ".codex" / name).read_bytes())["models"]
+    return str(name)
+
+
+def as_before(home: Path, profile: str) -> str:
+    """Let *profile*, and config.toml, name a catalogue of its own, as earlier versions did; return its name."""
+    shared, own = named(home, profile), f"ccsetup-{profile}.models.json"
+    (home / ".codex" / own).write_bytes((home / ".codex" / shared).read_bytes())
+    for file in (home / ".codex").glob("*.toml"):
+        if file.name in ("config.toml", f"{profile}.config.toml"):
+            file.write_text(file.read_text().replace(shared, own))
+    if not any(shared in f.read_text() for f in (home / ".codex").glob("*.toml")):
+        (home / ".codex" / shared).unlink()
+    return own
+
+
+def test_what_is_the_same_is_one_file(home: Path) -> None:
+    """Same provider and model: one file; another model, or another provider: another one."""
+    save("a", "glm")
+    save("b", "glm")
+    save("c", "deepseek")
+    save("d", "glm", "-M", "glm-4.7")
+    assert named(home, "a") == named(home, "b")
+    assert catalogues(home) == {named(home, n) for n in "abcd"}
+    assert len(catalogues(home)) == 3
+
+
+def test_forty_profiles_have_one(home: Path) -> None:
+    entries = [{"name": f"p{n}", "provider": "glm", "key": f"{KEY}-{n}", "codeType": ["codex"]} for n in range(40)]
+    assert cc.main("init", "-s", "--api-configs", json.dumps(entries), *NEWEST).ok
+    assert catalogues(home) == {named(home, "p39")}
+
+
+@pytest.mark.parametrize("version", [NEWEST, OLD], ids=["profile files", "tables"])
+def test_it_goes_with_the_last_that_names_it(home: Path, version: tuple[str, ...]) -> None:
+    """Neither a switch, official nor removing one profile takes it from another; undo brings it back."""
+    save("a", "glm", version=version)
+    save("b", "glm", version=version)
+    (shared,) = catalogues(home)
+    save("c", "deepseek", version=version)
+    assert cc.main("config-switch", "official", "-T", "codex", *version).ok
+    assert cc.main("profile", "rm", "a", "--yes").ok
+    assert shared in catalogues(home)
+    assert len(catalogues(home)) == 2
+    before = cc.files(home)
+    assert cc.main("profile", "rm", "b", "--yes").ok
+    assert shared not in catalogues(home)
+    assert cc.main("undo").ok
+    assert cc.files(home) == before
+    assert cc.main("uninstall", "--yes").ok
+    assert catalogues(home) == set()
+
+
+def test_undo_takes_none_away_that_another_profile_names(home: Path) -> None:
+    """The change that made the file is taken back after another profile came to use it."""
+    save("a", "glm", "--no-activate")
+    save("b", "glm", "--no-activate")
+    assert cc.main("undo", "1").ok
+    assert not (home / ".codex/a.config.toml").exists()
+    assert catalogues(home) == {named(home, "b")}
+    assert cc.main("undo", "2").ok
+    assert catalogues(home) == set()
+
+
+def test_undo_brings_back_what_it_makes_a_profile_name_again(home: Path) -> None:
+    """Settings go back to a catalogue that a later change took away: it comes back, too, as the history has it."""
+    save("a", "glm")
+    first = named(home, "a")
+    text = (home / ".codex" / first).read_bytes()
+    save("b", "deepseek")
+    save("a", "glm", "-M", "glm-4.7", "--no-activate")
+    assert first not in catalogues(home)
+    assert cc.main("undo", "2").ok
+    assert f'"{first}"' in (home / ".codex/config.toml").read_text()
+    assert (home / ".codex" / first).read_bytes() == text
+    assert cc.main("undo", "4").ok
+    assert first not in catalogues(home)
+
+
+def test_another_model_leaves_the_file_to_the_others(home: Path) -> None:
+    """A profile that is written anew leaves its former catalogue when others name it, else that goes."""
+    save("a", "glm")
+    save("b", "glm")
+    shared = named(home, "a")
+    save("a", "glm", "-M", "glm-4.7")
+    assert catalogues(home) == {shared, named(home, "a")}
+    save("b", "glm", "-M", "glm-4.7")
+    assert catalogues(home) == {named(home, "a")} == {named(home, "b")}
+
+
+def test_one_that_the_user_names_stays(home: Path) -> None:
+    """A profile file of the user's counts; so does one that nobody can read."""
+    save("a", "glm", "--no-activate")
+    shared = named(home, "a")
+    own = home / ".codex/mine.config.toml"
+    own.write_text(f'model_catalog_json = "{shared}"\n')
+    assert cc.main("profile", "rm", "a", "--yes").ok
+    assert catalogues(home) == {shared}
+    own.unlink()
+    save("a", "glm", "--no-activate")
+    own.mkdir()
+    assert cc.main("profile", "rm", "a", "--yes").ok
+    assert catalogues(home) == {shared}
+
+
+def test_files_of_the_user_s_are_not_ours(home: Path) -> None:
+    """Only what one of the changed files named is looked at."""
+    cc.put(home, {".codex/ccsetup-mine.models.json": "{}", ".codex/my.models.json": "{}"})
+    save("a", "glm")
+    assert cc.main("uninstall", "--yes").ok
+    assert catalogues(home) == {"ccsetup-mine.models.json", "my.models.json"}
+
+
+def test_the_file_of_an_earlier_version_goes_on_until_its_profile_is_written_anew(home: Path) -> None:
+    """A switch leaves it where it is; a new key brings the shared one, and takes the old one away; undo goes back."""
+    save("a", "glm")
+    save("b", "deepseek")
+    own = as_before(home, "a")
+    assert cc.main("config-switch", "a", *NEWEST).ok
+    assert named(home, "a") == own
+    assert f'"{own}"' in (home / ".codex/config.toml").read_text()
+    before = cc.files(home)
+    save("a", "glm", "-k", KEY + "-new")
+    assert own not in catalogues(home)
+    assert f'"{named(home, "a")}"' in (home / ".codex/config.toml").read_text()
+    assert cc.main("undo").ok
+    assert cc.files(home) == before
+    assert cc.main("profile", "rm", "a", "--yes").ok
+    assert catalogues(home) == {named(home, "b")}
+
+
+def test_a_dry_run_shows_what_goes(home: Path) -> None:
+    save("a", "glm")
+    save("b", "deepseek")
+    own = as_before(home, "a")
+    before = cc.files(home)
+    shown = cc.main("init", "-s", "-n", "a", "-p", "glm", "-k", KEY + "-new", "-T", "codex", *NEWEST, "--dry-run")
+    assert own in shown.stdout
+    assert cc.files(home) == before
