@@ -152,10 +152,14 @@ class Codex(Client):
         return edits.matches(files, use)
 
     def notes(self, files: Files, use: Optional[Use]) -> tuple[Note, ...]:
-        return edits.notes(files, use)
+        from ccsetup.clients.codex import notes
+
+        return notes.notes(files, use)
 
     def repairs(self, files: Files) -> Sequence[Correction]:
-        return [Correction(files.paths.codex_config, "toml", text, found) for found, text in edits.repairs(files)]
+        from ccsetup.clients.codex import notes
+
+        return [Correction(files.paths.codex_config, "toml", text, found) for found, text in notes.repairs(files)]
 
     def checks(self) -> Sequence[Check]:
         from ccsetup.clients.codex import checks
