@@ -83,6 +83,35 @@ def test_an_upstream_with_a_larger_window_is_asked_instead(tmp_path: Path, wire:
             assert b" 100000 " in relay.post(PATHS[wire], asking(wire, LONG * 3)).body
 
 
+def test_who_refuses_a_prompt_for_its_length_is_followed_by_a_larger_one(tmp_path: Path) -> None:
+    """Where windows are known; else the client is told to compact, as before."""
+    asked: list[str] = []
+
+    def endpoint(request: Request) -> Response:
+        asked.append(request.json["model"])
+        if request.json["model"] in ("large", "unknown"):
+            return answer(request)
+        said = "This model's maximum context length is 1000 tokens. However, your messages resulted in 1200 tokens."
+        return Response(400, body=json.dumps({"error": {"message": said}}).encode())
+
+    with Server(endpoint) as server:
+        url = server.origin + "/v1"
+
+        def backup(name: str, window: int) -> dict[str, Any]:
+            more = {"default_model": name, "group": "backup", "context": {name: window}}
+            return upstream(name, url, "chat", **more)
+
+        own = upstream("own", url, "chat", models=["small"], context={"small": 1000})
+        with Relay(tmp_path, [own, backup("same", 1000), backup("large", 5000)]) as relay:
+            got = relay.post("/v1/messages", asking("anthropic", "hi"))
+            assert (got.status, b"ok from large" in got.body, asked) == (200, True, ["small", "large"])
+            relay.write(upstreams=[own, backup("same", 1000), backup("unknown", 0)])
+            relay.control("POST", "reload")
+            asked.clear()
+            got = relay.post("/v1/messages", asking("anthropic", "hi"))
+            assert (got.status, b"prompt is too long" in got.body, asked) == (400, True, ["small"])
+
+
 def compacting(request: Request) -> Response:
     """An endpoint of Responses whose model ``has`` can compact."""
     if request.path.endswith("/compact") and request.json["model"] != "has":

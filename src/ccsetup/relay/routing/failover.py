@@ -710,8 +710,11 @@ class Turn:
             pool.key_good(entry, self._key)
         pool.remember(self.ask, self._entry.name, self._key, now)
 
-    def failed(self, failure: Failure, now: float) -> Decision:
-        """Note what became of the attempt, also when it failed after its answer had begun (then never ``again``)."""
+    def failed(self, failure: Failure, now: float, *, outgrown: bool = False) -> Decision:
+        """Note what became of the attempt, also when it failed after its answer had begun (then never ``again``).
+
+        *outgrown*: the prompt is too long for the model, so that one with a larger window may still take it.
+        """
         assert self._entry is not None
         pool, retry, name = self._pool, self._pool.config.retry, self._entry.name
         rule = rules.first(pool.config.rules, failure.kind, failure.status, failure.body)
@@ -719,7 +722,13 @@ class Turn:
         if entry is not None:
             self._note(entry, rule, failure, now)
         self._leave()
-        if self._succeeded or rule.action == "stop" or self.attempts >= retry.attempts or now > self._deadline:
+        larger = outgrown and not self._succeeded and self._larger(name, now)
+        if (
+            self._succeeded
+            or (rule.action == "stop" and not larger)
+            or self.attempts >= retry.attempts
+            or now > self._deadline
+        ):
             return Decision(False)
         if rule.action == "retry" and self._same < retry.same and pool.usable(self.ask, name, now) is not None:
             wait = self._wait(failure, name, now)
@@ -728,12 +737,23 @@ class Turn:
                 self._stay = name
                 return Decision(True, wait)
         self._same = 0
-        if rule.action == "next_key":
+        if rule.action == "next_key" and not larger:
             self._tried_keys |= {(name, self._key)}
             self._stay = name
         else:
             self._tried |= {name}
         return Decision(True)
+
+    def _larger(self, name: str, now: float) -> bool:
+        """Whether another upstream has a larger window than *name*, as far as windows are known; then it is next."""
+        pool = self._pool
+        window = next((way.window for way in pool.ways(self.ask).ways if way.entry.name == name), 0)
+        longer = self.ask._replace(tokens=int(window * WINDOW_ROUNDED) + 1)
+        ways, alone, _window = pool.ways(longer)
+        if not window or not any(way.window > window and not way.entry.usable(now, alone) for way in ways):
+            return False
+        self.ask = longer
+        return True
 
     def _note(self, entry: _Entry, rule: Rule, failure: Failure, now: float) -> None:
         """Count the failure where it belongs."""

@@ -150,7 +150,7 @@ class Exchange:
                 last = failed
                 self._failed += (choice.upstream.name,)
                 failure = failed.failure
-                decision = turn.failed(failure, relay.clock())
+                decision = turn.failed(failure, relay.clock(), outgrown=failed.error.kind == "context")
                 relay.log.add(
                     "warning",
                     "attempt failed",
