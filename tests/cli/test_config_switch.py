@@ -127,6 +127,7 @@ def test_list_tells_what_was_changed_by_hand(home: Path) -> None:
         "model": shown["claude-code"]["model"],
         "credential": "ANTHROPIC_AUTH_TOKEN",
         "changed": True,
+        "source": "",
         "problem": "",
     }
     assert shown["codex"]["changed"] is False

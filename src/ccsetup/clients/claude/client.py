@@ -112,6 +112,11 @@ class ClaudeCode(Client):
 
         return notes.notes(files, use)
 
+    def hindrances(self, files: Files, administrator: Mapping[str, Any]) -> Sequence[Note]:
+        from ccsetup.clients.claude import notes
+
+        return notes.hindrances(files)
+
     def rides_along(self, files: Files) -> Sequence[Note]:
         from ccsetup.clients.claude import notes
 

@@ -7,22 +7,19 @@ from typing import Literal, Optional, cast
 from ccsetup.clients.base import Correction, Files, Use
 from ccsetup.clients.claude import facts
 from ccsetup.clients.claude.problems import Problem, problems
-from ccsetup.clients.claude.scopes import Refusal, from_disk, of, read
+from ccsetup.clients.claude.scopes import Held, Refusal, Sources, from_disk, of, read
 from ccsetup.documents.edit import MISSING, Set, lookup
 from ccsetup.errors import CcsetupError
 from ccsetup.i18n import _
 from ccsetup.model import ClaudeEndpoint
 from ccsetup.plan import Note
+from ccsetup.urls import host
 
 
 def notes(files: Files, use: Optional[Use]) -> tuple[Note, ...]:
     """Tell what is left that stops these settings, wins over them or rides along."""
     own = dict.fromkeys((files.paths.claude_settings, files.names.get(files.paths.claude_settings, "")))
-
-    def text(path: str) -> Optional[str]:
-        return files.text[path] if path in files.text else from_disk(path)
-
-    seen = read(files.paths, text, files.version, claude_json=files.get(files.paths.claude_json))
+    seen = _sources(files)
     meant = cast(ClaudeEndpoint, use.endpoint).env if use is not None else {}
     out = []
     for problem in problems(seen):
@@ -34,11 +31,37 @@ def notes(files: Files, use: Optional[Use]) -> tuple[Note, ...]:
     if use is not None and use.preset.id == "custom" and cast(ClaudeEndpoint, use.endpoint).models is None:
         said = _("No model is named: Claude Code asks {url} for its own (claude-…), which has to serve them.")
         out.append(Note("info", said.format(url=use.endpoint.base_url), _("Name another one with -M MODEL.")))
-    if not seen.env(facts.BASE_URL):
-        said = _("{name} is set: Claude Code uses {backend}, not its own account.")
-        on = ((n, b) for n, b in facts.OTHER_BACKENDS.items() if facts.on(seen.value(n)))
-        out += [Note("warning", said.format(name=n, backend=b)) for n, b in on]
     return tuple(out)
+
+
+def _sources(files: Files) -> Sources:
+    def text(path: str) -> Optional[str]:
+        return files.text[path] if path in files.text else from_disk(path)
+
+    return read(files.paths, text, files.version, claude_json=files.get(files.paths.claude_json))
+
+
+def hindrances(files: Files) -> list[Note]:
+    """Return what is used in the place of its own account, and is not ours to take out."""
+    seen = _sources(files)
+
+    def note(held: Held, text: str, **words: str) -> Note:
+        name = held.key[-1]
+        fix = _("Take the line out.") if held.scope.path else _("Run: unset {name}").format(name=name)
+        fix = _("Ask your administrator.") if held.scope.kind == "managed" else fix
+        place = f"{held.source}: " if held.scope.path else ""
+        return Note("blocked", place + text.format(name=name, **words), fix)
+
+    on = [(h, b) for n, b in facts.OTHER_BACKENDS.items() if (h := seen.env(n)) and facts.on(h.text)]
+    said = _("{name} is set: Claude Code uses {backend}, not its own account.")
+    out = [note(held, said, backend=backend) for held, backend in on]
+    url = seen.env(facts.BASE_URL)
+    if url is not None and facts.foreign(url.text):
+        return [*out, note(url, _("{name} sends Claude Code to {host}, not to its own account."), host=host(url.text))]
+    key = next((h for n in facts.CREDENTIALS if (h := seen.env(n))), None)
+    if key is not None and not key.text.startswith("sk-ant-"):
+        out.append(note(key, _("{name} goes before your login, and is no key of Anthropic's.")))
+    return out
 
 
 def note(files: Files, problem: Problem) -> Note:

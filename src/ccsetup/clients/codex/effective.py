@@ -71,7 +71,7 @@ def target(
     leaks = _leaks(layers, data, auth, etc, way, findings)
     if not name and not way.url and not any(f.level == "blocked" for f in findings):
         return None
-    if not way.table:
+    if not way.table or (not way.url and name and facts.is_built_in(name, version())):
         text = _("{place}: Codex uses its own provider '{name}', which this test does not ask.")
         findings.append(Note("blocked", text.format(place=_where(layers, ("model_provider",)), name=name)))
         return _made(paths, layers, findings, "", {}, (), presets, profile, name)

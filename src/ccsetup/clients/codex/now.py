@@ -39,7 +39,7 @@ def current(files: Files, etc: str = "/etc/codex") -> Current:
     stopped = _stopped(files, data, way)
     if stopped:
         return Current(way.url, model, way.credential, problem=stopped)
-    if way.provider and way.table is None:
+    if way.provider and (way.table is None or (not way.url and facts.is_built_in(way.provider, files.version))):
         text = _("its own provider '{name}' (not set up by ccsetup)").format(name=way.provider)
         return Current("", model, "", problem=text)
     managed = route.addresses(below, above)
