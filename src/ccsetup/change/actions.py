@@ -237,11 +237,11 @@ def _keep_additions(world: World, client: ClientName, files: Files, but: str) ->
     keeper = CLIENTS[client].beside
     if keeper is None:
         return
-    for profile in world.profiles.values():
-        if profile.name == but or client not in profile.parts or profile.problem:
-            continue
-        path, edits = keeper.carried(files, world.separated(profile), world.draft.data)
-        world.draft.edit(path, "toml", edits)
+    selected = keeper.selected(files)
+    for profile in beside.separated(world, client):
+        if profile.name != but and keeper.id(profile) == selected:
+            path, edits = keeper.carried(files, profile, world.draft.data)
+            world.draft.edit(path, "toml", edits)
 
 
 def bring_along(world: World, *, every: bool = False) -> list[str]:

@@ -30,7 +30,8 @@ def keepers() -> Iterator[tuple[ClientName, Beside]]:
 
 def separated(world: World, client: ClientName) -> list[Profile]:
     """Return the profiles that *client* can use, each with the provider id that it has to itself."""
-    return [world.separated(p) for p in world.profiles.values() if client in p.parts and not p.problem]
+    out = world.all_separated()
+    return [out[n] for n, p in world.profiles.items() if client in p.parts and not p.problem]
 
 
 def mixed(world: World, client: ClientName, of: Optional[Sequence[Profile]] = None) -> list[str]:

@@ -6,7 +6,7 @@ It reads through a function that it is given, and ends as the changes of a plan.
 from __future__ import annotations
 
 import copy
-from typing import Any, Callable, Optional, Sequence
+from typing import Any, Callable, Collection, Optional, Sequence
 
 from ccsetup.documents import encoding
 from ccsetup.documents.edit import Edit, KeyPath, Missing, Set, lookup
@@ -46,9 +46,9 @@ class Draft:
                 raise self._located(path, e) from None
         return self._text[path] or ""
 
-    def known(self, path: str) -> bool:
-        """Tell whether *path* was looked at."""
-        return path in self._text
+    def known(self) -> Collection[str]:
+        """Return the paths that were looked at."""
+        return self._text.keys()
 
     def exists(self, path: str) -> bool:
         self.text(path)

@@ -329,17 +329,23 @@ class World:
         Codex merges tables of one id key by key, and reads one value of a variable: one profile's key would go to
         another's address.  New profiles are refused what is taken; earlier versions let two share it.
         """
-        walk = self._separated = self._separated.to(list(self.profiles.values()), self.leaving)
+        out = self.all_separated()
         if self.profiles.get(profile.name) is profile:
-            return walk.out[profile.name]
+            return out[profile.name]
+        walk = self._separated
         if profile.name in self.profiles:
             names = list(self.profiles)
             walk = _Separated.new(self.leaving).to(walk.seen[: names.index(profile.name)], self.leaving)
         return _apart(profile, walk.ids, walk.variables)
 
+    def all_separated(self) -> Mapping[str, Profile]:
+        """Return every profile by its name, as ``separated`` has it."""
+        self._separated = self._separated.to(list(self.profiles.values()), self.leaving)
+        return self._separated.out
+
     def others(self, name: str) -> list[Profile]:
         """Return every profile but *name*, and the one that goes, as ``separated`` has them."""
-        return [self.separated(p) for n, p in self.profiles.items() if n not in (name, self.leaving)]
+        return [p for n, p in self.all_separated().items() if n not in (name, self.leaving)]
 
     def key_file(self, name: str) -> str:
         """Return the file that holds the key of the profile called *name*."""

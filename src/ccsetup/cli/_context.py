@@ -19,7 +19,6 @@ from ccsetup.i18n import _
 from ccsetup.model import ClientName, Preset, Secret, Version
 from ccsetup.paths import Paths
 from ccsetup.plan import FileChange, Note, Plan
-from ccsetup.profiles import is_possible
 
 
 def parse_version(text: str) -> Version:
@@ -151,12 +150,9 @@ class Context:
         return [self.paths.short(c.path) for c in changes if not self.paths.is_record(c.path)]
 
     def _collect(self, world: World) -> None:
-        for name, profile in world.profiles.items():
-            if profile.key_storage == "env" or not is_possible(name):
-                continue
-            path = world.key_file(name)
-            if world.draft.known(path):
-                self.secrets.add(world.draft.text(path).strip())
+        folder = os.path.dirname(self.paths.key_file(""))
+        read = [path for path in world.draft.known() if os.path.dirname(path) == folder]
+        self.secrets.update(filter(None, (world.draft.text(path).strip() for path in read)))
 
     def finish(
         self,
