@@ -10,7 +10,7 @@ import re
 from typing import Any, Container, Mapping, Optional, cast
 
 from ccsetup.clients.base import Files, Use, Wishes, dotted
-from ccsetup.clients.codex import catalog, facts
+from ccsetup.clients.codex import facts
 from ccsetup.documents.edit import MISSING, KeyPath, lookup
 from ccsetup.errors import CcsetupError, UsageError, printable
 from ccsetup.i18n import _
@@ -218,6 +218,8 @@ def _selection(files: Files, use: Use, data: Any, *, explicit: bool) -> dict[Key
     With *explicit* every key that another profile may have set is given a value of its own: a profile file
     lies over config.toml and cannot take a key away.
     """
+    from ccsetup.clients.codex import catalog
+
     endpoint = cast(CodexEndpoint, use.endpoint)
     want: dict[KeyPath, Any] = {
         ("model",): endpoint.model,
@@ -296,6 +298,8 @@ def saved(files: Files, use: Use) -> Wishes:
 
     0.134 and later lay ``NAME.config.toml`` over config.toml; before that the profile is a table in it.
     """
+    from ccsetup.clients.codex import catalog
+
     endpoint = cast(CodexEndpoint, use.endpoint)
     profile = use.profile.name
     provider = ("model_providers", provider_id(use))
