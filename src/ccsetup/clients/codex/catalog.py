@@ -143,5 +143,5 @@ def _names(*documents: Optional[bytes]) -> set[str]:
     """Return the names of our catalogues in *documents*."""
     import re
 
-    found = (re.findall(rb"ccsetup-[A-Za-z0-9_-]+\.models\.json", data) for data in documents if data)
+    found = (re.findall(rb"ccsetup-[A-Za-z0-9_.-]{1,80}?\.models\.json", data) for data in documents if data)
     return {name.decode() for names in found for name in names}
