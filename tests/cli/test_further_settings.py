@@ -206,6 +206,12 @@ OF_MODEL = {"vision": True, "price_in": 0.5, "price_out": 2, "price_cache_read":
 OWN = ("-p", "custom", "-n", "own", "-M", "mine", "-k", KEY, "-u", "http://127.0.0.1:9/v1")
 
 
+def catalogue(home: Path) -> Any:
+    """Return the models of the catalogue that Codex uses."""
+    config = tomllib.loads((home / ".codex/config.toml").read_text())
+    return json.loads((home / ".codex" / config["model_catalog_json"]).read_text())["models"]
+
+
 def of_model() -> list[str]:
     words = [f"{n}={str(v).lower() if n == 'vision' else v}" for n, v in OF_MODEL.items()]
     return [word for pair in words for word in ("--set", pair)]
@@ -237,7 +243,7 @@ def test_what_is_known_of_a_model_can_be_set(home: Path, way: str, clients: tupl
         done = cc.main("config-switch", "own")
     assert done.ok, done
     if "codex" in clients:
-        models = json.loads((home / ".codex/ccsetup-own.models.json").read_text())["models"]
+        models = catalogue(home)
         assert [(m["slug"], m["input_modalities"]) for m in models] == [("mine", ["text", "image"])]
     written = "".join(
         p.read_text() for p in (home / ".codex/config.toml", home / ".claude/settings.json") if p.exists()
@@ -275,8 +281,7 @@ def test_prices_reach_the_relay(home: Path) -> None:
     assert done.ok, done
     text = (home / ".config/ccsetup/relay.yaml").read_text()
     assert "prices: {mine: {input: 0.5, output: 2, cache_read: 0.05, currency: CNY}}" in text
-    models = json.loads((home / ".codex/ccsetup-relay.models.json").read_text())["models"]
-    assert [m["input_modalities"] for m in models if m["slug"] == "mine"] == [["text", "image"]]
+    assert [m["input_modalities"] for m in catalogue(home) if m["slug"] == "mine"] == [["text", "image"]]
     relay = ("-T", "codex", "--via-relay", "--no-start")
     again = cc.main("init", "-s", *OWN, "--set", "price_in=1", "--set", "price_out=2", *relay)
     assert "its prices are others" in again.stderr

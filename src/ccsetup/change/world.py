@@ -280,8 +280,6 @@ class World:
             if wrong:
                 raise UsageError(wrong, hint=_("It stands in profile '{name}'.").format(name=profile.name))
         endpoint = CLIENTS[client].endpoint(profile, preset)
-        model = getattr(endpoint, "model", "") or getattr(getattr(endpoint, "models", None), "primary", "")
-        preset = facts.described(preset, model, profile.parts[client].settings)
         if profile.key_command:
             reader: tuple[str, ...] = ("/bin/sh", "-c", profile.key_command)
         elif profile.key_storage == "keyring":
@@ -291,7 +289,7 @@ class World:
         key = self.key(profile) if profile.key_storage in ("inline", "dotenv") else None
         if profile.key_storage == "command" and not profile.key_command:
             self.key(profile)  # a client that is told to read a file should find it
-        return Use(profile, preset, endpoint, key, reader)
+        return Use(profile, facts.described(preset, endpoint, profile.parts[client]), endpoint, key, reader)
 
     def key(self, profile: Profile) -> Optional[Secret]:
         """Return the key of *profile*, wherever it is; None when that is a variable which is not set here."""

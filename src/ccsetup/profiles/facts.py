@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import Any, Mapping
 
 from ccsetup.i18n import _
-from ccsetup.model import Model, Preset
+from ccsetup.model import Endpoint, Model, Preset
+from ccsetup.profiles import Part
 
 PRICES = ("price_in", "price_out", "price_cache_read")
 """Per million tokens."""
@@ -32,9 +33,10 @@ def given(settings: Mapping[str, Any]) -> dict[str, Any]:
     return {n: settings[n] for n in NAMES if n in settings}
 
 
-def described(preset: Preset, model: str, settings: Mapping[str, Any]) -> Preset:
-    """Return *preset* with what *settings* say of *model*."""
-    own = given(settings)
+def described(preset: Preset, endpoint: Endpoint, part: Part) -> Preset:
+    """Return *preset* with what *part* says of the main model of *endpoint*."""
+    own = given(part.settings)
+    model = getattr(endpoint, "model", "") or getattr(getattr(endpoint, "models", None), "primary", "")
     if not own or not model:
         return preset
     known = (preset.model(model) or Model(model))._replace(**own)

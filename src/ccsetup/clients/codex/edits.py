@@ -12,6 +12,7 @@ from typing import Any, Container, Mapping, Optional, cast
 from ccsetup.clients.base import Files, Use, Wishes, dotted
 from ccsetup.clients.codex import facts
 from ccsetup.documents.edit import MISSING, KeyPath, lookup
+from ccsetup.documents.nearest import suggestion
 from ccsetup.errors import CcsetupError, UsageError, printable
 from ccsetup.i18n import _
 from ccsetup.model import CodexEndpoint, Version
@@ -58,11 +59,8 @@ _SETTABLE = (
     "supports_websockets",
 )
 """Members of a provider's table that lead nowhere and hold no secret."""
-_SETTABLE_TOP = (
-    "model_reasoning_effort",
-    "model_reasoning_summary",
-    "model_verbosity",
-    "model_auto_compact_token_limit",
+_SETTABLE_TOP = tuple(
+    "model_" + n for n in ("reasoning_effort", "reasoning_summary", "verbosity", "auto_compact_token_limit")
 )
 
 
@@ -71,8 +69,6 @@ def setting_problem(name: str, value: Any, version: Version) -> str:
     if name in model_facts.NAMES:
         return model_facts.problem(name, value)
     if name not in (*_SETTABLE, *_SETTABLE_TOP):
-        from ccsetup.documents.nearest import suggestion
-
         text = _("'{name}' is no setting that a profile can have.").format(name=printable(name))
         return f"{text} {suggestion(name, (*_SETTABLE, *_SETTABLE_TOP, *model_facts.NAMES))}"
     shape = facts.shapes(version)[f"model_providers.*.{name}" if name in _SETTABLE else name]
