@@ -8,6 +8,7 @@ import resource
 import statistics
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 from side_by_side import CCSETUP, environment, scratch
@@ -15,7 +16,7 @@ from side_by_side import CCSETUP, environment, scratch
 from ccsetup.clients import releases
 
 COUNTS = (3, 10, 100, 400)
-ROUNDS = 3
+ROUNDS = 5
 
 
 def cpu(command: list[str], env: dict[str, str]) -> float:
@@ -34,29 +35,33 @@ def entries(count: int) -> str:
 
 
 def main() -> None:
-    names = ("init --api-configs", "list", "config-switch", "doctor")
+    names = ("init --api-configs", "list", "list --json", "config-switch", "doctor")
     found: dict[tuple[str, int], list[float]] = {(name, n): [] for name in names for n in COUNTS}
     sizes: dict[int, int] = {}
-    for round_ in range(ROUNDS):
-        for n in COUNTS:
-            with scratch() as folder:
-                env = environment(Path(folder))
-                Path(folder, "many.json").write_text(entries(n))
-                init = [
-                    str(CCSETUP),
-                    "init",
-                    "-s",
-                    "--api-configs-file",
-                    "many.json",
-                    "--codex-version",
-                    releases.CODEX[0],
-                ]
-                found["init --api-configs", n].append(cpu(init, env))
-                found["list", n].append(cpu([str(CCSETUP), "list"], env))
-                found["config-switch", n].append(cpu([str(CCSETUP), "config-switch", f"p{n - 1}"], env))
-                found["doctor", n].append(cpu(["sh", "-c", f"{CCSETUP} doctor || true"], env))
-                sizes[n] = max(Path(folder).glob(".local/state/ccsetup/journal/*.json")).stat().st_size
-        print(f"round {round_ + 1} of {ROUNDS}", file=sys.stderr)
+    with ExitStack() as stack:
+        homes = {n: Path(stack.enter_context(scratch())) for n in COUNTS}
+        for n, home in homes.items():
+            (home / "many.json").write_text(entries(n))
+        argv: dict[str, list[str]] = {
+            "list": [str(CCSETUP), "list"],
+            "list --json": [str(CCSETUP), "list", "--json"],
+            "config-switch": [],
+            "doctor": ["sh", "-c", f"{CCSETUP} doctor || true"],
+        }
+        version = ["--codex-version", releases.CODEX[0]]
+        for n in COUNTS:  # the first one makes the homes that the others are measured in
+            init = [str(CCSETUP), "init", "-s", "--api-configs-file", "many.json", *version]
+            found["init --api-configs", n].append(cpu(init, environment(homes[n])))
+        for round_ in range(-1, ROUNDS):
+            for name, command in argv.items():
+                for n in COUNTS if round_ % 2 else reversed(COUNTS):
+                    switch = [str(CCSETUP), "config-switch", f"p{round_ % 2}"]
+                    took = cpu(command or switch, environment(homes[n]))
+                    if round_ >= 0:
+                        found[name, n].append(took)
+            print(f"round {round_ + 1} of {ROUNDS}", file=sys.stderr)
+        for n, home in homes.items():
+            sizes[n] = max(home.glob(".local/state/ccsetup/journal/*.json")).stat().st_size
     print(
         "| profiles | "
         + " | ".join(f"{name}: CPU ms | x {COUNTS[0]}" for name in names)
