@@ -14,7 +14,7 @@ structure = tools.load("structure")
 
 TODAY = {
     "lines of src": 55_200,
-    "modules over 450 lines": 11,
+    "modules over 450 lines": 10,
 }
 """Figures that are above their limit: none of them grows."""
 

@@ -12,11 +12,11 @@ import pytest
 
 from ccsetup import paths, presets
 from ccsetup.clients import CLIENTS
-from ccsetup.clients.base import Files, Use
 from ccsetup.clients.claude import edits as claude
 from ccsetup.clients.claude import facts as claude_facts
 from ccsetup.clients.codex import catalog, facts
 from ccsetup.clients.codex import edits as codex
+from ccsetup.clients.values import Files, Use
 from ccsetup.documents.edit import MISSING, KeyPath
 from ccsetup.errors import CcsetupError, UsageError
 from ccsetup.model import ClientName, Preset, Secret, Unsupported, Version

@@ -403,7 +403,7 @@ def preset_target(net: Internet, home: Path, preset: str, client: str, key: str,
     """Test a preset (its first region, or *region*) with a key, in this process."""
     from ccsetup import presets
     from ccsetup.clients import CLIENTS, saved
-    from ccsetup.clients.base import Use
+    from ccsetup.clients.values import Use
     from ccsetup.model import Secret
     from ccsetup.profiles import Part, Profile
 

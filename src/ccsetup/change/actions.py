@@ -12,7 +12,7 @@ from ccsetup.change import beside, checked, renewed
 from ccsetup.change.merge import Request, merge
 from ccsetup.change.world import World, own_ids, with_free_id
 from ccsetup.clients import CLIENTS
-from ccsetup.clients.base import Files, KnownValues, Use, Wishes, dotted
+from ccsetup.clients.values import Files, KnownValues, Use, Wishes, dotted
 from ccsetup.documents import dotenv
 from ccsetup.documents.edit import MISSING, lookup
 from ccsetup.errors import CcsetupError, UsageError, printable

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Iterable, Iterator, Optional, Sequence
 from ccsetup.change import checked
 from ccsetup.change.world import World
 from ccsetup.clients import CLIENTS
-from ccsetup.clients.base import Files, dotted
+from ccsetup.clients.values import Files, dotted
 from ccsetup.errors import CcsetupError
 from ccsetup.i18n import _
 from ccsetup.model import ClientName
@@ -18,7 +18,7 @@ from ccsetup.plan import Note
 from ccsetup.profiles import Profile
 
 if TYPE_CHECKING:
-    from ccsetup.clients.base import Beside
+    from ccsetup.clients.beside import Beside
 
 
 def keepers() -> Iterator[tuple[ClientName, Beside]]:

@@ -14,7 +14,7 @@ from typing import Any, Sequence
 from ccsetup import __version__, disk
 from ccsetup.change.world import World
 from ccsetup.clients import CLIENTS
-from ccsetup.clients.base import dotted
+from ccsetup.clients.values import dotted
 from ccsetup.errors import CcsetupError
 from ccsetup.model import ClientName
 from ccsetup.profiles import Profile

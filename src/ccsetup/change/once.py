@@ -6,7 +6,7 @@ from typing import Any, Mapping, Sequence
 
 from ccsetup.change.world import World, endpoint_of
 from ccsetup.clients import CLIENTS
-from ccsetup.clients.base import Start, Starting, Use
+from ccsetup.clients.values import Start, Starting, Use
 from ccsetup.documents.edit import MISSING
 from ccsetup.errors import CcsetupError
 from ccsetup.i18n import _

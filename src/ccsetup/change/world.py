@@ -9,7 +9,7 @@ from ccsetup import masking, profiles
 from ccsetup.change import record
 from ccsetup.change.draft import Draft
 from ccsetup.clients import CLIENTS
-from ccsetup.clients.base import Files, Use, Wishes
+from ccsetup.clients.values import Files, Use, Wishes
 from ccsetup.documents.edit import MISSING, KeyPath, lookup
 from ccsetup.errors import CcsetupError, UsageError, printable
 from ccsetup.i18n import _
@@ -82,13 +82,16 @@ class World:
         found = self._state("home", "from")
         return found if isinstance(found, str) else ""
 
+    def _members(self, *path: str) -> dict[str, Any]:
+        found = self._state(*path)
+        return found if isinstance(found, dict) else {}
+
     def _state(self, *path: str) -> Any:
         return self.records.get(*path)
 
     def slot(self, client: ClientName, saved: str = "") -> tuple[str, ...]:
         """Return where the record of *client* is kept: for its active settings, or for those of the profile *saved*."""
-        place = record.place(self.paths, client)
-        return ("saved", saved, place) if saved else ("clients", place)
+        return (*(("saved", saved) if saved else ("clients",)), record.place(self.paths, client))
 
     def project_slot(self, folder: str) -> tuple[str, ...]:
         """Return where the record of the project *folder* is kept."""
@@ -96,12 +99,11 @@ class World:
 
     def used_elsewhere(self, profile: str = "") -> list[str]:
         """Return the folders other than today's whose client uses *profile* ("": any), by our record."""
-        clients = self._state("clients")
         here = {self.slot(c)[1] for c in CLIENTS}
         usual = {c.id: c.usual for c in CLIENTS.values()}
         return [
             self.paths.homes.path(place.partition("@")[2] or str(usual.get(place, place)), None)
-            for place, slot in (clients.items() if isinstance(clients, dict) else ())
+            for place, slot in self._members("clients").items()
             if place not in here and isinstance(slot, dict) and profile in ("", slot.get("profile"))
         ]
 
@@ -115,8 +117,7 @@ class World:
 
     def projects(self) -> list[str]:
         """Return the folders whose project settings we wrote and may write; of others, a note says that they stay."""
-        found = self._state("projects")
-        names = list(found) if isinstance(found, dict) else []
+        names = list(self._members("projects"))
         folders = {name: self.paths.homes.path(name, None) for name in (*names, *self.records.left)}
         for name, folder in folders.items():
             note = Note(
@@ -228,9 +229,8 @@ class World:
             if now:
                 owned[homes.name(path)] = owned_to_json(now)
         for path, text in wishes.files.items():
-            if text is None and not self.draft.exists(path):
-                continue
-            self.draft.replace(path, text)
+            if text is not None or self.draft.exists(path):
+                self.draft.replace(path, text)
         return owned
 
     def _alone(self, slot: tuple[str, ...], path: str, owned: tuple[Owned, ...]) -> tuple[Owned, ...]:
@@ -241,11 +241,9 @@ class World:
 
     def wrote(self, key: str) -> bool:
         """Tell whether *key* is one that we wrote for a profile, by our record."""
-        clients = self._state("clients")
-        slots: list[tuple[str, ...]] = [("clients", c) for c in (clients if isinstance(clients, dict) else ())]
+        slots: list[tuple[str, ...]] = [("clients", c) for c in self._members("clients")]
         for name in dict.fromkeys((*self.records.sharing(), *self.profiles)):
-            held = self._state("saved", name)
-            slots += [("saved", name, c) for c in (held if isinstance(held, dict) else ())]
+            slots += [("saved", name, c) for c in self._members("saved", name)]
         owned = (o for s in slots for items in self.owned(*s).values() for o in items)
         return any(isinstance(o.value, dict) and is_ours(key, o.value) for o in owned)
 

@@ -9,7 +9,7 @@ from ccsetup.change import beside
 from ccsetup.change.world import World
 from ccsetup.cli._context import Context
 from ccsetup.clients import CLIENTS, usual_client
-from ccsetup.clients.base import Use
+from ccsetup.clients.values import Use
 from ccsetup.errors import CcsetupError, UsageError
 from ccsetup.i18n import _
 from ccsetup.model import ClientName, Preset, Secret

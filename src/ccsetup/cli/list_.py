@@ -12,7 +12,7 @@ from ccsetup.change.world import World
 from ccsetup.cli import _options, _output, _relay
 from ccsetup.cli._context import Context
 from ccsetup.clients import CLIENTS, clients_named
-from ccsetup.clients.base import Files
+from ccsetup.clients.values import Files
 from ccsetup.documents import encoding
 from ccsetup.errors import CcsetupError, printable
 from ccsetup.i18n import _

@@ -11,230 +11,38 @@ from typing import (
     TYPE_CHECKING,
     Any,
     Callable,
-    Collection,
-    Container,
     Iterable,
     Mapping,
-    NamedTuple,
     Optional,
-    Protocol,
     Sequence,
     Union,
 )
 
-from ccsetup.documents.edit import Edit, KeyPath
-from ccsetup.errors import CcsetupError, UsageError, printable
+from ccsetup.clients.values import (
+    Correction,
+    Current,
+    Effective,
+    Files,
+    KnownValues,
+    Sending,
+    Start,
+    Starting,
+    Use,
+    Wishes,
+)
+from ccsetup.errors import UsageError, printable
 from ccsetup.i18n import _
 from ccsetup.model import ClientName, Endpoint, KeyStorage, Preset, Region, Secret, Unsupported, Version, WireFormat
 from ccsetup.paths import Paths
-from ccsetup.plan import FileChange, Note, Owned, Wish
+from ccsetup.plan import FileChange, Note, Owned
 from ccsetup.profiles import Profile
 
 if TYPE_CHECKING:
-    import os
-
+    from ccsetup.clients.beside import Beside
     from ccsetup.clients.found import FoundProvider, ToolFiles
-    from ccsetup.clients.house import Address, Check, Daemon, Finding, House, Judgement, McpServers
+    from ccsetup.clients.house import Address, Check, Daemon, House, Judgement, McpServers
     from ccsetup.probe.network import Network
-    from ccsetup.probe.target import Credential, Target, TierModel
-
-
-def version(text: str) -> Version:
-    """Return ``1.2.3`` as a value to compare."""
-    major, minor, patch = text.split(".")
-    return int(major), int(minor), int(patch)
-
-
-class Use(NamedTuple):
-    """A profile as one client is to use it."""
-
-    profile: Profile
-    preset: Preset
-    endpoint: Endpoint
-    key: Optional[Secret]
-    """None where no file of the client is to hold it (storages ``env``, ``command``, ``keyring``)."""
-    reader: tuple[str, ...]
-    """Program and arguments that print the key, for storages ``command`` and ``keyring``."""
-
-
-class Current(NamedTuple):
-    """What a client uses now, as its own documents say."""
-
-    base_url: str
-    """Empty: no provider is set, the client uses its own account."""
-    model: str
-    credential: str
-    """Where the key comes from, for people: a variable or key name; empty: none."""
-    problem: str = ""
-    """What is to be said in the place of the address: why it does not start, or what it uses that no setting names."""
-    notes: tuple[Note, ...] = ()
-
-
-class KnownValues(NamedTuple):
-    """What is known to be of a provider, and not of the client's own account."""
-
-    key: Callable[[str], bool]
-    model: Callable[[str], bool]
-
-
-class Files(NamedTuple):
-    """Documents that a client module looks at: parsed data by path; a path that is not there does not exist."""
-
-    paths: Paths
-    data: Mapping[str, Any]
-    text: Mapping[str, str]
-    version: Version
-    """The client's version (installed, or said by the user); the newest known one when there is none."""
-    others: tuple[Version, ...] = ()
-    """Older versions that are installed beside it, and read the same documents."""
-    names: Mapping[str, str] = {}
-    """Where a document is another one than the path says: that of a project in the place of the user's."""
-
-    @property
-    def oldest(self) -> Version:
-        """The version that has to understand what all of them can be told."""
-        return min((self.version, *self.others))
-
-    def get(self, path: str) -> Any:
-        return self.data.get(path, {})
-
-
-class Effective(NamedTuple):
-    """What counts in the current folder, of all places that a client reads."""
-
-    files: Files
-    """With that in the place of the user's settings."""
-    source: str = ""
-    """Where the address stands, for people; empty: in the user's settings."""
-    project: bool = False
-    """``--project`` wrote into that file."""
-    problem: str = ""
-    """What is used in the place of these settings, or why none of them counts."""
-
-
-class Wishes(NamedTuple):
-    documents: tuple[Wish, ...]
-    files: Mapping[str, Optional[str]]
-    """Whole files of ours: text, or None for a file that is to go."""
-
-
-class Correction(NamedTuple):
-    """One thing in a client's settings that ``--repair`` corrects: what it does, and how."""
-
-    path: str
-    format: str
-    text: str
-    """What was done, for people."""
-    edits: tuple[Edit, ...] = ()
-    whole: str = ""
-    """The whole file, corrected, where there are no *edits*."""
-    refusal: Optional[CcsetupError] = None
-    """What a command says that cannot go on without the repair."""
-
-
-class Sending(NamedTuple):
-    """What a client would send, for a test of a saved profile."""
-
-    credentials: tuple[Credential, ...]
-    models: tuple[TierModel, ...]
-    environ: Mapping[str, str] = {}
-    """Variables that the profile sets for the client."""
-    extra: Mapping[str, Any] = {}
-    note: str = ""
-
-
-class Start(NamedTuple):
-    """How a client is started with a profile: no argument holds a key."""
-
-    arguments: tuple[str, ...]
-    """To be put directly behind the program."""
-    set: Mapping[str, str]
-    unset: tuple[str, ...]
-
-
-class Starting(NamedTuple):
-    """What a client has to know to be started with a profile."""
-
-    files: Files
-    profile: Profile
-    use: Callable[[Profile], Use]
-    """Return a profile as the client is to use it; errors say what is missing."""
-    key: Callable[[Profile], Optional[Secret]]
-    exists: Callable[[str], bool]
-
-
-if TYPE_CHECKING:  # making a protocol takes as long as importing three modules
-
-    class Beside(Protocol):
-        """Saved profiles that a client finds by name beside its active settings (``codex --profile``).
-
-        Each has a provider id of its own there: the client merges tables of one id.
-        """
-
-        def id(self, profile: Profile) -> str:
-            """Return the provider id of *profile*, as it is saved."""
-            ...
-
-        def free_id(self, profile: str, taken: Container[str]) -> str:
-            """Return an id for the profile called *profile* that is not among *taken*."""
-            ...
-
-        def selected(self, files: Files) -> str:
-            """Return the id that the active settings select, or ""."""
-            ...
-
-        def is_saved(self, files: Files, profile: Profile) -> bool:
-            """Tell whether this version finds *profile*, in the form that it reads."""
-            ...
-
-        def has_trace(self, files: Files, profile: Profile) -> bool:
-            """Tell whether *profile* was saved here, in the form of whichever version."""
-            ...
-
-        def is_mixed(self, files: Files, use: Use, *, profile: bool) -> bool:
-            """Tell whether the client reads another's address or credential; with *profile*, asked by name."""
-            ...
-
-        def is_split(self, files: Files) -> bool:
-            """Tell whether two versions are installed that share no form."""
-            ...
-
-        def foreign(self, files: Files, name: str) -> Sequence[str]:
-            """Return what is wrong with a profile *name* that is not ours."""
-            ...
-
-        def mixed_by_hand(self, house: House, known: Collection[str]) -> Iterable[Finding]:
-            """Return what ``doctor`` finds in profiles that are not among *known*, which are ours."""
-            ...
-
-        def files(self, paths: Paths) -> Mapping[str, os.stat_result]:
-            """Return the profile files that are there, by the names of the profiles."""
-            ...
-
-        def is_alone(self, files: Files, profile: Profile) -> bool:
-            """Tell whether nothing but its own file says what the client reads when asked for *profile*."""
-            ...
-
-        def carried(
-            self, files: Files, profile: Profile, read: Callable[[str, str], Any]
-        ) -> tuple[str, tuple[Edit, ...]]:
-            """Return the edits that keep what the user added to the active settings of *profile*, and of which file.
-
-            *read* parses a document, by path and format.
-            """
-            ...
-
-        def handed_on(self, files: Files, old: Profile, new: Profile) -> tuple[str, tuple[Edit, ...]]:
-            """Return the edits that give *new* what the user added to the settings of *old*, and of which file."""
-            ...
-
-        def check(self, files: Files, use: Use, owns: Callable[[str, KeyPath], bool]) -> None:
-            """Raise UsageError where what somebody else wrote would be lost; *owns* tells what is ours."""
-            ...
-
-        def read_back(self, files: Files, use: Use, *, active: bool) -> None:
-            """Raise CcsetupError when what is to be written is not what this version would read."""
-            ...
+    from ccsetup.probe.target import Target
 
 
 class Client(ABC):
@@ -468,7 +276,3 @@ class Client(ABC):
             _("{client} cannot be started with a profile.").format(client=self.title),
             hint=_("Switch to the profile instead: ccsetup config-switch {name}").format(name=starting.profile.name),
         )
-
-
-def dotted(version: Version) -> str:
-    return ".".join(map(str, version))

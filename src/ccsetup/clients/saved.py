@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Iterable, Literal, Mapping, Optional
 
-from ccsetup.clients.base import Client, Use
+from ccsetup.clients.base import Client
+from ccsetup.clients.values import Use
 from ccsetup.i18n import _
 from ccsetup.model import ClientName, Preset, Region, Secret, Version
 from ccsetup.plan import Note

@@ -8,8 +8,8 @@ from ccsetup.change import beside
 from ccsetup.change.draft import Draft
 from ccsetup.change.world import Keys, World
 from ccsetup.clients import CLIENTS
-from ccsetup.clients.base import dotted
 from ccsetup.clients.house import BringAlong, Facts, Finding, House
+from ccsetup.clients.values import dotted
 from ccsetup.errors import CcsetupError
 from ccsetup.i18n import _
 from ccsetup.model import ClientName, Preset, Secret, Version

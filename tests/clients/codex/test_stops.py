@@ -12,10 +12,10 @@ import pytest
 from support import client_install
 from support.clients import CODEX_VERSIONS
 
-from ccsetup.clients.base import version as parsed
 from ccsetup.clients.codex import start
 from ccsetup.clients.codex.facts import pointed
 from ccsetup.clients.codex.stops import stops
+from ccsetup.clients.values import version as parsed
 from ccsetup.documents import tomldoc
 from ccsetup.errors import DocumentError
 from ccsetup.paths import from_environ

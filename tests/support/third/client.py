@@ -12,9 +12,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Optional
 
 from ccsetup import urls
-from ccsetup.clients.base import Client, Correction, Current, Files, Sending, Use, Wishes
+from ccsetup.clients.base import Client
 from ccsetup.clients.found import FoundProvider, ToolFiles, secret, text
 from ccsetup.clients.house import Check, Edits, Finding, House
+from ccsetup.clients.values import Correction, Current, Files, Sending, Use, Wishes
 from ccsetup.documents.edit import MISSING, KeyPath, Set, lookup
 from ccsetup.errors import Incomplete
 from ccsetup.model import CodexEndpoint, Preset, Secret, Version

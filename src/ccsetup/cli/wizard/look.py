@@ -13,7 +13,7 @@ from ccsetup.cli.wizard import found as find
 from ccsetup.cli.wizard.found import FoundKey
 from ccsetup.cli.wizard.prompts import cut, sentences, wrap
 from ccsetup.clients import CLIENTS
-from ccsetup.clients.base import Correction
+from ccsetup.clients.values import Correction
 from ccsetup.errors import CcsetupError
 from ccsetup.i18n import _
 from ccsetup.model import ClientName, PresetSummary, Version

@@ -6,20 +6,9 @@ from typing import TYPE_CHECKING, Any, Callable, Iterable, Mapping, Optional, Se
 
 from ccsetup import urls
 from ccsetup.clients import releases
-from ccsetup.clients.base import (
-    Client,
-    Correction,
-    Current,
-    Effective,
-    Files,
-    Sending,
-    Start,
-    Starting,
-    Use,
-    Wishes,
-    version,
-)
+from ccsetup.clients.base import Client
 from ccsetup.clients.claude import edits, endpoints, facts
+from ccsetup.clients.values import Correction, Current, Effective, Files, Sending, Start, Starting, Use, Wishes, version
 from ccsetup.documents.edit import lookup
 from ccsetup.i18n import _
 from ccsetup.model import ClaudeEndpoint, Endpoint, Preset, Region, Secret, Unsupported, Version

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import Any, Mapping, cast
 
-from ccsetup.clients.base import Current, Files, Use, Wishes
 from ccsetup.clients.claude import facts
 from ccsetup.clients.claude.facts import (
     API_KEY,
@@ -30,6 +29,7 @@ from ccsetup.clients.claude.facts import (
     key_suffix,
     on,
 )
+from ccsetup.clients.values import Current, Files, Use, Wishes
 from ccsetup.documents.edit import MISSING, KeyPath, lookup
 from ccsetup.errors import UsageError, printable
 from ccsetup.i18n import _

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from typing import Callable, Iterable, Mapping, Optional, cast
 
-from ccsetup.clients.base import Sending, Use
 from ccsetup.clients.claude import facts
 from ccsetup.clients.claude.facts import API_KEY, AUTH_TOKEN, BASE_URL, HEADERS, HELPER, NO_BETAS, OTHER_BACKENDS
 from ccsetup.clients.claude.problems import problems
 from ccsetup.clients.claude.scopes import Held, Sources, from_disk, read
 from ccsetup.clients.house import Finding
 from ccsetup.clients.saved import recognise
+from ccsetup.clients.values import Sending, Use
 from ccsetup.i18n import _
 from ccsetup.model import ClaudeEndpoint, Preset, Secret, Version
 from ccsetup.paths import Paths

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Literal, Optional, cast
 
-from ccsetup.clients.base import Correction, Files, Use
 from ccsetup.clients.claude import facts
 from ccsetup.clients.claude.problems import Problem, problems
 from ccsetup.clients.claude.scopes import Held, Refusal, Sources, from_disk, of, read
+from ccsetup.clients.values import Correction, Files, Use
 from ccsetup.documents.edit import MISSING, Set, lookup
 from ccsetup.errors import CcsetupError
 from ccsetup.i18n import _

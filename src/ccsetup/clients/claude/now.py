@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Optional
 
-from ccsetup.clients.base import Effective, Files
 from ccsetup.clients.claude import facts
 from ccsetup.clients.claude.scopes import from_disk, read
+from ccsetup.clients.values import Effective, Files
 from ccsetup.i18n import _
 
 

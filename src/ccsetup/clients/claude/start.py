@@ -9,8 +9,8 @@ from __future__ import annotations
 import json
 from typing import Any, Mapping, Sequence
 
-from ccsetup.clients.base import Files, Start, Starting, Use
 from ccsetup.clients.claude import edits, facts, notes
+from ccsetup.clients.values import Files, Start, Starting, Use
 from ccsetup.documents.edit import MISSING, KeyPath, lookup
 from ccsetup.errors import UsageError
 from ccsetup.i18n import _

@@ -7,9 +7,9 @@ import os
 from typing import Any, Iterator, Mapping, Optional
 
 from ccsetup import bounded
-from ccsetup.clients.base import Correction, Files, KnownValues
 from ccsetup.clients.codex import edits, facts, now, route
 from ccsetup.clients.codex.stops import stops
+from ccsetup.clients.values import Correction, Files, KnownValues
 from ccsetup.documents.edit import Edit, Unset
 from ccsetup.i18n import _
 from ccsetup.plan import Note

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, Callable, Collection, Container, Iterable, Mapping, Sequence
 
-from ccsetup.clients.base import Files, Use, dotted
 from ccsetup.clients.codex import edits, facts
+from ccsetup.clients.values import Files, Use, dotted
 from ccsetup.documents.edit import MISSING, Edit, KeyPath, Set, lookup
 from ccsetup.errors import CcsetupError, UsageError
 from ccsetup.i18n import _

@@ -12,8 +12,8 @@ import os
 from typing import Optional, Sequence, cast
 
 from ccsetup import disk
-from ccsetup.clients.base import Use
 from ccsetup.clients.codex import facts
+from ccsetup.clients.values import Use
 from ccsetup.errors import CcsetupError
 from ccsetup.model import CodexEndpoint, Version
 from ccsetup.paths import Paths

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any, Callable, Iterable, Mapping, Optional, Se
 
 from ccsetup import urls
 from ccsetup.clients import releases
-from ccsetup.clients.base import (
-    Client,
+from ccsetup.clients.base import Client
+from ccsetup.clients.codex import edits, endpoints
+from ccsetup.clients.codex.beside import ProfileFiles
+from ccsetup.clients.values import (
     Correction,
     Current,
     Files,
@@ -20,8 +22,6 @@ from ccsetup.clients.base import (
     Wishes,
     version,
 )
-from ccsetup.clients.codex import edits, endpoints
-from ccsetup.clients.codex.beside import ProfileFiles
 from ccsetup.documents.edit import lookup
 from ccsetup.i18n import _
 from ccsetup.model import CodexEndpoint, Endpoint, Preset, Region, Secret, Unsupported, Version
@@ -141,7 +141,9 @@ class Codex(Client):
         return catalog.missing(paths, changes)
 
     def setting_problem(self, name: str, value: Any) -> str:
-        return edits.setting_problem(name, value, self.newest)
+        from ccsetup.clients.codex import settings
+
+        return settings.problem(name, value, self.newest)
 
     def current(self, files: Files) -> Current:
         from ccsetup.clients.codex import now

@@ -9,17 +9,15 @@ import os
 import re
 from typing import Any, Container, Mapping, Optional, cast
 
-from ccsetup.clients.base import Files, Use, Wishes, dotted
 from ccsetup.clients.codex import facts
+from ccsetup.clients.values import Files, Use, Wishes, dotted
 from ccsetup.documents.edit import MISSING, KeyPath, lookup
-from ccsetup.documents.nearest import suggestion
-from ccsetup.errors import CcsetupError, UsageError, printable
+from ccsetup.errors import CcsetupError, UsageError
 from ccsetup.i18n import _
 from ccsetup.model import CodexEndpoint, Version
 from ccsetup.paths import Paths
 from ccsetup.plan import Owned, Wish, edits
 from ccsetup.profiles import Profile
-from ccsetup.profiles import facts as model_facts
 from ccsetup.urls import origin
 
 
@@ -52,31 +50,6 @@ def check_provider_id(name: str) -> None:
                 name=re.sub(r"[^A-Za-z0-9_-]", "-", name) or "x"
             ),
         )
-
-
-_SETTABLE = (
-    *("request_max_retries", "stream_max_retries", "stream_idle_timeout_ms", "websocket_connect_timeout_ms"),
-    "supports_websockets",
-)
-"""Members of a provider's table that lead nowhere and hold no secret."""
-_SETTABLE_TOP = tuple(
-    "model_" + n for n in ("reasoning_effort", "reasoning_summary", "verbosity", "auto_compact_token_limit")
-)
-
-
-def setting_problem(name: str, value: Any, version: Version) -> str:
-    """Return why the setting *name* cannot be *value* by a profile; what would stop Codex is refused."""
-    if name in model_facts.NAMES:
-        return model_facts.problem(name, value)
-    if name not in (*_SETTABLE, *_SETTABLE_TOP):
-        text = _("'{name}' is no setting that a profile can have.").format(name=printable(name))
-        return f"{text} {suggestion(name, (*_SETTABLE, *_SETTABLE_TOP, *model_facts.NAMES))}"
-    shape = facts.shapes(version)[f"model_providers.*.{name}" if name in _SETTABLE else name]
-    if not shape.takes(value):
-        kinds = {"bool": _("true or false"), "word": _("a word"), "integer": _("a whole number")}
-        said = ", ".join(shape.words) or kinds.get(shape.kinds[0], _("a whole number"))
-        return _("{name} has to be {kinds}.").format(name=name, kinds=said)
-    return ""
 
 
 def use(files: Files, use: Use) -> Wishes:
@@ -180,7 +153,7 @@ def _provider(files: Files, use: Use) -> dict[str, Any]:
         "env_key": MISSING,
         "env_key_instructions": MISSING,
         "auth": MISSING,
-        **{k: v for k, v in endpoint.settings.items() if k in _SETTABLE},
+        **{k: v for k, v in endpoint.settings.items() if k in facts.SETTABLE},
     }
     storage = use.profile.key_storage
     if storage == "inline":
@@ -247,7 +220,7 @@ def _selection(files: Files, use: Use, data: Any, *, explicit: bool) -> dict[Key
         want[("model_reasoning_effort",)] = MISSING
     if explicit and endpoint.default_effort in known:
         want[("model_reasoning_effort",)] = endpoint.default_effort
-    want.update({(k,): v for k, v in endpoint.settings.items() if k in _SETTABLE_TOP})
+    want.update({(k,): v for k, v in endpoint.settings.items() if k in facts.SETTABLE_TOP})
     return want
 
 

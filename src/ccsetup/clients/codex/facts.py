@@ -11,7 +11,7 @@ import re
 from typing import Any, Iterator, Mapping, NamedTuple
 
 from ccsetup.clients import releases
-from ccsetup.clients.base import version
+from ccsetup.clients.values import version
 from ccsetup.documents.edit import KeyPath
 from ccsetup.model import Version
 
@@ -59,6 +59,19 @@ def is_built_in(id_: str, version: Version) -> bool:
     """Tell whether Codex knows provider *id_* without a table."""
     return id_ in RESERVED_IDS or bool(own_keys(id_, version))
 
+
+SETTABLE = (
+    *("request_max_retries", "stream_max_retries", "stream_idle_timeout_ms", "websocket_connect_timeout_ms"),
+    "supports_websockets",
+)
+"""Members of a provider's table that a profile can set: they lead nowhere and hold no secret."""
+SETTABLE_TOP = (
+    "model_reasoning_effort",
+    "model_reasoning_summary",
+    "model_verbosity",
+    "model_auto_compact_token_limit",
+)
+"""Settings at the top that a profile can set."""
 
 CREDENTIAL_KEYS = ("env_key", "experimental_bearer_token", "auth")
 BESIDE_AUTH = ("env_key", "experimental_bearer_token", "requires_openai_auth", "aws")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from typing import Optional
 
-from ccsetup.clients.base import Files, Use
 from ccsetup.clients.codex import facts
 from ccsetup.clients.codex.stops import stops
+from ccsetup.clients.values import Files, Use
 from ccsetup.documents.edit import MISSING, Edit, KeyPath, lookup
 from ccsetup.i18n import _
 from ccsetup.plan import Note

@@ -7,8 +7,8 @@ import os
 from typing import Any, Iterator, Mapping, Optional
 
 from ccsetup import bounded, urls
-from ccsetup.clients.base import Current, Files
 from ccsetup.clients.codex import edits, facts, route
+from ccsetup.clients.values import Current, Files
 from ccsetup.documents import encoding, tomldoc
 from ccsetup.documents.edit import lookup
 from ccsetup.errors import CcsetupError

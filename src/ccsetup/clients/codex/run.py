@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Sequence, cast
 
-from ccsetup.clients.base import Sending, Start, Starting, Use
 from ccsetup.clients.codex import edits, facts
+from ccsetup.clients.values import Sending, Start, Starting, Use
 from ccsetup.documents.edit import MISSING
 from ccsetup.errors import UsageError
 from ccsetup.i18n import _
