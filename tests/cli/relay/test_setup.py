@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from support import cc, world
 from support.emulator import Emulator
 from support.terminal import Terminal
@@ -459,6 +460,21 @@ def test_via_relay_for_an_address(home: Path) -> None:
     assert profile(home)["codex"]["primary_model"] == "m1"
     env = json.loads((home / ".claude/settings.json").read_text())["env"]
     assert env["ANTHROPIC_MODEL"] == "m1"
+
+
+@pytest.mark.parametrize("clients", ["codex", "all"])
+def test_a_second_address_via_relay(home: Path, clients: str) -> None:
+    """It stands in front, for its own model alone; the clients ask for that."""
+    argv = ("init", "-s", "-p", "custom", "-k", KEY, "--via-relay", "--no-start", "-T", clients)
+    for name, port in (("one", 9), ("two", 8)):
+        done = cc.main(*argv, "-n", name, "-M", f"m-{name}", "-u", f"http://127.0.0.1:{port}/v1")
+        assert done.ok, done
+        assert profile(home)["codex"]["primary_model"] == f"m-{name}"
+    upstreams = yaml.safe_load((home / CONFIG).read_text())["upstreams"]
+    assert [(u["name"], u.get("models"), u.get("default_model")) for u in upstreams] == [
+        ("two", ["m-two"], None),
+        ("one", None, "m-one"),
+    ]
 
 
 def test_via_relay_where_the_upstream_has_another_address(home: Path) -> None:

@@ -337,6 +337,7 @@ def _models(upstream: Upstream, saved: Mapping[str, Profile], load_preset: Prese
         else:
             if not model or model == found.tiers.primary:
                 return found
+    model = model or next((m for m in upstream.models if "*" not in m), "")
     if not model:
         raise problem or Incomplete(
             _("Upstream '{name}' names no model.").format(name=upstream.name),
