@@ -12,11 +12,12 @@ import pytest
 from support import cc
 
 from ccsetup import disk
+from ccsetup.clients import releases
 
 CHECKED = ".local/state/ccsetup/checked.json"
 PROFILES = ".config/ccsetup/profiles.toml"
 WARNED = "ccsetup doctor --fix"
-NEWEST = ("--codex-version", "0.171.0")
+NEWEST = ("--codex-version", releases.CODEX[0])
 
 
 @pytest.fixture

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from support import cc
 
+from ccsetup.clients import releases
+
 STATE = ".local/state/ccsetup/state.json"
 SAVED = ".local/state/ccsetup/saved"
 JOURNAL = ".local/state/ccsetup/journal"
@@ -19,7 +21,7 @@ def save(home: Path, *names: str) -> None:
         {"name": n, "provider": "glm", "key": f"sk-{n}-0123456789abcdef", "codeType": ["claude-code", "codex"]}
         for n in names
     ]
-    assert cc.main("init", "-s", "--api-configs", json.dumps(entries), "--codex-version", "0.171.0").ok
+    assert cc.main("init", "-s", "--api-configs", json.dumps(entries), "--codex-version", releases.CODEX[0]).ok
 
 
 def data(home: Path, name: str) -> Any:
@@ -63,7 +65,7 @@ def test_a_profile_that_shares_a_file_is_in_the_record_that_all_share(home: Path
         assert cc.main("init", "-s", *argv).ok
     assert sorted(data(home, STATE)["saved"]) == ["a", "b"]
     assert not (home / SAVED).exists()
-    assert cc.main("config-switch", "a", "--codex-version", "0.171.0").ok
+    assert cc.main("config-switch", "a", "--codex-version", releases.CODEX[0]).ok
     assert "saved" not in data(home, STATE)
     assert sorted(f.name for f in (home / SAVED).iterdir()) == ["a.json", "b.json"]
 

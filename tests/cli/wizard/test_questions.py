@@ -331,11 +331,11 @@ class TestFilledHome:
         assert labels == ["Use ...BMDL from zcf, ccm", "Paste another key"]
 
     def test_known_providers_come_first(self, context: Context) -> None:
-        """Providers in use, then those with a key here (Claude Code ignores a file with a comment), then all others."""
+        """Providers in use, then those with a key here, then all others; a comment in the settings changes nothing."""
         step = next_step(facts(context), given(BOTH))
         assert isinstance(step, Choose)
-        assert [o.value for o in step.options][:4] == ["kimi", "glm", "openrouter", "deepseek"]
-        assert step.default == "kimi"
+        assert [o.value for o in step.options][:4] == ["glm", "kimi", "openrouter", "deepseek"]
+        assert step.default == "glm"
 
 
 SERVED = [

@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 from support import cc
 
+from ccsetup.clients import releases
+
 KEY = "sk-catalogue-0123456789"
-NEWEST = ("--codex-version", "0.171.0")
+NEWEST = ("--codex-version", releases.CODEX[0])
 OLD = ("--codex-version", "0.130.0")
 
 

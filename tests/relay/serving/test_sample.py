@@ -150,8 +150,8 @@ def test_requests_of_our_own_are_marked(tmp_path: Path) -> None:
         relay = Relay(tmp_path, [upstream("a", a.url("anthropic"), "anthropic", "sk-a-0123456789", default_model="m")])
         with relay:
             body = json.dumps(asking("anthropic", "m")).encode()
-            ours = {"user-agent": "claude-cli/2.1.332 (external, sdk-cli) ccsetup/1.0.0"}
-            theirs = {"user-agent": "claude-cli/2.1.332 (external, cli)"}
+            ours = {"user-agent": "claude-cli/2.1.999 (external, sdk-cli) ccsetup/1.0.0"}
+            theirs = {"user-agent": "claude-cli/2.1.999 (external, cli)"}
             for headers in (ours, theirs):
                 assert relay.ask("POST", PATHS["anthropic"], body, key=relay.key, headers=headers).status == 200
             assert len(relay.rows(1)) == len(relay.rows(1, purpose="check")) == 1

@@ -133,6 +133,13 @@ def _repairs(world: World, client: ClientName) -> tuple[Correction, ...]:
         return ()  # it cannot be read at all, which is said elsewhere
 
 
+def _written(world: World, client: ClientName) -> str:
+    try:
+        return CLIENTS[client].current(world.files(client)).base_url
+    except CcsetupError:
+        return ""
+
+
 def _providers(
     context: Context,
     world: World,
@@ -143,7 +150,8 @@ def _providers(
 ) -> dict[str, str]:
     out = {world.profiles[n].provider: _("saved") for n in names}
     known = {s.id for s in summaries}
-    used = [c.url for c in clients if c.url]
+    # Settings that the client ignores, for a comment in them, say what the person wants.
+    used = [url for c in clients if (url := c.url or _written(world, c.name))]
     urls = used + [k.url for k in keys if k.url]
     variables = {k.variable for k in keys if k.variable and not k.url}
     likely: dict[str, int] = {}
