@@ -12,7 +12,7 @@ from support import cc
 KEY = "abcdef0123456789abcdef0123456789.AbCdEfGhIjKlMnOp"
 GLM = "https://open.bigmodel.cn/api/anthropic"
 OTHER = {"ANTHROPIC_BASE_URL": "https://other.example", "ANTHROPIC_AUTH_TOKEN": "sk-other-0123456789abcdef"}
-USER, PROJECT, LOCAL = ".claude/settings.json", "work/.claude/settings.json", "work/.claude/settings.local.json"
+USER, PROJECT, LOCAL = ".claude/settings.json", "code/.claude/settings.json", "code/.claude/settings.local.json"
 AWS = {"CLAUDE_CODE_USE_BEDROCK": "1"}
 GIVEN = "(not set up by ccsetup: "
 
@@ -23,14 +23,14 @@ ROWS: list[tuple[bool, dict[str, str], dict[str, Any], str]] = [
     (False, OTHER, {}, f"https://other.example {GIVEN}shell: ANTHROPIC_BASE_URL)"),
     (False, {**OTHER, "ANTHROPIC_BASE_URL": " "}, {}, "its own account (no provider set)"),
     (False, {}, {USER: {"env": OTHER}}, "https://other.example (not set up by ccsetup)"),
-    (True, {}, {PROJECT: {"env": OTHER}}, f"https://other.example {GIVEN}~/work/.claude/settings.json:3)"),
-    (False, {}, {PROJECT: {"env": OTHER}}, f"https://other.example {GIVEN}~/work/.claude/settings.json:3)"),
-    (True, {}, {LOCAL: {"env": OTHER}}, f"https://other.example {GIVEN}~/work/.claude/settings.local.json:3)"),
+    (True, {}, {PROJECT: {"env": OTHER}}, f"https://other.example {GIVEN}~/code/.claude/settings.json:3)"),
+    (False, {}, {PROJECT: {"env": OTHER}}, f"https://other.example {GIVEN}~/code/.claude/settings.json:3)"),
+    (True, {}, {LOCAL: {"env": OTHER}}, f"https://other.example {GIVEN}~/code/.claude/settings.local.json:3)"),
     (
         False,
         {},
         {LOCAL: {"env": {"ANTHROPIC_BASE_URL": GLM, "ANTHROPIC_AUTH_TOKEN": KEY}}},
-        f"glm  {GLM} (~/work/.claude/settings.local.json:3)",
+        f"glm  {GLM} (~/code/.claude/settings.local.json:3)",
     ),
     (True, {}, {LOCAL: {"env": {"ANTHROPIC_BASE_URL": ""}}}, "its own account (no provider set)"),
     (True, {}, {LOCAL: {"env": {"ANTHROPIC_MODEL": "mine"}}}, f"glm  mine  {GLM}"),
@@ -44,7 +44,7 @@ ROWS: list[tuple[bool, dict[str, str], dict[str, Any], str]] = [
         True,
         {},
         {PROJECT: {"env": {"CLAUDE_CODE_USE_VERTEX": True}}},
-        "Google Vertex AI (~/work/.claude/settings.json:3)",
+        "Google Vertex AI (~/code/.claude/settings.json:3)",
     ),
     (False, AWS, {LOCAL: {"env": {"CLAUDE_CODE_USE_BEDROCK": ""}}}, "its own account (no provider set)"),
     (
@@ -62,10 +62,10 @@ def test_what_claude_code_uses(home: Path, row: tuple[bool, dict[str, str], dict
     used, shell, files, expected = row
     cc.main("init", "-s", "-p", "glm", "-T", "cc", "-k", KEY, *(() if used else ("--no-activate",)))
     cc.put(home, {p: v if isinstance(v, str) else json.dumps(v, indent=1) for p, v in files.items()})
-    (home / "work").mkdir(exist_ok=True)
+    (home / "code").mkdir(exist_ok=True)
 
-    done = cc.run(home, "list", "-T", "cc", env=shell, cwd=home / "work")
-    found = cc.run(home, "list", "-T", "cc", "--json", env=shell, cwd=home / "work").json["result"]
+    done = cc.run(home, "list", "-T", "cc", env=shell, cwd=home / "code")
+    found = cc.run(home, "list", "-T", "cc", "--json", env=shell, cwd=home / "code").json["result"]
 
     assert done.stdout.splitlines()[0].rstrip() == f"Claude Code: {expected}"
     assert found["profiles"][0]["active"] == (["claude-code"] if expected.startswith("glm") else [])
@@ -75,17 +75,17 @@ def test_a_profile_of_the_folder_has_its_name(home: Path) -> None:
     """... there alone, also after a change by hand; elsewhere the user's own is named."""
     cc.main("init", "-s", "-p", "glm", "-T", "cc", "-k", KEY)
     cc.main("init", "-s", "-p", "glm", "-n", "second", "-T", "cc", "-k", KEY[::-1].replace(".", ".b"), "--no-activate")
-    (home / "work").mkdir()
-    cc.run(home, "config-switch", "second", "--project", cwd=home / "work")
+    (home / "code").mkdir()
+    cc.run(home, "config-switch", "second", "--project", cwd=home / "code")
     settings = home / LOCAL
-    here = cc.run(home, "list", "-T", "cc", "--json", cwd=home / "work").json["result"]["clients"]["claude-code"]
+    here = cc.run(home, "list", "-T", "cc", "--json", cwd=home / "code").json["result"]["clients"]["claude-code"]
     there = cc.run(home, "list", "-T", "cc", "--json", cwd=home).json["result"]["clients"]["claude-code"]
     assert (here["profile"], here["source"], here["changed"]) == (
         "second",
-        "~/work/.claude/settings.local.json:3",
+        "~/code/.claude/settings.local.json:3",
         False,
     )
     assert (there["profile"], there["source"]) == ("glm", "")
     settings.write_text(settings.read_text().replace(GLM, GLM + "/x"))
-    here = cc.run(home, "list", "-T", "cc", "--json", cwd=home / "work").json["result"]["clients"]["claude-code"]
+    here = cc.run(home, "list", "-T", "cc", "--json", cwd=home / "code").json["result"]["clients"]["claude-code"]
     assert (here["profile"], here["changed"]) == ("second", True)
