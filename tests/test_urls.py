@@ -130,7 +130,14 @@ def test_the_path_of_a_request_is_no_part_of_a_base(wire: str, given: str, wante
     "url", ['"https://h.example/v1"', "<https://h.example/v1>", "`HTTPS://H.example/v1`,", " 'https://H.EXAMPLE/v1'; "]
 )
 def test_what_stands_around_an_address_is_left_out(url: str) -> None:
-    assert urls.tidied(url) == "https://h.example/v1"
+    assert urls.bare(url) == "https://h.example/v1"
+
+
+@pytest.mark.parametrize("url", ["http://v1", "https://messages", "http://embeddings:8000", "https://h.example/V1"])
+@pytest.mark.parametrize("wire", ["anthropic", "responses"])
+def test_no_host_is_a_path(url: str, wire: str) -> None:
+    """Nor has a path other letters than it is written with."""
+    assert urls.base(url + "/", wire) == url
 
 
 @pytest.mark.parametrize("url", ["http://0.0.0.0:8000/v1", "https://0.0.0.0", "http://[::]:1"])

@@ -69,7 +69,7 @@ _REQUESTED = (
 """Paths of requests: a page or a log shows an address with one of them, and clients append theirs themselves."""
 
 
-def tidied(url: str) -> str:
+def bare(url: str) -> str:
     """Return *url* without what stands around it in a file or a text, with scheme and host in small letters."""
     url = url.strip().strip("\"'`<>,;").strip()
     found = re.match(r"(?i)https?://[^/?#@]*(?=[/?#]|\Z)", url)
@@ -82,16 +82,17 @@ def base(url: str, wire: str) -> str:
     Claude Code appends ``/v1/messages`` (observed, all versions), Codex ``/responses`` (observed with 0.169.0): the
     base of *wire* "anthropic" ends before ``/v1``.
     """
-    url = tidied(url)
-    lower = url.lower()
+    url = bare(url)
+    least = len(url) - len(url.partition("://")[2].partition("/")[2]) - 1
+    """Where the path begins: no name of a host is the path of a request."""
 
-    def without(tails: tuple[str, ...], end: int) -> int:
-        while (tail := next((t for t in (*tails, "/") if lower.endswith(t, 0, end)), "")) and end:
+    def without(tails: tuple[str, ...], end: int, text: str) -> int:
+        while end > least and (tail := next((t for t in (*tails, "/") if text.endswith(t, least, end)), "")):
             end -= len("/models" if tail == "/v1/models" else tail)
         return end
 
-    end = without(_REQUESTED, len(url))
-    before = without(("/v1",), end)
+    end = without(_REQUESTED, len(url), url.lower())
+    before = without(("/v1",), end, url)
     return url[:before] + ("" if wire == "anthropic" or before == end else "/v1")
 
 

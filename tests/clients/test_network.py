@@ -445,6 +445,26 @@ def test_a_body_unpacks_the_same_in_pieces_of_any_size(coding: str) -> None:
     assert not broken.good or broken.coding != coding
 
 
+@pytest.mark.parametrize(
+    ("coding", "whole", "good"),
+    [
+        ("deflate", zlib.compress(b"text")[2:-4], True),
+        ("gzip", gzip.compress(b"text") + b"\r\n", True),
+        ("gzip", gzip.compress(b"te") + gzip.compress(b"xt"), True),
+        ("gzip, gzip", gzip.compress(gzip.compress(b"text")), True),
+        ("gzip" + ", gzip" * 2500, gzip.compress(b"text"), False),
+    ],
+    ids=["bare", "something behind", "members", "twice", "too often"],
+)
+def test_odd_ways_of_packing(coding: str, whole: bytes, good: bool) -> None:
+    """Byte by byte as well; what stands behind the end of gzip is ignored."""
+    for size in (1, len(whole)):
+        unpacking = Unpacking(coding)
+        got = b"".join(p for at in range(0, len(whole), size) for p in unpacking.feed(whole[at : at + size]))
+        unpacking.end()
+        assert (got, unpacking.good) == (b"text" if good else b"", good)
+
+
 _BEFORE = next(v for v in CODEX_VERSIONS if version_key(v) < (0, 171))
 
 

@@ -139,6 +139,8 @@ def test_words_are_no_key_of_who_sells_keys(key: str) -> None:
     """... while longer keys that begin like them are."""
     assert keys.stand_in(key) or keys.placeholder(key)
     assert not keys.stand_in(key + "-9f8e7d6c5b4a")
+    assert keys.stand_in("/home/me/key")
+    assert not keys.stand_in("/abcDEFghiJKL0123456789+x==")
 
 
 @pytest.mark.parametrize(

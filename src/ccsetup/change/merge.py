@@ -34,7 +34,7 @@ def address(client: Client, url: str) -> tuple[str, str]:
     """Return *url* as the base that *client* takes, and a sentence where something was left out at its end."""
     base = urls.base(url, client.wire)
     text = _("{client} adds the path of its requests itself: the address is {url}.")
-    return base, text.format(client=client.title, url=base) if base != urls.tidied(url).rstrip("/") else ""
+    return base, text.format(client=client.title, url=base) if base != urls.bare(url).rstrip("/") else ""
 
 
 def check_key(world: World, profile: Profile, key: Optional[Secret]) -> None:

@@ -109,7 +109,7 @@ class Context:
         def build() -> Plan:
             world = kept["world"] = self.world()
             result = act(world)
-            changes = tidied(self.paths, world.draft.changes())
+            changes = tidied(world.draft.changes())
             kept["result"], kept["changes"], kept["notes"] = result, changes, world.notes
             self._collect(world)
             self.keyring_changed = bool(world.keychain)

@@ -105,7 +105,7 @@ class DoctorRun:
     def plan(self) -> tuple[repair.Repairs, tuple[FileChange, ...]]:
         draft = self.draft()
         plan = repair.plan(self.facts, draft)
-        changes = tidied(self.context.paths, draft.changes())
+        changes = tidied(draft.changes())
         # Copies by others and our own keys hold nothing to edit, but their contents are no less secret.
         for change in changes:
             for data in (change.before, change.after):

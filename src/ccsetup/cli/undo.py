@@ -68,8 +68,8 @@ def command(
 
 def _tidied(context: Context, found: disk.UndoPlan) -> disk.UndoPlan:
     """Return *found* without what another profile still needs, and with what a later change took away from its own."""
-    changes = tidied(context.paths, found.plan.changes)
-    gone = [path for client in CLIENTS.values() for path in client.missing(context.paths, changes)]
+    changes = tidied(found.plan.changes)
+    gone = [path for client in CLIENTS.values() for path in client.missing(changes)]
     held: dict[str, Optional[bytes]] = {}
     for former in disk.history(context.paths.homes) if gone else ():
         if {*gone}.isdisjoint(former.paths):

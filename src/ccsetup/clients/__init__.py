@@ -11,7 +11,6 @@ from ccsetup.documents.formats import FORMATS
 from ccsetup.errors import UsageError, printable
 from ccsetup.i18n import _
 from ccsetup.model import ClientName
-from ccsetup.paths import Paths
 from ccsetup.plan import FileChange
 
 CLIENTS: dict[ClientName, Client] = {}
@@ -29,10 +28,10 @@ register(ClaudeCode())
 register(Codex())
 
 
-def tidied(paths: Paths, changes: Sequence[FileChange]) -> tuple[FileChange, ...]:
+def tidied(changes: Sequence[FileChange]) -> tuple[FileChange, ...]:
     """Return *changes* with those of files that several profiles share: each goes with the last that names it."""
     for client in CLIENTS.values():
-        changes = client.tidied(paths, changes)
+        changes = client.tidied(changes)
     return tuple(changes)
 
 

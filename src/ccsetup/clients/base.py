@@ -80,14 +80,14 @@ class Client(ABC):
     projects: bool = False
     """It reads ``.claude/settings.local.json`` of the folder that it starts in."""
 
-    def missing(self, paths: Paths, changes: Sequence[FileChange]) -> Sequence[str]:
+    def missing(self, changes: Sequence[FileChange]) -> Sequence[str]:
         """Return files of ours that its settings name after *changes*, and that are not there then."""
         return ()
 
     def __repr__(self) -> str:
         return f"<client {self.id}>"
 
-    def tidied(self, paths: Paths, changes: Sequence[FileChange]) -> tuple[FileChange, ...]:
+    def tidied(self, changes: Sequence[FileChange]) -> tuple[FileChange, ...]:
         """Return *changes* with those of files that several profiles share: each goes with the last that names it."""
         return tuple(changes)
 

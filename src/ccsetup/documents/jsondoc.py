@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Optional, Sequence
 
 from ccsetup.documents.edit import Edit
 from ccsetup.documents.encoding import decode, encode, place
 from ccsetup.documents.jsontext import (
-    LINE_END,
     JsonText,
     locate,
     members,
@@ -63,7 +63,7 @@ def strict(text: str) -> str:
         return text
     out = []
     position = 0
-    for found in [*LINE_END.finditer(document.text), None]:
+    for found in [*re.finditer(r"\r\n|\n|\r", document.text), None]:
         end = found.start() if found else len(document.text)
         after = found.end() if found else end
         line = document.plain[position:end]

@@ -8,10 +8,11 @@ from json.decoder import scanstring  # type: ignore[attr-defined]
 from typing import Any, NamedTuple, Union
 
 from ccsetup.documents.edit import MISSING
-from ccsetup.documents.jsontext import COMMENT, LINE_END, JsonText, number, scan_once, space
+from ccsetup.documents.jsontext import COMMENT, JsonText, number, scan_once, space
 from ccsetup.documents.splices import Splice
 
 ONE_COMMENT = re.compile(COMMENT, re.S)
+_LINE_END = re.compile(r"\r\n|\n|\r")
 _BLANKS = re.compile(r"[ \t]*")
 _REST_OF_LINE = re.compile(r"(?:[ \t]|/\*[^\r\n]*?\*/)*(?://[^\r\n]*)?")
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -202,10 +203,10 @@ def _style(node: ObjectView, index: int) -> _Style:
     text, plain = node.document.text, node.document.plain
     member = node.members[index]
     colon = text[member.key_end : member.start]
-    if LINE_END.search(colon) or "/" in colon:
+    if _LINE_END.search(colon) or "/" in colon:
         colon = ": "
     before = plain[node.at + 1 if index == 0 else node.members[index - 1].end : member.key_start]
-    if LINE_END.search(before):
+    if _LINE_END.search(before):
         return _Style(True, colon, "", _line_indent(text, member.key_start))
     spaced = before.endswith(" ") if index else colon.endswith(" ")
     return _Style(False, colon, " " if spaced else "", "")
@@ -282,7 +283,7 @@ def _fill(node: ObjectView, new: list[tuple[str, Any]]) -> Splice:
     text, document = node.document.text, node.document
     inner = text[node.at + 1 : node.close]
     comments = list(ONE_COMMENT.finditer(inner))
-    single_line = not LINE_END.search(text.strip()) and document.plain.strip("{} \t\r\n") != ""
+    single_line = not _LINE_END.search(text.strip()) and document.plain.strip("{} \t\r\n") != ""
     if single_line and not comments:
         spaced = " " if re.search(r"\":[ \t]", text) else ""
         style = _Style(False, ":" + spaced, spaced, "")
@@ -295,7 +296,7 @@ def _fill(node: ObjectView, new: list[tuple[str, Any]]) -> Splice:
     if comments:
         position = node.at + 1 + comments[-1].end()
         return (position, position, added)
-    if LINE_END.search(inner):
+    if _LINE_END.search(inner):
         return (node.at + 1, node.at + 1, added + document.eol)
     return (node.close, node.close, added + document.eol + base)
 
@@ -308,12 +309,12 @@ def _empty(node: ObjectView, out: list[Splice]) -> None:
         return
     before = text[node.at + 1 : first.key_start]
     after = text[max(last.end, last.comma + 1) : node.close]
-    line_end = LINE_END.search(before)
+    line_end = _LINE_END.search(before)
     if line_end:
         before = before[: line_end.start()]
-        line_end = LINE_END.search(after)
+        line_end = _LINE_END.search(after)
         after = after[line_end.end() :] if line_end else ""
-        if not LINE_END.search(after):
+        if not _LINE_END.search(after):
             after = ""
     else:
         after = ""
@@ -328,7 +329,7 @@ def _remove_before(text: str, member: Member, out: list[Splice]) -> None:
         return
     line_start = max(text.rfind("\n", 0, start), text.rfind("\r", 0, start)) + 1
     end = _BLANKS.match(text, end).end()  # type: ignore[union-attr]
-    line_end = LINE_END.match(text, end)
+    line_end = _LINE_END.match(text, end)
     if line_end and not text[line_start:start].strip(" \t"):
         start, end = line_start, line_end.end()
     out.append((start, end, ""))
@@ -346,7 +347,7 @@ def _remove_tail(node: ObjectView, index: int, out: list[Splice]) -> None:
         comments = list(ONE_COMMENT.finditer(text, position, end))
         if not comments:
             return position
-        if in_line_comment and not LINE_END.match(text, _BLANKS.match(text, position).end()):  # type: ignore[union-attr]
+        if in_line_comment and not _LINE_END.match(text, _BLANKS.match(text, position).end()):  # type: ignore[union-attr]
             out.append((position, position, document.eol))
         in_line_comment = comments[-1][0].startswith("//")
         return comments[-1].end()
@@ -359,5 +360,5 @@ def _remove_tail(node: ObjectView, index: int, out: list[Splice]) -> None:
             start = keep(member.comma)
             out.append((start, member.comma + 1, ""))
             position = member.comma + 1
-    if in_line_comment and not LINE_END.match(text, _BLANKS.match(text, position).end()):  # type: ignore[union-attr]
+    if in_line_comment and not _LINE_END.match(text, _BLANKS.match(text, position).end()):  # type: ignore[union-attr]
         out.append((position, position, document.eol))

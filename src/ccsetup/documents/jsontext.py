@@ -6,6 +6,7 @@ at its place in the original text.
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from json.decoder import scanstring  # type: ignore[attr-defined]
@@ -25,17 +26,14 @@ Tree = Union[tuple[Any, ...], list[Any], bytes, str, bool, None]
 _STRING = r'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)'
 COMMENT = r"//[^\r\n]*|/\*.*?(?:\*/|\Z)"
 
-_STRING_OR_COMMENT = re.compile(f"{_STRING}|{COMMENT}", re.S)
-_STRING_OR_TRAILING = re.compile(rf"{_STRING}|,(?=[ \t\r\n]*[}}\]])", re.S)
-_NOT_LINE_END = re.compile(r"[^\r\n]")
-LINE_END = re.compile(r"\r\n|\n|\r")
+# Most documents have neither, and no command that only reads them needs their layout: nothing is compiled before.
+_STRING_OR_COMMENT = f"(?s){_STRING}|{COMMENT}"
+_STRING_OR_TRAILING = rf"(?s){_STRING}|,(?=[ \t\r\n]*[}}\]])"
 _SPACE = re.compile(r"[ \t\r\n]*")
 
 
 class JsonText:
     """A text, what it means, and where its values stand."""
-
-    __slots__ = ("bom", "commas", "comment", "empty", "eol", "plain", "text", "trailing", "tree", "unit")
 
     def __init__(self, bom: str, text: str) -> None:
         self.bom = bom
@@ -46,11 +44,18 @@ class JsonText:
         """Where the first comment and the first trailing comma stand."""
         self.tree: Tree = None
         self.empty = False
-        # A file with lone CRs is old Mac; a CR before the first LF elsewhere is only that line's.
-        found = re.search(r"\r?\n", text) or re.search(r"\r", text)
-        self.eol = found[0] if found else "\n"
-        found = re.search(r"[\r\n]([ \t]+)\"", text)
-        self.unit = found[1] if found else "  "
+
+    @functools.cached_property
+    def eol(self) -> str:
+        """A file with lone CRs is old Mac; a CR before the first LF elsewhere is only that line's."""
+        found = re.search(r"\r?\n", self.text) or re.search(r"\r", self.text)
+        return found[0] if found else "\n"
+
+    @functools.cached_property
+    def unit(self) -> str:
+        """What one more level is indented by."""
+        found = re.search(r"[\r\n]([ \t]+)\"", self.text)
+        return found[1] if found else "  "
 
 
 def _refuse_constant(text: str) -> NoReturn:
@@ -117,7 +122,7 @@ def _blank(document: JsonText) -> None:
         if token[1] == "*" and (len(token) < 4 or not token.endswith("*/")):
             line, column = place(document.text, found.start())
             raise DocumentError(_("A comment that begins here does not end."), line=line, column=column)
-        return _NOT_LINE_END.sub(" ", token)
+        return re.sub(r"[^\r\n]", " ", token)
 
     def comma(found: re.Match[str]) -> str:
         token = found[0]
@@ -132,11 +137,12 @@ def _blank(document: JsonText) -> None:
             document.trailing = found.start()
         return " "
 
-    document.commas = _STRING_OR_COMMENT.sub(comment, document.text)
-    document.plain = _STRING_OR_TRAILING.sub(comma, document.commas)
+    document.commas = re.sub(_STRING_OR_COMMENT, comment, document.text)
+    document.plain = re.sub(_STRING_OR_TRAILING, comma, document.commas)
 
 
 def space(text: str, position: int) -> int:
+    """Return where the white space at *position* ends."""
     return _SPACE.match(text, position).end()  # type: ignore[union-attr]
 
 

@@ -96,7 +96,7 @@ _STAND_IN = (
     r"|(?:sk-)?(?:(?:my|your|some|test|dummy|fake|example|sample|demo)[_-]?)+(?:api[_-]?)?(?:key|token|secret)[_-]?\d{0,3}"
     r"|empty|none|null|undefined|todo|ollama|lm-?studio|proxy_managed|api[_-]?key|no-?key|not-needed"
     r"|sk-no-key-required"
-    r"|(?:https?://|~/|\.{0,2}/|[a-z]:[\\/]).*|(?:env|keyring|keychain|secret|file):\w+"
+    r"|(?:https?://|~/|\.{0,2}/[\w-]*[./]|[a-z]:[\\/]).*|(?:env|keyring|keychain|secret|file):\w+"
 )
 """Words, and what says where a key is: an address, a path, ``env:NAME``."""
 

@@ -12,6 +12,9 @@ from ccsetup.probe.network import BARE, FRAMES, MEMBERS, UNENDED
 _PIECE = 1 << 20
 """Bytes that are unpacked at a time; brotli may give twice as many."""
 
+_MOST = 4
+"""Codings on top of one another; more are an attack."""
+
 PACKAGES = {"br": "brotli", "zstd": "backports.zstd"}
 """The packages that unpack a coding before Python has it; the others need none."""
 
@@ -31,16 +34,22 @@ class Unpacking:
     def __init__(self, coding: str) -> None:
         inner, comma, self._name = coding.lower().rpartition(",")
         self._name = self._name.strip()
-        self._inner = Unpacking(inner) if comma else None
+        self._inner = Unpacking(inner) if comma and coding.count(",") < _MOST else None
         self.coding = coding
         """The coding, or the way of it (BARE, MEMBERS, FRAMES, UNENDED) that is known by now."""
-        self.good: bool = available(self._name) and (self._inner is None or self._inner.good)
+        self.good: bool = available(self._name) and (self._inner.good if self._inner is not None else not comma)
         """False: the body is not (all) unpacked, because it is broken, or nothing here unpacks it."""
         self._reader: Any = _reader(self._name) if self.good else None
         self._begun = False
+        self._held = b""
+        """The first byte: two tell whether deflate has its head."""
 
     def feed(self, data: bytes) -> Iterator[bytes]:
         """Yield what *data*, the next bytes of the body, unpack to."""
+        data, self._held = self._held + data, b""
+        if self._name == "deflate" and not self._begun and len(data) == 1:
+            self._held = data
+            return
         rest: Optional[bytes] = data
         while self.good and rest is not None:
             try:
@@ -64,8 +73,8 @@ class Unpacking:
             piece: bytes = reader.process(data, output_buffer_limit=_PIECE)
             return piece, (None if reader.can_accept_more_data() or reader.is_finished() else b"")
         if reader.eof:
-            if not data or self._name == "deflate":
-                return b"", None
+            if not data or self._name == "deflate" or (self._name != "zstd" and data[:2] != b"\x1f\x8b"[: len(data)]):
+                return b"", None  # what stands behind the end of gzip, and is no member, is ignored by Node too
             self._reader, self.coding = _reader(self._name), MEMBERS if self._name != "zstd" else FRAMES
             return b"", data
         piece = reader.decompress(data, _PIECE)

@@ -387,7 +387,7 @@ def region_of(profile: Profile, preset: Preset) -> Region:
 
 def check_url(url: str, option: str) -> None:
     """Raise UsageError when *url*, given by *option*, is no address a client can use."""
-    problem = urls.problem(urls.tidied(url)) or urls.key_inside(url)
+    problem = urls.problem(urls.bare(url)) or urls.key_inside(url)
     if problem:
         raise UsageError(
             _("{option}: {problem}").format(option=option, problem=problem),

@@ -14,6 +14,7 @@ from ccsetup.clients import releases
 KEY = "sk-catalogue-0123456789"
 NEWEST = ("--codex-version", releases.CODEX[0])
 OLD = ("--codex-version", "0.130.0")
+MINE = 'model_catalog_json = "ccsetup-my.models.json"\n'
 
 
 def save(name: str, provider: str, *more: str, version: tuple[str, ...] = NEWEST) -> None:
@@ -139,6 +140,48 @@ def test_files_of_the_user_s_are_not_ours(home: Path) -> None:
     save("a", "glm")
     assert cc.main("uninstall", "--yes").ok
     assert catalogues(home) == {"ccsetup-mine.models.json", "my.models.json"}
+
+
+def test_one_that_the_user_made_stays(home: Path) -> None:
+    """By a name like ours, named in config.toml; or one of ours that was edited since."""
+    cc.put(home, {".codex/ccsetup-my.models.json": "{}", ".codex/config.toml": MINE})
+    save("a", "glm")
+    assert "ccsetup-my.models.json" in catalogues(home)
+    ours = home / ".codex" / named(home, "a")
+    ours.write_text(ours.read_text() + " ")
+    assert cc.main("profile", "rm", "a", "--yes").ok
+    assert catalogues(home) == {"ccsetup-my.models.json", ours.name}
+
+
+@pytest.mark.parametrize("spelling", ["{}/.codex/", "{}/./.codex", "{}/link"])
+def test_however_the_folder_is_written(home: Path, spelling: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    (home / ".codex").mkdir()
+    (home / "link").symlink_to(home / ".codex")
+    monkeypatch.setenv("CODEX_HOME", spelling.format(home))
+    save("a", "glm", "--no-activate")
+    save("b", "glm", "--no-activate")
+    assert cc.main("undo", "1").ok
+    assert catalogues(home) == {named(home, "b")}
+    assert cc.main("profile", "rm", "b", "--yes").ok
+    assert catalogues(home) == set()
+
+
+def test_undo_from_another_folder(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was changed says which folder it is about, not the variable of today."""
+    save("a", "glm", "--no-activate")
+    save("b", "glm", "--no-activate")
+    monkeypatch.setenv("CODEX_HOME", str(home / "elsewhere"))
+    assert cc.main("undo", "1").ok
+    assert catalogues(home) == {named(home, "b")}
+
+
+def test_undo_of_an_undo_writes_none_that_nobody_names(home: Path) -> None:
+    save("a", "glm")
+    first = named(home, "a")
+    assert cc.main("undo").ok
+    save("a", "deepseek")
+    cc.main("undo", "2")
+    assert first not in catalogues(home)
 
 
 def test_the_file_of_an_earlier_version_goes_on_until_its_profile_is_written_anew(home: Path) -> None:

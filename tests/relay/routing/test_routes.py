@@ -77,6 +77,7 @@ ALL = [GLM, DEEPSEEK, OPEN, LOCAL]
         ([GLM, ANY], "any/omega-thinking", ["any:omega-thinking"]),
         (ALL, "glm/glm-5.3-thinking", ["glm:glm-5.3+", "deepseek:pro+"]),
         ([GLM._replace(enabled=False), DEEPSEEK], "glm-air-thinking", []),
+        ([upstream("k", default_model="k2", map=(("k*", "*"),))], "k2-thinking", ["k:k2-thinking"]),
         # Who is switched off owns nothing.
         ([GLM, DEEPSEEK._replace(enabled=False)], "flash", []),
     ],

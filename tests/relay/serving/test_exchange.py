@@ -112,6 +112,25 @@ def test_who_refuses_a_prompt_for_its_length_is_followed_by_a_larger_one(tmp_pat
             assert (got.status, b"prompt is too long" in got.body, asked) == (400, True, ["small"])
 
 
+def test_a_window_that_the_relay_itself_widens_refuses_nothing(tmp_path: Path) -> None:
+    """Members and headers of the configuration let the upstream shorten the prompt, or take more of it."""
+    said = asking("anthropic", "word " * 30_000)
+    wider: list[tuple[dict[str, Any], int]] = [
+        ({}, 400),
+        ({"extra_body": {"provider": {"sort": "price"}}}, 400),
+        ({"extra_body": {"transforms": ["middle-out"]}}, 200),
+        ({"extra_body": {"truncation": "auto"}}, 200),
+        ({"headers": {"anthropic-beta": "context-1m-2025-08-07"}}, 200),
+    ]
+    with Server(answer) as server:
+        for n, (more, status) in enumerate(wider):
+            own = upstream("own", server.origin + "/v1", "chat", default_model="small", context={"small": 1000}, **more)
+            folder = tmp_path / str(n)
+            folder.mkdir()
+            with Relay(folder, [own]) as relay:
+                assert relay.post("/v1/messages", said).status == status, more
+
+
 def compacting(request: Request) -> Response:
     """An endpoint of Responses whose model ``has`` can compact."""
     if request.path.endswith("/compact") and request.json["model"] != "has":

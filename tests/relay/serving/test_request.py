@@ -125,6 +125,10 @@ THOUGHT = [
     ("chat", "chat", "m", {"reasoning_effort": "high"}, {"thinking_switch": "reasoning_effort"},
      {"reasoning_effort": "high"}),
     ("chat", "chat", "m", {}, {"thinking_switch": "reasoning"}, {"reasoning": {"effort": "medium"}}),
+    ("chat", "chat", "m", {"reasoning": {"enabled": False, "exclude": True}}, {"thinking_switch": "reasoning"},
+     {"reasoning": {"effort": "medium", "exclude": True}}),
+    ("anthropic", "anthropic", "m", {"max_tokens": 32000, "output_config": {"effort": "none", "task_budget": 5}}, {},
+     {"thinking": ON, "max_tokens": 32000, "output_config": {"task_budget": 5}}),
     ("chat", "chat", "m", {}, {}, {}),
     ("anthropic", "chat", "m", {"max_tokens": 9}, {"thinking_switch": "thinking"},
      {"thinking": {"type": "enabled"}, "max_tokens": 9}),
@@ -149,7 +153,7 @@ def test_a_model_is_told_to_think(
     told = Dialect(**dialect)
     sent = json.loads(request.same(choice, told, marks=0) if wire == out else request.translated(choice, told))
     members = ("thinking", "reasoning", "enable_thinking", "reasoning_effort", "max_tokens", "temperature")
-    assert {name: value for name, value in sent.items() if name in members} == reaches
+    assert {name: value for name, value in sent.items() if name in (*members, "output_config")} == reaches
     assert (sent["model"], sent.get("x", 1)) == (model, 1)
     assert json.loads(explain(wire, body, upstream, out, model, thinks=True).body) == sent
 

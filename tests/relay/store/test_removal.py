@@ -22,7 +22,7 @@ from ccsetup.relay.store.sqlite import SqliteStore
 
 DAY = 86400
 ROWS = [
-    row(1, time=NOON - 9 * DAY, served="gone"),
+    row(1, time=NOON - 9 * DAY, served="gone", failed="failed", attempts=2),
     row(2, time=NOON - 8 * DAY, served="gone", upstream="kimi"),
     row(3, time=NOON - DAY),
     row(4, client="bob", failed="kimi", attempts=2),
@@ -85,6 +85,7 @@ CHOICES = [
     (Chosen(client=""), {6}),
     (Chosen(upstream="kimi", since=MIDNIGHT), {5}),
     (Chosen(upstream="nobody"), set()),
+    (Chosen(upstream="failed"), set()),
 ]
 
 
@@ -94,6 +95,8 @@ def test_exactly_what_was_chosen_goes(path: str, chosen: Chosen, numbers: set[in
     before = left(path)
     found = removal.look(path, chosen)
     assert (found.requests, found.waiting) == (len(numbers), 0)
+    assert found.sums > 0 or not numbers & {1, 2}
+    assert found.sums == 0 or numbers & {1, 2}
     target = path + ".csv"
     removal.remove(path, chosen, found.last, target, plain)
     ids, others = left(path)

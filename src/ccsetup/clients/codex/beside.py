@@ -55,9 +55,16 @@ class ProfileFiles:
     def files(self, paths: Paths) -> Mapping[str, os.stat_result]:
         try:
             with os.scandir(paths.codex_home) as found:
-                return {e.name.removesuffix(_ENDING): e.stat() for e in found if e.name.endswith(_ENDING)}
+                names = [e.name for e in found if e.name.endswith(_ENDING)]
         except OSError:
             return {}
+        out = {}
+        for name in names:
+            try:
+                out[name.removesuffix(_ENDING)] = os.stat(os.path.join(paths.codex_home, name))
+            except OSError:  # a link to nothing
+                continue
+        return out
 
     def is_alone(self, files: Files, profile: Profile) -> bool:
         data, id_ = files.get(files.paths.codex_config), self.id(profile)

@@ -9,14 +9,13 @@ from __future__ import annotations
 import functools
 import json
 import os
-from typing import Optional, Sequence, cast
+from typing import Mapping, Optional, Sequence, cast
 
 from ccsetup import disk
 from ccsetup.clients.codex import facts
 from ccsetup.clients.values import Use
 from ccsetup.errors import CcsetupError
 from ccsetup.model import CodexEndpoint, Version
-from ccsetup.paths import Paths
 from ccsetup.plan import FileChange, fingerprint
 
 
@@ -91,43 +90,60 @@ def name(text: str) -> str:
     return f"ccsetup-{fingerprint(text.encode(), 6)}.models.json"
 
 
-def tidied(paths: Paths, changes: Sequence[FileChange]) -> tuple[FileChange, ...]:
+def tidied(changes: Sequence[FileChange]) -> tuple[FileChange, ...]:
     """Return *changes* with those of our catalogues: one goes when nothing names it any more, and never before."""
-    folder = paths.codex_home
+    for folder in dict.fromkeys(os.path.dirname(c.path) for c in changes if _is_document(c.path) or _names_in(c.path)):
+        changes = _tidied(folder, changes)
+    return tuple(changes)
+
+
+def _tidied(folder: str, changes: Sequence[FileChange]) -> Sequence[FileChange]:
     mine = {os.path.basename(c.path): c for c in changes if os.path.dirname(c.path) == folder}
     documents = {n: c for n, c in mine.items() if _is_document(n)}
-    going = {n for n, c in mine.items() if c.after is None and _names(n.encode()) == {n}}
-    unused = going | _names(*(c.before for c in documents.values()))
-    unused -= _names(*(c.after for c in documents.values()))
-    old: dict[str, Optional[bytes]] = {}
+    named = _names(*(c.before for c in documents.values()))
+    going = {n for n, c in mine.items() if c.after is None and _names_in(n) == {n}}
+    coming = {n for n, c in mine.items() if c.before is None and _names_in(n) == {n}}
+    unused = (named | going | coming) - _names(*(c.after for c in documents.values()))
+    gone: list[FileChange] = []
     try:
-        for name in os.listdir(folder) if unused else ():
-            if _is_document(name) and name not in documents:
-                unused -= _names(_read(folder, name))
+        for name in _likely_first(folder, documents) if unused else ():
+            unused -= _names(_read(folder, name))
             if not unused:
                 break
-        old = {name: _read(folder, name) for name in unused - mine.keys()}
+        for name in sorted((named & unused) - mine.keys()):
+            data = _read(folder, name)
+            if data is not None and _is_ours(name, data, documents):
+                gone.append(FileChange(os.path.join(folder, name), data, None))
     except (OSError, CcsetupError):  # what cannot be read may name anything
-        unused = set()
-    stay = {os.path.join(folder, name) for name in going - unused}
-    out: list[FileChange] = []
-    for change in reversed(changes):  # each behind the last document that named it
-        named = _names(change.before) if change in documents.values() else set()
-        for name in sorted(named & old.keys(), reverse=True):
-            data = old.pop(name)
-            if data is not None:
-                out.append(FileChange(os.path.join(folder, name), data, None))
-        if change.path not in stay:
-            out.append(change)
-    return tuple(reversed(out))
+        unused, gone = set(), []
+    stay = {os.path.join(folder, name) for name in (going - unused) | (coming & unused)}
+    return [*(c for c in changes if c.path not in stay), *gone]
 
 
-def missing(paths: Paths, changes: Sequence[FileChange]) -> Sequence[str]:
+def missing(changes: Sequence[FileChange]) -> Sequence[str]:
     """Return our catalogues that documents name after *changes*, and that are not there then."""
     there = {c.path for c in changes if c.after is not None}
-    documents = (c.after for c in changes if os.path.dirname(c.path) == paths.codex_home and _is_document(c.path))
-    named = (os.path.join(paths.codex_home, name) for name in sorted(_names(*documents)))
-    return [path for path in named if path not in there and not os.path.lexists(path)]
+    documents = [c for c in changes if _is_document(c.path)]
+    named = (os.path.join(os.path.dirname(c.path), name) for c in documents for name in sorted(_names(c.after)))
+    return [path for path in dict.fromkeys(named) if path not in there and not os.path.lexists(path)]
+
+
+def _likely_first(folder: str, changed: Mapping[str, FileChange]) -> list[str]:
+    """Return the other documents in *folder*; one of a profile that was active names the same catalogue."""
+    active = (changed["config.toml"].before or b"") if "config.toml" in changed else b""
+    others = [n for n in os.listdir(folder) if _is_document(n) and n not in changed]
+    return sorted(others, key=lambda n: (n.removesuffix(".config.toml").encode("utf-8", "replace") not in active, n))
+
+
+def _is_ours(file: str, data: bytes, documents: Mapping[str, FileChange]) -> bool:
+    """Tell whether we wrote *data*: its name says so, or, of an earlier version, the profile's that named it."""
+    if name(data.decode("utf-8", "replace")) == file:
+        return True
+    profile = file.removeprefix("ccsetup-").removesuffix(".models.json")
+    own, main = documents.get(f"{profile}.config.toml"), documents.get("config.toml")
+    return (own is not None and file in _names(own.before)) or (
+        main is not None and f"profiles.{profile}]".encode() in (main.before or b"")
+    )
 
 
 def _read(folder: str, name: str) -> Optional[bytes]:
@@ -137,6 +153,10 @@ def _read(folder: str, name: str) -> Optional[bytes]:
 
 def _is_document(name: str) -> bool:
     return os.path.basename(name) == "config.toml" or name.endswith(".config.toml")
+
+
+def _names_in(path: str) -> set[str]:
+    return _names(os.path.basename(path).encode("utf-8", "replace"))
 
 
 def _names(*documents: Optional[bytes]) -> set[str]:

@@ -128,17 +128,17 @@ class Codex(Client):
 
         return found.active(store)
 
-    def tidied(self, paths: Paths, changes: Sequence[FileChange]) -> tuple[FileChange, ...]:
-        if all(os.path.dirname(c.path) != paths.codex_home for c in changes):
+    def tidied(self, changes: Sequence[FileChange]) -> tuple[FileChange, ...]:
+        if not any(c.path.endswith(("config.toml", ".models.json")) for c in changes):
             return tuple(changes)
         from ccsetup.clients.codex import catalog
 
-        return catalog.tidied(paths, changes)
+        return catalog.tidied(changes)
 
-    def missing(self, paths: Paths, changes: Sequence[FileChange]) -> Sequence[str]:
+    def missing(self, changes: Sequence[FileChange]) -> Sequence[str]:
         from ccsetup.clients.codex import catalog
 
-        return catalog.missing(paths, changes)
+        return catalog.missing(changes)
 
     def setting_problem(self, name: str, value: Any) -> str:
         from ccsetup.clients.codex import settings

@@ -239,6 +239,16 @@ class _Way(NamedTuple):
     thinking: bool
 
 
+_SHORTENING = ("truncation", "transforms", "plugins", "context_management")
+
+
+def _window(upstream: Upstream, model: str) -> int:
+    """Return the window of *model*; 0 also where the upstream is told to shorten a prompt, or to take a longer one."""
+    told = any(name in upstream.extra_body for name in _SHORTENING)
+    longer = any("context-1m" in value for value in upstream.headers.values())
+    return 0 if told or longer else upstream.context.get(model, 0)
+
+
 class _Ways(NamedTuple):
     ways: tuple[_Way, ...]
     """In the order in which they are asked."""
@@ -335,7 +345,7 @@ class Pool:
                 self._ways.clear()
             among = [e.upstream for e in self.entries if ask.allowed is None or e.name in ask.allowed]
             found = _Ways.of(
-                _Way(self.by_name[u.name], model, (rank, *routes.level(u)), u.context.get(model, 0), thinking)
+                _Way(self.by_name[u.name], model, (rank, *routes.level(u)), _window(u, model), thinking)
                 for u, model, rank, thinking in routes.routes(among, ask.model)
                 if not u.accepts or ask.wire in u.accepts
             )

@@ -116,9 +116,14 @@ def _named(upstreams: Sequence[Upstream], asked: str) -> Optional[Route]:
 
 def _thinks(upstreams: Sequence[Upstream], asked: str) -> bool:
     """Whether *asked* is a model that one of *upstreams* has, with thinking, and is not itself the name of one."""
+
+    def has(upstream: Upstream) -> bool:
+        kind = claim(upstream, asked)
+        return kind in _NAMED or (kind == "pattern" and upstream.model(asked) == asked)
+
     return (
         asked.endswith(THINKING)
-        and not any(claim(upstream, asked) in _NAMED for upstream in upstreams)
+        and not any(map(has, upstreams))
         and any(claim(upstream, asked.removesuffix(THINKING)) in _NAMED for upstream in upstreams)
     )
 

@@ -110,7 +110,7 @@ class PassedStream:
     def _without_usage(self, text: bytes) -> bytes:
         """Whole events are looked at: the line feed of the last line may be still to come."""
         text, self._back = self._back + text, b""
-        if text.endswith(b"\r"):
+        if text.endswith(b"\n\r"):
             self._back = text
             return b""
         return without_usage(text)

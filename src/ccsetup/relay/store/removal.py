@@ -88,7 +88,9 @@ def _kept(chosen: Chosen, last: int) -> tuple[str, tuple[Any, ...]]:
 def _gone(chosen: Chosen) -> tuple[str, tuple[Any, ...]]:
     names, values = chosen.names()
     since, until = _span(chosen)
-    return f"FROM gone WHERE day >= ? AND day <= ? AND {names}", (since / DAY, until / DAY - 1, *values)
+    # Tries that another upstream made up for go with their requests: of one upstream there are none to choose.
+    some = f"{names} AND requests > 0" if values else names
+    return f"FROM gone WHERE day >= ? AND day <= ? AND {some}", (since / DAY, until / DAY - 1, *values)
 
 
 def _span(chosen: Chosen) -> tuple[float, float]:

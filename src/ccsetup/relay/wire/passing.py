@@ -51,7 +51,8 @@ _SWITCHES: Mapping[WireFormat, tuple[str, ...]] = {
 }
 """Members with which thinking is switched, or that depend on it."""
 _SHARED = ("output_config", "reasoning")
-"""Those that say other things besides."""
+_SWITCHED = ("effort", "enabled", "max_tokens")
+"""Those that say other things besides, and what in them is about thinking."""
 _ROOM = 2048
 """Tokens of an answer from which a part can be thought: Anthropic takes no budget below 1024."""
 
@@ -79,9 +80,12 @@ def with_thinking(wire: WireFormat, value: Mapping[str, Any], dialect: Dialect, 
     new = codec.loads(written)
     out = {name: given for name, given in value.items() if name not in _SWITCHES[wire]}
     for name in _SWITCHES[wire]:
-        if name in new:
-            given = value.get(name)
-            out[name] = {**given, **new[name]} if name in _SHARED and isinstance(given, dict) else new[name]
+        given = value.get(name) if name in _SHARED else None
+        kept = {k: v for k, v in given.items() if k not in _SWITCHED} if isinstance(given, dict) else {}
+        if kept:
+            out[name] = {**kept, **new.get(name, {})}
+        elif name in new:
+            out[name] = new[name]
     return out
 
 

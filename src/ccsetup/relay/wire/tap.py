@@ -224,7 +224,7 @@ def _tells_usage(text: bytes) -> bool:
     return b'"usage":{' in text or b'"usage": {' in text  # what ``_tells_chat`` finds: none is hidden unread
 
 
-_EVENTS = re.compile(rb"(?<=\n\n)|(?<=\n\r\n)")
+_EVENTS = re.compile(rb"(?<=\n\n)|(?<=\n\r\n)|(?<=\r\r)")
 
 
 def _only_usage(event: bytes) -> bool:
