@@ -72,8 +72,11 @@ _REQUESTED = (
 def bare(url: str) -> str:
     """Return *url* without what stands around it in a file or a text, with scheme and host in small letters."""
     url = url.strip().strip("\"'`<>,;").strip()
-    found = re.match(r"(?i)https?://[^/?#@]*(?=[/?#]|\Z)", url)
-    return found[0].lower() + url[found.end() :] if found else url
+    scheme, mark, rest = url.partition("://")
+    host = rest[: next((i for i, c in enumerate(rest) if c in "/?#@"), len(rest))]
+    if not mark or scheme.lower() not in ("https", "http") or rest[len(host) :].startswith("@"):
+        return url
+    return f"{scheme.lower()}://{host.lower()}{rest[len(host) :]}"
 
 
 def base(url: str, wire: str) -> str:

@@ -302,10 +302,7 @@ def _bring_along(world: World, client: ClientName, every: bool) -> list[str]:
 
 
 def _forget_saved(world: World, name: str, client: ClientName) -> None:
-    module = CLIENTS[client]
-    paths = module.saved_paths(world.paths, name, world.version(client))
-    whole: dict[str, Optional[str]] = {p: None for p, f in paths if not f}
-    world.fulfil(Wishes((), whole), world.slot(client, name), _own_files(world, name, client))
+    world.fulfil(Wishes((), {}), world.slot(client, name), _own_files(world, name, client))
     world.record(world.slot(client, name), None)
 
 

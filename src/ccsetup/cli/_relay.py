@@ -47,11 +47,13 @@ def away(context: Context, url: str, *, ask: bool = True) -> tuple[str, str]:
 
     at = places(context.paths)
     running = control.there(at)
-    if running is not None and port_of(running.url) == port_of(url) and (not ask or control.alive(at)):
+    near = running is not None and port_of(running.url) == port_of(url)
+    lives = (near and not ask) or (running is not None and control.alive(at) is not None)
+    if near and lives:
         return "", ""
     from ccsetup.cli.relay import _base
 
-    if running is not None and control.alive(at) is None:
+    if running is not None and not lives:
         problem = _("the relay (process {pid}) takes no requests: it starts, or it ends").format(pid=running.pid)
         return problem, _("End it at once with: ccsetup relay stop --now")
     if running is not None:

@@ -34,7 +34,7 @@ _LAST = 10**9 - 1
 """No record has this number or a higher one."""
 _END_OF_TIME = 253402300800.0
 """Seconds since 1970: the year 10000, which no calendar function takes."""
-_UNDOES = re.compile(rb'"undoes": "(\d+)", ')
+_UNDOES = rb'"undoes": "(\d+)", '
 _DONE, _PENDING, _DRAFT, _DAMAGED = ".json", ".pending", ".draft", ".damaged"
 
 
@@ -429,7 +429,7 @@ def _undoes(path: str) -> str:
     """Return what a record took back, by its first bytes: all of it may be long."""
     try:
         with open(path, "rb") as file:
-            found = _UNDOES.search(file.read(4096))
+            found = re.search(_UNDOES, file.read(4096))
     except OSError:
         return ""
     return found[1].decode() if found else ""

@@ -39,7 +39,7 @@ RELAY = "relay"
 RESERVED = ("official", RELAY, "all")
 """Words of ours, in any case."""
 
-_DEVICE = re.compile(r"(?:con|prn|aux|nul|com\d|lpt\d)\Z", re.IGNORECASE)
+_DEVICE = r"(?i)(?:con|prn|aux|nul|com\d|lpt\d)\Z"
 """Windows opens a device for a file of such a name, with any ending."""
 
 UNKNOWN_CONTEXT = 200_000
@@ -170,7 +170,7 @@ def check_name(name: str, taken: Iterable[str] = ()) -> None:
             ),
             hint=_("Choose another name with -n NAME."),
         )
-    if _DEVICE.match(name):
+    if re.match(_DEVICE, name):
         raise UsageError(
             _("'{name}' cannot be a profile name: Windows keeps it for a device.").format(name=name),
             hint=_("Choose another name with -n NAME."),

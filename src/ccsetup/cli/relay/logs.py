@@ -232,7 +232,7 @@ class _View:
                 continue
             self._last = one["time"]
             if one["event"] == "request":
-                if one.get("id") not in self._shown:
+                if str(one.get("id")) not in self._shown:
                     out.append(self._request(_row(one)))
             elif one["event"] not in ("attempt failed", "answer broke off"):
                 out.append(_event(one))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from typing import Any, Iterator, Mapping, Optional
 
 from ccsetup import bounded
@@ -26,7 +27,7 @@ def leftovers(files: Files, known: KnownValues, administrator: Mapping[str, Any]
     gone = [k for k in facts.OWN_ADDRESSES if route.reach(_text(data.get(k)), managed) != "official"]
     gone += ["model_catalog_json" for s in _stops(files) if s.key == ("model_catalog_json",)]
     model = _text(data.get("model"))
-    if edits.is_official(data) and known.model(model) and not facts.OWN_MODELS.match(model):
+    if edits.is_official(data) and known.model(model) and not re.match(facts.OWN_MODELS, model):
         gone.append("model")
     for key in gone:
         out.append(Correction(path, "toml", _("{key} was taken out.").format(key=key), (Unset((key,)),)))
@@ -66,7 +67,7 @@ def _models(files: Files, data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         slugs = [m["slug"] for m in models]
     except (ValueError, RecursionError, LookupError, TypeError):
         return  # Codex does not start: that is said
-    if slugs and "" not in slugs and not any(facts.OWN_MODELS.match(s) for s in slugs if isinstance(s, str)):
+    if slugs and "" not in slugs and not any(re.match(facts.OWN_MODELS, s) for s in slugs if isinstance(s, str)):
         yield _("model_catalog_json names none of OpenAI's models, and Codex asks for no others."), fix
 
 

@@ -43,7 +43,7 @@ def free_id(profile: str, taken: Container[str]) -> str:
 
 def check_provider_id(name: str) -> None:
     """Raise UsageError when Codex would refuse *name* as a provider id."""
-    if name in facts.TAKEN_IDS or not facts.PROVIDER_ID.match(name):
+    if name in facts.TAKEN_IDS or not re.match(facts.PROVIDER_ID, name):
         raise UsageError(
             _("'{name}' cannot be a provider id in Codex: it is reserved or has other characters.").format(name=name),
             hint=_("Give another one with --provider-id, for example ccsetup-{name}.").format(

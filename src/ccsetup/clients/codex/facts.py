@@ -7,7 +7,6 @@ Observed on loopback with 0.63.0 to 0.171.0; the shapes by giving every key each
 from __future__ import annotations
 
 import os
-import re
 from typing import Any, Iterator, Mapping, NamedTuple
 
 from ccsetup.clients import releases
@@ -41,7 +40,7 @@ _OWN_KEYS: Mapping[str, frozenset[str]] = {
     "amazon-bedrock-runtime": frozenset(("aws", "auth", "base_url", "http_headers")),
     "gcp": frozenset(("auth", "base_url", "http_headers", "project_id", "location", "credential_file")),
 }
-PROVIDER_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}\Z")
+PROVIDER_ID = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}\Z"
 TAKEN_IDS = RESERVED_IDS | RETIRED_IDS | frozenset(_OWN_KEYS)
 """Ids that no provider of ours gets."""
 
@@ -84,7 +83,7 @@ ADMINISTRATORS = ("config.toml", "managed_config.toml")
 CREDENTIAL_HEADERS = ("authorization", "api-key", "x-api-key")
 OWN_ADDRESSES = ("openai_base_url", "chatgpt_base_url")
 """Keys that move Codex' own provider: its requests, and what else it asks ChatGPT for.  Its login goes with both."""
-OWN_MODELS = re.compile(r"(?:openai/)?(?:gpt-|o\d|codex|chatgpt|computer-use|ft:)")
+OWN_MODELS = r"(?:openai/)?(?:gpt-|o\d|codex|chatgpt|computer-use|ft:)"
 """How ids of OpenAI's models begin."""
 OWN_MODEL = "gpt-6.2-sol"
 """What 0.171.0 asks its own provider for where no model is set."""
