@@ -123,6 +123,28 @@ def test_the_name_of_a_model_is_noted_in_short_and_as_text(tmp_path: Path, kind:
     assert all(row["served"] == row["model"] for row in rows)
 
 
+def test_models_are_listed_for_the_one_who_asks(tmp_path: Path) -> None:
+    """With windows where they are known; Claude Code gets ids that its picker shows, and that lead to the same."""
+    with Upstream("a") as a, Upstream("b") as b:
+        entries = [
+            chat(a, preset="glm", default_model="glm-5.3", map={"x/Y:free": "x/Y:free"}),
+            chat(b, default_model="claude-b", map={"glm-5.3": "glm-5.3"}),
+        ]
+        with Relay(tmp_path, entries) as relay:
+            data = relay.get("/v1/models").json["data"]
+            windows = {one["id"]: one.get("context_window") for one in data}
+            assert windows == {"glm-5.3": 1_000_000, "x/Y:free": None, "claude-b": None, "b/glm-5.3": None}
+            assert all(one["display_name"] == one["id"] and one["owned_by"] in one["description"] for one in data)
+            for agent in ("claude-code/2.1.332", "claude-cli/2.1.332 (external, cli)"):
+                shown = relay.get("/v1/models?limit=1000", headers={"user-agent": agent}).json["data"]
+                assert [one["display_name"] for one in shown] == [*windows]
+                assert all("claude" in one["id"] for one in shown)
+                for one, plain in zip(shown, windows, strict=True):
+                    got = relay.post(PATHS["anthropic"], asking("anthropic", one["id"]))
+                    asked = {"a": a, "b": b}[one["owned_by"]].requests[-1].json["model"]
+                    assert (got.status, asked) == (200, plain.removeprefix("b/"))
+
+
 @pytest.mark.parametrize("kind", LAST)
 def test_a_model_is_served_by_its_owner_or_it_is_told(tmp_path: Path, kind: str) -> None:
     """Each advertised id reaches its owner; another one's answer is named in header, row and log; others get 404."""

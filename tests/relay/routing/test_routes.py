@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from ccsetup.clients.claude import picker
 from ccsetup.keys.reference import KeyRef
 from ccsetup.relay.config.model import Config, Upstream
 from ccsetup.relay.config.rules import DEFAULT_RULES
@@ -145,3 +146,46 @@ def test_a_rest_is_over_when_the_clock_was_set_back() -> None:
 def test_an_id_that_means_two_things_is_found() -> None:
     assert routes.ambiguous(ALL) == [("glm/glm-5.3", "router", "glm")]
     assert routes.ambiguous([GLM, DEEPSEEK]) == []
+
+
+@pytest.mark.parametrize(
+    ("model", "shown"),
+    [
+        ("glm-5.3", "ccsetup-claude/glm-5.3"),
+        ("kimi/kimi-k3", "ccsetup-claude/kimi/kimi-k3"),
+        ("openrouter/Qwen/Qwen3-Coder:free", "ccsetup-claude/openrouter/Qwen/Qwen3-Coder:free"),
+        ("deepseek-v4-pro@20261101", "ccsetup-claude/deepseek-v4-pro@20261101"),
+        ("模型-5.3 Preview", "ccsetup-claude/模型-5.3 Preview"),
+        ("accounts/fireworks/models/k3p1", "ccsetup-claude/accounts/fireworks/models/k3p1"),
+        # It shows these as they are.
+        ("claude-opus-5-5", "claude-opus-5-5"),
+        ("Anthropic/Claude-4.5:beta", "Anthropic/Claude-4.5:beta"),
+        ("ccsetup-claude/glm-5.3", "ccsetup-claude/glm-5.3"),
+    ],
+)
+def test_the_id_of_claude_codes_picker_asks_for_the_model(model: str, shown: str) -> None:
+    """Whatever characters an id has, it comes back, with its window told or not, and whoever else serves all."""
+    among = [ANY, upstream("own", models=(model,)), GLM]
+    expected = [(route.upstream.name, route.model) for route in routes.routes(among, model)]
+    assert expected[0] == ("own", model)
+    for window in (0, 128_000, 999_999, 1_000_000, 2_000_000):
+        id = picker.listed(model, window)
+        assert id == shown + ("[1m]" if window >= 1_000_000 and shown != model else "")
+        for asked in (id, id.removesuffix("[1m]")):  # Claude Code takes the suffix away, others send the id as it is
+            assert [(route.upstream.name, route.model) for route in routes.routes(among, asked)] == expected
+
+
+def test_a_listing_has_every_model_of_every_upstream() -> None:
+    """By its own id where its upstream owns that, else by the upstream's name; nothing of one that is switched off."""
+    second = upstream("second", default_model="flash", map=(("glm-5.3", "glm-5.3"), ("other", "flash")))
+    among = [GLM, DEEPSEEK, LOCAL, second, upstream("off", default_model="gone", enabled=False)]
+    found = {id: (route.upstream.name, route.model) for id, route in routes.listing(among).items()}
+    assert found == {
+        "glm-air": ("glm", "glm-air"),
+        "glm-5.3": ("glm", "glm-5.3"),
+        "pro": ("deepseek", "pro"),
+        "flash": ("second", "flash"),
+        "other": ("second", "flash"),
+        "deepseek/flash": ("deepseek", "flash"),
+        "second/glm-5.3": ("second", "glm-5.3"),
+    }

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Mapping, cast
 
-from ccsetup.clients.claude import facts
+from ccsetup.clients.claude import facts, picker
 from ccsetup.clients.claude.facts import (
     API_KEY,
     APPROVED,
@@ -36,6 +36,7 @@ from ccsetup.i18n import _
 from ccsetup.model import ClaudeEndpoint
 from ccsetup.paths import Paths
 from ccsetup.plan import Owned, Wish
+from ccsetup.profiles import RELAY
 from ccsetup.profiles import facts as model_facts
 
 _MODEL: KeyPath = ("model",)
@@ -94,9 +95,12 @@ def use(files: Files, use: Use) -> Wishes:
     want[env(CONTEXT)] = str(endpoint.context_window) if endpoint.context_window else MISSING
     for name, fact in endpoint.env.items():
         want[env(name)] = fact.value
+    if use.profile.name == RELAY:
+        want[env(picker.DISCOVERY)] = "1"
     model = lookup(data, _MODEL)
     if isinstance(model, str) and not files.names:
-        want[_MODEL] = model  # as it is, and noted: the client may change it because of what we set
+        # As it is, and noted: the client may change it because of what we set.  No other provider knows our relay's.
+        want[_MODEL] = MISSING if picker.meant(model) and use.profile.name != RELAY else model
     for name in OTHER_BACKENDS:
         if on(files.paths.environ.get(name, "")):
             want[env(name)] = ""  # settings.json beats the shell
@@ -186,7 +190,9 @@ def official(files: Files, owned: Mapping[str, tuple[Owned, ...]]) -> Wishes:
     for item in owned.get(files.paths.claude_settings, ()):
         if item.path == _MODEL and isinstance(model, str):
             moved = isinstance(item.before, str) and MIGRATED.get(item.before) == model
-            want[_MODEL] = item.before if moved else model
+            want[_MODEL] = item.before if moved or picker.meant(model) else model
+    if isinstance(model, str) and picker.meant(str(want.get(_MODEL, model))):
+        want[_MODEL] = MISSING
     settings = Wish(files.paths.claude_settings, "json", want, forced=_forced())
     # Whoever has logged in since has been through the onboarding; others get it back, with the login in it.
     stays = {ONBOARDED: True} if lookup(files.get(files.paths.claude_json), ("oauthAccount",)) else {}

@@ -4,7 +4,8 @@ An id goes to those that own it first, in the order of the file: to upstreams th
 ``default_model`` or in ``map`` and serve it as itself; an id that nobody owns, to primary ones that name it.  The
 others come after them, each with the model that its ``map`` or ``default_model`` says: so the file says that they may
 answer for it.  ``NAME/MODEL`` asks one upstream by its name; an id with a slash that somebody owns comes before that.
-``MODEL-thinking``, where nobody has that name and somebody has MODEL, asks for MODEL with thinking switched on.
+``MODEL-thinking``, where nobody has that name and somebody has MODEL, asks for MODEL with thinking switched on.  An id
+that Claude Code's picker has from the relay (``picker``) is taken apart again.
 Names that Claude Code and Codex ask for by themselves go to whoever is first; any other name that nobody knows goes
 nowhere.
 """
@@ -15,6 +16,7 @@ import re
 from fnmatch import fnmatchcase
 from typing import Iterable, Literal, NamedTuple, Optional, Sequence
 
+from ccsetup.clients.claude import picker
 from ccsetup.relay.config.model import Upstream
 
 Claim = Literal["own", "alias", "stand-in", "open", "pattern", "usual", ""]
@@ -59,6 +61,17 @@ def advertised(upstreams: Iterable[Upstream]) -> dict[str, str]:
     return ids
 
 
+def listing(upstreams: Iterable[Upstream]) -> dict[str, Route]:
+    """Return every model of every upstream by an id that asks its owner for it, with where that leads first.
+
+    The model of one whose id another upstream owns is ``NAME/MODEL``.
+    """
+    among = [upstream for upstream in ordered(upstreams) if upstream.enabled]
+    owners = advertised(among)
+    ids = [*owners, *(f"{u.name}/{name}" for u in among for name in own_ids(u) if owners[name] != u.name)]
+    return {name: routes(among, name)[0] for name in ids}
+
+
 def ordered(upstreams: Iterable[Upstream]) -> list[Upstream]:
     """Return *upstreams* in the order in which they are asked: by group, then by priority."""
     return sorted(upstreams, key=level)
@@ -90,6 +103,8 @@ def routes(upstreams: Sequence[Upstream], asked: str) -> list[Route]:
     enabled = [one for upstream, one in zip(upstreams, claims, strict=True) if upstream.enabled]
     first = next((kind for kind in ("own", "alias") if kind in enabled), "")
     known = first or "stand-in" in enabled
+    if not known and (meant := picker.meant(asked)):
+        return routes(upstreams, meant)
     if not known and (named := _named(upstreams, asked)) is not None:
         others = [route for route in routes(upstreams, named.model) if route.upstream is not named.upstream]
         own = named._replace(model=named.upstream.model(named.model))

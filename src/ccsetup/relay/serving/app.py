@@ -5,11 +5,11 @@ from __future__ import annotations
 import hmac
 import os
 import secrets
-from typing import Any, Optional
+from typing import Any
 
 from ccsetup import __version__
+from ccsetup.clients.claude import picker
 from ccsetup.model import WireFormat
-from ccsetup.relay.config.access import ClientKey
 from ccsetup.relay.http.inbound import BodyTooLarge, Gone, Inbound, Malformed
 from ccsetup.relay.reporting import metrics
 from ccsetup.relay.routing import routes
@@ -105,7 +105,7 @@ class App:
             elif path in _COUNTS and method == "POST":
                 await self._count_tokens(inbound, caller)
             elif path in _MODELS and method in ("GET", "HEAD"):
-                _json(inbound, 200, self._models(caller.client))
+                _json(inbound, 200, self._models(caller))
             elif path == "/metrics" and method == "GET":
                 inbound.answer(200, [(b"content-type", metrics.CONTENT_TYPE.encode())], self._metrics())
             elif method == "HEAD":
@@ -151,23 +151,32 @@ class App:
         else:
             _json(inbound, 200, {"input_tokens": tokens.estimate(conversation)})
 
-    def _models(self, client: Optional[ClientKey]) -> dict[str, Any]:
-        """Return the names that can be asked for, in the shapes of both OpenAI and Anthropic."""
-        allowed = set(client.upstreams) if client is not None and client.upstreams else None
-        upstreams = self._relay.runtime.config.upstreams
-        found = routes.advertised(u for u in upstreams if allowed is None or u.name in allowed)
-        data = [
-            {
-                "id": name,
-                "object": "model",
-                "type": "model",
-                "display_name": name,
-                "created": 0,
-                "created_at": "1970-01-01T00:00:00Z",
-                "owned_by": owner,
-            }
-            for name, owner in found.items()
-        ]
+    def _models(self, caller: Caller) -> dict[str, Any]:
+        """Return the models that can be asked for, in the shapes of both OpenAI and Anthropic.
+
+        Claude Code, which looks for the rows of its picker, gets the ids that it shows.
+        """
+        among, allowed = self._relay.runtime.config.upstreams, caller.allowed
+        upstreams = [u for u in among if allowed is None or u.name in allowed]
+        picks = any(n == b"user-agent" and v.startswith((b"claude-code/", b"claude-cli/")) for n, v in caller.headers)
+        data = []
+        for name, route in routes.listing(upstreams).items():
+            owner, window = route.upstream.name, route.upstream.context.get(route.model, 0)
+            said = f"{owner}, {window:,} tokens" if window else owner
+            sizes = {"context_window": window, "max_input_tokens": window} if window else {}
+            data.append(
+                {
+                    "id": picker.listed(name, window) if picks else name,
+                    "object": "model",
+                    "type": "model",
+                    "display_name": name,
+                    "description": said,
+                    "created": 0,
+                    "created_at": "1970-01-01T00:00:00Z",
+                    "owned_by": owner,
+                    **sizes,
+                }
+            )
         return {
             "object": "list",
             "data": data,

@@ -1,0 +1,65 @@
+"""What the relay's profile writes so that the clients' own ``/model`` shows what the relay serves."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support import cc
+
+KEY = "sk-test-0123456789abcdef"
+SETTINGS = ".claude/settings.json"
+DISCOVERY = "CLAUDE_CODE_ENABLE_GATEWAY_MODEL_DISCOVERY"
+
+
+@pytest.fixture
+def relayed(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home with the profiles glm and kimi, of which a relay asks both, and no client uses any."""
+    monkeypatch.setattr("ccsetup.cli.relay._up.start_for_clients", lambda _context: None)
+    for name in ("glm", "kimi"):
+        assert cc.main("init", "-s", "-p", name, "-k", KEY + name, "-T", "all", "--no-activate").ok
+    assert cc.main("relay", "init", "--from-profiles", "glm,kimi").ok
+    return home
+
+
+def settings(home: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((home / SETTINGS).read_text())
+    return found
+
+
+def test_claude_code_looks_for_the_models_of_the_relay_alone(relayed: Path) -> None:
+    """The variable comes with the profile and goes with it; what the user had there comes back."""
+    cc.put(relayed, {SETTINGS: json.dumps({"env": {DISCOVERY: "0"}})})
+    for name, expected in (("relay", "1"), ("relay", "1"), ("glm", "0"), ("relay", "1"), ("official", "0")):
+        assert cc.main("config-switch", name).ok
+        assert settings(relayed)["env"].get(DISCOVERY) == expected
+
+
+@pytest.mark.parametrize("before", [None, "opus", "ccsetup-claude/old"])
+@pytest.mark.parametrize("to", ["glm", "official"])
+@pytest.mark.parametrize(
+    ("picked", "left"),
+    [
+        ("ccsetup-claude/kimi/kimi-k3", False),
+        ("ccsetup-claude/glm-5.3[1m]", False),
+        ("sonnet", True),
+        ("claude-opus-5-5", True),
+    ],
+)
+def test_a_pick_that_only_the_relay_knows_does_not_stay(
+    relayed: Path, before: str | None, to: str, picked: str, left: bool
+) -> None:
+    """``model`` in settings.json is what /model wrote: another provider, and the account, would be asked for it."""
+    cc.put(relayed, {SETTINGS: json.dumps({"model": before} if before else {})})
+    assert cc.main("config-switch", "relay").ok
+    assert settings(relayed).get("model") == before
+    cc.put(relayed, {SETTINGS: json.dumps({**settings(relayed), "model": picked})})
+    assert cc.main("config-switch", "relay").ok
+    assert settings(relayed)["model"] == picked
+    assert cc.main("config-switch", to).ok
+    if left:
+        assert settings(relayed)["model"] == picked
+    else:
+        assert "ccsetup-claude/" not in str(settings(relayed).get("model"))
