@@ -240,6 +240,8 @@ class Preset(NamedTuple):
     dialect: Mapping[str, Mapping[str, Any]]
     """What its endpoints take beyond, or short of, the definition of a wire format, by format: members of
     ``relay.wire.messages.Dialect``."""
+    aliases: Mapping[str, str] = {}
+    """Other names of it, each with the region that it means where it means just one."""
 
     def region(self, region_id: str) -> Optional[Region]:
         """Return the region called *region_id* ("" = default), or None."""

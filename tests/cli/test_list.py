@@ -30,7 +30,7 @@ def test_clients_by_the_relay(home: Path, preset: str, clients: list[str], by_re
 
 def test_the_table(home: Path) -> None:
     """A word stands for them, and its meaning is below the table."""
-    with Terminal(home, "list", size=(40, 80)) as terminal:
+    with Terminal(home, "list", "--providers", size=(40, 80)) as terminal:
         assert terminal.ends() == 0
         shown = terminal.text
     table = shown[shown.index("Providers") :].splitlines()

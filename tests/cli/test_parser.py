@@ -23,7 +23,6 @@ def message(*argv: str) -> str:
         (["init", "--regio", "cn"], "No such option: --regio (did you mean --region, --repair?)"),
         (["init", "-k"], "Option '-k' requires a value."),
         (["init", "--json=3"], "Option '--json' does not take a value."),
-        (["ini"], "No such command 'ini'."),
         (["undo", "a", "b"], "Unexpected argument: b"),
         (["init", "--context-window", "x"], "Invalid value for '--context-window': 'x' is not a whole number."),
         (["init", "--context-window", "5"], "Invalid value for '--context-window': 5 is not in the range x>=1000."),

@@ -642,8 +642,8 @@ def test_the_menu_and_the_language(home: Path, machine: dict[str, str]) -> None:
         assert terminal.ends() == 0
     assert cc.files(home)[".config/ccsetup/settings.toml"] == b'language = "zh-CN"\n'
     assert "配置" in cc.run(home, "list", env=machine).stdout
-    assert "Providers" in cc.run(home, "--lang", "en", "list", env=machine).stdout
-    assert "Providers" in cc.run(home, "list", env={**machine, "CCSETUP_LANG": "en"}).stdout
+    assert "Providers" in cc.run(home, "--lang", "en", "list", "--providers", env=machine).stdout
+    assert "Providers" in cc.run(home, "list", "--providers", env={**machine, "CCSETUP_LANG": "en"}).stdout
 
 
 @pytest.mark.parametrize("env", [{}, PLAIN], ids=["screen", "plain"])
@@ -656,7 +656,7 @@ def test_the_menu_runs_commands(home: Path, machine: dict[str, str], env: dict[s
             terminal.press(CTRL_C)
             assert terminal.ends() == 130
         else:
-            terminal.sees("Providers (ccsetup init")
+            terminal.sees("No profile is saved yet")
             assert terminal.ends() == 0
 
 

@@ -416,7 +416,7 @@ class TestUnknown:
         assert caught.value.hint == "Did you mean 'kimi'?"
         assert caught.value.exit_code == 2
 
-    @pytest.mark.parametrize("bad", ["", "../glm", "glm.yaml", "GLM", "glm\n", "a\x1b[2Jb", "x" * 5000, "_index", "."])
+    @pytest.mark.parametrize("bad", ["", "../glm", "glm.yaml", "glm\n", "a\x1b[2Jb", "x" * 5000, "_index", "."])
     def test_odd_ids(self, tmp_path: Path, compiled: Folders, bad: str) -> None:
         """An id that is none never reaches the disk or the terminal as it is."""
         (tmp_path / "presets").mkdir()
@@ -426,11 +426,30 @@ class TestUnknown:
         assert caught.value.message.isprintable()
         assert len(caught.value.message) < 1000
 
-    def test_the_hint_ignores_case(self, compiled: Folders) -> None:
-        """``GLM`` is not an id, but the hint knows what was meant."""
+    @pytest.mark.parametrize(
+        ("word", "preset_id"),
+        [
+            *(("GLM", "glm"), ("302.ai", "302ai"), ("LM Studio", "lmstudio"), ("Moonshot", "kimi"), ("zhipu", "glm")),
+            *(("claude", "anthropic"), ("llama.cpp", "llamacpp"), ("DashScope", "qwen"), ("grok", "xai")),
+        ],
+    )
+    def test_what_people_write_is_understood(self, word: str, preset_id: str) -> None:
+        """Capitals, dots and other names are no mistake where they mean one preset."""
+        assert presets.load(word).id == preset_id
+
+    def test_the_name_of_a_region_is_told(self) -> None:
+        """Z.ai is one site of GLM: which region that is, the user types."""
         with pytest.raises(UsageError) as caught:
-            presets.load("GLM", "", compiled)
-        assert caught.value.hint == "Did you mean 'glm'?"
+            presets.load("z.ai")
+        assert caught.value.hint == "Did you mean: -p glm --region intl"
+
+    def test_other_names_are_nobodys_id(self, shipped: dict[str, Preset]) -> None:
+        """No two presets have the same other name, none is another's id, and their regions are there."""
+        named = [alias for preset in shipped.values() for alias in preset.aliases]
+        assert len(named) == len(set(named))
+        assert not set(named) & set(shipped)
+        for preset in shipped.values():
+            assert {*preset.aliases.values()} <= {"", *(region.id for region in preset.regions)}
 
 
 class TestUsers:

@@ -186,7 +186,7 @@ def test_files_are_for_their_owner_alone(world: World) -> None:
 
 
 def test_nothing_of_a_conversation_is_logged_unless_asked(world: World) -> None:
-    """Neither prompt nor answer, not in errors either; ``relay log`` shows what it is told to, keys masked."""
+    """Neither prompt nor answer, not in errors either; ``relay record`` shows what it is told to, keys masked."""
     relay, first = world.relay, world.ups["first"]
     first.failure = drill.status(400, "invalid_request_error")
     relay.post(PATHS["anthropic"], asking("anthropic", "m-anthropic", "my-private-words"))

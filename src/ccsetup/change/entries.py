@@ -91,7 +91,7 @@ def _checked(world: World, entry: Entry, common: Options) -> Request:
         if not name:
             raise Incomplete(
                 _("Nothing says which provider to set up: -p PROVIDER and -k KEY are missing."),
-                hint=_("For example: ccsetup init -p glm -k KEY (providers: ccsetup list)"),
+                hint=_("For example: ccsetup init -p glm -k KEY (providers: ccsetup list --providers)"),
             )
         existing = world.find(name)
         preset = world.load_preset(existing.provider)
@@ -103,6 +103,7 @@ def _checked(world: World, entry: Entry, common: Options) -> Request:
         storage = common.storage or existing.key_storage
     else:
         preset = world.load_preset(provider)
+        provider = preset.id
         region = entry.text("region")
         name = name or preset.id
         clients = common.clients or [usual_client()]

@@ -89,6 +89,7 @@ def merge(world: World, request: Request) -> Profile:
         base_parts = dict(request.parts)
         provider, region = request.provider, request.region
     preset = world.load_preset(provider)
+    provider = preset.id
     found = preset.region(region)
     if found is None:
         profiles.region_of(Profile(request.name, provider, region, "inline", "", {}), preset)

@@ -15,7 +15,7 @@ from ccsetup.i18n import _
 COMMANDS = {
     "init": ("init", _("Set a provider up and make a client use it.")),
     "config-switch": ("config_switch", _("Make the clients use another profile, or none.")),
-    "list": ("list_", _("Show profiles, what each client uses, and providers.")),
+    "list": ("list_", _("Show what each client uses, and the profiles.")),
     "test": ("test", _("Tell whether an endpoint and a key work, and why not.")),
     "key": ("key", _("Show, change and remove the keys of profiles.")),
     "profile": ("profile", _("Show, copy, rename and remove profiles.")),
@@ -26,8 +26,10 @@ COMMANDS = {
     "apply": ("apply", _("Make profiles and clients what a file says.")),
     "doctor": ("doctor", _("Find what is wrong with the settings, and repair it.")),
     "relay": ("relay", _("Several providers behind one local address, and translation between their formats.")),
+    "completion": ("completion", _("Print the completion script of a shell, or install it.")),
     "undo": ("undo", _("Take the last change back.")),
     "uninstall": ("uninstall", _("Take what ccsetup wrote out of the clients.")),
+    "help": ("help_", _("Show the help of a command, or explain a verdict of 'ccsetup test'.")),
 }
 """Module and one line of help by command; the module is imported when the command runs."""
 
@@ -42,12 +44,18 @@ class Commands(_parser.Lazy):
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         name = ALIASES.get(cmd_name, cmd_name)
+        if name == "version":
+            from ccsetup.cli import help_
+
+            return _parser.single(name, help_.version, _("Show the version and exit."))
         if name not in COMMANDS:
             return None
         module = importlib.import_module("ccsetup.cli." + COMMANDS[name][0])
         if hasattr(module, "app"):
             return typer.main.get_command(module.app)
-        return _parser.single(name, module.command, module.HELP, getattr(module, "EPILOG", None))
+        return _parser.single(
+            name, module.command, module.HELP, getattr(module, "EPILOG", None), getattr(module, "SECTIONS", ())
+        )
 
 
 app = typer.Typer(

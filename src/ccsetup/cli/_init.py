@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, Optional, Sequence
 import typer
 
 from ccsetup.change.actions import Switched
-from ccsetup.cli import _options, _output
+from ccsetup.cli import _complete, _options, _output
 from ccsetup.cli._context import Context, switched_text
 from ccsetup.clients import CLIENTS
 from ccsetup.errors import UsageError
@@ -30,7 +30,8 @@ class InitOptions(NamedTuple):
         "provider",
         *("-p", "--provider"),
         metavar="ID",
-        help=_("The provider: see ccsetup list. 'custom' for any other."),
+        autocompletion=_complete.providers,
+        help=_("The provider: see ccsetup list --providers. 'custom' for any other."),
     )
     key: Optional[str] = _options.KEY
     key_file: Optional[str] = _options.KEY_FILE
@@ -47,6 +48,7 @@ class InitOptions(NamedTuple):
         "-T",
         "--code-type",
         metavar="CLIENT",
+        autocompletion=_complete.clients,
         help=_("claude-code (cc, the default), codex (cx) or all; repeatable."),
     )
     url: Optional[str] = _field("url", "-u", "--api-url", metavar="URL", help=_("Base URL, for the client of -T."))
@@ -56,12 +58,14 @@ class InitOptions(NamedTuple):
         "type",
         *("-t", "--api-type"),
         metavar="TYPE",
+        autocompletion=_complete.ways,
         help=_("How Claude Code sends the key: auth_token or api_key."),
     )
     model: Optional[str] = _field(
         "primaryModel",
         *("-M", "--model", "--api-model"),
         metavar="ID",
+        autocompletion=_complete.models,
         help=_("The model; other tiers follow it."),
     )
     fast_model: Optional[str] = _field(
@@ -108,7 +112,11 @@ class InitOptions(NamedTuple):
         help=_("Name of the profile; the provider's id when not given."),
     )
     region: Optional[str] = _field(
-        "region", "--region", metavar="ID", help=_("Site or plan of the provider: see ccsetup list.")
+        "region",
+        "--region",
+        metavar="ID",
+        autocompletion=_complete.regions,
+        help=_("Site or plan of the provider: see ccsetup list --providers."),
     )
     api_configs: Optional[str] = typer.Option(
         None, "--api-configs", metavar="JSON", help=_("Several profiles as a JSON array.")
@@ -123,6 +131,7 @@ class InitOptions(NamedTuple):
         None,
         "--key-storage",
         metavar="WHERE",
+        autocompletion=_complete.storages,
         help=_(
             "inline: in the client's settings (default); command: in a file of ours that the client reads; "
             "keyring: in the system's keyring; env: in a variable of yours; dotenv: in Codex's .env."
@@ -176,6 +185,33 @@ class InitOptions(NamedTuple):
         """Return what the options for one profile give, None too, by the names that ``--api-configs`` has for it."""
         given = {field: getattr(self, attribute) for field, attribute in _ATTRIBUTES.items()}
         return {**given, **{f: _pairs(f, given[f]) for f in ("set", "env") if given[f]}}
+
+
+SECTIONS = (
+    (_("First of all"), ("provider", "key", "code_type", "model", "skip_prompt")),
+    (
+        _("Provider and key"),
+        (
+            *("name", "region", "url", "claude_url", "codex_url", "api_type"),
+            *("key_file", "key_env", "key_command", "force_key"),
+        ),
+    ),
+    (
+        _("Models"),
+        (
+            *("fast_model", "haiku_model", "sonnet_model", "opus_model", "fable_model", "subagent_model"),
+            *("context_window", "settings", "environment"),
+        ),
+    ),
+    (_("Several at once"), ("api_configs", "api_configs_file")),
+    (_("Where the key is stored"), ("key_storage", "storage_env")),
+    (
+        _("What becomes of it"),
+        ("no_activate", "project", "via_relay", "no_start", "provider_id", "codex_version", "repair"),
+    ),
+    (_("Output"), ("dry_run", "check", "as_json", "verbose", "lang")),
+)
+"""Where the help shows which option: those that matter most come first."""
 
 
 def _pairs(field: str, words: Sequence[str]) -> dict[str, Any]:

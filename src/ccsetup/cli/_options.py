@@ -7,10 +7,13 @@ from typing import Any, Callable, TypeVar, get_type_hints
 
 import typer
 
+from ccsetup.cli import _complete
 from ccsetup.i18n import _
 
 JSON = typer.Option(False, "--json", help=_("Print one JSON object."))
-LANG = typer.Option(None, "--lang", metavar="LANG", help=_("Language of all texts: en or zh-CN."))
+LANG = typer.Option(
+    None, "--lang", metavar="LANG", autocompletion=_complete.languages, help=_("Language of all texts: en or zh-CN.")
+)
 DRY = typer.Option(False, "--dry-run", help=_("Show what would change, with keys masked; write nothing."))
 LOOK = typer.Option(False, "--dry-run", help=_("Show what was found; write nothing."))
 CHECK = typer.Option(False, "--check", help=_("As --dry-run, and exit 4 when something would change."))
@@ -24,13 +27,23 @@ SILENT = typer.Option(False, "-s", "--skip-prompt", help=_("Never ask anything."
 YES = typer.Option(False, "-y", "--yes", help=_("Do not ask."))
 
 CLIENTS = typer.Option(
-    None, "-T", "--code-type", metavar="CLIENT", help=_("claude-code (cc), codex (cx) or all; repeatable.")
+    None,
+    "-T",
+    "--code-type",
+    metavar="CLIENT",
+    autocompletion=_complete.clients,
+    help=_("claude-code (cc), codex (cx) or all; repeatable."),
 )
 CODEX_VERSION = typer.Option(
     None, "--codex-version", metavar="VERSION", help=_("Write for this version of Codex, not the installed one.")
 )
 API_TYPE = typer.Option(
-    None, "-t", "--api-type", metavar="TYPE", help=_("How Claude Code sends the key: auth_token or api_key.")
+    None,
+    "-t",
+    "--api-type",
+    metavar="TYPE",
+    autocompletion=_complete.ways,
+    help=_("How Claude Code sends the key: auth_token or api_key."),
 )
 QUICK = typer.Option(False, "--quick", help=_("Only what is free: address, connection, key, protocol."))
 

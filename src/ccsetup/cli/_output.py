@@ -139,6 +139,27 @@ def shorten(text: str, cells: int) -> str:
     return text.rstrip() + ".."
 
 
+def wrap(text: str, limit: int) -> list[str]:
+    """Break *text* into lines of *limit* cells, the second and later ones indented; Chinese breaks anywhere."""
+    lines, line = [], ""
+    for word in _words(text):
+        if line.strip() and width(line) + width(word.rstrip()) > limit:
+            lines.append(line.rstrip())
+            line = "  " + word.lstrip()
+        else:
+            line += word
+        while width(line.rstrip()) > limit:  # a path longer than a line
+            fits = next(n for n in range(len(line), 0, -1) if width(line[:n]) <= limit)
+            lines.append(line[:fits])
+            line = "  " + line[fits:]
+    return [*lines, line.rstrip()]
+
+
+def _words(text: str) -> list[str]:
+    # A full stop or a closing bracket does not begin a line.
+    return re.findall(r"[\u2e80-\uffef][。，、；：！？）”》]*|[^\s\u2e80-\uffef]+[。，、；：！？）”》]*\s*|\s+", text)
+
+
 def columns(rows: Sequence[Sequence[str]], indent: str = "  ", *, limit: int = 0, shrink: int = -1) -> str:
     """Return *rows* as text with aligned columns.
 

@@ -35,11 +35,39 @@ class _Help:
 
 
 class Command(_Help, TyperCommand):
-    pass
+    sections: Sequence[tuple[str, Sequence[str]]] = ()
+    """Titles for the help, each with the names of the parameters below it; the others come last."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        rows = {param.name: param.get_help_record(ctx) for param in self.get_params(ctx)}
+        listed = [(title, [rows.pop(name) for name in names]) for title, names in self.sections]
+        listed.append((_("Other options") if listed else _("Options"), list(rows.values())))
+        for title, records in listed:
+            with formatter.section(title):
+                formatter.write_dl([record for record in records if record])
 
 
 class Group(_Help, TyperGroup):
-    pass
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        if self.get_command(ctx, args[0]) is None:
+            from ccsetup.cli import _guess
+
+            args = _guess.meant(ctx.command_path.split()[1:], args, self.list_commands(ctx))
+        return super().resolve_command(ctx, args)
+
+    def rows(self, ctx: Any) -> list[tuple[str, str]]:
+        """Return the commands, each with one line of help."""
+        return [(name, getattr(self.get_command(ctx, name), "help", "")) for name in self.list_commands(ctx)]
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        from ccsetup.cli import _guess
+
+        with formatter.section(_("Commands")):
+            formatter.write_dl(self.rows(ctx))
+        others = _guess.others(" ".join(ctx.command_path.split()[1:]))
+        if others:
+            with formatter.section(_("Other names")):
+                formatter.write_dl(others)
 
 
 class Lazy(Group):
@@ -52,9 +80,8 @@ class Lazy(Group):
     def list_commands(self, ctx: Any) -> list[str]:
         return list(self.table())
 
-    def format_commands(self, ctx: Any, formatter: Any) -> None:
-        with formatter.section(_("Commands")):
-            formatter.write_dl(list(self.table().items()))
+    def rows(self, ctx: Any) -> list[tuple[str, str]]:
+        return list(self.table().items())
 
     def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
         from typer._click.shell_completion import CompletionItem
@@ -64,11 +91,19 @@ class Lazy(Group):
         return [CompletionItem(n, help=text) for n, text in self.table().items() if n.startswith(incomplete)]
 
 
-def single(name: str, function: Callable[..., Any], text: str, epilog: Optional[str] = None) -> Any:
-    """Return *function* as the command *name*, with *text* as its help."""
+def single(
+    name: str,
+    function: Callable[..., Any],
+    text: str,
+    epilog: Optional[str] = None,
+    sections: Sequence[tuple[str, Sequence[str]]] = (),
+) -> Any:
+    """Return *function* as the command *name*, with *text* as its help, and its options in *sections*."""
     one = typer.Typer(rich_markup_mode=None, add_completion=False, pretty_exceptions_enable=False)
     one.command(name, cls=Command, help=text, epilog=epilog)(function)
-    return typer.main.get_command(one)
+    made: Any = typer.main.get_command(one)
+    made.sections = sections
+    return made
 
 
 def run(argv: Sequence[str]) -> int:
@@ -78,6 +113,14 @@ def run(argv: Sequence[str]) -> int:
     program = get_current_context().find_root().command
     result = program(list(argv), prog_name="ccsetup", standalone_mode=False)
     return result if isinstance(result, int) else 0
+
+
+def names() -> list[str]:
+    """Return the commands of the program that is running."""
+    from typer._click.globals import get_current_context
+
+    root: Any = get_current_context().find_root()
+    return list(root.command.list_commands(root))
 
 
 def problem(message: str) -> str:

@@ -147,11 +147,17 @@ def _command(argv: Sequence[str]) -> str:
         from ccsetup.cli._app import app
 
         found: Any = typer.main.get_command(app)
-        for word in words:
-            found = found.get_command(None, word) if hasattr(found, "get_command") else None
-            if found is None:
+        while words and hasattr(found, "get_command"):
+            inner = found.get_command(None, words[0])
+            if inner is None:
+                from ccsetup.cli import _guess
+
+                words = [*_guess.stands_for(names, words[0]), *words[1:]]
+                inner = found.get_command(None, words[0])
+            if inner is None:
                 break
-            names.append(word)
+            found = inner
+            names.append(words.pop(0))
     except Exception:  # the error that is being told may be one of loading it
         names = []
     return " ".join(names) or next(iter(words), "")

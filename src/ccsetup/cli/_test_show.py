@@ -96,7 +96,7 @@ def summary(report: Report) -> str:
             _("(as far as free requests tell)") if report.level == "quick" else _("(as far as this test can tell)")
         )
     elif report.verdict != "ok":
-        text += f"  docs/reference/verdicts.md#{report.verdict}"
+        text += "  " + _("(what it means: {command})").format(command=f"ccsetup help {report.verdict}")
     if report.usage is not None and (report.usage.input_tokens or report.usage.output_tokens):
         text += "  " + _("{tokens_in} + {tokens_out} tokens").format(
             tokens_in=report.usage.input_tokens, tokens_out=report.usage.output_tokens

@@ -20,7 +20,7 @@ from ccsetup.profiles import RELAY
 
 HELP = _(
     "Make Claude Code and Codex use the saved profile NAME. 'official' takes the provider away, so that the "
-    "client's own account is used again.\n\n"
+    "client's own account is used again, and '-' goes back to what was used before.\n\n"
     "Without -T, every client that the profile has settings for is switched."
 )
 
@@ -29,7 +29,10 @@ class SwitchOptions(NamedTuple):
     """The options of ``ccsetup config-switch``."""
 
     name: Optional[str] = typer.Argument(
-        None, metavar="[NAME]", help=_("A saved profile, or official."), autocompletion=saved_or_official
+        None,
+        metavar="[NAME]",
+        help=_("A saved profile; official for none; - for the former one."),
+        autocompletion=saved_or_official,
     )
     code_type: Optional[list[str]] = _options.CLIENTS
     skip_prompt: bool = _options.SILENT
@@ -72,22 +75,23 @@ def command(given: SwitchOptions) -> int:
 
 def _everywhere(context: Context, name: str, clients: list[ClientName], given: SwitchOptions) -> int:
     taken = _renewed(context, clients or list(CLIENTS), given)
-    meant = name
+    wanted = _former(context, clients) if name == "-" else {"" if name == "official" else name: clients}
 
     def act(world: World) -> list[Switched]:
         for profile, key in taken.items():
             actions.put(world, world.profiles[profile], key, ())
-        nonlocal meant
-        if name != "official":
-            meant = world.means(name)
-            return actions.switch(world, meant, clients, repair=given.repair)
-        done = actions.official(world, clients, repair=given.repair)
-        actions.bring_along(world)
+        done: list[Switched] = []
+        for profile, group in wanted.items():
+            if profile:
+                done += actions.switch(world, world.means(profile), group, repair=given.repair)
+            else:
+                done += actions.official(world, group, repair=given.repair)
+                actions.bring_along(world)
         return done
 
     switched, changes = context.run(f"config-switch {name}", act, dry=given.dry)
-    if name != "official":
-        _after(context, meant, changes, given)
+    if any(wanted):
+        _after(context, [s.profile for s in switched], changes, given)
 
     def show() -> None:
         for s in switched:
@@ -98,6 +102,12 @@ def _everywhere(context: Context, name: str, clients: list[ClientName], given: S
             _output.line(_("A session that is running keeps its model: start the client again."))
 
     return _finish(context, {"active": {s.client: s.profile for s in switched}}, changes, given, show)
+
+
+def _former(context: Context, clients: list[ClientName]) -> dict[str, list[ClientName]]:
+    from ccsetup.cli import _former
+
+    return _former.profiles(context, clients)
 
 
 def _may_ask(given: SwitchOptions) -> bool:
@@ -124,6 +134,8 @@ def _renewed(context: Context, clients: Sequence[ClientName], given: SwitchOptio
 def _in_project(context: Context, name: str, clients: list[ClientName], given: SwitchOptions) -> int:
     from ccsetup.cli import _project
 
+    if name == "-":
+        raise UsageError(_("'-' is for all folders: --project takes the name of a profile."))
     folder = _project.check(context)
 
     meant = name
@@ -136,7 +148,7 @@ def _in_project(context: Context, name: str, clients: list[ClientName], given: S
         return actions.unset_project(world, folder)
 
     wrote, changes = context.run(f"config-switch {name} --project", act, dry=given.dry)
-    _after(context, meant, changes, given)
+    _after(context, [meant], changes, given)
     profile = "" if name == "official" else meant
 
     def show() -> None:
@@ -149,14 +161,14 @@ def _in_project(context: Context, name: str, clients: list[ClientName], given: S
     return _finish(context, result, changes, given, show)
 
 
-def _after(context: Context, name: str, changes: Sequence[FileChange], given: SwitchOptions) -> None:
+def _after(context: Context, names: Sequence[str], changes: Sequence[FileChange], given: SwitchOptions) -> None:
     """Warn of keys that git would carry away, and start the relay when that is what the clients use now."""
     if given.dry:
         return
     from ccsetup.cli import _worktree
 
     context.notes.extend(_worktree.notes(context, changes))
-    if name == RELAY:
+    if RELAY in names:
         from ccsetup.cli.relay import _up
 
         up = _up.start_for_clients(context)

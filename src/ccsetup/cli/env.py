@@ -8,7 +8,7 @@ from typing import Optional
 import typer
 
 from ccsetup.change import once
-from ccsetup.cli import _options, _output
+from ccsetup.cli import _complete, _options, _output
 from ccsetup.cli._context import Context, saved
 from ccsetup.clients import CLIENTS, clients_named, usual_client
 from ccsetup.documents.edit import MISSING
@@ -25,7 +25,12 @@ HELP = _(
 def command(
     name: str = typer.Argument(..., metavar="NAME", help=_("A saved profile."), autocompletion=saved),
     code_type: Optional[list[str]] = typer.Option(
-        None, "-T", "--code-type", metavar="CLIENT", help=_("claude-code (cc, the default) or codex (cx).")
+        None,
+        "-T",
+        "--code-type",
+        metavar="CLIENT",
+        autocompletion=_complete.clients,
+        help=_("claude-code (cc, the default) or codex (cx)."),
     ),
     shell: str = typer.Option("bash", "--shell", metavar="SHELL", help=_("bash (also sh and zsh), fish or pwsh.")),
     unset: bool = typer.Option(False, "--unset", help=_("Print the lines that remove these variables again.")),

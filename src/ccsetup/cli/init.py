@@ -14,7 +14,7 @@ from ccsetup.change.entries import requests as as_requests
 from ccsetup.change.world import World
 from ccsetup.cli import _options, _output
 from ccsetup.cli._context import Context
-from ccsetup.cli._init import OPTIONS, InitOptions, tell
+from ccsetup.cli._init import OPTIONS, SECTIONS, InitOptions, tell  # noqa: F401 (SECTIONS is read by the command tree)
 from ccsetup.clients import CLIENTS, clients_named
 from ccsetup.errors import Incomplete, UsageError
 from ccsetup.i18n import _

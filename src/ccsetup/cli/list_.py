@@ -9,7 +9,7 @@ import typer
 from ccsetup import i18n, presets
 from ccsetup.change import beside
 from ccsetup.change.world import World
-from ccsetup.cli import _options, _output, _relay
+from ccsetup.cli import _complete, _options, _output, _relay
 from ccsetup.cli._context import Context
 from ccsetup.clients import CLIENTS, clients_named
 from ccsetup.clients.values import Files
@@ -19,21 +19,32 @@ from ccsetup.i18n import _
 from ccsetup.model import ClientName
 from ccsetup.plan import Note
 
-HELP = _("Show the saved profiles, which one each client uses, and the providers that can be set up.")
+HELP = _("Show what each client uses, and the saved profiles; with --providers, the providers that can be set up.")
 
 
 def command(
     code_type: Optional[list[str]] = typer.Option(
-        None, "-T", "--code-type", metavar="CLIENT", help=_("Only this client: claude-code (cc) or codex (cx).")
+        None,
+        "-T",
+        "--code-type",
+        metavar="CLIENT",
+        autocompletion=_complete.clients,
+        help=_("Only this client: claude-code (cc) or codex (cx)."),
     ),
+    providers: bool = typer.Option(False, "--providers", help=_("Show the providers, and which clients they serve.")),
     as_json: bool = _options.JSON,
     lang: Optional[str] = _options.LANG,
 ) -> int:
-    return show("list", Context(), clients_named(code_type), presets_too=True, as_json=as_json)
+    context, clients = Context(), clients_named(code_type)
+    if not providers or as_json:
+        return show("list", context, clients, presets_too=as_json, as_json=as_json)
+    _print_presets(_presets(context, clients))
+    _output.print_notes(context.notes)
+    return 0
 
 
 def show(name: str, context: Context, clients: Sequence[ClientName], *, presets_too: bool, as_json: bool) -> int:
-    """Print profiles, and presets with *presets_too*; read everything, write nothing."""
+    """Print profiles, and in JSON presets with *presets_too*; read everything, write nothing."""
     world = context.world()
     context.notes.extend(world.notes)
     wanted = list(clients) or list(CLIENTS)
@@ -49,8 +60,6 @@ def show(name: str, context: Context, clients: Sequence[ClientName], *, presets_
         _output.print_json(name, result, context.notes)
         return 0
     _print_profiles(rows, state, wanted)
-    if presets_too:
-        _print_presets(result["presets"])
     _output.print_notes(context.notes)
     return 0
 
@@ -109,7 +118,6 @@ def _print_presets(rows: Sequence[Mapping[str, Any]]) -> None:
         ]
         for row in rows
     ]
-    _output.line()
     _output.line(_("Providers (ccsetup init -p ID -k KEY):"))
     _output.line(_output.columns(table, limit=_output.terminal_width(), shrink=2))
     if any(row["by_relay"] for row in rows):
@@ -146,6 +154,7 @@ def _print_profiles(
     _output.line()
     if not rows:
         _output.line(_("No profile is saved yet. Make one with: ccsetup init -p PROVIDER -k KEY"))
+        _output.line(_("See the providers with: ccsetup list --providers"))
         return
     _output.line(_("Profiles (ccsetup config-switch NAME):"))
     table = []

@@ -9,9 +9,9 @@ import typer
 from ccsetup.change import actions
 from ccsetup.change.actions import Switched
 from ccsetup.change.world import World, endpoint_of
-from ccsetup.cli import _options, _output, _parser
+from ccsetup.cli import _options, _output, _parser, list_
 from ccsetup.cli._context import Context
-from ccsetup.clients import CLIENTS
+from ccsetup.clients import CLIENTS, clients_named
 from ccsetup.errors import CcsetupError, UsageError
 from ccsetup.i18n import _
 from ccsetup.plan import Note
@@ -28,6 +28,15 @@ app = typer.Typer(
 )
 
 _NEW = typer.Argument(..., metavar="NEW", help=_("The new name."))
+
+
+@app.command("list", cls=_parser.Command, help=_("Show the saved profiles, and what each client uses."))
+def list_profiles(
+    code_type: Optional[list[str]] = _options.CLIENTS,
+    as_json: bool = _options.JSON,
+    lang: Optional[str] = _options.LANG,
+) -> int:
+    return list_.show("profile list", Context(), clients_named(code_type), presets_too=False, as_json=as_json)
 
 
 @app.command("show", cls=_parser.Command, help=_("Show what a profile says and where its key is; the key is masked."))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple, Optional
 import typer
 
 from ccsetup import keys
-from ccsetup.cli import _options, _output
+from ccsetup.cli import _complete, _options, _output
 from ccsetup.cli._context import Context, saved
 from ccsetup.clients import clients_named
 from ccsetup.errors import UsageError, printable
@@ -27,7 +27,7 @@ HELP = _(
 )
 EPILOG = _(
     "Exit codes: 0 ok, 10 config, 11 unreachable, 12 tls, 13 key, 14 quota, 15 forbidden, 16 wire, 17 model, "
-    "18 degraded, 19 server, 20 timeout. See docs/reference/verdicts.md"
+    "18 degraded, 19 server, 20 timeout. Explained by: ccsetup help VERDICT"
 )
 
 
@@ -43,7 +43,12 @@ class TestOptions(NamedTuple):
     code_type: Optional[list[str]] = _options.CLIENTS
     every: bool = typer.Option(False, "--all", help=_("Every saved profile, at the same time."))
     provider: Optional[str] = typer.Option(
-        None, "-p", "--provider", metavar="ID", help=_("A provider with a key, before anything is saved.")
+        None,
+        "-p",
+        "--provider",
+        metavar="ID",
+        autocompletion=_complete.providers,
+        help=_("A provider with a key, before anything is saved."),
     )
     key: Optional[str] = _options.KEY
     key_file: Optional[str] = _options.KEY_FILE
@@ -51,10 +56,20 @@ class TestOptions(NamedTuple):
     url: Optional[str] = typer.Option(None, "-u", "--api-url", metavar="URL", help=_("Base URL, with -p."))
     api_type: Optional[str] = _options.API_TYPE
     model: Optional[str] = typer.Option(
-        None, "-M", "--model", "--api-model", metavar="ID", help=_("The model, with -p.")
+        None,
+        "-M",
+        "--model",
+        "--api-model",
+        metavar="ID",
+        autocompletion=_complete.models,
+        help=_("The model, with -p."),
     )
     region: Optional[str] = typer.Option(
-        None, "--region", metavar="ID", help=_("Site or plan of the provider, with -p.")
+        None,
+        "--region",
+        metavar="ID",
+        autocompletion=_complete.regions,
+        help=_("Site or plan of the provider, with -p."),
     )
     quick: bool = _options.QUICK
     deep: bool = typer.Option(

@@ -45,7 +45,7 @@ def clients_named(values: Any) -> list[ClientName]:
     out: set[ClientName] = set()
     words = {w: client.id for client in CLIENTS.values() for w in (client.id, *client.aliases)}
     for value in values or ():
-        for word in value.split(","):
+        for word in value.lower().replace(" ", "").split(","):
             if word != "all" and word not in words:
                 valid = ", ".join(f"{c.id} ({', '.join(c.aliases)})" for c in CLIENTS.values())
                 raise UsageError(

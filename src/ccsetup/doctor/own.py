@@ -73,7 +73,9 @@ def _profile(house: House, name: str, profile: Profile, *, used: bool) -> Iterat
         text = _("Profile '{name}' is for provider '{provider}', which there is not.").format(
             name=name, provider=profile.provider
         )
-        fix = _("Run: ccsetup init -n {name} -p PROVIDER -k KEY, or ccsetup list to see them.").format(name=name)
+        fix = _("Run: ccsetup init -n {name} -p PROVIDER -k KEY, or ccsetup list --providers to see them.").format(
+            name=name
+        )
         yield at("problem", text, fix)
         return
     missing, fix = "", _("Run: ccsetup key set {name}").format(name=name)

@@ -69,6 +69,7 @@ def ids(user_dir: str = "", folders: Folders = BUILT_IN) -> list[str]:
 def load(preset_id: str, user_dir: str = "", folders: Folders = BUILT_IN) -> Preset:
     """Return the preset called *preset_id*: the user's own, or else the built-in one.
 
+    What people write for an id is understood (``GLM``, ``302.ai``, ``moonshot``) where it means one preset for certain.
     *user_dir* is the folder of the user's presets; it need not exist.
     Raises UsageError for an unknown id, DocumentError for a file that breaks the rules.
     """
@@ -81,12 +82,35 @@ def load(preset_id: str, user_dir: str = "", folders: Folders = BUILT_IN) -> Pre
         if plain is not None:
             return build(plain)
     known = ids(user_dir, folders)
+    meant, region = _meant(preset_id, known, folders)
+    if meant and not region:
+        return load(meant, user_dir, folders)
     raise UsageError(
         _("Invalid provider '{id}'. Valid providers: {known}").format(
             id="".join(c if c.isprintable() else "?" for c in preset_id[:80]), known=", ".join(known)
         ),
-        hint=_nearest(preset_id, known),
+        hint=_("Did you mean: {command}").format(command=f"-p {meant} --region {region}")
+        if meant
+        else _nearest(preset_id, known),
     )
+
+
+def _meant(word: str, known: list[str], folders: Folders) -> tuple[str, str]:
+    """Return the id that *word*, which is none, stands for, and the region where it is the name of one; "" for none."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,31}", word):
+        return "", ""
+    plain = _plain(word)
+    if plain in (names := {_plain(name): name for name in known}):
+        return names[plain], ""
+    for preset_id, entry in _index(folders).items():
+        for alias, region in entry.get("aliases", {}).items():
+            if plain == _plain(alias):
+                return preset_id, region
+    return "", ""
+
+
+def _plain(word: str) -> str:
+    return "".join(c for c in word.lower() if c.isalnum())
 
 
 def summaries(user_dir: str = "", folders: Folders = BUILT_IN) -> tuple[list[PresetSummary], list[CcsetupError]]:
@@ -157,6 +181,7 @@ def index_entry(preset: Preset) -> dict[str, Any]:
     entry = summary(preset, user=False)._asdict()
     del entry["user"]
     entry["key_families"] = [family._asdict() for family in preset.key_families]
+    entry["aliases"] = dict(preset.aliases)
     return entry
 
 
@@ -180,6 +205,7 @@ def build(plain: dict[str, Any]) -> Preset:
         legacy_models=tuple(LegacyModel(**model) for model in plain["legacy_models"]),
         errors={meaning: _conditions(items) for meaning, items in plain["errors"].items()},
         dialect=plain["dialect"],
+        aliases=plain["aliases"],
     )
 
 
@@ -355,4 +381,4 @@ def _read_yaml(path: str, preset_id: str, *, shipped: bool = False) -> dict[str,
 def _nearest(word: str, known: list[str]) -> str:
     from ccsetup.documents.nearest import suggestion
 
-    return suggestion(word, known, else_all=False) or _("Run 'ccsetup list' to see them all.")
+    return suggestion(word, known, else_all=False) or _("Run 'ccsetup list --providers' to see them all.")

@@ -311,6 +311,11 @@ PRESET = Block(
     {
         "id": Key(ID, "The name for -p; the file is called <id>.yaml", required=True),
         "name": Key(String(), "Name for people", required=True),
+        "aliases": Key(
+            Mapped(String(ID.pattern, ID.problem, empty=True), ID),
+            "Other names for -p, each with the region that it means where it means just one",
+            default={},
+        ),
         "description": Key(
             Mapped(String(), String(one_of=("en", "zh_CN"))), "One line per language", default={}, shipped=True
         ),

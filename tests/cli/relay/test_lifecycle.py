@@ -42,7 +42,7 @@ def test_from_nothing_to_nothing(relayed: Path, port: int) -> None:
     status = cc.run(relayed, "relay", "status")
     assert (status.rc, "No relay is running" in status.stdout) == (1, True)
     assert "no log yet" in cc.run(relayed, "relay", "logs").stderr
-    for command in (["reload"], ["reset"], ["reset", "glm"], ["log", "local"]):
+    for command in (["reload"], ["reset"], ["reset", "glm"], ["record", "local"]):
         assert cc.main("relay", *command, "--json").json["command"] == f"relay {command[0]}"
         refused = cc.run(relayed, "relay", *command)
         assert refused.rc == 1
@@ -171,7 +171,7 @@ def test_a_copied_home_leaves_the_relay_of_the_original_alone(relayed: Path, tmp
     pid = cc.run(relayed, "relay", "start", "--json").json["result"]["pid"]
     copy = tmp_path / "copy"
     shutil.copytree(relayed, copy)
-    for command in (["status"], ["reload"], ["reset"], ["log", "local"]):
+    for command in (["status"], ["reload"], ["reset"], ["record", "local"]):
         refused = cc.run(copy, "relay", *command)
         assert refused.rc == 1
         assert "No relay is running." in refused.stdout + refused.stderr
@@ -299,9 +299,9 @@ def test_watched_client_and_upstream_have_to_be_there(relayed: Path) -> None:
     """A name that nobody has is refused, with those that there are."""
     assert cc.run(relayed, "relay", "start").ok
     for name in ("local", "*"):
-        done = cc.run(relayed, "relay", "log", name, "--json")
+        done = cc.run(relayed, "relay", "record", name, "--json")
         assert done.json["result"] == {"client": name, "seconds": 60}
-    for argv, known in ((("log", "nobody"), "There are: local"), (("reset", "nobody"), "There are: glm")):
+    for argv, known in ((("record", "nobody"), "There are: local"), (("reset", "nobody"), "There are: glm")):
         refused = cc.run(relayed, "relay", *argv)
         assert refused.rc == 2
         assert known in refused.stderr

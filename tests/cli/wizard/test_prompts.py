@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ccsetup.cli import _output
-from ccsetup.cli.wizard.prompts import Option, cut, masked, matching, sentences, wrap
+from ccsetup.cli.wizard.prompts import Option, cut, masked, matching, sentences
 
 PROVIDERS = [
     Option("302ai", "302ai", "Aggregator with Claude, GPT, GLM, Kimi and others"),
@@ -45,7 +45,7 @@ def test_matching(typed: str, values: list[str]) -> None:
 )
 def test_wrap(text: str, width: int) -> None:
     """No line is wider than the terminal; nothing is lost; no line begins with a full stop."""
-    lines = wrap(text, width)
+    lines = _output.wrap(text, width)
     assert all(_output.width(line) <= width for line in lines)
     assert "".join("".join(lines).split()) == "".join(text.split())
     assert not any(line.strip().startswith(("。", "，")) for line in lines)

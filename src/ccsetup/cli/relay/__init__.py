@@ -32,7 +32,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "logs": ("logs", "command", _("Show what went through the relay, one line a request, and what it said.")),
     "reload": ("steer", "reload", _("Have the relay read its configuration and keys again.")),
     "reset": ("steer", "reset", _("Let upstreams that rest after failures be asked again.")),
-    "log": ("steer", "log", _("Have prompts and answers of one client, or of all, logged for a while.")),
+    "record": ("steer", "record", _("Have prompts and answers of one client, or of all, logged for a while.")),
     "check": ("check", "command", _("Test the configuration and every upstream, and show which way requests take.")),
     "stats": ("stats", "command", _("Show requests, tokens and cost.")),
     "key": ("key", "app", _("Make, list and revoke the keys of the relay's clients.")),

@@ -1,4 +1,4 @@
-"""``ccsetup relay reload``, ``reset`` and ``log``: what is asked of a relay that runs."""
+"""``ccsetup relay reload``, ``reset`` and ``record``: what is asked of a relay that runs."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def reset(
     return _done(context, "relay reset", {"upstream": upstream or ""}, text, as_json)
 
 
-def log(
+def record(
     client: str = typer.Argument(
         ..., metavar="CLIENT", help=_("The name of a client's key, as in: ccsetup relay key list; '*' for all clients.")
     ),
@@ -92,7 +92,7 @@ def log(
         else _("contents of '{name}' are not logged.")
     )
     result = {"client": client, "seconds": seconds}
-    return _done(context, "relay log", result, text.format(name=client, n=round(seconds)), as_json)
+    return _done(context, "relay record", result, text.format(name=client, n=round(seconds)), as_json)
 
 
 def _done(context: Context, command: str, result: dict[str, Any], text: str, as_json: bool) -> int:

@@ -11,7 +11,7 @@ from ccsetup.cli import _output, list_
 from ccsetup.cli._context import Context
 from ccsetup.cli.wizard import found as find
 from ccsetup.cli.wizard.found import FoundKey
-from ccsetup.cli.wizard.prompts import cut, sentences, wrap
+from ccsetup.cli.wizard.prompts import cut, sentences
 from ccsetup.clients import CLIENTS
 from ccsetup.clients.values import Correction
 from ccsetup.errors import CcsetupError
@@ -197,7 +197,7 @@ def _problems(notes: Sequence[Note], width: int, room: int) -> list[str]:
     """Return *notes* in at most *room* lines: the worst first, each in full, hints where there is room for them."""
     ordered = sorted(notes, key=lambda n: n.level != "blocked")
     for hints in (True, False):
-        blocks = [wrap("! " + sentences(n.text, n.hint if hints else ""), width) for n in ordered]
+        blocks = [_output.wrap("! " + sentences(n.text, n.hint if hints else ""), width) for n in ordered]
         if sum(map(len, blocks)) <= room:
             return [line for block in blocks for line in block]
     out: list[str] = []

@@ -51,7 +51,7 @@ def _options(context: Context, seen: look.Seen) -> list[Option]:
     if seen.profiles:
         out.append(Option("key", _("Change a key"), "ccsetup key set"))
     out += _relay(context, seen)
-    out.append(Option("list", _("Show profiles and providers"), "ccsetup list"))
+    out.append(Option("list", _("Show profiles, and what the clients use"), "ccsetup list"))
     if any(not (r.undone_by or r.home) for r in disk.history(context.paths.homes)):
         out.append(Option("undo", _("Take the last change back"), "ccsetup undo"))
     others = [name for code, name in LANGUAGES.items() if code != i18n.language]

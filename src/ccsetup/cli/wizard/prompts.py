@@ -6,7 +6,6 @@ Ctrl-C, Ctrl-D and the end of input raise KeyboardInterrupt everywhere; ``<`` ra
 from __future__ import annotations
 
 import os
-import re
 import sys
 from typing import Callable, NamedTuple, Optional, Protocol, Sequence
 
@@ -69,7 +68,8 @@ def say(text: str = "") -> None:
 
 def tell(text: str) -> None:
     """Print sentences, broken between words."""
-    say("\n".join(wrap(masking.hide(text), min(columns(), 100) - 1)))  # a key that is broken in two is none to see
+    hidden = masking.hide(text)  # before it is broken: a key in two pieces is none to see
+    say("\n".join(_output.wrap(hidden, min(columns(), 100) - 1)))
 
 
 def answered(message: str, answer: str) -> None:
@@ -103,7 +103,7 @@ def masked(secret: str) -> str:
 
 
 def complain(text: str) -> None:
-    say(_output.paint("\n".join(wrap(f"! {masking.hide(text)}", min(columns(), 100) - 1)), "33"))
+    say(_output.paint("\n".join(_output.wrap(f"! {masking.hide(text)}", min(columns(), 100) - 1)), "33"))
 
 
 def wrong(answer: str, check: Optional[Check]) -> str:
@@ -154,27 +154,6 @@ def cut(text: str, cells: int) -> str:
             break
         out, used = out + c, used + wide
     return out.rstrip() + ".."
-
-
-def wrap(text: str, width: int) -> list[str]:
-    """Break *text* into lines of *width* cells, the second and later ones indented; Chinese breaks anywhere."""
-    lines, line = [], ""
-    for word in _words(text):
-        if line.strip() and _output.width(line) + _output.width(word.rstrip()) > width:
-            lines.append(line.rstrip())
-            line = "  " + word.lstrip()
-        else:
-            line += word
-        while _output.width(line.rstrip()) > width:  # a path longer than a line
-            fits = next(n for n in range(len(line), 0, -1) if _output.width(line[:n]) <= width)
-            lines.append(line[:fits])
-            line = "  " + line[fits:]
-    return [*lines, line.rstrip()]
-
-
-def _words(text: str) -> list[str]:
-    # A full stop or a closing bracket does not begin a line.
-    return re.findall(r"[\u2e80-\uffef][。，、；：！？）”》]*|[^\s\u2e80-\uffef]+[。，、；：！？）”》]*\s*|\s+", text)
 
 
 def terminal() -> os.terminal_size:

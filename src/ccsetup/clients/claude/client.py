@@ -27,7 +27,7 @@ class ClaudeCode(Client):
     id = "claude-code"
     title = "Claude Code"
     program = "claude"
-    aliases = ("cc",)
+    aliases = ("cc", "claude")
     option = "claude"
     reads_utf16 = True
     wire = "anthropic"
