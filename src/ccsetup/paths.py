@@ -78,6 +78,11 @@ class Paths(NamedTuple):
         return os.path.join(self.state_dir, "relay")
 
     @property
+    def relay_models(self) -> str:
+        """The models that the relay serves, as the clients' lists show them; made of its configuration."""
+        return os.path.join(self.relay_dir, "models.json")
+
+    @property
     def relay_run(self) -> str:
         """Which relay runs and how it is reached; it is there while one runs, and after one was killed."""
         return os.path.join(self.relay_dir, "run.json")

@@ -83,7 +83,12 @@ def _everywhere(context: Context, name: str, clients: list[ClientName], given: S
         done: list[Switched] = []
         for profile, group in wanted.items():
             if profile:
-                done += actions.switch(world, world.means(profile), group, repair=given.repair)
+                meant = world.means(profile)
+                if meant == RELAY:
+                    from ccsetup.cli.relay import _setup
+
+                    _setup.look_again(context, world)
+                done += actions.switch(world, meant, group, repair=given.repair)
             else:
                 done += actions.official(world, group, repair=given.repair)
                 actions.bring_along(world)

@@ -21,6 +21,22 @@ def version(text: str) -> Version:
     return int(major), int(minor), int(patch)
 
 
+class Listed(NamedTuple):
+    """A model that a client's own list of models is to show."""
+
+    model: str
+    owner: str
+    """Who serves it, for people."""
+    context: Optional[int] = None
+    """Tokens of its window, where that is known."""
+    images: bool = False
+    efforts: tuple[str, ...] = ()
+    default_effort: str = ""
+
+    def said(self) -> str:
+        return f"{self.owner}, {self.context:,} tokens" if self.context else self.owner
+
+
 class Use(NamedTuple):
     """A profile as one client is to use it."""
 
@@ -31,6 +47,8 @@ class Use(NamedTuple):
     """None where no file of the client is to hold it (storages ``env``, ``command``, ``keyring``)."""
     reader: tuple[str, ...]
     """Program and arguments that print the key, for storages ``command`` and ``keyring``."""
+    listed: tuple[Listed, ...] = ()
+    """What our relay serves, for its own profile."""
 
 
 class Current(NamedTuple):

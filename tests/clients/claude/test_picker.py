@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import cc
+from support import cc, world
 
 KEY = "sk-test-0123456789abcdef"
 SETTINGS = ".claude/settings.json"
@@ -63,3 +63,25 @@ def test_a_pick_that_only_the_relay_knows_does_not_stay(
         assert settings(relayed)["model"] == picked
     else:
         assert "ccsetup-claude/" not in str(settings(relayed).get("model"))
+
+
+@pytest.mark.parametrize(("version", "listed"), [("2.0.76", False), ("2.1.197", True), ("2.1.329", False)])
+def test_an_older_release_gets_a_list_in_its_own_file(
+    relayed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str, listed: bool
+) -> None:
+    """Where it does not ask the relay; the list goes with the profile, and what stood there comes back."""
+    monkeypatch.setenv("PATH", str(world.clients(tmp_path / "programs", claude=version)))
+    path = relayed / ".claude.json"
+    mine = [{"value": "mine", "label": "Mine", "description": "was there"}]
+    cc.put(relayed, {".claude.json": json.dumps({"additionalModelOptionsCache": mine})})
+    assert cc.main("config-switch", "relay").ok
+    found = json.loads(path.read_text())["additionalModelOptionsCache"]
+    if listed:
+        rows = {one["value"]: one["label"] for one in found}
+        assert rows["ccsetup-claude/glm-5.3[1m]"] == "glm-5.3"
+        assert rows["ccsetup-claude/kimi-k3[1m]"] == "kimi-k3"
+        assert {"glm, 1,000,000 tokens", "kimi, 1,048,576 tokens"} <= {one["description"] for one in found}
+    else:
+        assert found == mine
+    assert cc.main("config-switch", "glm").ok
+    assert json.loads(path.read_text())["additionalModelOptionsCache"] == mine

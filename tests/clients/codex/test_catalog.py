@@ -210,3 +210,50 @@ def test_a_dry_run_shows_what_goes(home: Path) -> None:
     shown = cc.main("init", "-s", "-n", "a", "-p", "glm", "-k", KEY + "-new", "-T", "codex", *NEWEST, "--dry-run")
     assert own in shown.stdout
     assert cc.files(home) == before
+
+
+def relayed(home: Path) -> dict[str, tuple[int, list[str], list[str], str]]:
+    """Return the catalogue that config.toml names: by id window, kinds of input, efforts, and who serves it."""
+    name = tomllib.loads((home / ".codex/config.toml").read_text())["model_catalog_json"]
+    models = json.loads((home / ".codex" / name).read_bytes())["models"]
+    return {
+        m["slug"]: (
+            m["context_window"],
+            m["input_modalities"],
+            [level["effort"] for level in m["supported_reasoning_levels"]],
+            m["description"],
+        )
+        for m in models
+    }
+
+
+def test_the_catalogue_of_the_relay_has_every_model_of_every_upstream(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With window, efforts and images of each, and it follows relay.yaml, changed by a command or by hand."""
+    monkeypatch.setattr("ccsetup.cli.relay._up.start_for_clients", lambda _context: None)
+    for name in ("glm", "kimi", "deepseek"):
+        assert cc.main("init", "-s", "-p", name, "-k", KEY + name, "-T", "all", "--no-activate", *NEWEST).ok
+    assert cc.main("relay", "init", "--from-profiles", "glm,kimi").ok
+    assert cc.main("config-switch", "relay", *NEWEST).ok
+    found = relayed(home)
+    text, both = ["text"], ["text", "image"]
+    assert found["glm-5.3"] == (1_000_000, text, ["low", "medium", "high", "max"], "glm")
+    assert found["glm-5.3-flash"] == (1_000_000, both, ["low", "medium", "high", "max"], "glm")
+    assert found["kimi-k2.7-code-highspeed"] == (262_144, both, ["low", "high", "max"], "kimi")
+    assert not any("deepseek" in model for model in found)
+    assert cc.main("relay", "add", "deepseek").ok
+    added = relayed(home)
+    assert {model: one[3] for model, one in added.items() if model not in found}["deepseek-flash"] == "deepseek"
+    assert len(catalogues(home)) == 4  # of each profile, and what the relay's named before is gone
+    # By hand: the next switch sees it, and nothing else changes.
+    path = home / ".config/ccsetup/relay.yaml"
+    entry = "  - {name: router, url: http://127.0.0.1:9/v1, wire: chat, key: {env: A}, models: [Qwen/Q3:free, a@b/C]}\n"
+    path.write_text(path.read_text() + entry)
+    assert cc.main("config-switch", "relay", "--check", *NEWEST).rc == 4
+    assert cc.main("config-switch", "relay", *NEWEST).ok
+    assert relayed(home)["Qwen/Q3:free"] == relayed(home)["a@b/C"] == (200_000, text, [], "router")
+    assert cc.main("config-switch", "relay", "--check", *NEWEST).rc == 0
+    path.write_text("relay: 1\nupstreams: {\n")
+    assert cc.main("config-switch", "relay", *NEWEST).ok
+    assert "Qwen/Q3:free" in relayed(home)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import Any, Iterable, Mapping, Optional
 
@@ -10,11 +11,13 @@ from ccsetup.change.actions import Switched
 from ccsetup.change.world import World
 from ccsetup.cli import _output
 from ccsetup.cli._context import Context
+from ccsetup.cli.relay import _base
 from ccsetup.cli.relay import key as keys
 from ccsetup.clients import CLIENTS
+from ccsetup.clients.values import Listed
 from ccsetup.errors import CcsetupError, Incomplete, UsageError, printable
 from ccsetup.i18n import _
-from ccsetup.model import ClientName, Secret
+from ccsetup.model import ClientName, CodexEndpoint, Secret
 from ccsetup.plan import Note
 from ccsetup.platform import system
 from ccsetup.profiles import RELAY, Part, Profile
@@ -45,6 +48,7 @@ def clients(
     *parts* say which models clients ask for; the others go on as before, or with *anew* ask for those of the first
     upstream.
     """
+    note_models(context, world, config)
     made = _profile(context, world, config, address(config.listen))
     old = world.profiles.get(RELAY)
     kept = {c: p._replace(context_window=0) for c, p in old.parts.items()} if old is not None and not anew else {}
@@ -85,6 +89,37 @@ def follow(context: Context, world: World, at: Places, before: Config, now: Conf
         else:
             own[client] = part._replace(context_window=0)
     clients(context, world, at, now, parts=own, anew=True)
+
+
+def look_again(context: Context, world: World) -> None:
+    """Note what the relay of this machine serves now, where the profile is for that and its file can be read."""
+    at = _base.here(context, None)
+    try:
+        config = _base.load(context, at)
+    except CcsetupError:
+        return  # whoever starts it is told
+    if any(p.url.startswith(address(config.listen)) for p in world.find(RELAY).parts.values()):
+        note_models(context, world, config)
+
+
+def note_models(context: Context, world: World, config: Config) -> None:
+    """Note what the relay serves by *config*, for the lists of models that the clients show."""
+    rows = [_row(context, name, route)._asdict() for name, route in routes.listing(config.upstreams).items()]
+    world.draft.replace(world.paths.relay_models, json.dumps({"models": rows}, ensure_ascii=False, indent=1) + "\n")
+
+
+def _row(context: Context, name: str, route: routes.Route) -> Listed:
+    upstream = route.upstream
+    window = upstream.context.get(route.model)
+    told = [dialect.images for dialect in upstream.dialect.values() if "images" in dialect.said]
+    try:
+        preset = context.preset(upstream.preset)
+    except CcsetupError:
+        return Listed(name, upstream.name, window, any(told))
+    model, region = preset.model(route.model), preset.region(upstream.region)
+    codex = region.codex if region else None
+    levels, usual = (codex.efforts, codex.default_effort) if isinstance(codex, CodexEndpoint) else ((), "")
+    return Listed(name, upstream.name, window, any(told or [bool(model and model.vision)]), levels, usual)
 
 
 def show_order(upstreams: Iterable[Upstream]) -> None:

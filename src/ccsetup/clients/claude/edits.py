@@ -158,6 +158,9 @@ def _claude_json(files: Files, use: Use, endpoint: ClaudeEndpoint) -> Wish:
     data = files.get(files.paths.claude_json)
     # A key from a login at Anthropic's console is sent beside ours, to any address (observed with 2.1.329).
     want: dict[KeyPath, Any] = {ONBOARDED: True, CONSOLE_KEY: MISSING}
+    if use.listed and BLANK_TOKEN <= files.version < picker.DISCOVERS:
+        rows = ((m, picker.listed(m.model, m.context or 0)) for m in use.listed)
+        want[picker.FURTHER] = [{"value": id, "label": m.model, "description": m.said()} for m, id in rows]
     if endpoint.auth == "api_key" and use.key is not None and use.profile.key_storage == "inline":
         suffix = key_suffix(use.key.reveal())
         approved, rejected = lookup(data, APPROVED), lookup(data, REJECTED)
@@ -171,7 +174,7 @@ def _claude_json(files: Files, use: Use, endpoint: ClaudeEndpoint) -> Wish:
         files.paths.claude_json,
         "json",
         want,
-        keep_before=frozenset((ONBOARDED, CONSOLE_KEY)),
+        keep_before=frozenset((ONBOARDED, CONSOLE_KEY, picker.FURTHER)),
         free=frozenset((APPROVED, REJECTED)),
         claude_lock=True,
     )

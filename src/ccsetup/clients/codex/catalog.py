@@ -13,62 +13,71 @@ from typing import Mapping, Optional, Sequence, cast
 
 from ccsetup import disk
 from ccsetup.clients.codex import facts
-from ccsetup.clients.values import Use
+from ccsetup.clients.values import Listed, Use
 from ccsetup.errors import CcsetupError
 from ccsetup.model import CodexEndpoint, Version
 from ccsetup.plan import FileChange, fingerprint
+from ccsetup.profiles import UNKNOWN_CONTEXT
 
 
-def efforts(endpoint: CodexEndpoint, version: Version) -> tuple[str, ...]:
-    """Return the reasoning efforts that the provider takes and Codex *version* knows."""
-    return tuple(e for e in endpoint.efforts if e != "max" or version >= facts.MAX_EFFORT)
+def efforts(levels: Sequence[str], version: Version) -> tuple[str, ...]:
+    """Return those of the reasoning efforts *levels* that Codex *version* knows."""
+    return tuple(e for e in levels if e != "max" or version >= facts.MAX_EFFORT)
 
 
 def text(use: Use, version: Version) -> str:
-    """Return a model catalogue (JSON) for the profile's model and the preset's other models.
+    """Return a model catalogue (JSON) for the profile's model and the preset's other models, or those of the relay.
 
     Without it Codex knows no window above 272 000 tokens for a model that is not OpenAI's.  The entry
     has every field that a release from 0.105 to 0.169.0 demands, and loads in all of them.
     """
-    endpoint = cast(CodexEndpoint, use.endpoint)
-    models = {endpoint.model: endpoint.context_window}
-    for m in use.preset.models:
-        models.setdefault(m.id, m.context)
-    sighted = frozenset(m.id for m in use.preset.models if m.vision)
-    levels = efforts(endpoint, version)
-    default = endpoint.default_effort if endpoint.default_effort in levels else (levels[-1] if levels else None)
-    return _text(use.preset.name, tuple((m, c, m in sighted) for m, c in models.items()), levels, default)
+    own = cast(CodexEndpoint, use.endpoint)
+    name, levels, usual = use.preset.name, own.efforts, own.default_effort
+    others = [m._replace(context=m.context or UNKNOWN_CONTEXT) for m in use.listed] or [
+        Listed(m.id, name, m.context, bool(m.vision), levels, usual) for m in use.preset.models
+    ]
+    main = next((m for m in others if m.model == own.model), None) or _any(own.model, name, use.listed, levels, usual)
+    main = main._replace(context=own.context_window)
+    rows = (main, *(m for m in others if m.model != own.model))
+    return _text(tuple(m._replace(efforts=efforts(m.efforts, version)) for m in rows))
+
+
+def _any(model: str, owner: str, listed: Sequence[Listed], levels: tuple[str, ...], usual: str) -> Listed:
+    """Return *model*, which none of *listed* is: it may be any of them from one request to the next."""
+    known = [m.efforts for m in listed if m.efforts]
+    if known:
+        levels = tuple(e for e in known[0] if all(e in other for other in known))
+        usual = next(m.default_effort for m in listed if m.efforts)
+    return Listed(model, owner, None, any(m.images for m in listed), levels, usual)
 
 
 @functools.lru_cache(64)
-def _text(
-    provider: str, models: tuple[tuple[str, int, bool], ...], levels: tuple[str, ...], default: Optional[str]
-) -> str:
+def _text(models: tuple[Listed, ...]) -> str:
     entries = [
         {
-            "slug": slug,
-            "display_name": slug,
-            "description": provider,
-            "default_reasoning_level": default,
-            "supported_reasoning_levels": [{"effort": e, "description": e} for e in levels],
+            "slug": m.model,
+            "display_name": m.model,
+            "description": m.owner,
+            "default_reasoning_level": m.default_effort if m.default_effort in m.efforts else (*m.efforts, None)[-1],
+            "supported_reasoning_levels": [{"effort": e, "description": e} for e in m.efforts],
             "shell_type": "unified_exec",
             "visibility": "list",
             "supported_in_api": True,
             "priority": i + 1,
             "base_instructions": base_instructions(),
             "upgrade": None,
-            "supports_reasoning_summaries": bool(levels),
+            "supports_reasoning_summaries": bool(m.efforts),
             "support_verbosity": False,
             "default_verbosity": None,
             "apply_patch_tool_type": None,
             "truncation_policy": {"mode": "bytes", "limit": 10000},
             "supports_parallel_tool_calls": True,
-            "context_window": context,
+            "context_window": m.context,
             "auto_compact_token_limit": None,
             "experimental_supported_tools": [],
-            "input_modalities": ["text", "image"] if sees else ["text"],
+            "input_modalities": ["text", "image"] if m.images else ["text"],
         }
-        for i, (slug, context, sees) in enumerate(models)
+        for i, m in enumerate(models)
     ]
     return json.dumps({"models": entries}, ensure_ascii=False, indent=2) + "\n"
 
