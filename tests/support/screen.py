@@ -1,4 +1,4 @@
-"""ccsetup inside tmux: what a person sees at once on a screen of a given size."""
+"""A program inside tmux: what a person sees at once on a screen of a given size."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Optional, Self
@@ -20,15 +20,23 @@ AVAILABLE = shutil.which("tmux") is not None
 
 
 class Screen:
-    """``ccsetup *argv`` in a tmux session of its own."""
+    """``ccsetup *argv``, or another *program*, in a tmux session of its own."""
 
-    def __init__(self, home: Path, *argv: str, env: Mapping[str, Optional[str]], columns: int, rows: int) -> None:
+    def __init__(
+        self,
+        home: Path,
+        *argv: str,
+        env: Mapping[str, Optional[str]],
+        columns: int,
+        rows: int,
+        program: Sequence[str] = (sys.executable, "-m", "ccsetup"),
+    ) -> None:
         # Not in tmp_path: the path of a socket has at most 107 bytes.
         self._folder = tempfile.mkdtemp(prefix="ccs")
         self._tmux = ["tmux", "-S", os.path.join(self._folder, "s"), "-f", os.devnull]
         variables = cc.environment(home, {"TERM": "screen-256color", **env})
         settings = [f"{name}={value}" for name, value in variables.items()]
-        command = shlex.join(["env", "-i", *settings, sys.executable, "-m", "ccsetup", *argv])
+        command = shlex.join(["env", "-i", *settings, *program, *argv])
         # The session stays when the program has ended, so that its last screen can be looked at.
         start = [
             "new-session",

@@ -16,6 +16,7 @@ import os
 from typing import TYPE_CHECKING, Any, Callable, Collection, Iterator, NamedTuple, Optional
 
 from ccsetup.clients import CLIENTS
+from ccsetup.clients.values import Listed
 from ccsetup.documents import version
 from ccsetup.documents.edit import MISSING, Edit, Set, Unset, lookup
 from ccsetup.errors import CcsetupError, DocumentError
@@ -33,6 +34,15 @@ VERSION = 3
 """Of a record; version 2 had saved profiles in state.json only, and one that names none has absolute paths."""
 
 MEMBERS = ("clients", "saved", "projects")
+
+
+def listed(draft: Draft, paths: Paths) -> tuple[Listed, ...]:
+    """Return what the relay served when its profile was written; () where nothing says so."""
+    try:
+        found = draft.data(paths.relay_models, "json")["models"]
+        return tuple(Listed(**{**one, "efforts": tuple(one["efforts"])}) for one in found)
+    except (CcsetupError, KeyError, TypeError):
+        return ()
 
 
 class HomeRecord(NamedTuple):

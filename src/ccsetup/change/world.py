@@ -9,7 +9,7 @@ from ccsetup import masking, profiles
 from ccsetup.change import record
 from ccsetup.change.draft import Draft
 from ccsetup.clients import CLIENTS
-from ccsetup.clients.values import Files, Listed, Use, Wishes
+from ccsetup.clients.values import Files, Use, Wishes
 from ccsetup.documents.edit import MISSING, KeyPath, lookup
 from ccsetup.errors import CcsetupError, UsageError, printable
 from ccsetup.i18n import _
@@ -287,16 +287,8 @@ class World:
         key = self.key(profile) if profile.key_storage in ("inline", "dotenv") else None
         if profile.key_storage == "command" and not profile.key_command:
             self.key(profile)  # a client that is told to read a file should find it
-        listed = self.listed() if profile.name == profiles.RELAY else ()
+        listed = record.listed(self.draft, self.paths) if profile.name == profiles.RELAY else ()
         return Use(profile, facts.described(preset, endpoint, profile.parts[client]), endpoint, key, reader, listed)
-
-    def listed(self) -> tuple[Listed, ...]:
-        """Return what the relay served when its profile was written; () where nothing says so."""
-        try:
-            found = self.draft.data(self.paths.relay_models, "json")["models"]
-            return tuple(Listed(**{**one, "efforts": tuple(one["efforts"])}) for one in found)
-        except (CcsetupError, KeyError, TypeError):
-            return ()
 
     def key(self, profile: Profile) -> Optional[Secret]:
         """Return the key of *profile*, wherever it is; None when that is a variable which is not set here."""

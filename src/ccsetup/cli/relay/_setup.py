@@ -92,10 +92,14 @@ def follow(context: Context, world: World, at: Places, before: Config, now: Conf
 
 
 def look_again(context: Context, world: World) -> None:
-    """Note what the relay of this machine serves now, where the profile is for that and its file can be read."""
-    at = _base.here(context, None)
+    """Note what the relay of this machine serves now, where that was noted before and its file can be read.
+
+    What an earlier version set up stays as it is, until ``relay init`` or another command changes it.
+    """
+    if not world.draft.exists(world.paths.relay_models):
+        return
     try:
-        config = _base.load(context, at)
+        config = _base.load(context, _base.here(context, None))
     except CcsetupError:
         return  # whoever starts it is told
     if any(p.url.startswith(address(config.listen)) for p in world.find(RELAY).parts.values()):

@@ -95,7 +95,7 @@ def use(files: Files, use: Use) -> Wishes:
     want[env(CONTEXT)] = str(endpoint.context_window) if endpoint.context_window else MISSING
     for name, fact in endpoint.env.items():
         want[env(name)] = fact.value
-    if use.profile.name == RELAY:
+    if use.listed:
         want[env(picker.DISCOVERY)] = "1"
     model = lookup(data, _MODEL)
     if isinstance(model, str) and not files.names:

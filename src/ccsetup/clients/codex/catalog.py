@@ -36,8 +36,10 @@ def text(use: Use, version: Version) -> str:
     others = [m._replace(context=m.context or UNKNOWN_CONTEXT) for m in use.listed] or [
         Listed(m.id, name, m.context, bool(m.vision), levels, usual) for m in use.preset.models
     ]
-    main = next((m for m in others if m.model == own.model), None) or _any(own.model, name, use.listed, levels, usual)
-    main = main._replace(context=own.context_window)
+    known = next((m for m in others if m.model == own.model), None)
+    main = known or _any(own.model, name, use.listed, levels, usual)
+    if not known or not use.listed:  # those of the relay have windows of their own
+        main = main._replace(context=own.context_window)
     rows = (main, *(m for m in others if m.model != own.model))
     return _text(tuple(m._replace(efforts=efforts(m.efforts, version)) for m in rows))
 
