@@ -83,6 +83,11 @@ class Paths(NamedTuple):
         return os.path.join(self.relay_dir, "models.json")
 
     @property
+    def relay_switchboard(self) -> str:
+        """Where the model ids that the relay's clients ask for lead; missing while nobody has said it."""
+        return os.path.join(self.relay_dir, "switchboard.json")
+
+    @property
     def relay_run(self) -> str:
         """Which relay runs and how it is reached; it is there while one runs, and after one was killed."""
         return os.path.join(self.relay_dir, "run.json")

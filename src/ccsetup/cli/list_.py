@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any, Mapping, Optional, Sequence
 
 import typer
@@ -18,6 +19,7 @@ from ccsetup.errors import CcsetupError, printable
 from ccsetup.i18n import _
 from ccsetup.model import ClientName
 from ccsetup.plan import Note
+from ccsetup.profiles import RELAY
 
 HELP = _("Show what each client uses, and the saved profiles; with --providers, the providers that can be set up.")
 
@@ -54,14 +56,33 @@ def show(name: str, context: Context, clients: Sequence[ClientName], *, presets_
     context.notes.extend(beside.notes(world, wanted))
     users = [_relay.User(c, now["profile"], now["url"]) for c, now in state.items()]
     context.notes.extend(_relay.note(context, world.profiles, users, ask=False))
+    led = _led(context, result) if RELAY in world.profiles else ""
     if presets_too:
         result["presets"] = _presets(context, clients)
     if as_json:
         _output.print_json(name, result, context.notes)
         return 0
     _print_profiles(rows, state, wanted)
+    if led:
+        _output.line(_("Requests of profile 'relay' go to: {targets}").format(targets=led))
     _output.print_notes(context.notes)
     return 0
+
+
+def _led(context: Context, result: dict[str, Any]) -> str:
+    """Return what ``relay use`` and ``relay tiers`` have set, also into *result*; "" where that is nothing."""
+    if not os.path.lexists(context.paths.relay_switchboard):
+        return ""
+    from ccsetup.cli.relay import use
+
+    try:
+        board = use.read(context)
+    except CcsetupError as e:
+        context.notes.append(Note("warning", e.message, e.hint))
+        return ""
+    result["relay"] = board._asdict()
+    context.notes.extend(use.notes(board, {}))
+    return use.line(board)
 
 
 def _profiles(

@@ -24,6 +24,8 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "add": ("upstreams", "add", _("Make a saved profile one more upstream in relay.yaml.")),
     "rm": ("upstreams", "rm", _("Take an upstream out of relay.yaml.")),
     "move": ("upstreams", "move", _("Change the order in which upstreams are asked.")),
+    "use": ("use", "use", _("Choose which upstream requests go to, from the next one on.")),
+    "tiers": ("use", "tiers", _("Choose where the requests of each tier go.")),
     "run": ("run", "command", _("Run the relay in this terminal.")),
     "start": ("service", "start", _("Start the relay in the background.")),
     "stop": ("service", "stop", _("Stop the relay; answers that are running finish first.")),

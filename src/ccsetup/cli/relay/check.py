@@ -10,15 +10,17 @@ import typer
 
 from ccsetup.cli import _options, _output, _test_show
 from ccsetup.cli._context import Context
-from ccsetup.cli.relay import _base
+from ccsetup.cli.relay import _base, use
 from ccsetup.clients import CLIENTS
 from ccsetup.i18n import _
 from ccsetup.model import Secret, WireFormat
 from ccsetup.plan import Note
 from ccsetup.probe.target import Credential, Target, TierModel
 from ccsetup.probe.verdict import EXIT, LayerStep, Report, worst
+from ccsetup.profiles import reserved
 from ccsetup.relay.config import dangers, secrets
 from ccsetup.relay.config.model import Config, Upstream
+from ccsetup.relay.config.switchboard import UNSET, Switchboard
 from ccsetup.relay.routing import failover, routes
 
 EPILOG = _("Exit codes: 1 the configuration cannot be used; else as ccsetup test, by the worst of the upstreams.")
@@ -44,6 +46,9 @@ def command(
     found = _base.load(context, at)
     clients = _base.load_keys(context, at)
     valid = [k for k in clients.keys if k.revoked is None and (k.expires is None or k.expires > time.time())]
+    board = use.read(context)
+    lost = routes.lost(found.upstreams, board)
+    context.notes.extend(use.notes(board, lost))
     refused = [*dangers.refusals(found, bool(valid)), *_ambiguous(found)]
     for text in dangers.warnings(found):
         context.notes.append(Note("warning", text))
@@ -51,7 +56,7 @@ def command(
         context.notes.append(
             Note("warning", _("No client has a key for the relay."), _("Make one with: ccsetup relay key add NAME"))
         )
-    routes = ways(found)
+    table = ways(found, board)
     if not as_json:
         _output.line(
             _("{file} is valid; upstreams: {n}.").format(file=context.paths.short(at.config), n=len(found.upstreams))
@@ -59,7 +64,7 @@ def command(
         for text in refused:
             _output.line(_output.paint(_("refused"), "31") + ": " + text)
         _output.line()
-        _show_ways(routes)
+        _show_ways(table)
         _output.line()
         _output.line("\n".join(_thinking(found)))
         _output.line()
@@ -71,7 +76,8 @@ def command(
         result = {
             "config": at.config,
             "refused": refused,
-            "ways": routes,
+            "ways": table,
+            "use": {**board._asdict(), "lost": lost},
             "targets": [r.json() for r in reports],
             "interrupted": interrupted,
             "exit_code": code,
@@ -86,7 +92,10 @@ def _ambiguous(config: Config) -> list[str]:
     text = _(
         "'{id}' is a model of upstream '{owner}', and names upstream '{name}' with a model of its own: rename '{name}'."
     )
-    return [text.format(id=id, owner=owner, name=name) for id, owner, name in routes.ambiguous(config.upstreams)]
+    out = [text.format(id=id, owner=owner, name=name) for id, owner, name in routes.ambiguous(config.upstreams)]
+    text = _("'{id}' of upstream '{name}' is a name that clients ask the relay itself for: give it another there.")
+    named = ((u.name, m) for u in config.upstreams for m in (*u.models, *(p for p, _n in u.map), u.default_model))
+    return out + [text.format(id=model, name=name) for name, model in named if reserved.use_of(model)]
 
 
 # Which way requests take.
@@ -94,7 +103,7 @@ def _ambiguous(config: Config) -> list[str]:
 
 def names(config: Config) -> list[str]:
     """Return the models that can be asked for by name, the clients' own names, and ``*`` for every other one."""
-    return [*routes.advertised(config.upstreams), "claude-*", "gpt-*", "*"]
+    return [*reserved.MODELS, *routes.advertised(config.upstreams), "claude-*", "gpt-*", "*"]
 
 
 def _thinking(config: Config) -> list[str]:
@@ -106,9 +115,9 @@ def _thinking(config: Config) -> list[str]:
     ]
 
 
-def ways(config: Config) -> list[dict[str, Any]]:
+def ways(config: Config, board: Switchboard = UNSET) -> list[dict[str, Any]]:
     """Return for each client format and model the upstreams in the order in which they are asked."""
-    pool = failover.Pool(config)
+    pool = failover.Pool(config, board=board)
     now = time.time()
     out: list[dict[str, Any]] = []
     for wire, title, path in WIRES:

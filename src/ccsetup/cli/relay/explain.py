@@ -13,7 +13,7 @@ import typer
 from ccsetup import bounded
 from ccsetup.cli import _options, _output
 from ccsetup.cli._context import Context
-from ccsetup.cli.relay import _base
+from ccsetup.cli.relay import _base, use
 from ccsetup.errors import UsageError
 from ccsetup.i18n import _
 from ccsetup.model import WireFormat
@@ -190,7 +190,7 @@ def _way(
     if name is None and wire is not None:
         return Upstream("", {wire: ""}, (), dialect={wire: Dialect()}), wire, model, False
     found = _base.load(context, at)
-    pool, ask = failover.Pool(found), failover.Ask(source, model)
+    pool, ask = failover.Pool(found, board=use.read(context)), failover.Ask(source, model)
     if name is not None:
         one = next((u for u in found.upstreams if u.name == name), None)
         if one is None:

@@ -11,13 +11,14 @@ import typer
 
 from ccsetup.cli import _options, _output
 from ccsetup.cli._context import Context
-from ccsetup.cli.relay import _base, _setup, _up
+from ccsetup.cli.relay import _base, _setup, _up, use
 from ccsetup.errors import CcsetupError, UsageError
 from ccsetup.i18n import _, ngettext
 from ccsetup.plan import Note
 from ccsetup.profiles import RELAY
 from ccsetup.relay.config.places import Places, port_of
 from ccsetup.relay.config.places import url as url_of
+from ccsetup.relay.config.switchboard import Switchboard
 from ccsetup.relay.running import control, service
 from ccsetup.relay.running.control import RelayProcess
 
@@ -231,6 +232,11 @@ def _show(context: Context, running: RelayProcess, said: dict[str, Any]) -> None
         [_("Configuration"), context.paths.short(running.config)],
         [_("Running requests"), str(said.get("running", 0))],
     ]
+    if led := dict(said.get("use") or {}):
+        lost = led.pop("lost")
+        board = Switchboard(**led)
+        rows += [[_("Requests go to"), use.line(board)]] if board.set() else []
+        context.notes.extend(use.notes(board, lost))
     for part, text in (said.get("store") or {}).items():
         rows.append([_("Store {part}").format(part=part), str(text)])
     reloaded = said.get("last_reload")

@@ -31,8 +31,10 @@ from ccsetup.keys.reference import KeyRef
 from ccsetup.model import WireFormat
 from ccsetup.relay.config import rules
 from ccsetup.relay.config.model import Config, Rule, Upstream
+from ccsetup.relay.config.switchboard import UNSET, Switchboard
 from ccsetup.relay.http.base import NetworkFailure
 from ccsetup.relay.routing import routes
+from ccsetup.relay.routing.routes import Route
 from ccsetup.relay.routing.windows import next_open, open_at
 from ccsetup.relay.store import Rest
 
@@ -79,6 +81,12 @@ class Choice(NamedTuple):
     """Another upstream owns the model that was asked for."""
     thinking: bool = False
     """It is to think, whatever the request says."""
+    all: str = ""
+    """The target of all requests, where that one decided."""
+
+    def told(self) -> dict[str, str]:
+        """Return what each line of the log says of how it was chosen."""
+        return {"all": self.all} if self.all else {}
 
 
 class Failure(NamedTuple):
@@ -236,7 +244,7 @@ class _Way(NamedTuple):
     """Rank (``routes``), group, priority."""
     window: int
     """Tokens of the model's window, 0 where it is not known."""
-    thinking: bool
+    route: Route
 
 
 _SHORTENING = ("truncation", "transforms", "plugins", "context_management")
@@ -264,9 +272,12 @@ class _Ways(NamedTuple):
         return cls(own, alone, min((way.window for way in own if way.window), default=0))
 
     def fitting(self, tokens: int) -> _Ways:
-        """Return those for a prompt of at least so many tokens."""
+        """Return those for a prompt of at least so many tokens; none where the one that was chosen does not take it."""
         if not 0 < self.window * WINDOW_ROUNDED < tokens:
             return self
+        chosen = next((way for way in self.ways if way.route.chosen), None)
+        if chosen is not None and 0 < chosen.window * WINDOW_ROUNDED < tokens:
+            return _Ways((), self.alone, 0)
         return _Ways.of(way for way in self.ways if not 0 < way.window * WINDOW_ROUNDED < tokens)
 
 
@@ -306,6 +317,7 @@ class Pool:
         random: Optional[Random] = None,
         *,
         missing: Mapping[str, Collection[int]] = {},
+        board: Switchboard = UNSET,
         on_rest: Callable[[Rest], None] = _ignore_rest,
         on_unrest: Callable[[str, int], None] = _ignore_unrest,
     ) -> None:
@@ -315,6 +327,7 @@ class Pool:
         self.conversations: OrderedDict[str, _Conversation] = OrderedDict()
         self.picks = 0
         self._states: dict[str, _State] = {}
+        self.board = board
         self.replace(config, missing=missing)
 
     def replace(self, config: Config, *, missing: Mapping[str, Collection[int]] = {}) -> None:
@@ -333,6 +346,14 @@ class Pool:
         self._alone = sum(u.enabled for u in config.upstreams) == 1
         self._ways: dict[tuple[WireFormat, str, Optional[frozenset[str]]], _Ways] = {}
 
+    def steer(self, board: Switchboard) -> None:
+        """Have the reserved ids lead elsewhere, for attempts that begin later."""
+        self.board = board
+        self._ways.clear()
+        # None stays where it was led before; whose answers it has is still to be known.
+        for name, known in self.conversations.items():
+            self.conversations[name] = known._replace(last=0)
+
     def turn(self, ask: Ask, now: float) -> Turn:
         return Turn(self, ask, now)
 
@@ -345,9 +366,9 @@ class Pool:
                 self._ways.clear()
             among = [e.upstream for e in self.entries if ask.allowed is None or e.name in ask.allowed]
             found = _Ways.of(
-                _Way(self.by_name[u.name], model, (rank, *routes.level(u)), _window(u, model), thinking)
-                for u, model, rank, thinking in routes.routes(among, ask.model)
-                if not u.accepts or ask.wire in u.accepts
+                _Way(self.by_name[u.name], route.model, (route.rank, *routes.level(u)), _window(u, route.model), route)
+                for route in routes.routes(among, ask.model, self.board)
+                if not (u := route.upstream).accepts or ask.wire in u.accepts
             )
             if len(ask.model) <= _MAX_NAME:
                 self._ways[about] = found
@@ -373,7 +394,7 @@ class Pool:
 
     def model(self, ask: Ask, upstream: Upstream) -> tuple[str, bool]:
         """Return the name by which *ask*'s model goes to *upstream*, and whether it is to think there."""
-        found = ((way.model, way.thinking) for way in self.ways(ask).ways if way.entry.name == upstream.name)
+        found = ((way.model, way.route.thinking) for way in self.ways(ask).ways if way.entry.name == upstream.name)
         return next(found, (upstream.model(ask.model), False))
 
     def wait(self, ask: Ask, now: float) -> Optional[float]:
@@ -708,7 +729,9 @@ class Turn:
         self.attempts += 1
         self._entry, self._key = entry, ref
         moved = pool.moved(ask, entry.name, ref)
-        return Choice(entry.upstream, index, entry.wires[ask.wire], way.model, moved, way.level[0] > 0, way.thinking)
+        instead, route = way.level[0] > 0, way.route
+        wire = entry.wires[ask.wire]
+        return Choice(entry.upstream, index, wire, way.model, moved, instead, route.thinking, route.all)
 
     def succeeded(self, now: float) -> None:
         """The answer has begun: from here on it is this upstream's."""

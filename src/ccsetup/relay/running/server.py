@@ -22,7 +22,7 @@ from ccsetup.model import Preset
 from ccsetup.paths import Paths
 from ccsetup.platform import system
 from ccsetup.relay.config import access as accessing
-from ccsetup.relay.config import dangers, secrets
+from ccsetup.relay.config import dangers, secrets, switchboard
 from ccsetup.relay.config.access import Access
 from ccsetup.relay.config.model import Config, Listen
 from ccsetup.relay.config.parse import parse
@@ -31,6 +31,7 @@ from ccsetup.relay.config.places import url as url_of
 from ccsetup.relay.http.client import Lean
 from ccsetup.relay.http.server import HttpServer
 from ccsetup.relay.log import Level, Log
+from ccsetup.relay.routing import routes
 from ccsetup.relay.routing.failover import Pool
 from ccsetup.relay.running import control
 from ccsetup.relay.running.activating import Activations
@@ -188,6 +189,15 @@ def _bind(config: Config) -> socket.socket:
     return listener
 
 
+def _version(path: str) -> tuple[int, int, int]:
+    """Return what changes when the file *path* does."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return 0, 0, 0
+    return status.st_mtime_ns, status.st_size, status.st_ino
+
+
 class _Server:
     def __init__(self, settings: Settings, loaded: Loaded, listener: socket.socket) -> None:
         self.settings = settings
@@ -221,6 +231,8 @@ class _Server:
             on_unrest=self.store.unrest,
         )
         self.pool.restore(self.store.rests(time.time()))
+        self.steered: Any = None
+        """Of the file that says where the reserved ids lead, when it was read."""
         http = Lean()
         self.relay = relay = Relay(runtime, access, self.pool, http, self.store, self.log, loop)
         self.log.hide((*runtime.secrets, relay.control.token))
@@ -241,6 +253,7 @@ class _Server:
             self.log.add("warning", "key", problem=problem)
         for warning in dangers.warnings(config):
             self.log.add("warning", "config", problem=warning)
+        self._steer()
         try:
             await self.server.listen(self.listener, _tls(listen))
             self._started(url)
@@ -354,6 +367,7 @@ class _Server:
             for problem in loaded.runtime.problems:
                 self.log.add("warning", "key", problem=problem)
             self._reloaded("", restart=restart)
+            self._lost()
             if announce:
                 self.store.announce()
             return ""
@@ -368,6 +382,28 @@ class _Server:
             self.log.add("info", "reloaded", note=note)
         self.log.flush()
 
+    def _steer(self) -> None:
+        """Have the reserved ids lead where their file says now, if it is another than before."""
+        paths = self.settings.paths
+        seen = _version(paths.relay_switchboard)
+        if seen == self.steered:
+            return
+        first, self.steered = self.steered is None, seen
+        try:
+            board = switchboard.read(paths.relay_switchboard, paths.short(paths.relay_switchboard))
+        except CcsetupError as error:
+            self.log.add("warning", "config", problem=error.message)
+            return
+        self.pool.steer(board)
+        if not first or board.set():
+            self.log.add("info", "requests led", **board.set())
+        self._lost()
+
+    def _lost(self) -> None:
+        """Tell of targets that no upstream has."""
+        for use, target in routes.lost(self.loaded.config.upstreams, self.pool.board).items():
+            self.log.add("warning", "target gone", use=use, target=target)
+
     def _elsewhere(self) -> None:
         """Another relay that shares the state put something aside."""
         self.pool.restore(self.store.rests(time.time()))
@@ -380,11 +416,7 @@ class _Server:
         of_profiles = [file(n) for n in names for file in (paths.key_file, paths.key_file_apart)]
         files = [os.path.expanduser(ref.value) for ref in kept if ref.kind == "file"]
         for path in (places.config, places.keys, *of_profiles, *files):
-            try:
-                status = os.stat(path)
-                out.append((status.st_mtime_ns, status.st_size, status.st_ino))
-            except OSError:
-                out.append((0, 0, 0))
+            out.append(_version(path))
         return tuple(out)
 
     # Tasks.
@@ -412,6 +444,7 @@ class _Server:
             for exchange in list(self.relay.running):
                 exchange.tick(now, ping)
             self.server.tick()
+            self._steer()
             self.log.flush()
 
     async def _files(self) -> None:

@@ -124,9 +124,9 @@ def is_stream(answer: UpstreamAnswer) -> bool:
 
 
 def served_by(choice: Choice) -> list[tuple[bytes, bytes]]:
-    """Return the headers that tell a client which model answers instead of the one that it named, and whose."""
-    model, name = (re.sub(r"[^!-~]", "?", text)[:200].encode() for text in (choice.model, choice.upstream.name))
-    return [(b"x-relay-model", model), (b"x-relay-upstream", name)]
+    """Return the headers that tell a client which model answers instead of the one that it named, whose, and why."""
+    said = {b"x-relay-model": choice.model, b"x-relay-upstream": choice.upstream.name, b"x-relay-all": choice.all}
+    return [(name, re.sub(r"[^!-~]", "?", text)[:200].encode()) for name, text in said.items() if text]
 
 
 def passed(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:

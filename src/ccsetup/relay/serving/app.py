@@ -242,7 +242,7 @@ class App:
                 self._relay.control.stop()
 
     def _status(self) -> dict[str, Any]:
-        now = self._relay.clock()
+        now, board = self._relay.clock(), self._relay.pool.board
         return {
             "version": __version__,
             "pid": os.getpid(),
@@ -255,6 +255,10 @@ class App:
             "oddities": self._relay.oddities.told(now),
             "store": dict(self._relay.store.health()),
             "problems": list(self._relay.runtime.problems),
+            "use": {
+                **board._asdict(),
+                "lost": routes.lost(self._relay.runtime.config.upstreams, board),
+            },
             "last_reload": dict(self._relay.control.last_reload),
         }
 

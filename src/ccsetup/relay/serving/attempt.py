@@ -94,7 +94,7 @@ class Attempt:
         self._use(refusals.changed(dialect, {"signatures": False}) if choice.moved and dialect.official else dialect)
         self._learned: refusals.Changes = {}
         """To be kept, should the request be taken."""
-        self._served = [] if choice.model == request.model else served_by(choice)
+        self._served = [] if choice.model == request.model and not choice.all else served_by(choice)
 
     async def run(self, query: bytes) -> None:
         """Give the client an answer; *query*: the client's.
@@ -356,7 +356,9 @@ class Attempt:
         relay, choice = self._relay, self.choice
         relay.oddities.learn(choice, self._learned, relay.clock())
         said = ", ".join(sorted(self._learned))
-        relay.log.add("info", "oddity learned", id=self._reply.id, upstream=choice.upstream.name, dialect=said)
+        relay.log.add(
+            "info", "oddity learned", id=self._reply.id, upstream=choice.upstream.name, dialect=said, **choice.told()
+        )
 
     # Failures.
 

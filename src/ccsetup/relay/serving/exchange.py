@@ -161,6 +161,7 @@ class Exchange:
                     status=failure.status,
                     message=failed.error.message[:200],
                     again=decision.again,
+                    **choice.told(),
                 )
                 attempt.stop_clock()
                 if not decision.again:
@@ -172,8 +173,9 @@ class Exchange:
                 self._error = broken.kind
                 self._failed += (choice.upstream.name,)
                 turn.failed(broken.failure, relay.clock())
+                at = choice.upstream.name
                 relay.log.add(
-                    "warning", "answer broke off", id=self._id, upstream=choice.upstream.name, kind=broken.kind
+                    "warning", "answer broke off", id=self._id, upstream=at, kind=broken.kind, **choice.told()
                 )
                 return
         if last is not None:
@@ -217,7 +219,8 @@ class Exchange:
                 said += f" Similar names: {', '.join(near)}."
             return WireError("not_found", said, 404, code="model_not_found")
         if "context" in reasons and all(why in ("context", "format", *_NEVER) for why in reasons):
-            window = max(way.window for way in pool.ways(ask._replace(tokens=0)).ways)
+            ways = pool.ways(ask._replace(tokens=0)).ways
+            window = max(way.window for way in (ways[:1] if ways[0].route.chosen else ways))
             assert self._request is not None  # nobody has answered
             about = self._request.tokens()
             said = f"The prompt has about {about} tokens, which is more than the {window} that the model takes."
@@ -301,7 +304,7 @@ class Exchange:
             estimated,
             " ".join(self._failed),
         )
-        relay.note(row, instead=choice is not None and choice.instead)
+        relay.note(row, choice)
         if reply.watched is not None:
             asked, *answered = reply.watched
             relay.log.add(

@@ -107,8 +107,9 @@ class Relay:
     def cost(self, choice: Choice, usage: Usage) -> Optional[tuple[float, str]]:
         return prices.cost(choice.upstream, choice.model, usage)
 
-    def note(self, row: UsageRow, *, instead: bool = False) -> None:
-        """Book a request; *instead*: another upstream owns the model that was asked for, and the log says so."""
+    def note(self, row: UsageRow, choice: Optional[Choice] = None) -> None:
+        """Book a request; the log tells where another one answered (*choice*) than the owner of its model."""
+        instead = choice is not None and (choice.instead or bool(choice.all))
         self.store.record(row)
         self.metrics.observe(row)
         # Those that went well are in the usage figures; a line for each would cost as much as half the rest.
@@ -131,6 +132,7 @@ class Relay:
                 estimated=row.estimated,
                 first_ms=None if row.first_ms is None else round(row.first_ms, 1),
                 total_ms=round(row.total_ms, 1),
+                **(choice.told() if choice is not None else {}),
             )
 
 
