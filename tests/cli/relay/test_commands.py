@@ -16,6 +16,7 @@ from support import cc, usage
 from support.emulator import Emulator
 from support.terminal import Terminal
 
+from ccsetup.profiles import reserved
 from ccsetup.relay.store.sqlite import SqliteStore
 
 KEY = "sk-test-0123456789abcdef"
@@ -122,7 +123,7 @@ def test_check_shows_every_way(configured: Path) -> None:
     done = cc.main("relay", "check", "--offline", "--json")
     assert done.ok, done
     ways = {(w["wire"], w["model"]): w["upstreams"] for w in done.json["result"]["ways"]}
-    assert {m for _w, m in ways} == {"one", "two", "claude-x", "claude-*", "gpt-*", "*"}
+    assert {m for _w, m in ways} == {*reserved.MODELS, "one", "two", "claude-x", "claude-*", "gpt-*", "*"}
     to_x = [(u["upstream"], u["wire"], u["model"]) for u in ways["anthropic", "claude-x"]]
     assert to_x == [("first", "anthropic", "one"), ("second", "chat", "two")]
     assert [u["upstream"] for u in ways["chat", "gpt-*"]] == ["first"]

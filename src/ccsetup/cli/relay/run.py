@@ -36,7 +36,7 @@ def command(
             _("The relay runs already at {url} (process {pid}).").format(url=other.url, pid=other.pid),
             hint=_("Stop it with: ccsetup relay stop"),
         )
-    from ccsetup.relay.running import server
+    from ccsetup.relay.running import loading, server
 
     terminal = sys.stderr.isatty()
 
@@ -45,7 +45,7 @@ def command(
             sys.stderr.write(_("The relay runs at {url}. Ctrl-C ends it.").format(url=url) + "\n")
             sys.stderr.flush()
 
-    settings: Any = server.Settings(
+    settings: Any = loading.Settings(
         context.paths,
         at,
         host or "",

@@ -184,9 +184,9 @@ def restart(
     at = _base.here(context, config)
     _base.need_extra()
     _base.load(context, at, "ccsetup relay restart")
-    from ccsetup.relay.running import server
+    from ccsetup.relay.running import loading
 
-    server.load(server.Settings(context.paths, at, host or "", port))  # what cannot start again is not stopped
+    loading.load(loading.Settings(context.paths, at, host or "", port))  # what cannot start again is not stopped
     _end(context, at, now=now, quiet=as_json)
     up = _up.bring_up(context, at, _arguments(host, port, level), service_manager=not plain)
     _different(context, at, up.running, host, port)

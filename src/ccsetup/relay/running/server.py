@@ -9,35 +9,27 @@ import os
 import random
 import signal
 import socket
-import ssl
 import sys
 import time
-from typing import Any, Callable, NamedTuple, Optional
+from typing import Any, Callable, Optional
 
-from ccsetup import __version__, bounded, presets
-from ccsetup.documents import yamldoc
+from ccsetup import __version__
 from ccsetup.errors import CcsetupError, DocumentError
 from ccsetup.i18n import _
-from ccsetup.model import Preset
-from ccsetup.paths import Paths
 from ccsetup.platform import system
-from ccsetup.relay.config import access as accessing
 from ccsetup.relay.config import dangers, secrets, switchboard
-from ccsetup.relay.config.access import Access
-from ccsetup.relay.config.model import Config, Listen
-from ccsetup.relay.config.parse import parse
-from ccsetup.relay.config.places import Places
+from ccsetup.relay.config.model import Config
 from ccsetup.relay.config.places import url as url_of
 from ccsetup.relay.http.client import Lean
 from ccsetup.relay.http.server import HttpServer
-from ccsetup.relay.log import Level, Log
+from ccsetup.relay.log import Log
 from ccsetup.relay.routing import routes
 from ccsetup.relay.routing.failover import Pool
-from ccsetup.relay.running import control
+from ccsetup.relay.running import control, loading
 from ccsetup.relay.running.activating import Activations
+from ccsetup.relay.running.loading import Loaded, Settings
 from ccsetup.relay.serving.app import App
 from ccsetup.relay.serving.relay import Relay
-from ccsetup.relay.serving.runtime import Runtime, build
 from ccsetup.relay.store import Store
 from ccsetup.relay.store.sqlite import SqliteStore
 
@@ -53,24 +45,9 @@ FAREWELL = 2.0
 """Seconds for the ends of the answers that were cut off when the time for a stop was over."""
 
 
-class Settings(NamedTuple):
-    """How a relay is started."""
-
-    paths: Paths
-    places: Places
-    host: str = ""
-    """Instead of the configuration's; "" as the configuration says."""
-    port: Optional[int] = None
-    level: Level = "info"
-    as_json: bool = True
-    """The log is JSON; else text for people."""
-    started: Optional[Callable[[str], None]] = None
-    """Called with the relay's address when it takes requests."""
-
-
 def main(settings: Settings) -> int:
     """Run until told to stop.  CcsetupError when it cannot begin; nothing is changed then."""
-    loaded = load(settings)
+    loaded = loading.load(settings)
     system.allow_files(FILES)
     listener = _bind(loaded.config)
     try:
@@ -84,90 +61,6 @@ def main(settings: Settings) -> int:
     finally:
         listener.close()
     return 0
-
-
-class Loaded(NamedTuple):
-    """What the files say."""
-
-    config: Config
-    runtime: Runtime
-    access: Access
-
-
-def load(settings: Settings) -> Loaded:
-    """Read the files; DocumentError or CcsetupError says what is wrong and where."""
-    paths, places = settings.paths, settings.places
-    config = read_config(places, paths)
-    listen = config.listen
-    listen = listen._replace(tls_cert=os.path.expanduser(listen.tls_cert), tls_key=os.path.expanduser(listen.tls_key))
-    if settings.host:
-        listen = listen._replace(host=settings.host)
-    if settings.port is not None:
-        listen = listen._replace(port=settings.port)
-    config = config._replace(listen=listen)
-    access = read_access(places, paths)
-    refused = dangers.refusals(config, access.any())
-    if refused:
-        raise CcsetupError(" ".join(refused), hint=_("The file is {file}.").format(file=paths.short(places.config)))
-    _check_tls(listen, paths)
-    runtime = build(config, secrets.read(config, paths), paths.environ)
-    return Loaded(config, runtime, access)
-
-
-def _tls(listen: Listen) -> Optional[ssl.SSLContext]:
-    """Return what serves TLS, None without; OSError, ValueError when its files are not right."""
-    if not listen.tls_cert:
-        return None
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(listen.tls_cert, listen.tls_key, password="")
-    context.set_alpn_protocols(["http/1.1"])
-    return context
-
-
-def _check_tls(listen: Listen, paths: Paths) -> None:
-    try:
-        _tls(listen)
-    except (OSError, ValueError) as error:  # an SSLError is an OSError
-        reason = (error.reason if isinstance(error, ssl.SSLError) else getattr(error, "strerror", None)) or str(error)
-        raise CcsetupError(
-            _("The certificate {cert} and its key {key} cannot be used: {reason}").format(
-                cert=paths.short(listen.tls_cert), key=paths.short(listen.tls_key), reason=reason
-            ),
-            hint=_("Both are files in PEM format, the key without a passphrase."),
-        ) from None
-
-
-def read_config(places: Places, paths: Paths) -> Config:
-    """Return what ``relay.yaml`` says; CcsetupError when there is none."""
-
-    def preset(name: str) -> Preset:
-        return presets.load(name, paths.user_presets)
-
-    try:
-        data = bounded.found(places.config, yamldoc.MAX_BYTES)
-    except FileNotFoundError:
-        raise CcsetupError(
-            _("There is no {file}: the relay has not been set up.").format(file=paths.short(places.config)),
-            hint=_("Set it up with: ccsetup relay init"),
-        ) from None
-    except OSError as error:
-        raise CcsetupError(
-            _("{file} cannot be read: {reason}").format(file=paths.short(places.config), reason=error.strerror)
-        ) from None
-    return parse(data, paths.short(places.config), preset)
-
-
-def read_access(places: Places, paths: Paths) -> Access:
-    """Return the client keys; none where there is no file."""
-    try:
-        data = bounded.found(places.keys)
-    except FileNotFoundError:
-        return Access()
-    except OSError as error:
-        raise CcsetupError(
-            _("{file} cannot be read: {reason}").format(file=paths.short(places.keys), reason=error.strerror)
-        ) from None
-    return accessing.parse(data, paths.short(places.keys))
 
 
 def _bind(config: Config) -> socket.socket:
@@ -255,7 +148,7 @@ class _Server:
             self.log.add("warning", "config", problem=warning)
         self._steer()
         try:
-            await self.server.listen(self.listener, _tls(listen))
+            await self.server.listen(self.listener, loading.tls(listen))
             self._started(url)
             await self.stopping.wait()
             await self._finish()
@@ -346,7 +239,7 @@ class _Server:
         async with self.reloading:  # a signal, a command and the files may ask for it at once
             self.seen = self._versions()
             try:
-                loaded = await asyncio.get_running_loop().run_in_executor(None, load, self.settings)
+                loaded = await asyncio.get_running_loop().run_in_executor(None, loading.load, self.settings)
             except (CcsetupError, DocumentError) as error:
                 self._reloaded(error.message)
                 return error.message
