@@ -64,7 +64,10 @@ def command(
         for text in refused:
             _output.line(_output.paint(_("refused"), "31") + ": " + text)
         _output.line()
-        _show_ways(table)
+        _show_ways([way for way in table if not reserved.use_of(way["model"])])
+        _output.line()
+        _output.line(_("What the clients of profile 'relay' ask for:"))
+        use.show(board, use.leads(found.upstreams, board))
         _output.line()
         _output.line("\n".join(_thinking(found)))
         _output.line()

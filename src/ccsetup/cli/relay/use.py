@@ -121,13 +121,13 @@ def _steer(
     if not running:
         text = _("No relay is running; it does this when it is started.")
         context.notes.append(Note("info", text, _("Start it with: ccsetup relay start")))
-    leads = {model: _lead(found, board, model) for model in reserved.MODELS}
-    result = {**board._asdict(), "leads": leads, "targets": routes.targets(found), "running": running}
+    led = leads(found, board)
+    result = {**board._asdict(), "leads": led, "targets": routes.targets(found), "running": running}
 
-    def show() -> None:
+    def tell() -> None:
         if change is not None:
             _output.done(bool(changes), _("requests go there from the next one on:"))
-        _show(board, leads)
+        show(board, led)
         if change is None:
             _output.line()
             _output.line(_("Choices:"))
@@ -135,7 +135,7 @@ def _steer(
                 models = ", ".join(routes.own_ids(one)) if one.enabled else _("switched off")
                 _output.line(_output.safe(f"  {one.name}  {models}"))
 
-    return context.finish(command, result, changes, as_json=as_json, dry=dry, check=False, show=show)
+    return context.finish(command, result, changes, as_json=as_json, dry=dry, check=False, show=tell)
 
 
 def read(context: Context) -> Switchboard:
@@ -183,10 +183,15 @@ def _check(upstreams: Sequence[Upstream], target: str) -> None:
         )
 
 
-def _lead(upstreams: Sequence[Upstream], board: Switchboard, model: str) -> dict[str, str]:
-    """Return where *model* leads now."""
-    found = next((r for r in routes.routes(upstreams, model, board) if r.upstream.enabled), None)
-    return {"upstream": found.upstream.name, "model": found.model} if found is not None else {}
+def leads(upstreams: Sequence[Upstream], board: Switchboard) -> dict[str, dict[str, str]]:
+    """Return where each reserved id leads now; {} for nowhere."""
+    among = routes.ordered(upstreams)
+
+    def lead(model: str) -> dict[str, str]:
+        found = next((r for r in routes.routes(among, model, board) if r.upstream.enabled), None)
+        return {"upstream": found.upstream.name, "model": found.model} if found is not None else {}
+
+    return {model: lead(model) for model in reserved.MODELS}
 
 
 def line(board: Switchboard) -> str:
@@ -194,10 +199,12 @@ def line(board: Switchboard) -> str:
     return _output.safe("  ".join(f"{use_}: {target}" for use_, target in board.set().items()))
 
 
-def _show(board: Switchboard, leads: Mapping[str, Mapping[str, str]]) -> None:
+def show(board: Switchboard, led: Mapping[str, Mapping[str, str]]) -> None:
+    """Print where each reserved id is *led*."""
     said = board.set()
     rows = []
-    for use_, (_model, lead) in zip((reserved.DEFAULT, *reserved.TIERS), leads.items(), strict=True):
+    for model, lead in led.items():
+        use_ = reserved.use_of(model)
         where = f"{lead['upstream']}: {lead['model']}" if lead else _("no upstream serves it")
         by = "" if board.all or use_ in said else _("not set")
         rows.append([use_, where, by])

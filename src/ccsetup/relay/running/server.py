@@ -289,7 +289,8 @@ class _Server:
             return
         self.pool.steer(board)
         if not first or board.set():
-            self.log.add("info", "requests led", **board.set())
+            tiers = ", ".join(f"{tier}: {target}" for tier, target in board.tiers.items())
+            self.log.add("info", "requests led", default=board.default, tiers=tiers, all=board.all)
         self._lost()
 
     def _lost(self) -> None:
