@@ -70,7 +70,7 @@ def _directions(wire: str) -> tuple[set[str], set[str]]:
 def metrics() -> str:
     """Return the names of the metrics, from what the relay itself writes."""
     from ccsetup.relay.reporting.metrics import Metrics
-    from ccsetup.relay.routing.failover import UpstreamStatus
+    from ccsetup.relay.routing.choice import UpstreamStatus
     from ccsetup.relay.store import UsageRow
 
     found = Metrics()
@@ -123,7 +123,7 @@ def _log_calls(path: Path) -> Iterator[ast.Call]:
 def formats() -> str:
     """Return in which format an upstream is asked, by those it has."""
     from ccsetup.relay.config.model import Upstream
-    from ccsetup.relay.routing.failover import wire_for
+    from ccsetup.relay.routing.choice import wire_for
 
     rows = []
     for asked, title in TITLES.items():

@@ -16,7 +16,8 @@ from ccsetup.relay.config.dump import dump
 from ccsetup.relay.config.model import Activation, Config, Cooldown, Window
 from ccsetup.relay.config.parse import parse
 from ccsetup.relay.config.rules import DEFAULT_RULES, first
-from ccsetup.relay.routing.failover import Ask, Failure, Pool
+from ccsetup.relay.routing.choice import Ask, Failure
+from ccsetup.relay.routing.failover import Pool
 
 ALL = [1] * 7
 SWITCH: dict[str, Any] = {

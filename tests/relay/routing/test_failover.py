@@ -15,7 +15,8 @@ from ccsetup.keys.reference import KeyRef
 from ccsetup.relay.config.model import Config, Cooldown, Retry, Rule, Upstream, Window
 from ccsetup.relay.config.rules import DEFAULT_RULES
 from ccsetup.relay.routing import failover
-from ccsetup.relay.routing.failover import Ask, Choice, Failure, Pool, wire_for
+from ccsetup.relay.routing.choice import Ask, Choice, Failure, wire_for
+from ccsetup.relay.routing.failover import Pool
 from ccsetup.relay.store import Rest
 from ccsetup.relay.wire.messages import Dialect
 

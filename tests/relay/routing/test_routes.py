@@ -11,7 +11,8 @@ from ccsetup.keys.reference import KeyRef
 from ccsetup.relay.config.model import Config, Upstream
 from ccsetup.relay.config.rules import DEFAULT_RULES
 from ccsetup.relay.routing import routes
-from ccsetup.relay.routing.failover import Ask, Failure, Pool
+from ccsetup.relay.routing.choice import Ask, Failure
+from ccsetup.relay.routing.failover import Pool
 
 NOW = 1_800_000_000.0
 

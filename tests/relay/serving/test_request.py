@@ -13,7 +13,7 @@ from ccsetup.keys.reference import KeyRef
 from ccsetup.model import WireFormat
 from ccsetup.relay.config.model import Upstream
 from ccsetup.relay.reporting.explain import explain
-from ccsetup.relay.routing.failover import Choice
+from ccsetup.relay.routing.choice import Choice
 from ccsetup.relay.serving.request import ClientRequest
 from ccsetup.relay.wire.messages import Dialect, Tool
 

@@ -21,7 +21,9 @@ from ccsetup.profiles import reserved
 from ccsetup.relay.config import dangers, secrets
 from ccsetup.relay.config.model import Config, Upstream
 from ccsetup.relay.config.switchboard import UNSET, Switchboard
-from ccsetup.relay.routing import failover, routes
+from ccsetup.relay.routing import routes
+from ccsetup.relay.routing.choice import Ask, wire_for
+from ccsetup.relay.routing.failover import Pool
 
 EPILOG = _("Exit codes: 1 the configuration cannot be used; else as ccsetup test, by the worst of the upstreams.")
 
@@ -120,13 +122,13 @@ def _thinking(config: Config) -> list[str]:
 
 def ways(config: Config, board: Switchboard = UNSET) -> list[dict[str, Any]]:
     """Return for each client format and model the upstreams in the order in which they are asked."""
-    pool = failover.Pool(config, board=board)
+    pool = Pool(config, board=board)
     now = time.time()
     out: list[dict[str, Any]] = []
     for wire, title, path in WIRES:
         for model in names(config):
             order = []
-            ask = failover.Ask(wire, model)
+            ask = Ask(wire, model)
             for upstream, why in pool.candidates(ask, now):
                 if why in ("model", "format"):
                     continue
@@ -134,7 +136,7 @@ def ways(config: Config, board: Switchboard = UNSET) -> list[dict[str, Any]]:
                     {
                         "upstream": upstream.name,
                         "group": upstream.group,
-                        "wire": failover.wire_for(upstream, wire),
+                        "wire": wire_for(upstream, wire),
                         "model": pool.model(ask, upstream)[0],
                         "now": not why,
                         "why": why,

@@ -18,7 +18,8 @@ from ccsetup.errors import UsageError
 from ccsetup.i18n import _
 from ccsetup.model import WireFormat
 from ccsetup.relay.config.model import Upstream
-from ccsetup.relay.routing import failover
+from ccsetup.relay.routing.choice import Ask, wire_for
+from ccsetup.relay.routing.failover import Pool
 from ccsetup.relay.wire.messages import BadRequest, Dialect
 
 if TYPE_CHECKING:
@@ -190,7 +191,7 @@ def _way(
     if name is None and wire is not None:
         return Upstream("", {wire: ""}, (), dialect={wire: Dialect()}), wire, model, False
     found = _base.load(context, at)
-    pool, ask = failover.Pool(found, board=use.read(context)), failover.Ask(source, model)
+    pool, ask = Pool(found, board=use.read(context)), Ask(source, model)
     if name is not None:
         one = next((u for u in found.upstreams if u.name == name), None)
         if one is None:
@@ -208,7 +209,7 @@ def _way(
                 hint=_("Say which one with --upstream NAME."),
             )
     if wire is None:
-        wire = failover.wire_for(one, source)
+        wire = wire_for(one, source)
     if wire not in one.endpoints:
         raise UsageError(
             _("Upstream '{name}' has no endpoint for {wire}. It has: {known}").format(

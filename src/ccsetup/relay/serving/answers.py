@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Optional, Protocol
 
 from ccsetup.relay.http.base import UpstreamAnswer, UpstreamError
-from ccsetup.relay.routing.failover import Choice
+from ccsetup.relay.routing.choice import Choice
 from ccsetup.relay.wire import codec, errors
 from ccsetup.relay.wire.messages import WireError
 

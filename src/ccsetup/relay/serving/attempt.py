@@ -12,7 +12,8 @@ from typing import Callable, Iterator, Optional, TypeVar
 
 from ccsetup.relay.http.base import NetworkFailure, UpstreamAnswer, UpstreamError
 from ccsetup.relay.http.inbound import Gone, Headers
-from ccsetup.relay.routing.failover import Choice, Failure, Turn
+from ccsetup.relay.routing.choice import Choice, Failure
+from ccsetup.relay.routing.failover import Turn
 from ccsetup.relay.serving import failures
 from ccsetup.relay.serving.answer_ways import (
     PassedStream,

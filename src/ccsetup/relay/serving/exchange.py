@@ -11,7 +11,8 @@ from ccsetup.errors import printable
 from ccsetup.model import WireFormat
 from ccsetup.relay.http.inbound import BodyTooLarge, Gone, Headers, Inbound, Malformed
 from ccsetup.relay.routing import routes
-from ccsetup.relay.routing.failover import Ask, Turn
+from ccsetup.relay.routing.choice import Ask
+from ccsetup.relay.routing.failover import Turn
 from ccsetup.relay.serving.attempt import Attempt
 from ccsetup.relay.serving.callers import Caller, body_of
 from ccsetup.relay.serving.failures import Broken, Unanswered, invalid, unreadable

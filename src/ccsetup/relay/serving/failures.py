@@ -7,7 +7,7 @@ from typing import Callable, Optional, Union, assert_never
 from ccsetup.model import WireFormat
 from ccsetup.relay.http.base import NetworkFailure
 from ccsetup.relay.http.inbound import BodyTooLarge, Headers, Malformed
-from ccsetup.relay.routing.failover import Failure
+from ccsetup.relay.routing.choice import Failure
 from ccsetup.relay.serving.answers import is_error, passed, seconds_of
 from ccsetup.relay.wire.messages import BadRequest, ErrorKind, WireError
 

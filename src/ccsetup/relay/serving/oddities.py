@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Mapping, NamedTuple
 
-from ccsetup.relay.routing.failover import Choice
+from ccsetup.relay.routing.choice import Choice
 from ccsetup.relay.wire.messages import Dialect
 from ccsetup.relay.wire.refusals import Changes, changed
 

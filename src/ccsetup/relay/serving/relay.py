@@ -13,7 +13,8 @@ from ccsetup.relay.config.access import Access, ClientKey
 from ccsetup.relay.http.base import HttpClient, UpstreamAnswer, UpstreamError
 from ccsetup.relay.log import Log
 from ccsetup.relay.reporting.metrics import Metrics
-from ccsetup.relay.routing.failover import Choice, Pool
+from ccsetup.relay.routing.choice import Choice
+from ccsetup.relay.routing.failover import Pool
 from ccsetup.relay.serving.oddities import Oddities
 from ccsetup.relay.serving.runtime import Runtime
 from ccsetup.relay.store import Store, UsageRow

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Mapping, Optional
 
 from ccsetup.model import WireFormat
-from ccsetup.relay.routing.failover import Choice
+from ccsetup.relay.routing.choice import Choice
 from ccsetup.relay.serving import peek as peeking
 from ccsetup.relay.serving.runtime import Lane
 from ccsetup.relay.wire import additions, adjust, codec, compaction, passing, reasoning, tokens

@@ -10,7 +10,7 @@ from ccsetup.model import Secret, WireFormat
 from ccsetup.relay.config.model import Config, Upstream
 from ccsetup.relay.config.secrets import UpstreamKeys
 from ccsetup.relay.http.base import Origin
-from ccsetup.relay.routing.failover import Choice
+from ccsetup.relay.routing.choice import Choice
 from ccsetup.relay.wire.messages import Dialect
 
 NEVER = float("inf")
