@@ -34,7 +34,7 @@ from ccsetup.relay.config.model import Config, Rule, Upstream
 from ccsetup.relay.config.switchboard import UNSET, Switchboard
 from ccsetup.relay.routing import routes
 from ccsetup.relay.routing.choice import Ask, Choice, Decision, Failure
-from ccsetup.relay.routing.resting import Member, Resting, ignore_rest, ignore_unrest
+from ccsetup.relay.routing.resting import PoolMember, Resting, ignore_rest, ignore_unrest
 from ccsetup.relay.routing.ways import WINDOW_ROUNDED, Candidate, Candidates, unfit, window_of
 from ccsetup.relay.store import Rest
 
@@ -176,7 +176,7 @@ class Pool(Resting):
         way = next((way for way in ways if way.entry.name == name), None)
         return way if way is not None and not way.entry.usable(now, alone) else None
 
-    def _sticky(self, ask: Ask, now: float) -> Optional[Member]:
+    def _sticky(self, ask: Ask, now: float) -> Optional[PoolMember]:
         known = self.conversations.get(ask.conversation) if self.config.sticky else None
         if known is None or known.last + self.config.sticky < now:
             return None
@@ -198,7 +198,7 @@ class Pool(Resting):
             return best
         return level[0]
 
-    def pick_key(self, entry: Member, ask: Ask, now: float, tried: Collection[tuple[str, KeyRef]]) -> Optional[int]:
+    def pick_key(self, entry: PoolMember, ask: Ask, now: float, tried: Collection[tuple[str, KeyRef]]) -> Optional[int]:
         """Return the position in ``entry.keys``: the conversation's, else the least used for a new conversation and
         the first where conversations cannot be told apart, so that a provider's cache is found again."""
         keys, alone = entry.keys, self.ways(ask).alone
@@ -250,7 +250,7 @@ class Turn:
         self.ask = ask
         self.attempts = 0
         self._deadline = now + pool.config.retry.seconds
-        self._entry: Optional[Member] = None
+        self._entry: Optional[PoolMember] = None
         """Of the attempt that runs."""
         self._key = _NO_KEY
         self._succeeded = False
@@ -355,7 +355,7 @@ class Turn:
         self.ask = longer
         return True
 
-    def _note(self, entry: Member, rule: Rule, failure: Failure, now: float) -> None:
+    def _note(self, entry: PoolMember, rule: Rule, failure: Failure, now: float) -> None:
         """Count the failure where it belongs."""
         pool = self._pool
         reason = str(failure.status) if failure.kind == "status" else failure.kind

@@ -50,7 +50,7 @@ class UpstreamState:
         self.keys: dict[KeyRef, KeyState] = {}
 
 
-class Member:
+class PoolMember:
     """One upstream of the present configuration, with what is computed once."""
 
     __slots__ = ("keys", "longest", "name", "state", "upstream", "window", "wires")
@@ -147,32 +147,32 @@ class Resting:
         self._states = states
         longest = max(config.cooldown.maximum, config.cooldown.seconds, *(rule.seconds for rule in config.rules), 0)
         upstreams = routes.ordered(config.upstreams)
-        self.entries = [Member(u, states[u.name], missing.get(u.name, ()), longest) for u in upstreams]
+        self.entries = [PoolMember(u, states[u.name], missing.get(u.name, ()), longest) for u in upstreams]
         self.by_name = {e.name: e for e in self.entries}
         self._alone = sum(u.enabled for u in config.upstreams) == 1
 
-    def alive(self, entry: Member) -> None:
+    def alive(self, entry: PoolMember) -> None:
         """The upstream answered: one earlier failure is made up for, and its rest is over for good."""
         self.make_up(entry)
         self.begun(entry)
 
-    def make_up(self, entry: Member) -> None:
+    def make_up(self, entry: PoolMember) -> None:
         if entry.state.failures:
             entry.state.failures.popleft()
 
-    def begun(self, entry: Member) -> None:
+    def begun(self, entry: PoolMember) -> None:
         """An answer has begun: the upstream's rest is over.  Earlier failures are made up for when it is complete."""
         state = entry.state
         if state.rest is not None:
             state.failures.clear()
             self._recover(entry)
 
-    def _recover(self, entry: Member) -> None:
+    def _recover(self, entry: PoolMember) -> None:
         if entry.state.rest is not None:
             entry.state.rest = None
             self.on_unrest(entry.name, -1)
 
-    def count(self, entry: Member, now: float, reason: str, retry_after: Optional[float]) -> None:
+    def count(self, entry: PoolMember, now: float, reason: str, retry_after: Optional[float]) -> None:
         """Count a failure of the upstream.  It rests at the threshold, when it failed after a rest, and when it asks
         for more time than a request waits."""
         state = entry.state
@@ -189,7 +189,7 @@ class Resting:
             state.failures.popleft()
 
     def rest_upstream(
-        self, entry: Member, now: float, reason: str, seconds: float, retry_after: Optional[float]
+        self, entry: PoolMember, now: float, reason: str, seconds: float, retry_after: Optional[float]
     ) -> None:
         entry.state.failures.clear()
         rest = self._rest(entry.state.rest, now, reason, seconds, retry_after)
@@ -198,7 +198,7 @@ class Resting:
             self.on_rest(Rest(entry.name, -1, *rest))
 
     def rest_key(
-        self, entry: Member, ref: KeyRef, now: float, reason: str, seconds: float, retry_after: Optional[float]
+        self, entry: PoolMember, ref: KeyRef, now: float, reason: str, seconds: float, retry_after: Optional[float]
     ) -> None:
         for n, own, key in entry.keys:
             if own == ref:
@@ -207,7 +207,7 @@ class Resting:
                     key.rest = rest
                     self.on_rest(Rest(entry.name, n, *rest))
 
-    def key_good(self, entry: Member, ref: KeyRef) -> None:
+    def key_good(self, entry: PoolMember, ref: KeyRef) -> None:
         state = entry.state.keys.get(ref)
         if state is None or state.rest is None:
             return
@@ -274,12 +274,12 @@ class Resting:
                     key.rest = None
                     self.on_unrest(entry.name, n)
 
-    def current(self, entry: Member) -> Optional[Member]:
+    def current(self, entry: PoolMember) -> Optional[PoolMember]:
         """Return *entry* as the present configuration has it, None when its upstream is gone."""
         found = self.by_name.get(entry.name)
         return found if found is not None and found.state is entry.state else None
 
-    def _available(self, entry: Member, now: float) -> Optional[float]:
+    def _available(self, entry: PoolMember, now: float) -> Optional[float]:
         """Return when *entry* may be usable, as far as it can be told; None: never by itself."""
         if not entry.upstream.enabled or not entry.keys:
             return None

@@ -6,7 +6,7 @@ from typing import Iterable, NamedTuple
 
 from ccsetup.relay.config.model import Upstream
 from ccsetup.relay.routing.choice import Ask
-from ccsetup.relay.routing.resting import Member
+from ccsetup.relay.routing.resting import PoolMember
 from ccsetup.relay.routing.routes import Route
 
 WINDOW_ROUNDED = 1.1
@@ -16,7 +16,7 @@ WINDOW_ROUNDED = 1.1
 class Candidate(NamedTuple):
     """Where a request may go as things are configured."""
 
-    entry: Member
+    entry: PoolMember
     model: str
     level: tuple[int, int, int]
     """Rank (``routes``), group, priority."""
