@@ -397,7 +397,7 @@ def test_via_relay_beside_others(two: Path, siliconflow: Emulator) -> None:
     assert order["gpt-*"] == order["claude-*"] == ["glm", "kimi"]
     assert order["*"] == []
     assert profile(two)["codex"]["primary_model"] == "zai-org/GLM-5.2"
-    assert profile(two)["claude-code"]["primary_model"].startswith("glm")
+    assert profile(two)["claude-code"]["primary_model"] == "ccsetup-default"
 
 
 def test_via_relay_names_the_clients_it_was_asked_for(two: Path, siliconflow: Emulator) -> None:

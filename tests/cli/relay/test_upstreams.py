@@ -66,23 +66,33 @@ def test_add(three: Path, argv: tuple[str, ...], wanted: list[str], group: str) 
     assert cc.files(three) == before
 
 
-def test_who_is_asked_first_says_what_clients_ask_for(three: Path) -> None:
-    """Clients follow to the models of another first upstream, unless somebody chose theirs."""
-    assert model(three) == "glm-5.3"
+def test_clients_ask_for_what_relay_use_leads_on(three: Path) -> None:
+    """Whoever is asked first; what somebody chose stays for as long as an upstream serves it."""
+    assert model(three) == "ccsetup-default"
+    assert cc.main("relay", "add", "kimi", "--first").ok
+    assert model(three) == "ccsetup-default"
+    profiles = three / ".config/ccsetup/profiles.toml"
+    profiles.write_text(profiles.read_text().replace("ccsetup-default", "glm-5.3-flash"))
+    assert cc.main("relay", "move", "kimi", "--last").ok
+    assert cc.main("relay", "init").ok
+    assert model(three) == "glm-5.3-flash"
+    gone = cc.main("relay", "rm", "glm")
+    assert "Claude Code asked for 'glm-5.3-flash', which no upstream serves any more" in gone.stderr
+    assert model(three) == "ccsetup-default"
+
+
+def test_who_is_asked_first_says_what_clients_of_an_earlier_version_ask_for(three: Path) -> None:
+    """They follow to the models of another first upstream; relay init has them ask for the reserved ids."""
+    profiles = three / ".config/ccsetup/profiles.toml"
+    text = profiles.read_text().replace("ccsetup-default", "glm-5.3").replace("ccsetup-haiku", "glm-5.3-flash")
+    profiles.write_text(re.sub(r".*ccsetup-.*\n", "", text))
     assert cc.main("relay", "add", "kimi").ok
     assert model(three) == "glm-5.3"
     moved = cc.main("relay", "move", "kimi", "1")
     assert [line.split()[0] for line in moved.stdout.splitlines()[1:]] == ["kimi", "glm", "deepseek"]
     assert model(three) == "kimi-k3"
-    assert cc.main("relay", "move", "kimi", "--last").ok
-    assert model(three) == "glm-5.3"
-    profiles = three / ".config/ccsetup/profiles.toml"
-    profiles.write_text(profiles.read_text().replace('primary_model = "glm-5.3"', 'primary_model = "glm-5.3-flash"'))
-    assert cc.main("relay", "move", "kimi", "--first").ok
-    assert model(three) == "glm-5.3-flash"
-    gone = cc.main("relay", "rm", "glm")
-    assert "Claude Code asked for 'glm-5.3-flash', which no upstream serves any more" in gone.stderr
-    assert model(three) == "kimi-k3"
+    assert cc.main("relay", "init").ok
+    assert model(three) == "ccsetup-default"
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from ccsetup.i18n import _
 from ccsetup.model import ClientName, CodexEndpoint, Secret
 from ccsetup.plan import Note
 from ccsetup.platform import system
-from ccsetup.profiles import RELAY, Part, Profile
+from ccsetup.profiles import RELAY, Part, Profile, reserved
 from ccsetup.relay.config import access, compose
 from ccsetup.relay.config.model import Config, Listen, Upstream
 from ccsetup.relay.config.places import Places, port_of
@@ -49,9 +49,13 @@ def clients(
     upstream.
     """
     note_models(context, world, config)
-    made = _profile(context, world, config, address(config.listen))
-    old = world.profiles.get(RELAY)
-    kept = {c: p._replace(context_window=0) for c, p in old.parts.items()} if old is not None and not anew else {}
+    made, former = (_profile(context, world, config, named=named) for named in (False, True))
+    old = world.profiles.get(RELAY) if not anew else None
+    kept = {
+        c: p._replace(context_window=0)
+        for c, p in (old.parts.items() if old is not None else ())
+        if not _asks_alike(p, former.parts[c])
+    }
     asked = {**kept, **parts}
     made = made._replace(
         parts={
@@ -72,16 +76,18 @@ def follow(context: Context, world: World, at: Places, before: Config, now: Conf
     old = world.profiles.get(RELAY)
     if old is None:
         return
-    usual = _profile(context, world, before, address(before.listen))
+    usual, former = (_profile(context, world, before, named=named) for named in (False, True))
     if any(p.url != usual.parts[c].url for c, p in old.parts.items() if c in usual.parts):
         return
     own: dict[ClientName, Part] = {}
     for client, part in old.parts.items():
         models = _models(part._replace(context_window=0))
         gone = [m for m in models.values() if m and not routes.routes(now.upstreams, m)]
-        if models == _models(usual.parts[client]._replace(context_window=0)):
+        if _asks_alike(part, usual.parts[client]):
             continue
-        if gone:
+        if _asks_alike(part, former.parts[client]):  # an earlier version set it up: a relay of that may still run
+            own[client] = _profile(context, world, now, named=True).parts[client]._replace(context_window=0)
+        elif gone:
             text = _(
                 "{client} asked for '{model}', which no upstream serves any more; it asks the first one for its own."
             )
@@ -180,13 +186,19 @@ def _free(host: str, port: int) -> bool:
     return True
 
 
-def _profile(context: Context, world: World, config: Config, url: str) -> Profile:
-    """Return the profile for clients of the relay at *url*.
+def _profile(context: Context, world: World, config: Config, *, named: bool = False) -> Profile:
+    """Return the profile for clients of the relay *config*.
 
-    Where nothing says which models the upstreams have, they are taken for ones that pass Anthropic's and OpenAI's own
-    through, as most that other relays were set up with.
+    They ask for the reserved ids, which ``relay use`` leads on; with *named*, and where those would lead nowhere, for
+    the models of the first upstream, by their names.  Where nothing says which models the upstreams have, they are
+    taken for ones that pass Anthropic's and OpenAI's own through, as most that other relays were set up with.
     """
+    url = address(config.listen)
+    ways = [way.upstream for way in routes.routes(config.upstreams, reserved.MODELS.primary) if way.upstream.enabled]
     try:
+        if ways and not named:
+            among = config._replace(upstreams=tuple(ways))
+            return compose.relay_profile(among, world.profiles, context.preset, url, reserved.MODELS)
         return compose.relay_profile(config, world.profiles, context.preset, url)
     except Incomplete:
         parts: dict[ClientName, Part] = {}
@@ -199,6 +211,11 @@ def _profile(context: Context, world: World, config: Config, url: str) -> Profil
         for client in (c for c in CLIENTS if CLIENTS[c].wire == "anthropic"):
             parts[client] = parts[client]._replace(context_window=0)
         return made._replace(parts=parts)
+
+
+def _asks_alike(one: Part, other: Part) -> bool:
+    """Tell whether both ask for the same models."""
+    return _models(one._replace(context_window=0)) == _models(other._replace(context_window=0))
 
 
 def _models(part: Part) -> dict[str, Any]:

@@ -272,17 +272,23 @@ def _map(upstream: Upstream, preset: Preset, own: Models, first: Models) -> tupl
     return (*((asked, name) for asked, name in exact.items() if usual.model(asked) != name), *globs)
 
 
-def relay_profile(config: Config, saved: Mapping[str, Profile], load_preset: PresetLoader, url: str) -> Profile:
+def relay_profile(
+    config: Config,
+    saved: Mapping[str, Profile],
+    load_preset: PresetLoader,
+    url: str,
+    asked: Optional[Tiers] = None,
+) -> Profile:
     """Return the profile for clients of the relay at *url* (``http://127.0.0.1:5101``).
 
-    They ask for the models of the first upstream, which every other one's map knows; their context window is the
-    smallest that is known of any upstream, because a conversation may go to each of them.
+    They ask for *asked*, or for the models of the first upstream, which every other one's map knows; their context
+    window is the smallest that is known of any upstream, because a conversation may go to each of them.
     """
     order = _order(config)
     if not order:
         raise UsageError(_("Every upstream is switched off."))
     known = [_models(upstream, saved, load_preset) for upstream in order]
-    first = known[0]
+    first = known[0] if asked is None else known[0]._replace(tiers=asked, codex=asked.primary)
     tiers = first.tiers._asdict()
     own = {f"{tier}_model": model for tier, model in tiers.items() if tier == "primary" or model != tiers["primary"]}
     claude = Part(url=url, auth="auth_token", context_window=_smallest(m.context for m in known), **own)
