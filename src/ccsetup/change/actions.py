@@ -291,6 +291,7 @@ def _bring_along(world: World, client: ClientName, every: bool) -> list[str]:
         world.notes[:] = notes
         done.append(profile.name)
         right += alone
+    world.looked_for = checked.text(world)
     if mine and keeper.is_split(files):
         text = _("{client} {old} is installed beside {new}: it uses the active profile, and finds none with --profile.")
         text = text.format(client=title, old=dotted(files.oldest), new=version)

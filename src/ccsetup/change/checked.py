@@ -27,13 +27,15 @@ def doubtful(world: World, client: ClientName, mine: Sequence[Profile]) -> list[
         return [*mine]
     there = keeper.files(world.paths)
     main = world.files(client)
+    unchanged = _all(world)[client].get("text") == text(world)
 
     def same(profile: Profile) -> bool:
         name = profile.name
         return (
             name in known
             and name in there
-            and known[name] == _stamp(profile, there[name])
+            and str(known[name]).endswith(_stat(there[name]))
+            and (unchanged or known[name] == _stamp(profile, there[name]))
             and world.profiles[name] == profile
             and keeper.is_alone(main, profile)
         )
@@ -48,8 +50,7 @@ def keep(world: World) -> None:
     path, before = world.paths.checked, _all(world)
     after = dict(before)
     for client, right in world.right.items():
-        module, keeper, known = CLIENTS[client], CLIENTS[client].beside, _known(world, client)
-        assert keeper is not None
+        module, known = CLIENTS[client], _known(world, client)
         new = {n: s for n, s in known.items() if n in world.profiles and n not in world.looked_at[client]}
         for name in right:
             (file, _form), *_more = module.saved_paths(world.paths, name, module.newest)
@@ -60,7 +61,7 @@ def keep(world: World) -> None:
                 continue
             if data is not None and data == encoding.encode(world.draft.text(file)):
                 new[name] = _stamp(world.profiles[name], stat)
-        after[client] = {"for": _context(world, client), "profiles": new}
+        after[client] = {"for": _context(world, client), "text": world.looked_for, "profiles": new}
     if after != before:
         import json
 
@@ -68,10 +69,22 @@ def keep(world: World) -> None:
 
 
 def _stamp(profile: Profile, stat: os.stat_result) -> str:
+    return f"{_checksum(repr(profile))}{_stat(stat)}"
+
+
+def _stat(stat: os.stat_result) -> str:
+    return f" {stat.st_ino} {stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns}"
+
+
+def text(world: World) -> str:
+    """Return the checksum of the file of saved profiles: while it stays, none of them is compared by itself."""
+    return _checksum(world.draft.text(world.paths.profiles))
+
+
+def _checksum(text: str) -> str:
     from zlib import crc32
 
-    values = f"{profile!r} {stat.st_ino} {stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns}"
-    return f"{crc32(values.encode('utf-8', 'surrogatepass')):x}.{stat.st_mtime_ns:x}"
+    return f"{crc32(text.encode('utf-8', 'surrogatepass')):x}"
 
 
 def _context(world: World, client: ClientName) -> str:

@@ -88,6 +88,7 @@ def root(
 ) -> None:
     if not gc.isenabled():  # as the entry point leaves it; by now the module of the command is imported
         gc.freeze()
+        gc.set_threshold(20_000)  # what a command reads stays to its end
         gc.enable()
     if ctx.invoked_subcommand is None:
         if _output.interactive():

@@ -231,6 +231,7 @@ def _plain_header(line: str) -> Optional[tuple[str, ...]]:
     return (*path, *([rest[:-1]] if quote else ())) if all(map(_bare, path)) else None
 
 
+@functools.lru_cache(64)  # most tables of a file have the same keys
 def _bare(key: str) -> bool:
     return key.isascii() and key.replace("-", "").replace("_", "").isalnum()
 

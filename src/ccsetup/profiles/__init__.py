@@ -302,7 +302,14 @@ def parse(
     except DocumentError as e:
         raise DocumentError(e.message, line=e.line, column=e.column, hint=mend()) from None
     kind = table(clients)
-    out = {name: _profile(at, kind, name, body, clients) for name, body in tables.items()}
+    out: dict[str, Profile] = {}
+    alike: dict[str, Profile] = {}  # many profiles say the same, each beside a key of its own
+    for name, body in tables.items():
+        says = repr(body)
+        first = alike.get(says) if is_possible(name) else None
+        out[name] = first._replace(name=name) if first else _profile(at, kind, name, body, clients)
+        if not (first or out[name].problem or out[name].other):
+            alike[says] = out[name]
     if unknown is not None:
         said = _("this is not known; it stays as it is")
         places: list[Path] = [(key,) for key in at.data if key not in ("version", "profiles")]
