@@ -81,30 +81,76 @@ def test_a_record_of_the_journal_grows_with_the_change(home: Path) -> None:
     assert sizes[40] < 1.1 * sizes[4], sizes
 
 
-def test_the_record_of_an_earlier_version_is_moved_profile_by_profile(home: Path) -> None:
-    """What is written again moves out of state.json; undo brings the bytes of before back, and older changes too."""
+NEW_ADDRESS = ("-k", "sk-new-0123456789abcdef", "--codex-url", "https://open.bigmodel.cn/api/paas/v4")
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [("config-switch", "b"), ("init", "-s", "-n", "a", "-p", "glm", *NEW_ADDRESS), ("profile", "rm", "c", "--yes")],
+    ids=" ".join,
+)
+def test_the_record_of_an_earlier_version_is_taken_apart_once(home: Path, argv: tuple[str, ...]) -> None:
+    """The first change gives every profile a file; undo brings the bytes of before back, and older changes too."""
     empty = cc.files(home)
-    save(home, "a", "b")
+    save(home, "a", "b", "c")
     as_before(home)
     before = cc.files(home), (home / STATE).read_bytes()
-    assert cc.main(
-        "init",
-        "-s",
-        "-n",
-        "a",
-        "-p",
-        "glm",
-        "-k",
-        "sk-new-0123456789abcdef",
-        "--codex-url",
-        "https://open.bigmodel.cn/api/paas/v4",
-    ).ok
-    assert list(data(home, STATE)["saved"]) == ["b"]
-    assert [f.name for f in (home / SAVED).iterdir()] == ["a.json"]
+    assert cc.main(*argv).ok
+    state = data(home, STATE)
+    assert "saved" not in state
+    assert state["version"] == 3
+    kept = ["a", "b"] if argv[0] == "profile" else ["a", "b", "c"]
+    assert sorted(f.stem for f in (home / SAVED).iterdir()) == kept
+    for name in kept:
+        assert list(data(home, f"{SAVED}/{name}.json")["saved"][name]["codex"]["owned"]) == [
+            f"home:.codex/{name}.config.toml"
+        ]
     assert cc.main("undo").ok
     assert (cc.files(home), (home / STATE).read_bytes()) == before
     assert cc.main("undo").ok
     assert cc.files(home) == empty
+
+
+def test_what_changes_nothing_leaves_an_earlier_record_as_it_is(home: Path) -> None:
+    """The same switch once more, a dry run and what only reads write nothing and add nothing to undo."""
+    save(home, "a", "b")
+    assert cc.main("config-switch", "a").ok
+    as_before(home)
+    before = (home / STATE).read_bytes(), cc.files(home), sorted((home / JOURNAL).iterdir())
+    for argv in (["config-switch", "a"], ["config-switch", "b", "--dry-run"], ["list"], ["doctor"], ["list", "--json"]):
+        assert cc.main(*argv).rc in (0, 1), argv
+    assert ((home / STATE).read_bytes(), cc.files(home), sorted((home / JOURNAL).iterdir())) == before
+
+
+def test_the_next_switch_in_an_earlier_home_has_a_small_record(home: Path) -> None:
+    """The first switch moves what was set for all profiles; from then on a record holds what the switch touched."""
+    names = [f"p{n:02}" for n in range(40)]
+    save(home, *names)
+    as_before(home)
+    sizes = []
+    for name in names[:3]:
+        assert cc.main("config-switch", name).ok
+        sizes.append(max((home / JOURNAL).glob("*.json")).stat().st_size)
+    assert sizes[2] < sizes[0] / 2, sizes
+    state = (home / STATE).stat().st_size
+    assert all(name not in (home / STATE).read_text() for name in names[3:]), state
+
+
+def test_what_shares_a_file_stays_when_the_rest_is_taken_apart(home: Path) -> None:
+    """A profile whose tables are in config.toml stays in state.json; what it owns is known after as before."""
+    old = ("-T", "codex", "--codex-version", "0.130.0")
+    assert cc.main("init", "-s", "-p", "glm", "-n", "z", "-k", "sk-z-0123456789abcdef", *old).ok
+    shared = data(home, STATE)["saved"]
+    save(home, "a", "b")
+    as_before(home)
+    state = data(home, STATE)
+    state["saved"].update(shared)
+    (home / STATE).write_text(json.dumps(state))
+    assert cc.main("config-switch", "a", "-T", "claude-code").ok
+    assert data(home, STATE)["saved"].keys() <= {"z"}
+    assert {"a.json", "b.json"} <= {f.name for f in (home / SAVED).iterdir()}
+    assert cc.main("uninstall", "--yes").ok
+    assert not (home / SAVED).exists() or not list((home / SAVED).iterdir())
 
 
 @pytest.mark.parametrize("old", [True, False], ids=["earlier record", "this record"])

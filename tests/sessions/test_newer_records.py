@@ -66,7 +66,7 @@ def test_the_record_of_what_is_set(old_home: Path, argv: tuple[str, ...], versio
 @pytest.mark.parametrize("argv", [WRITE[0], WRITE[3], WRITE[4]], ids=" ".join)
 def test_the_record_of_what_a_profile_has(old_home: Path, argv: tuple[str, ...]) -> None:
     """saved/NAME.json: no command that is about this profile goes by it, or changes it."""
-    assert cc.main("init", "-s", "-n", "moon", "-p", "kimi", "-k", "sk-another-0123456789", "--no-activate").ok
+    assert cc.main("config-switch", "official").ok  # the first change takes the record of that home apart
     newer_json((old_home / STATE).with_name("saved") / "moon.json")
     refused(old_home, *argv)
 

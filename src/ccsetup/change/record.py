@@ -7,7 +7,7 @@ state folder of another one have theirs below ``homes``, by their paths.
 
 What a saved profile has in files of its own stands in a file of its own, too, which is of the same form
 (``saved/NAME.json``): a switch reads and writes, and its record keeps, what it touches.  Earlier versions had all of it
-in state.json, where it is until it is written again.
+in state.json; the first change that is recorded takes it apart.
 """
 
 from __future__ import annotations
@@ -66,6 +66,7 @@ class Records:
         self._paths = paths
         self._notes = notes
         self._found: dict[str, HomeRecord] = {}
+        self._apart = False
         self.set_aside = ""
         """What is in the place of a record and cannot be read; it gets another name before anything is written."""
         self._at(paths.state)
@@ -93,20 +94,50 @@ class Records:
     def keep(self, slot: tuple[str, ...], body: Optional[dict[str, Any]]) -> None:
         """Keep *body* at *slot*; None: forget what is there."""
         state = self._paths.state
+        if self.get(*slot) == (MISSING if body is None else body):
+            return
+        self._take_apart()
         if slot[0] != "saved":
             self._keep(state, slot, body)
             return
-        _saved, name, where = slot
-        paths, client = self._paths, CLIENTS[where.partition("@")[0]]
-        own = {paths.homes.name(p) for p, _form in client.saved_paths(paths, name, client.newest)}
-        apart = body is not None and body.get("owned", {}).keys() <= own
-        if is_possible(name):
-            self._keep(paths.saved_record(name), slot, body if apart else None)
+        apart = body is not None and self._is_apart(slot, body)
+        if is_possible(slot[1]):
+            self._keep(self._paths.saved_record(slot[1]), slot, body if apart else None)
         self._keep(state, slot, None if apart else body)
-        if apart and self._draft.data(state, "json").get("version") != VERSION:
-            # Earlier versions would go by state.json alone.
-            found = self._at(state)
-            self._write(state, [Set((*found.at, "home"), found.body["home"])])
+        if apart:
+            self._write_version()
+
+    def _is_apart(self, slot: tuple[str, ...], body: dict[str, Any]) -> bool:
+        """Tell whether *body* of the saved profile at *slot* is about files that are its own."""
+        _saved, name, where = slot
+        paths, client = self._paths, CLIENTS.get(where.partition("@")[0])
+        if client is None or not is_possible(name):
+            return False
+        own = {paths.homes.name(p) for p, _form in client.saved_paths(paths, name, client.newest)}
+        return bool(body.get("owned", {}).keys() <= own)
+
+    def _take_apart(self) -> None:
+        """Give each saved profile that state.json has what it owns in files of its own as a file of its own."""
+        if self._apart:
+            return
+        self._apart = True
+        was = _object(self._at(self._paths.state).body.get("saved"))
+        slots = [(("saved", name, where), body) for name, places in was.items() for where, body in places.items()]
+        going = {slot: body for slot, body in slots if self._is_apart(slot, body)}
+        for slot, body in going.items():
+            path = self._paths.saved_record(slot[1])
+            if lookup(self._at(path).body, slot) is MISSING:
+                self._keep(path, slot, body)
+        left = {n: {w: b for w, b in places.items() if ("saved", n, w) not in going} for n, places in was.items()}
+        if going:
+            self._keep(self._paths.state, ("saved",), {n: places for n, places in left.items() if places} or None)
+            self._write_version()
+
+    def _write_version(self) -> None:
+        """Keep earlier versions, which would go by state.json alone, from this home."""
+        found = self._at(self._paths.state)
+        if self._draft.data(self._paths.state, "json").get("version") != VERSION:
+            self._write(self._paths.state, [Set((*found.at, "home"), found.body["home"])])
 
     def end(self) -> None:
         """Take the record away where it says nothing but whose it is."""

@@ -57,8 +57,7 @@ class World:
         """The saved profiles of a client that this run looked at."""
         self.right: dict[ClientName, list[str]] = {}
         """Those of them that nothing was wrong with, and that have a file to themselves."""
-        self.looked_for = ""
-        """The checksum of the file of saved profiles that both are true of."""
+        self.looked_for = ""  # the checksum of the file of saved profiles that both are true of
         self._separated = _Separated.new("")
         self.notes: list[Note] = []
         self.records = record.Records(draft, paths, self.notes)
