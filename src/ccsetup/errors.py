@@ -16,6 +16,8 @@ class CcsetupError(Exception):
     """A failure that the user can understand and act on."""
 
     exit_code = FAILED
+    kind = "failed"
+    """A word for programs, as ``error.kind`` in JSON: see ``docs/reference/json.md``."""
 
     def __init__(self, message: str, *, hint: str = "", short: str = "") -> None:
         super().__init__(message)
@@ -29,10 +31,19 @@ class UsageError(CcsetupError):
     """The command line, or a file given on it, asks for something that makes no sense (exit 2)."""
 
     exit_code = USAGE
+    kind = "usage"
 
 
 class Incomplete(UsageError):
     """Something is missing that a person at a terminal can be asked for."""
+
+    kind = "incomplete"
+
+
+class NotFound(CcsetupError):
+    """What was named is not there: a profile, a change, an upstream."""
+
+    kind = "not_found"
 
 
 class DocumentError(CcsetupError):
@@ -40,6 +51,8 @@ class DocumentError(CcsetupError):
 
     ``line`` and ``column`` count from 1; 0 means that the place is not known.
     """
+
+    kind = "document"
 
     def __init__(self, message: str, *, line: int = 0, column: int = 0, hint: str = "", short: str = "") -> None:
         super().__init__(message, hint=hint, short=short)
@@ -50,9 +63,13 @@ class DocumentError(CcsetupError):
 class ChangedMeanwhile(CcsetupError):
     """A file is not what it was when the plan was made: make the plan again from a new snapshot."""
 
+    kind = "changed_meanwhile"
+
 
 class WriteError(CcsetupError):
     """The operating system refused a write; every file is as it was before."""
+
+    kind = "write"
 
 
 class OutputError(Exception):

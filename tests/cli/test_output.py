@@ -108,7 +108,7 @@ def test_json_notes_and_errors(home: Path) -> None:
     for argv in (("init", "--json", "--nonsense"), ("config-switch", "--json", "none")):
         body = cc.main(*argv).json
         assert list(body) == ENVELOPE
-        assert (body["ok"], list(body["error"])) == (False, ["message", "hint", "exit_code"])
+        assert (body["ok"], list(body["error"])) == (False, ["message", "hint", "exit_code", "kind"])
 
 
 def test_version_and_help(home: Path) -> None:

@@ -152,7 +152,7 @@ def test_empty_home(home: Path) -> None:
     """Nothing is set up: nothing is wrong, and nothing is written."""
     result = doctor()
     assert result.rc == 0
-    assert "Problems: 0" in result.stdout
+    assert "checks passed." in result.stdout
     assert cc.files(home, records=True) == {}
 
 

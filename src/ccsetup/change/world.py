@@ -11,7 +11,7 @@ from ccsetup.change.draft import Draft
 from ccsetup.clients import CLIENTS
 from ccsetup.clients.values import Files, Use, Wishes
 from ccsetup.documents.edit import MISSING, KeyPath, lookup
-from ccsetup.errors import CcsetupError, UsageError, printable
+from ccsetup.errors import CcsetupError, NotFound, UsageError, printable
 from ccsetup.i18n import _
 from ccsetup.model import ClientName, Endpoint, Preset, Secret, Version
 from ccsetup.naming import MARK, project_of, project_settings
@@ -379,14 +379,14 @@ class World:
             )
         known = ", ".join(map(printable, self.profiles))
         if not known:
-            raise CcsetupError(
+            raise NotFound(
                 _("There is no profile '{name}': none is saved yet.").format(name=printable(name)),
                 hint=_("Make one with: ccsetup init -p PROVIDER -k KEY"),
             )
         from ccsetup.documents.nearest import nearest
 
         near = nearest(name, self.profiles)
-        raise CcsetupError(
+        raise NotFound(
             _("There is no profile '{name}'. Saved profiles: {known}").format(name=printable(name), known=known),
             hint=_("Did you mean: ccsetup config-switch {name}").format(name=near)
             if near

@@ -59,7 +59,7 @@ def _run(argv: list[str]) -> int:
         result = typer.main.get_command(app)(argv, prog_name="ccsetup", standalone_mode=False)
         return result if isinstance(result, int) else OK
     except CcsetupError as e:
-        return report(argv, e.exit_code, e.message, e.hint)
+        return report(argv, e.exit_code, e.message, e.hint, kind=e.kind)
     except click.exceptions.NoArgsIsHelpError as e:
         sys.stdout.write(e.format_message() + "\n")
         return USAGE
@@ -124,12 +124,14 @@ def _take_back(argv: Sequence[str]) -> None:
         _output.print_notes(notes)
 
 
-def report(argv: Sequence[str], code: int, message: str, hint: str) -> int:
+def report(argv: Sequence[str], code: int, message: str, hint: str, *, kind: str = "") -> int:
     """Print an error, as JSON where the user asked for JSON, and return *code*."""
     from ccsetup.cli import _output
 
     if "--json" in argv:
-        _output.print_json(_command(argv), {}, [], error={"message": message, "hint": hint, "exit_code": code})
+        kind = kind or {USAGE: "usage", BUG: "bug"}.get(code, "failed")
+        error = {"message": message, "hint": hint, "exit_code": code, "kind": kind}
+        _output.print_json(_command(argv), {}, [], error=error)
         return code
     sys.stderr.write(_output.safe(i18n._("Error: {message}").format(message=message)) + "\n")
     if hint:

@@ -241,9 +241,12 @@ def _summary(outcomes: Sequence[Examined], result: dict[str, Any]) -> None:
     good = sum(o.result == "ok" for o in outcomes)
     findings = [f for o in outcomes for f in o.findings]
     problems = sum(f.level != "warning" for f in findings)
-    text = _("Problems: {problems}, warnings: {warnings}, checks that are ok: {good}.").format(
-        problems=problems, warnings=len(findings) - problems, good=good
+    counts = (
+        (_("Problems: {n}."), problems),
+        (_("Warnings: {n}."), len(findings) - problems),
+        (_("Checks passed: {n}.") if findings else _("All {n} checks passed."), good),
     )
+    text = " ".join(sentence.format(n=n) for sentence, n in counts if n)
     fixable = sum(bool(f.repairs) for f in findings)
     if fixable:
         text += " " + _("Repair {count} of these with: ccsetup doctor --fix").format(count=fixable)

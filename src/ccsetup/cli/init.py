@@ -16,7 +16,7 @@ from ccsetup.cli import _options, _output
 from ccsetup.cli._context import Context
 from ccsetup.cli._init import OPTIONS, SECTIONS, InitOptions, tell  # noqa: F401 (SECTIONS is read by the command tree)
 from ccsetup.clients import CLIENTS, clients_named
-from ccsetup.errors import Incomplete, UsageError
+from ccsetup.errors import CcsetupError, Incomplete, UsageError
 from ccsetup.i18n import _
 from ccsetup.plan import Note
 from ccsetup.profiles import apiconfigs
@@ -37,7 +37,7 @@ def command(given: InitOptions) -> int:
     many = given.api_configs is not None or given.api_configs_file is not None
     _check(given, many)
     secret = keys.read(given.key, given.key_file, given.key_env, os.environ, sys.stdin.buffer, context.inform)
-    storage = _keyring_or_file(context) if given.key_storage == "keyring" else given.key_storage or ""
+    storage = _keyring_or_file(context, given) if given.key_storage == "keyring" else given.key_storage or ""
     variable = given.storage_env or (given.key_env if storage == "env" else "") or ""
     common = Options(
         secret, clients, storage, variable, given.key_command or "", not given.no_activate, given.force_key
@@ -146,13 +146,18 @@ def _asks(context: Context, entries: list[Entry], common: Options, *, via_relay:
     return False
 
 
-def _keyring_or_file(context: Context) -> str:
-    """Return ``keyring``, or where there is none ``command``, and say so."""
+def _keyring_or_file(context: Context, given: InitOptions) -> str:
+    """Return ``keyring``, or where there is none ``command``, and say so; CcsetupError where nobody would see that."""
     from ccsetup.keys import keychain
 
     problem = keychain.problem()
     if not problem:
         return "keyring"
+    if given.skip_prompt:
+        raise CcsetupError(
+            _("The keyring cannot be used: {reason}.").format(reason=problem),
+            hint=_("Use a file that only you can read: --key-storage command"),
+        )
     context.notes.append(
         Note(
             "warning",

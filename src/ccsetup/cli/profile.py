@@ -135,13 +135,16 @@ def rm(
         world.find(name)
     using = [CLIENTS[c].title for c in CLIENTS if world.active(c) == name]
     using += [world.paths.short(p) for p in world.projects() if world.in_project(p) == name]
-    if using and not (yes or dry_run):
+    if using and not (yes or dry_run) and (as_json or not _output.interactive()):
         raise UsageError(
             _("Profile '{name}' is in use: {clients}.").format(name=name, clients=", ".join(using)),
             hint=_("Switch to another one first, or add --yes to go back to the clients' own accounts."),
         )
     if not (yes or dry_run):
         question = _("Remove profile '{name}' and its key? [y/N]").format(name=name)
+        if using:
+            text = _("Profile '{name}' is in use: {clients}.").format(name=name, clients=", ".join(using))
+            _output.line(text + " " + _("They go back to their own accounts."))
         if not _output.agreed(question, as_json, _("Removing a profile needs --yes where nobody can be asked.")):
             return 1
 

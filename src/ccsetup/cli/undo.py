@@ -10,11 +10,12 @@ import typer
 from ccsetup import disk, profiles
 from ccsetup.change import record
 from ccsetup.cli import _options, _output
-from ccsetup.cli._context import Context
+from ccsetup.cli._context import Context, switched_text
 from ccsetup.clients import CLIENTS, tidied
 from ccsetup.documents import version
 from ccsetup.errors import CcsetupError, DocumentError
 from ccsetup.i18n import _
+from ccsetup.model import ClientName
 from ccsetup.plan import FileChange, Note, Plan
 
 HELP = _(
@@ -42,6 +43,7 @@ def command(
     except CcsetupError as e:
         raise CcsetupError(" ".join([e.message, *(note.text for note in context.notes)]), hint=e.hint) from None
     _refuse_newer(context, found.plan)
+    former = _used(context)
     if not dry_run:
 
         def build() -> Plan:
@@ -62,8 +64,17 @@ def command(
             _output.line(_("restored {file}").format(file=file))
         if not changes:
             _output.line(_("unchanged"))
+        for client, profile in _used(context).items():
+            if profile != former[client]:
+                _output.line(switched_text(client, profile))
 
     return context.finish("undo", {}, changes, as_json=as_json, dry=dry_run, check=False, show=show)
+
+
+def _used(context: Context) -> dict[ClientName, str]:
+    """Return the profile that each client uses now; "" for its own account."""
+    world = context.world()
+    return {client: world.active(client) for client in CLIENTS}
 
 
 def _tidied(context: Context, found: disk.UndoPlan) -> disk.UndoPlan:
@@ -84,6 +95,7 @@ def _tidied(context: Context, found: disk.UndoPlan) -> disk.UndoPlan:
 
 
 def _list(context: Context, as_json: bool) -> int:
+    records = [r for r in disk.history(context.paths.homes) if not r.home]
     rows: list[dict[str, Any]] = [
         {
             "id": r.id,
@@ -93,25 +105,41 @@ def _list(context: Context, as_json: bool) -> int:
             "undone": bool(r.undone_by),
             "files": [context.paths.short(p) for p in r.paths if not context.paths.is_record(p)],
         }
-        for r in disk.history(context.paths.homes)
-        if not r.home
+        for r in records
     ]
     if as_json:
         _output.print_json("undo", {"changes": rows}, context.notes)
         return 0
+    now = time.time()
     table = [
         [
             r["id"],
-            r["time"],
+            _when(now, record.time),
             r.get("problem") or r["command"],
             _("taken back") if r["undone"] else "",
             " ".join(r["files"]),
         ]
-        for r in rows
+        for r, record in zip(reversed(rows), reversed(records), strict=True)
     ]
-    _output.line(_output.columns(table, indent="") if rows else _("Nothing has been changed yet."))
+    limit = _output.terminal_width()
+    _output.line(
+        _output.columns(table, indent="", limit=limit, shrink=4) if rows else _("Nothing has been changed yet.")
+    )
     _output.print_notes(context.notes)
     return 0
+
+
+def _when(now: float, then: float) -> str:
+    """Return the local time *then*, in seconds since 1970, for people: how long ago, or the day; 0 is not known."""
+    if not then:
+        return ""
+    minutes = int(now - then) // 60
+    if minutes == 0:
+        return _("just now")
+    if 0 < minutes < 60:
+        return _("{n} min ago").format(n=minutes)
+    same = time.localtime(now)[:3] == time.localtime(then)[:3]
+    return time.strftime("%H:%M" if same else "%Y-%m-%d %H:%M", time.localtime(then))
 
 
 def _damaged(context: Context) -> list[Note]:

@@ -18,7 +18,7 @@ from ccsetup.disk.replace import Step, make_folder, refused, set_aside, write_ne
 from ccsetup.documents import version
 from ccsetup.documents.edit import KeyPath
 from ccsetup.documents.formats import FORMATS
-from ccsetup.errors import CcsetupError, WriteError
+from ccsetup.errors import CcsetupError, NotFound, WriteError
 from ccsetup.i18n import _
 from ccsetup.naming import MARK, Homes, Relation, is_name, origin_from_json, origin_to_json, project_of
 from ccsetup.plan import FileChange
@@ -155,9 +155,7 @@ def contents(homes: Homes, record_id: str) -> list[Content]:
     number = int(record_id) if record_id.isascii() and record_id.isdigit() and len(record_id) < 10 else -1
     found = _whole(homes, number, _DONE)
     if found is None:
-        raise CcsetupError(
-            _("There is no change {id} in the history.").format(id=record_id), hint="ccsetup undo --list"
-        )
+        raise NotFound(_("There is no change {id} in the history.").format(id=record_id), hint="ccsetup undo --list")
     for file in found.files:
         path = file.content.change.path
         if not _ours(file, found.relation, homes):

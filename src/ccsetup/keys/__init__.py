@@ -83,6 +83,8 @@ def read(
         if value != "-":
             return clean(value, "-k", tell)
         name = _("standard input")
+        if stdin.isatty():
+            return clean(_typed(), _("the terminal"), tell)
         return clean(bounded.stream(stdin, MAX_BYTES, name).decode("utf-8", "replace"), name, tell)
     if file is not None:
         return from_file(file, "--api-key-file", tell)
@@ -91,6 +93,16 @@ def read(
     if environ.get("CCSETUP_API_KEY"):
         return clean(environ["CCSETUP_API_KEY"], "CCSETUP_API_KEY", tell)
     return None
+
+
+def _typed() -> str:
+    """Return what a person types, which is not shown."""
+    import getpass
+
+    try:
+        return getpass.getpass(_("API key: "))
+    except EOFError:
+        raise KeyboardInterrupt from None
 
 
 def from_file(path: str, option: str, tell: Optional[Tell] = None) -> Secret:
