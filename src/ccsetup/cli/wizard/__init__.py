@@ -47,7 +47,12 @@ def run(
         say(one)
     facts = _facts(context, seen)
     wizard = _Wizard(context, prompter, facts, given)
-    return wizard.run(Answers(fields, options, given.repair, via_relay=given.via_relay))
+    try:
+        return wizard.run(Answers(fields, options, given.repair, via_relay=given.via_relay))
+    except KeyboardInterrupt:
+        if not wizard.writes:
+            say("\n" + _("Nothing was written."))
+        raise
 
 
 def _facts(context: Context, seen: look.Seen) -> WizardFacts:
@@ -106,6 +111,7 @@ class _Wizard:
         self.facts = facts
         self.options = given
         self.history: list[Answers] = []
+        self.writes = False
         self.given: dict[str, str] = {}
         """What was answered before going back, by question: the next default."""
 
@@ -222,6 +228,7 @@ class _Wizard:
         told = {n.text for n in self.context.notes}
         blocked = any(n.level == "blocked" for n in self.context.notes)
         self.context.notes.clear()
+        self.writes = True
         command = "init --via-relay" if answers.via_relay else "init"
         (names, switched), changes = self.context.run(command, lambda world: self._act(answers, world), dry=False)
         self.context.notes.extend(_worktree.notes(self.context, changes))
