@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Mapping, NamedTuple, Optional, Protocol, Union
+from typing import Any, Literal, Mapping, Optional, Protocol, Union
 
 from ccsetup import masking
+from ccsetup.tuples import NamedTuple
 
 ClientName = str
 """The id of a client: a key of ``ccsetup.clients.CLIENTS``."""

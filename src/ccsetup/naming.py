@@ -8,7 +8,9 @@ in records of earlier versions.  Beside the names a record keeps its *origin*, w
 from __future__ import annotations
 
 import os
-from typing import Any, Iterable, Literal, NamedTuple, Optional
+from typing import Any, Iterable, Literal, Optional
+
+from ccsetup.tuples import NamedTuple
 
 _HOME, _STATE = "home:", "state:"
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from typing import Mapping, NamedTuple
+from typing import Mapping
 
 from ccsetup.errors import UsageError
 from ccsetup.i18n import _
 from ccsetup.naming import Homes
 from ccsetup.platform import system
+from ccsetup.tuples import NamedTuple
 
 
 class Paths(NamedTuple):

@@ -6,10 +6,11 @@ and a dry run shows the same plan.
 
 from __future__ import annotations
 
-from typing import Any, Iterable, Literal, Mapping, NamedTuple, Optional
+from typing import Any, Iterable, Literal, Mapping, Optional
 
 from ccsetup.documents.edit import MISSING, Edit, KeyPath, Set, Unset, lookup
 from ccsetup.model import Secret
+from ccsetup.tuples import NamedTuple
 
 
 class FileChange(NamedTuple):

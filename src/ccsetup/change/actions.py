@@ -5,7 +5,7 @@ Nothing here writes: the draft becomes a plan, and the caller commits or shows i
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Iterable, Iterator, Mapping, NamedTuple, Optional, Sequence
+from typing import TYPE_CHECKING, Any, Iterable, Iterator, Mapping, Optional, Sequence
 
 from ccsetup import keys, profiles
 from ccsetup.change import beside, checked, renewed
@@ -21,6 +21,7 @@ from ccsetup.model import ClientName, Secret
 from ccsetup.naming import MARK, project_settings
 from ccsetup.plan import Note
 from ccsetup.profiles import Profile
+from ccsetup.tuples import NamedTuple
 
 if TYPE_CHECKING:
     from ccsetup.documents import relayrefs

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, Optional
+from typing import Any, Optional
 
 from ccsetup import keys, profiles
 from ccsetup.change import merge
@@ -15,6 +15,7 @@ from ccsetup.model import ClientName, Preset, Secret
 from ccsetup.plan import Note
 from ccsetup.profiles import Part, apiconfigs, facts
 from ccsetup.profiles.apiconfigs import Entry
+from ccsetup.tuples import NamedTuple
 
 
 class Options(NamedTuple):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Mapping, NamedTuple, Optional
+from typing import Any, Mapping, Optional
 
 from ccsetup import keys, presets, profiles, urls
 from ccsetup.change.world import World, endpoint_of
@@ -11,6 +11,7 @@ from ccsetup.errors import CcsetupError, UsageError
 from ccsetup.i18n import _
 from ccsetup.model import ClientName, Preset, Region, Secret, Unsupported
 from ccsetup.profiles import Part, Profile
+from ccsetup.tuples import NamedTuple
 
 
 class Request(NamedTuple):

@@ -13,7 +13,7 @@ in state.json; the first change that is recorded takes it apart.
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, Callable, Collection, Iterator, NamedTuple, Optional
+from typing import TYPE_CHECKING, Any, Callable, Collection, Iterator, Optional
 
 from ccsetup.clients import CLIENTS
 from ccsetup.clients.values import Listed
@@ -26,6 +26,7 @@ from ccsetup.naming import Homes, Relation, origin_from_json, origin_to_json
 from ccsetup.paths import Paths
 from ccsetup.plan import Note, owned_from_json
 from ccsetup.profiles import is_possible
+from ccsetup.tuples import NamedTuple
 
 if TYPE_CHECKING:
     from ccsetup.change.draft import Draft

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Optional
+from typing import Optional
 
 from ccsetup import keys
 from ccsetup.change.world import World
@@ -13,6 +13,7 @@ from ccsetup.i18n import _
 from ccsetup.model import ClientName, Secret
 from ccsetup.plan import Note, is_ours
 from ccsetup.profiles import RELAY
+from ccsetup.tuples import NamedTuple
 
 
 class Renewed(NamedTuple):

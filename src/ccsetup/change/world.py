@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Callable, Container, Iterable, Mapping, NamedTuple, Optional
+from typing import Any, Callable, Container, Iterable, Mapping, Optional
 
 from ccsetup import masking, profiles
 from ccsetup.change import record
@@ -18,6 +18,7 @@ from ccsetup.naming import MARK, project_of, project_settings
 from ccsetup.paths import Paths
 from ccsetup.plan import Note, Owned, Wish, edits, is_ours, owned_from_json, owned_to_json
 from ccsetup.profiles import Profile, facts
+from ccsetup.tuples import NamedTuple
 
 
 class Keys(NamedTuple):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, Optional, Sequence
+from typing import Any, Optional, Sequence
 
 import typer
 
@@ -13,6 +13,7 @@ from ccsetup.clients import CLIENTS
 from ccsetup.errors import UsageError
 from ccsetup.i18n import _
 from ccsetup.plan import FileChange
+from ccsetup.tuples import NamedTuple
 
 
 def _field(field: str, *names: str, **more: Any) -> Any:

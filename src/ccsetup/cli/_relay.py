@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Iterable, Mapping, NamedTuple
+from typing import Iterable, Mapping
 
 from ccsetup import profiles
 from ccsetup.cli._context import Context
@@ -13,6 +13,7 @@ from ccsetup.i18n import _
 from ccsetup.model import ClientName
 from ccsetup.plan import Note
 from ccsetup.profiles import Profile
+from ccsetup.tuples import NamedTuple
 
 
 class User(NamedTuple):

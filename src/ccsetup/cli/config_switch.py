@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, NamedTuple, Optional, Sequence
+from typing import Any, Callable, Optional, Sequence
 
 import typer
 
@@ -17,6 +17,7 @@ from ccsetup.i18n import _
 from ccsetup.model import ClientName, Secret
 from ccsetup.plan import FileChange
 from ccsetup.profiles import RELAY
+from ccsetup.tuples import NamedTuple
 
 HELP = _(
     "Make Claude Code and Codex use the saved profile NAME. 'official' takes the provider away, so that the "

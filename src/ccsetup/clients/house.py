@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Callable, Iterable, Literal, Mapping, NamedTuple, Optional, Sequence, Union
+from typing import Any, Callable, Iterable, Literal, Mapping, Optional, Sequence, Union
 
 from ccsetup import profiles
 from ccsetup.documents.edit import Edit, KeyPath
@@ -12,6 +12,7 @@ from ccsetup.errors import CcsetupError, DocumentError
 from ccsetup.model import ClientName, Preset, Secret, Version
 from ccsetup.paths import Paths
 from ccsetup.profiles import Profile
+from ccsetup.tuples import NamedTuple
 
 Level = Literal["stops", "problem", "warning"]
 

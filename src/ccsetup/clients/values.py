@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Callable, Mapping, NamedTuple, Optional
+from typing import TYPE_CHECKING, Any, Callable, Mapping, Optional
 
 from ccsetup.documents.edit import Edit
 from ccsetup.errors import CcsetupError
@@ -10,6 +10,7 @@ from ccsetup.model import Endpoint, Preset, Secret, Version
 from ccsetup.paths import Paths
 from ccsetup.plan import Note, Wish
 from ccsetup.profiles import Profile
+from ccsetup.tuples import NamedTuple
 
 if TYPE_CHECKING:
     from ccsetup.probe.target import Credential, TierModel

@@ -10,7 +10,7 @@ import errno
 import json
 import os
 import re
-from typing import Any, NamedTuple, Optional
+from typing import Any, Optional
 
 from ccsetup.disk.lock import UNKNOWN, lock_of, remove_lock
 from ccsetup.disk.read import read, reason, resolve
@@ -23,6 +23,7 @@ from ccsetup.i18n import _
 from ccsetup.naming import MARK, Homes, Relation, is_name, origin_from_json, origin_to_json, project_of
 from ccsetup.plan import FileChange
 from ccsetup.platform import system
+from ccsetup.tuples import NamedTuple
 
 MAX_RECORDS = 20
 MAX_BYTES = 64 * 1024 * 1024

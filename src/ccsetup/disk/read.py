@@ -5,12 +5,13 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from typing import Iterable, NamedTuple, Optional
+from typing import Iterable, Optional
 
 from ccsetup import bounded
 from ccsetup.errors import CcsetupError
 from ccsetup.i18n import _
 from ccsetup.platform import system
+from ccsetup.tuples import NamedTuple
 
 LIMIT = bounded.FILE
 """Bytes.  ~/.claude.json grows to some megabytes; what is larger than this is not a settings file."""

@@ -6,7 +6,7 @@ An older file is never copied over newer settings.
 from __future__ import annotations
 
 import os
-from typing import Any, NamedTuple, Optional
+from typing import Any, Optional
 
 from ccsetup.disk.journal import Content, Record, contents, history
 from ccsetup.disk.read import snapshot
@@ -16,6 +16,7 @@ from ccsetup.errors import CcsetupError, DocumentError
 from ccsetup.i18n import _
 from ccsetup.naming import Homes, project_of
 from ccsetup.plan import FileChange, Plan
+from ccsetup.tuples import NamedTuple
 
 
 class LeftAlone(NamedTuple):

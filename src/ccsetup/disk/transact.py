@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from types import FrameType, TracebackType
-from typing import Any, Callable, NamedTuple, Optional
+from typing import Any, Callable, Optional
 
 from ccsetup.disk import journal
 from ccsetup.disk.journal import Recovered
@@ -18,6 +18,7 @@ from ccsetup.i18n import _
 from ccsetup.naming import Homes
 from ccsetup.plan import FileChange, Plan
 from ccsetup.platform import system
+from ccsetup.tuples import NamedTuple
 
 ATTEMPTS = 10
 """How often a plan is made anew because another program changed a file meanwhile."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, Union
+from typing import Any, Union
+
+from ccsetup.tuples import NamedTuple
 
 KeyPath = tuple[str, ...]
 

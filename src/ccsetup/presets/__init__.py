@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from typing import Any, NamedTuple, Optional, Union
+from typing import Any, Optional, Union
 
 from ccsetup import bounded, masking
 from ccsetup.errors import CcsetupError, DocumentError, UsageError
@@ -31,6 +31,7 @@ from ccsetup.model import (
     Tiers,
     Unsupported,
 )
+from ccsetup.tuples import NamedTuple
 
 _FIRST = ("302ai", "glm", "minimax", "kimi", "openrouter")
 _LAST = "custom"

@@ -17,7 +17,6 @@ from typing import (
     Iterator,
     Literal,
     Mapping,
-    NamedTuple,
     Optional,
 )
 
@@ -29,6 +28,7 @@ from ccsetup.errors import DocumentError, UsageError, check_one_of, printable
 from ccsetup.i18n import _
 from ccsetup.model import KEY_STORAGES, ClientName, KeyStorage, Preset, Region
 from ccsetup.paths import Paths
+from ccsetup.tuples import NamedTuple
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}\Z")
 """Codex takes only such names for ``--profile`` (observed with 0.169.0)."""

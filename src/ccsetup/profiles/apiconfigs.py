@@ -6,12 +6,13 @@ The fields are those that users of other setup tools know, and ours; snake_case 
 from __future__ import annotations
 
 import re
-from typing import Any, Mapping, NamedTuple
+from typing import Any, Mapping
 
 from ccsetup.documents.schema import Block, Document, Flag, Key, Many, Mapped, Number, Path, Scalar, String
 from ccsetup.errors import DocumentError, UsageError, printable
 from ccsetup.i18n import _
 from ccsetup.model import KEY_STORAGES
+from ccsetup.tuples import NamedTuple
 
 
 def _auth(text: str) -> str:

@@ -6,11 +6,12 @@ Observed with 2.0.76, 2.1.197, 2.1.329 and 2.1.332 against a server on loopback;
 from __future__ import annotations
 
 import re
-from typing import Any, Iterator, Mapping, NamedTuple
+from typing import Any, Iterator, Mapping
 
 from ccsetup import urls
 from ccsetup.documents.edit import MISSING, KeyPath, lookup
 from ccsetup.model import Version
+from ccsetup.tuples import NamedTuple
 
 BLANK_TOKEN: Version = (2, 1, 0)
 """From here on an empty ANTHROPIC_AUTH_TOKEN counts as none.  2.0.76 is older, 2.1.197 newer; between: not tried."""

@@ -7,7 +7,7 @@ Every consequence was observed with the client.  What only the presets know of a
 from __future__ import annotations
 
 import os
-from typing import Any, Callable, Iterator, NamedTuple
+from typing import Any, Callable, Iterator
 
 from ccsetup import urls
 from ccsetup.clients.claude import facts
@@ -17,6 +17,7 @@ from ccsetup.clients.house import Edits, Finding, Level, Whole
 from ccsetup.documents.edit import MISSING, Edit, KeyPath, Set, Unset, lookup
 from ccsetup.i18n import _
 from ccsetup.model import Auth
+from ccsetup.tuples import NamedTuple
 
 
 class Problem(NamedTuple):

@@ -7,7 +7,7 @@ merged key by key (observed with 2.0.76, 2.1.197, 2.1.329 and 2.1.332).  Reads f
 from __future__ import annotations
 
 import os
-from typing import Any, Callable, Iterator, Literal, Mapping, NamedTuple, Optional
+from typing import Any, Callable, Iterator, Literal, Mapping, Optional
 
 from ccsetup.clients.claude import facts
 from ccsetup.disk.read import read as disk_read
@@ -18,6 +18,7 @@ from ccsetup.i18n import _
 from ccsetup.model import Version
 from ccsetup.paths import Paths
 from ccsetup.plan import is_ours, owned_from_json
+from ccsetup.tuples import NamedTuple
 
 Kind = Literal["managed", "project", "user", "shell"]
 Read = Callable[[str], Optional[str]]

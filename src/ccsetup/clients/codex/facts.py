@@ -7,12 +7,13 @@ Observed on loopback with 0.63.0 to 0.171.0; the shapes by giving every key each
 from __future__ import annotations
 
 import os
-from typing import Any, Iterator, Mapping, NamedTuple
+from typing import Any, Iterator, Mapping
 
 from ccsetup.clients import releases
 from ccsetup.clients.values import version
 from ccsetup.documents.edit import KeyPath
 from ccsetup.model import Version
+from ccsetup.tuples import NamedTuple
 
 NEWEST = version(releases.CODEX[0])
 

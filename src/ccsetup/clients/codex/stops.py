@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any, Callable, Iterator, Mapping, NamedTuple, Optional
+from typing import Any, Callable, Iterator, Mapping, Optional
 
 from ccsetup.clients.codex import facts
 from ccsetup.documents.edit import MISSING, Edit, KeyPath, Set, Unset, lookup
 from ccsetup.i18n import _
 from ccsetup.model import Version
+from ccsetup.tuples import NamedTuple
 
 
 class CodexStop(NamedTuple):
