@@ -135,7 +135,7 @@ def test_models_are_listed_for_the_one_who_asks(tmp_path: Path) -> None:
             windows = {one["id"]: one.get("context_window") for one in data}
             assert windows == {"glm-5.3": 1_000_000, "x/Y:free": None, "claude-b": None, "b/glm-5.3": None}
             assert all(one["display_name"] == one["id"] and one["owned_by"] in one["description"] for one in data)
-            for agent in ("claude-code/2.1.332", "claude-cli/2.1.332 (external, cli)"):
+            for agent in ("claude-code/2.1.300", "claude-cli/2.1.300 (external, cli)"):
                 shown = relay.get("/v1/models?limit=1000", headers={"user-agent": agent}).json["data"]
                 assert [one["display_name"] for one in shown] == [*windows]
                 assert all("claude" in one["id"] for one in shown)

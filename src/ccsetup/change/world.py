@@ -54,8 +54,7 @@ class World:
         """Keys that the keyring is to hold after this, by profile; None: it is to forget the key."""
         self.leaving = ""
         """A profile that goes with this, and leaves what it had to another."""
-        self.looked_at: dict[ClientName, set[str]] = {}
-        """The saved profiles of a client that this run looked at."""
+        self.looked_at: dict[ClientName, set[str]] = {}  # the saved profiles of a client that this run looked at
         self.right: dict[ClientName, list[str]] = {}
         """Those of them that nothing was wrong with, and that have a file to themselves."""
         self.looked_for = ""  # the checksum of the file of saved profiles that both are true of
