@@ -167,3 +167,49 @@ def test_compacting_is_passed_on_or_done_by_the_relay(tmp_path: Path) -> None:
     chat = "/v1/chat/completions"
     own, theirs = "/v1/responses", "/v1/responses/compact"
     assert paths[:7] == [theirs, theirs, own, chat, theirs, own, chat]
+
+
+CODEX = {"user-agent": "codex_exec/0.171.0 (Debian 13; x86_64) dumb (codex_exec; 0.171.0)"}
+TOOL = {"type": "function", "name": "exec_command", "parameters": {"type": "object", "properties": {}}}
+
+
+@pytest.mark.parametrize(
+    ("headers", "more", "status", "compacts"),
+    [
+        (CODEX, {"tools": [TOOL], "stream": True}, 200, True),
+        ({"user-agent": "codex-tui/0.171.0"}, {"tools": [TOOL], "stream": True}, 200, True),
+        # For a summary it asks without tools, and cuts the history until that fits.
+        (CODEX, {"tools": [], "stream": True}, 200, False),
+        (CODEX, {"stream": True}, 200, False),
+        (CODEX, {"tools": [TOOL]}, 400, False),
+        # Others are told by the status, as OpenAI does.
+        ({"user-agent": "OpenAI/Python 2.1.0"}, {"tools": [TOOL], "stream": True}, 400, False),
+        ({}, {"tools": [TOOL], "stream": True}, 400, False),
+    ],
+)
+def test_codex_compacts_in_the_same_turn(
+    tmp_path: Path, headers: dict[str, str], more: dict[str, Any], status: int, compacts: bool
+) -> None:
+    """It is told that its window is full and its turn goes on; once, for where that is of no use it gets the error."""
+    endpoint = Counting()
+    with (
+        Server(endpoint) as server,
+        Relay(tmp_path, [upstream("up", server.origin + "/v1", "chat", context={"small": 32_000})]) as relay,
+    ):
+        body = {**asking("responses", LONG), "prompt_cache_key": "a-thread", **more}
+        for again in (False, True):
+            got = relay.post(PATHS["responses"], body, headers=headers)
+            assert got.status == status
+            if compacts and not again:
+                (done,) = [line for line in got.body.split(b"\n") if b'"response.completed"' in line]
+                response = json.loads(done.removeprefix(b"data: "))["response"]
+                assert (response["end_turn"], response["output"], response["status"]) == (False, [], "completed")
+                assert response["usage"]["input_tokens"] >= 2_000_000
+            else:
+                assert b"context_length_exceeded" in got.body
+                assert (b"event: response.failed" in got.body) == (status == 200)
+        other = relay.post(PATHS["responses"], {**body, "prompt_cache_key": "another"}, headers=headers)
+        assert (b'"end_turn":false' in other.body) == compacts
+        assert endpoint.asked == 0
+        assert {(row["error"], row["upstream"]) for row in relay.rows(3)} == {("context", "")}
+        assert sum(row["input"] for row in relay.rows(3)) == 0

@@ -19,7 +19,7 @@ class Caller:
     """The headers of a request, understood once: the next request of a connection mostly has the same ones."""
 
     __slots__ = (
-        "_lines", "access", "allowed", "budgeted", "client", "coding", "headers", "long", "name", "purpose",
+        "_lines", "access", "allowed", "budgeted", "client", "codex", "coding", "headers", "long", "name", "purpose",
         "refusal", "runtime", "stranger",
     )  # fmt: skip
 
@@ -32,6 +32,7 @@ class Caller:
         """Why nobody with such headers gets anything here."""
         self.purpose = ""
         """As in a row of usage."""
+        self.codex = any(n == b"user-agent" and v.startswith(b"codex") for n, v in headers)
         presented = b""
         for name, value in headers:
             if name == b"authorization" and value[:7].lower() == b"bearer ":

@@ -26,6 +26,8 @@ from ccsetup.relay.wire.messages import BadRequest, Usage, WireError
 
 _HEAD, _SHORT = 1, 8
 """Tokens of output that the head of a Messages stream tells beforehand, and of an answer that may be no longer."""
+_PATIENCE = 60.0
+"""Seconds after which a conversation that was told to compact is told so again."""
 _NEVER = ("model", "not allowed", "disabled")
 """Why an upstream will not answer later either."""
 
@@ -198,7 +200,25 @@ class Exchange:
     def refuse(self, error: WireError, raw: bytes = b"", head: Optional[Headers] = None) -> None:
         """Answer with *error* in the client's format; *raw* is the upstream's own body in that format."""
         self._error = error.kind
-        self._reply.refuse(error, raw, head)
+        if error.kind == "context" and self._caller.codex and self._wire == "responses" and self._reply.stream:
+            self._reply.outgrown(error, self._full())
+        else:
+            self._reply.refuse(error, raw, head)
+
+    def _full(self) -> int:
+        """Return the tokens that fill the client's window, whatever it takes that for; 0: it is not to compact.
+
+        It asks for its summary without tools, and that is cut until it fits.  Nor is it told twice in a row.
+        """
+        relay, request = self._relay, self._request
+        if request is None or request.compacts or not request.value().get("tools"):
+            return 0
+        now, thread = relay.clock(), request.thread()
+        if not thread or now - relay.outgrown.get(thread, 0.0) < _PATIENCE:
+            return 0
+        relay.outgrown = {t: at for t, at in relay.outgrown.items() if now - at < _PATIENCE} | {thread: now}
+        windows = (window for upstream in relay.runtime.config.upstreams for window in upstream.context.values())
+        return max(2_000_000, request.tokens(), *windows)
 
     def _cut_off(self, noted: str, error: WireError) -> None:
         self._error = noted

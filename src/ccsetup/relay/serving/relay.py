@@ -77,6 +77,8 @@ class Relay:
         self.running: set[Running] = set()
         self.watched: dict[str, float] = {}
         """Clients, ``*`` for all, whose contents are logged, and until when."""
+        self.outgrown: dict[str, float] = {}
+        """Conversations that were told to compact, and when."""
         self.ready = True
         self.started = self.clock()
         self._lingering: set[asyncio.Task[None]] = set()

@@ -13,6 +13,7 @@ from ccsetup.relay.serving.runtime import NEVER
 from ccsetup.relay.serving.sample import Sample
 from ccsetup.relay.wire.formats import FORMATS
 from ccsetup.relay.wire.messages import Asked, Conversation, Failed, WireError
+from ccsetup.relay.wire.responses.compacted import FullWriter
 from ccsetup.relay.wire.tools import ToolNames
 
 MAX_WATCHED = 1 << 20
@@ -148,14 +149,26 @@ class Reply:
     def refuse(self, error: WireError, raw: bytes = b"", head: Optional[Headers] = None) -> None:
         """Answer with *error* in the client's format; *raw* is the upstream's own body in that format."""
         if self.phase is not Phase.WAITING:  # a sign of life has gone out already: the status cannot be told any more
-            self._inbound.write(self._said(error))
-            self.end()
+            self.say(self._said(error))
             return
         status, body = FORMATS[self.wire].write_error(error)
         lines = [(b"content-type", b"application/json"), *(head or [])]
         if error.retry_after and not any(n == b"retry-after" for n, _v in lines):
             lines.append((b"retry-after", error.retry_after.encode("latin-1", "replace")))
         self.answer(status, lines, raw or body)
+
+    def outgrown(self, error: WireError, full: int) -> None:
+        """Tell Codex *error* in its stream; with *full* tokens, as an answer that makes it compact its history.
+
+        0.133 and 0.160 know in a stream alone what ``context_length_exceeded`` means.
+        """
+        self.say(FullWriter(self.asked()).full(full) if full else self._said(error))
+
+    def say(self, events: bytes) -> None:
+        """Answer with the stream *events*, or end with them the one that has begun."""
+        self.begin([], self._way)
+        self._inbound.write(events)
+        self.end()
 
     def cut_off(self, error: WireError) -> None:
         """End the answer, whatever it has come to, with *error*."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ccsetup.relay.wire import codec, compaction, reasoning
-from ccsetup.relay.wire.messages import Asked, Event, Events, Failed, Ping, Started, Stop
+from ccsetup.relay.wire.messages import Asked, Event, Events, Failed, Ping, Started, Stop, Usage
 from ccsetup.relay.wire.responses.answer_out import ResponsesAnswer, ResponsesWriter
 
 
@@ -34,6 +34,20 @@ class CompactedWriter(ResponsesWriter):
         ]
         body = {**self._answer.stopped(Stop("end", event.usage)), "output": [item]}
         return b"".join((self._begin(""), *steps, self._finish(body)))
+
+
+class FullWriter(ResponsesWriter):
+    """Has Codex compact its history and ask once more, in the same turn, without a word to its user.
+
+    It does so after an answer that says that its turn goes on (``end_turn``) and that the window is full.  An error
+    ends the turn, and nothing is compacted in the next one either, but where the history is cut for a summary
+    (observed with 0.133, 0.160 and 0.171).
+    """
+
+    def full(self, tokens: int) -> bytes:
+        """Return that answer, with *tokens* as the size of the prompt: no less than the client's idea of the window."""
+        body = self._answer.stopped(Stop("end", Usage(input=tokens)))
+        return self._begin("") + self._finish({**body, "end_turn": False})
 
 
 def write_compacted(events: Events, asked: Asked) -> bytes:

@@ -1,4 +1,4 @@
-"""The real clients' own lists of models show what a relay of five profiles serves, and a pick asks for it."""
+"""The real clients and a relay of five profiles: their lists of models, and switches in the middle of a session."""
 
 from __future__ import annotations
 
@@ -118,6 +118,50 @@ def test_an_older_claude_code_takes_any_id_that_it_is_told(served: Served, versi
         done = clients.run_claude(version, served.home, "say hi", args=("--model", id))
         assert done.ok, done
     assert served.asked().count(("kimi", "kimi-k3")) >= 2
+
+
+def test_three_tiers_at_three_providers(served: Served) -> None:
+    """One command says where; Claude Code's own names of tiers go there, and its main model stays where it was."""
+    version = clients.CLAUDE_VERSIONS[0]
+    switch(served.home, "claude-code", version)
+    done = cc.run(
+        served.home, "relay", "tiers", "--opus", "kimi/kimi-k3", "--sonnet", "glm", "--haiku", "deepseek/deepseek-flash"
+    )
+    assert done.ok, done
+    for tier, expected in {
+        "opus": ("kimi", "kimi-k3"),
+        "sonnet": ("glm", "glm-5.3"),
+        "haiku": ("deepseek", "deepseek-flash"),
+    }.items():
+        before = served.asked()
+        result = clients.run_claude(version, served.home, "say hi", args=("--model", tier))
+        assert result.ok, result
+        assert served.providers[expected[0]].claude_site.reply in result.stdout
+        assert set(served.asked()) - set(before) == {expected}
+
+
+@pytest.mark.parametrize("version", clients.CODEX_VERSIONS)
+def test_one_codex_session_changes_its_provider_three_times(served: Served, version: str) -> None:
+    """``relay use`` between the turns: no file of the client changes, and each provider is told all that was said."""
+    switch(served.home, "codex", version)
+    before = {name: data for name, data in cc.files(served.home).items() if name.endswith((".toml", ".models.json"))}
+    said: list[str] = []
+    for turn, name in enumerate(("glm", "kimi", "deepseek", "minimax")):
+        done = cc.run(served.home, "relay", "use", name)
+        assert done.ok, done
+        resume = ["resume", "--last"] if turn else []
+        argv = ["exec", "--skip-git-repo-check", *SILENT, *resume, f"turn number {turn}"]
+        result = clients.run("codex", version, served.home, argv, cwd=served.home)
+        assert result.ok, result
+        said += [f"turn number {turn}", served.providers[name].codex_site.reply]
+        assert said[-1] in result.stdout
+        last = [c for c in served.providers[name].calls if c.kind in ("messages", "responses", "chat")][-1]
+        body = json.dumps(last.body)
+        places = [body.find(text) for text in said[:-1]]
+        assert -1 not in places
+        assert places == sorted(places)
+    after = {name: data for name, data in cc.files(served.home).items() if name.endswith((".toml", ".models.json"))}
+    assert after == before
 
 
 def claude(home: Path, version: str) -> Screen:
