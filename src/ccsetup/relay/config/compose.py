@@ -65,6 +65,44 @@ def from_profiles(
     return Config(tuple(upstreams), listen=listen, rules=rules.DEFAULT_RULES)
 
 
+def with_saved(
+    config: Config, saved: Mapping[str, Profile], load_preset: PresetLoader
+) -> tuple[Config, tuple[str, ...]]:
+    """Return *config* with the saved profiles as upstreams, where it says so, and why some of them are none.
+
+    Those that lead to the relay, and those that are for it alone, are never any.
+    """
+    if not config.profiles:
+        return config, ()
+    named = {upstream.name.lower() for upstream in config.upstreams}
+    upstreams, problems = list(config.upstreams), []
+    for name in config.failover:
+        if name not in saved and name.lower() not in named:
+            problems.append(_("failover: there is no profile '{name}'.").format(name=name))
+    for profile in (saved[name] for name in dict.fromkeys((*config.failover, *saved)) if name in saved):
+        if profile.name == PROFILE or profile.name.lower() in named or not (profile.parts or profile.problem):
+            continue
+        try:
+            made = _of_profile(profile, config.listen, load_preset)
+        except CcsetupError as error:
+            problem = profile.problem or error.message
+            problems.append(_("profile '{name}' is no upstream: {problem}").format(name=profile.name, problem=problem))
+        else:
+            upstreams += [made] if made is not None else []
+    return config._replace(upstreams=tuple(upstreams)), tuple(problems)
+
+
+def _of_profile(profile: Profile, listen: Listen, load_preset: PresetLoader) -> Optional[Upstream]:
+    """Return *profile* as an upstream with all its models; None where it leads to the relay."""
+    profiles.usable(profile)
+    preset = load_preset(profile.provider)
+    if _to_relay(profile, _endpoints(profile, profiles.region_of(profile, preset)), listen):
+        return None
+    models = models_of(profile, preset)
+    made = _upstream(profile, preset, models, models, listen, backup=False)
+    return made._replace(map=_map(made, preset, models, models, every=True), saved=True)
+
+
 def further(config: Config, name: str, saved: Mapping[str, Profile], load_preset: PresetLoader) -> Upstream:
     """Return the profile *name* as a backup of the upstreams of *config*; errors as of ``from_profiles``."""
     profile = saved_as(name, saved, load_preset)
@@ -122,7 +160,7 @@ def _upstream(
 ) -> Upstream:
     region = profiles.region_of(profile, preset)
     endpoints = _endpoints(profile, region)
-    if profile.name == PROFILE or any(_leads_to(url, listen) for url in endpoints.values()):
+    if _to_relay(profile, endpoints, listen):
         raise UsageError(
             _("Profile '{name}' leads to the relay itself.").format(name=profile.name),
             hint=_("Name the profiles that the relay is to ask."),
@@ -145,6 +183,10 @@ def _upstream(
     for part in profile.parts.values():
         made = described(made, part.settings, part.primary_model or models.tiers.primary)
     return made
+
+
+def _to_relay(profile: Profile, endpoints: Mapping[WireFormat, str], listen: Listen) -> bool:
+    return profile.name == PROFILE or any(_leads_to(url, listen) for url in endpoints.values())
 
 
 def _auth(profile: Profile, region: Region, endpoints: Mapping[WireFormat, str]) -> Literal["bearer", "x-api-key"]:
@@ -253,13 +295,18 @@ def _context(model: str, preset: Preset, region: Region) -> Optional[int]:
     return known.context if known is not None else None
 
 
-def _map(upstream: Upstream, preset: Preset, own: Models, first: Models) -> tuple[tuple[str, str], ...]:
-    """Return the upstream's map: what clients of the first profile ask for, and the usual names of both clients."""
+def _map(
+    upstream: Upstream, preset: Preset, own: Models, first: Models, *, every: bool = False
+) -> tuple[tuple[str, str], ...]:
+    """Return the upstream's map: what clients of the first profile ask for, and the usual names of both clients.
+
+    *every*: also models that go by their own names without it.
+    """
     globs: list[tuple[str, str]] = []
     if own.native:
         globs.append(("claude-*", "*"))
     else:
-        globs += [(f"claude-*{tier}*", getattr(own.tiers, tier)) for tier in _TIERS]
+        globs += [(f"claude-*{tier}*", getattr(own.tiers, tier)) for tier in (*_TIERS, "subagent")]
     if re.match(r"gpt-\d", own.codex):  # OpenAI's own, not gpt-oss
         globs += [("gpt-*", "*"), ("codex-*", "*")]
     else:
@@ -269,7 +316,7 @@ def _map(upstream: Upstream, preset: Preset, own: Models, first: Models) -> tupl
     for asked, name in (*zip(first.tiers, own.tiers, strict=True), (first.codex, own.codex)):
         exact.setdefault(asked, name)
     usual = upstream._replace(map=tuple(globs))
-    return (*((asked, name) for asked, name in exact.items() if usual.model(asked) != name), *globs)
+    return (*((asked, name) for asked, name in exact.items() if every or usual.model(asked) != name), *globs)
 
 
 def relay_profile(

@@ -32,6 +32,7 @@ _COMMENTS = {
     "ping": "Seconds of silence before a client gets a sign of life.",
     "cache_control_limit": "Keep only so many cache_control marks of a request.",
     "stop_seconds": "How long running answers may go on when the relay stops.",
+    "from": "Every saved profile is an upstream; only those of 'failover: [NAME, …]' answer in the place of others.",
     "upstreams": "Asked in this order, all of group primary before any of group backup.",
 }
 
@@ -64,8 +65,13 @@ def dump(config: Config, load_preset: PresetLoader) -> str:
             lines += [f"  - {_flow(item)}" for item in value]
         else:
             lines.append(f"{name}: {_flow(value)}")
-    lines += ["", f"# {_COMMENTS['upstreams']}", "upstreams:"]
-    for upstream in config.upstreams:
+    if config.profiles:
+        lines += ["", f"# {_COMMENTS['from']}", "from: profiles"]
+        lines += [f"failover: {_flow(list(config.failover))}"] if config.failover else []
+    own = [upstream for upstream in config.upstreams if not upstream.saved]
+    if own:
+        lines += ["", f"# {_COMMENTS['upstreams']}", "upstreams:"]
+    for upstream in own:
         lines += _upstream(upstream, load_preset)
     return "\n".join(lines) + "\n"
 

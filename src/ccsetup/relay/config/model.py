@@ -104,6 +104,8 @@ class Upstream(NamedTuple):
     """Members of the endpoint's own format, where the client's request has none of that name."""
     context: Mapping[str, int] = {}
     """Tokens that the window of a model has, by the upstream's name of it; 0: not known.  Complete, as *prices*."""
+    saved: bool = False
+    """The file does not name it: it is a saved profile, and goes with that (``Config.profiles``)."""
 
     def model(self, asked: str) -> str:
         """Return the upstream's name for the model *asked*."""
@@ -194,6 +196,7 @@ class StoreSettings(NamedTuple):
 
 class Config(NamedTuple):
     upstreams: tuple[Upstream, ...]
+    """Those of the file, and then, with *profiles*, those that ``compose.with_saved`` adds."""
     listen: Listen = Listen()
     strategy: Strategy = "failover"
     sticky: float = 300
@@ -210,6 +213,14 @@ class Config(NamedTuple):
     """Keep so many cache_control marks of a Messages request (the first ones); 0: all."""
     stop_seconds: float = 30
     """How long running answers may go on after the relay was told to stop."""
+    profiles: bool = False
+    """Every saved profile is an upstream."""
+    failover: tuple[str, ...] = ()
+    """Saved profiles that may answer in the place of others, in this order; the rest may not."""
+
+    def helps(self, upstream: Upstream) -> bool:
+        """Tell whether *upstream* may answer in the place of another one."""
+        return not upstream.saved or upstream.name in self.failover
 
 
 PresetLoader = Callable[[str], Preset]

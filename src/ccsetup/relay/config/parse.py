@@ -24,7 +24,7 @@ def parse(data: bytes, name: str, load_preset: PresetLoader) -> Config:
     at.version("relay", table.VERSION)
     given = at.read(table.FILE)
     upstreams: list[Upstream] = []
-    for i, body in enumerate(given.pop("upstreams")):
+    for i, body in enumerate(given.pop("upstreams", ())):
         path: Path = ("upstreams", i)
         if any(u.name.lower() == body["name"].lower() for u in upstreams):
             at.fail((*path, "name"), _("Upstream '{name}' is here twice.").format(name=body["name"]))

@@ -95,6 +95,14 @@ def _window(at: Document, given: dict[str, Any], path: Path) -> None:
         at.fail(path, _("This is empty."))
 
 
+def _file(at: Document, given: dict[str, Any], path: Path) -> None:
+    given["profiles"] = "profiles" in given
+    if "upstreams" not in given and not given["profiles"]:
+        at.missing(path, "upstreams")
+    if "failover" in given and not given["profiles"]:
+        at.fail((*path, "failover"), _("'failover' goes with 'from: profiles'."))
+
+
 # The tables.
 
 _PLACES = {
@@ -395,8 +403,21 @@ FILE = Block(
         "ping": Key(_seconds(0, 3600), "Silence before a client gets a sign of life; 0: never"),
         "cache_control_limit": Key(Number(0, 100), "Keep only so many cache_control marks of a request; 0: all"),
         "stop_seconds": Key(_seconds(), "How long running answers may go on after the relay was told to stop"),
-        "upstreams": Key(Many(UPSTREAM, 1), "The providers", required=True),
+        "from": Key(
+            String(one_of=("profiles",)),
+            "Every saved profile is an upstream, behind those of `upstreams`; one of that name there counts instead",
+            field="profiles",
+        ),
+        "failover": Key(
+            _some(String(_PROFILE)), "Saved profiles that may answer in the place of others, in this order; with `from`"
+        ),
+        "upstreams": Key(Many(UPSTREAM, 1), "The providers; may be left out with `from`"),
     },
     make=dict,
+    rule=_file,
     blank=True,
+    schema={
+        "anyOf": [{"required": ["upstreams"]}, {"required": ["from"]}],
+        "dependentRequired": {"failover": ["from"]},
+    },
 )

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import ssl
+from functools import partial
 from typing import Callable, NamedTuple, Optional
 
-from ccsetup import bounded, presets
+from ccsetup import bounded, presets, profiles
+from ccsetup.clients import CLIENTS
 from ccsetup.documents import yamldoc
 from ccsetup.errors import CcsetupError
 from ccsetup.i18n import _
@@ -55,14 +57,14 @@ def load(settings: Settings) -> Loaded:
         listen = listen._replace(host=settings.host)
     if settings.port is not None:
         listen = listen._replace(port=settings.port)
-    config = config._replace(listen=listen)
+    config, untaken = with_saved(config._replace(listen=listen), paths)
     access = read_access(places, paths)
     refused = dangers.refusals(config, access.any())
     if refused:
         raise CcsetupError(" ".join(refused), hint=_("The file is {file}.").format(file=paths.short(places.config)))
     _check_tls(listen, paths)
     runtime = build(config, secrets.read(config, paths), paths.environ)
-    return Loaded(config, runtime, access)
+    return Loaded(config, runtime._replace(problems=(*untaken, *runtime.problems)), access)
 
 
 def tls(listen: Listen) -> Optional[ssl.SSLContext]:
@@ -88,12 +90,29 @@ def _check_tls(listen: Listen, paths: Paths) -> None:
         ) from None
 
 
+def with_saved(config: Config, paths: Paths) -> tuple[Config, tuple[str, ...]]:
+    """Return *config* as ``compose.with_saved`` does; CcsetupError where the saved profiles cannot be read."""
+    if not config.profiles:
+        return config, ()
+    from ccsetup.relay.config import compose
+
+    file = paths.short(paths.profiles)
+    try:
+        text = bounded.found(paths.profiles).decode()
+    except FileNotFoundError:
+        text = ""
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise CcsetupError(_("{file} cannot be read: {reason}").format(file=file, reason=reason)) from None
+    return compose.with_saved(config, profiles.parse(text, file, CLIENTS), partial(_preset, paths))
+
+
+def _preset(paths: Paths, name: str) -> Preset:
+    return presets.load(name, paths.user_presets)
+
+
 def read_config(places: Places, paths: Paths) -> Config:
     """Return what ``relay.yaml`` says; CcsetupError when there is none."""
-
-    def preset(name: str) -> Preset:
-        return presets.load(name, paths.user_presets)
-
     try:
         data = bounded.found(places.config, yamldoc.MAX_BYTES)
     except FileNotFoundError:
@@ -105,7 +124,7 @@ def read_config(places: Places, paths: Paths) -> Config:
         raise CcsetupError(
             _("{file} cannot be read: {reason}").format(file=paths.short(places.config), reason=error.strerror)
         ) from None
-    return parse(data, paths.short(places.config), preset)
+    return parse(data, paths.short(places.config), partial(_preset, paths))
 
 
 def read_access(places: Places, paths: Paths) -> Access:

@@ -309,7 +309,8 @@ class _Server:
         names = [ref.value for ref in kept if ref.kind == "profile"]
         of_profiles = [file(n) for n in names for file in (paths.key_file, paths.key_file_apart)]
         files = [os.path.expanduser(ref.value) for ref in kept if ref.kind == "file"]
-        for path in (places.config, places.keys, *of_profiles, *files):
+        saved = (paths.profiles,) if self.loaded.config.profiles else ()
+        for path in (places.config, places.keys, *saved, *of_profiles, *files):
             out.append(_version(path))
         return tuple(out)
 
