@@ -29,7 +29,7 @@ WHOLE = {
     "every step against system calls that fail": "disk/faults",
     "many kinds of providers": "probe/emulator probe/scenarios probe/truth",
     "a relay that runs": "relay/drills relay/fuzz relay/http_clients relay/led relay/load relay/operation relay/paths "
-    "relay/real_clients relay/safety relay/shapes",
+    "relay/real_clients relay/safety relay/saved relay/shapes",
     "time and size of any text": "relay/wire/growth",
     "one format, read and written": "relay/wire/responses/answers",
 }

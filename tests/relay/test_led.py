@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import threading
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Optional
 
 import pytest
-from support import cc, drill, scripted, waiting
+from support import drill, waiting
 from support.drill import PATHS, Streaming, Upstream, asking, understood
-from support.loopback import Request, Response
+from support.led import Held, answered, soon, use
 from support.relay import Relay, Reply, upstream
 
 STREAMS = 200
@@ -23,45 +21,6 @@ WIRES = ("anthropic", "responses", "chat")
 def entry(up: Upstream, wire: str = "chat", **more: Any) -> dict[str, Any]:
     fields = {"default_model": f"{up.name}-1", "map": {f"{up.name}-2": f"{up.name}-2"}, **more}
     return upstream(up.name, up.url(wire), wire, f"sk-{up.name}-0123456789", **fields)
-
-
-def use(relay: Relay, *argv: str) -> cc.Result:
-    done = cc.run(relay.home, "relay", *argv)
-    assert done.ok, done
-    return done._replace(stdout=done.stdout + done.stderr)
-
-
-def answered(relay: Relay, model: str = "ccsetup-default", kind: str = "chat", **more: Any) -> str:
-    """Return who answers."""
-    got = relay.post(PATHS[kind], asking(kind, model, **more))
-    assert got.status == 200, got
-    return got.headers.get("x-relay-upstream", "") + "/" + got.headers.get("x-relay-model", model)
-
-
-def soon(relay: Relay, expected: str, model: str = "ccsetup-default") -> None:
-    waiting.until(lambda: answered(relay, model) == expected)
-
-
-class Held:
-    """Streams that begin, and go on when they are told to."""
-
-    def __init__(self) -> None:
-        self.go = threading.Event()
-
-    def __call__(self, up: Upstream, kind: str, stream: bool, request: Request) -> Response:
-        if not stream:
-            return scripted.answer(kind, up.said, stream=False)
-        events = scripted.events(kind, up.said)
-        place = drill.text_at(events) + 1
-
-        def body() -> Iterator[bytes]:
-            yield b"".join(events[:place])
-            while not self.go.wait(0.05):
-                if up.closing.is_set():
-                    return
-            yield b"".join(events[place:])
-
-        return Response(200, (("Content-Type", "text/event-stream"),), body())
 
 
 def test_a_switch_while_200_streams_run_breaks_none(tmp_path: Path) -> None:

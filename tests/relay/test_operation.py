@@ -18,6 +18,7 @@ from typing import Any, Optional
 import pytest
 from support import cc, drill, scripted, servers, waiting
 from support.drill import PATHS, Streaming, Upstream, asking, understood
+from support.led import Held
 from support.loopback import Request, Response
 from support.relay import Relay, upstream
 
@@ -53,26 +54,6 @@ def status(relay: Relay) -> dict[str, Any]:
 
 def rests(relay: Relay) -> dict[str, str]:
     return {each["name"]: each["why"] for each in status(relay)["upstreams"]}
-
-
-class Held:
-    """A stream that begins and goes on when it is told to."""
-
-    def __init__(self) -> None:
-        self.go = threading.Event()
-
-    def __call__(self, up: Upstream, kind: str, stream: bool, request: Request) -> Response:
-        events = scripted.events(kind, up.said)
-        place = drill.text_at(events) + 1
-
-        def body() -> Iterator[bytes]:
-            yield b"".join(events[:place])
-            while not self.go.wait(0.05):
-                if up.closing.is_set():
-                    return
-            yield b"".join(events[place:])
-
-        return Response(200, (("Content-Type", "text/event-stream"),), body())
 
 
 class Lingering:

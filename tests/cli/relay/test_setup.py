@@ -23,6 +23,7 @@ from ccsetup.relay.config.model import Listen
 KEY = "sk-test-0123456789abcdef"
 CONFIG = ".config/ccsetup/relay.yaml"
 KEYS = ".config/ccsetup/relay-keys.json"
+PROFILES = ".config/ccsetup/profiles.toml"
 
 
 @pytest.fixture
@@ -145,7 +146,6 @@ def test_dry_run_writes_nothing_and_shows_no_key(two: Path) -> None:
         (("--from-profiles", "nobody"), 2, "no profile 'nobody'"),
         (("--from-profiles", ","), 2, "names no profile"),
         (("--from-profiles", "relay"), 2, "relay"),
-        ((), 2, "--from-profiles A,B,C"),
         (("--from-profiles", "glm", "--port", "0"), 2, "--port"),
         (("--from-profiles", "glm", "--port", "70000"), 2, "--port"),
     ],
@@ -170,29 +170,94 @@ def test_init_without_profiles(home: Path) -> None:
         assert "ccsetup relay init" in done.stdout + done.stderr
 
 
-def test_init_asks_for_the_order(two: Path) -> None:
-    """At a terminal it asks which profile comes first, which next, and tells the command for next time."""
-    with Terminal(two, "relay", "init", env={"TERM": "dumb"}) as terminal:
-        terminal.answer("Which one first?", "kimi\r")
-        terminal.answer("1 upstream so far: kimi. Which profile is asked next", "glm\r")
-        assert terminal.ends() == 0
-    assert upstreams(two) == ["kimi", "glm"]
+@pytest.mark.parametrize("terminal", [False, True])
+@pytest.mark.parametrize("argv", [(), ("--port", "6001"), ("--json",)])
+def test_without_names_every_saved_profile_is_an_upstream(two: Path, argv: tuple[str, ...], terminal: bool) -> None:
+    """Also those saved later; the file names none, and no question is asked."""
+    if terminal:
+        with Terminal(two, "relay", "init", *argv, env={"TERM": "dumb"}) as shown:
+            assert shown.ends() == 0
+    else:
+        assert cc.main("relay", "init", *argv).ok
+    text = (two / CONFIG).read_text()
+    assert ("from: profiles\n" in text, "upstreams:" in text, "failover" in text.split("\nfrom:")[1]) == (
+        True, False, False,
+    )  # fmt: skip
+    assert list(tomllib.loads((two / PROFILES).read_text())["profiles"]) == ["glm", "kimi", "relay"]
+    checked = cc.main("relay", "check", "--offline", "--json").json["result"]
+    assert {way["upstream"] for one in checked["ways"] for way in one["upstreams"]} == {"glm", "kimi"}
+    assert all(len(one["upstreams"]) <= 1 for one in checked["ways"])
+    assert cc.main("init", "-s", "-p", "deepseek", "-k", KEY, "-T", "all", "--no-activate").ok
+    assert "deepseek/deepseek-flash" in cc.main("relay", "use", "--json").json["result"]["targets"]
+    again = cc.main("relay", "init")
+    assert ("kept as it is" in again.stderr, (two / CONFIG).read_text()) == (True, text)
 
 
-@pytest.mark.parametrize("term", ["dumb", "xterm-256color"])
-def test_enter_does_not_end_the_questions(two: Path, term: str) -> None:
-    """Two Enters make two upstreams; one alone has to be chosen, and is told what that means."""
-    with Terminal(two, "relay", "init", env={"TERM": term}, size=(24, 120)) as terminal:
-        terminal.answer("Which one first?", "\r")
-        terminal.answer("1 upstream so far: glm.", "\r")
-        assert terminal.ends() == 0
+def test_a_file_goes_from_names_to_all_and_back(two: Path) -> None:
+    """With --force; other settings stay."""
+    assert cc.main("relay", "init", "--from-profiles", "kimi").ok
+    (two / CONFIG).write_text((two / CONFIG).read_text() + "ping: 7\n")
+    assert cc.main("relay", "init", "--force").ok
+    text = (two / CONFIG).read_text()
+    assert ("from: profiles" in text, "ping: 7" in text, upstreams(two)) == (True, True, [])
+    assert cc.main("relay", "init", "--force", "--from-profiles", "kimi,glm").ok
+    text = (two / CONFIG).read_text()
+    assert ("from: profiles" in text, "ping: 7" in text, upstreams(two)) == (False, True, ["kimi", "glm"])
+
+
+def test_entries_beside_saved_profiles_are_added_and_removed(two: Path) -> None:
+    """add names one in the file, so that it answers for others; rm takes it out again; a saved one is none of these."""
+    assert cc.main("relay", "init", "--port", "6001").ok
+    before = (two / CONFIG).read_text()
+    for command in ("rm", "move"):
+        refused = cc.main("relay", command, "kimi", *(["1"] if command == "move" else []))
+        assert (refused.rc, "relay.yaml does not name 'kimi'" in refused.stderr) == (2, True), refused
+    assert cc.main("relay", "rm", "nobody").rc == 2
+    assert (two / CONFIG).read_text() == before
+    added = cc.main("relay", "add", "kimi")
+    assert [line.split()[0] for line in added.stdout.splitlines()[1:]] == ["kimi", "glm"], added
+    assert upstreams(two) == ["kimi"]
+    assert cc.main("relay", "add", "glm", "--before", "kimi").ok
     assert upstreams(two) == ["glm", "kimi"]
-    with Terminal(two, "relay", "init", "--force", env={"TERM": "dumb"}) as terminal:
-        terminal.answer("Which one first?", "glm\r")
-        terminal.answer("1 upstream so far: glm.", "2\r")
-        assert terminal.ends() == 0
+    assert cc.main("relay", "move", "kimi", "--first").ok
+    for name in ("kimi", "glm"):
+        assert cc.main("relay", "rm", name).ok
+    assert (upstreams(two), (two / CONFIG).read_text().startswith(before.rstrip())) == ([], True)
+    assert cc.main("relay", "add", "glm").ok
     assert upstreams(two) == ["glm"]
-    assert "ccsetup relay add NAME" in terminal.text
+    done = cc.main("init", "-s", "-p", "siliconflow", "-k", "sk-flow-0123456789abcdef", "-T", "codex", "--via-relay",
+                   "--no-start")  # fmt: skip
+    assert done.ok, done
+    assert upstreams(two) == ["siliconflow", "glm"]
+    assert cc.main("relay", "check", "--offline").ok
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("relay: 1\nfrom: files\n", "from"),
+        ("relay: 1\nfrom: [profiles]\n", "from"),
+        (
+            "relay: 1\nfailover: [glm]\nupstreams:\n- {name: a, preset: glm, key: {env: A}}\n",
+            "goes with 'from: profiles'",
+        ),
+        ("relay: 1\nfrom: profiles\nfailover: [no one]\n", "failover"),
+        ("relay: 1\n", "upstreams"),
+        ("relay: 1\nfrom:\n", "upstreams"),
+    ],
+)
+def test_wrong_files_of_saved_profiles(two: Path, text: str, said: str) -> None:
+    (two / CONFIG).write_text(text)
+    done = cc.main("relay", "check", "--offline")
+    assert (done.rc, said in done.stderr, "relay.yaml:" in done.stderr) == (1, True, True), done
+
+
+def test_failover_names_a_profile_that_is_not_saved(two: Path) -> None:
+    """It is told, and the others go on."""
+    (two / CONFIG).write_text("relay: 1\nfrom: profiles\nfailover: [kimi, gone]\nupstreams:\n")
+    done = cc.main("relay", "check", "--offline")
+    assert "failover: there is no profile 'gone'" in done.stdout + done.stderr
+    assert cc.main("relay", "use", "--json").json["result"]["leads"]["ccsetup-default"]["upstream"] == "kimi"
 
 
 def test_init_for_other_machines_says_what_is_missing(two: Path) -> None:

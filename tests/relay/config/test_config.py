@@ -409,10 +409,17 @@ _config = st.builds(
     ping=st.integers(0, 60),
     cache_control_limit=st.integers(0, 9),
     stop_seconds=st.just(1.5),
+    profiles=st.just(False),
+    failover=st.just(()),
+)
+_of_profiles = st.builds(
+    lambda config, failover: config._replace(profiles=True, failover=tuple(failover)),
+    _config,
+    st.lists(st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_-]{0,9}", fullmatch=True), max_size=3),
 )
 
 
-@given(_config)
+@given(_config | _of_profiles | _of_profiles.map(lambda config: config._replace(upstreams=())))
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 def test_any_configuration_comes_back(c: Config) -> None:
     assert parse(dump(c, presets.load)) == c

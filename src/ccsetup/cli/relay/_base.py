@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Optional
+from typing import Mapping, Optional
 
 import typer
 
@@ -10,6 +10,7 @@ from ccsetup import disk
 from ccsetup.cli._context import Context
 from ccsetup.errors import CcsetupError, UsageError, printable
 from ccsetup.i18n import _
+from ccsetup.profiles import Profile
 from ccsetup.relay.config.access import Access
 from ccsetup.relay.config.model import Config
 from ccsetup.relay.config.places import Places, places
@@ -47,10 +48,12 @@ def read(path: str) -> Optional[bytes]:
     return disk.snapshot([path])[path]
 
 
-def load(context: Context, at: Places, command: str = "ccsetup relay check") -> Config:
+def load(
+    context: Context, at: Places, command: str = "ccsetup relay check", saved: Optional[Mapping[str, Profile]] = None
+) -> Config:
     """Return the configuration; CcsetupError where there is none, or with the place of what is wrong in it.
 
-    *command* is to be run when that is corrected.
+    *command* is to be run when that is corrected.  *saved*: the profiles, where they are others than in their file.
     """
     data = read(at.config)
     if data is None:
@@ -58,18 +61,37 @@ def load(context: Context, at: Places, command: str = "ccsetup relay check") -> 
             _("There is no {file} yet.").format(file=context.paths.short(at.config)),
             hint=_("Make it with: ccsetup relay init"),
         )
-    return parsed(context, at, data, command)
+    return parsed(context, at, data, command, saved)
 
 
-def parsed(context: Context, at: Places, data: bytes, command: str = "ccsetup relay check") -> Config:
+def parsed(
+    context: Context,
+    at: Places,
+    data: bytes,
+    command: str = "ccsetup relay check",
+    saved: Optional[Mapping[str, Profile]] = None,
+) -> Config:
     """Return the configuration *data*, as ``load`` does."""
     from ccsetup.relay.config.parse import parse
 
     try:
-        return parse(data, context.paths.short(at.config), context.preset)
+        found = parse(data, context.paths.short(at.config), context.preset)
     except CcsetupError as e:
         e.hint = e.hint or corrected(command)
         raise
+    return with_saved(context, found, saved)[0]
+
+
+def with_saved(
+    context: Context, config: Config, saved: Optional[Mapping[str, Profile]] = None
+) -> tuple[Config, tuple[str, ...]]:
+    """Return *config* with the saved profiles of now as upstreams, where it says so, and why some of them are none."""
+    if not config.profiles:
+        return config, ()
+    from ccsetup.relay.config import compose
+
+    named = config._replace(upstreams=tuple(u for u in config.upstreams if not u.saved))
+    return compose.with_saved(named, context.world().profiles if saved is None else saved, context.preset)
 
 
 def silent(running: RelayProcess) -> CcsetupError:

@@ -89,6 +89,14 @@ def variables(context: Context, config: Config) -> list[str]:
     return list(dict.fromkeys(out))
 
 
+def unseen(context: Context, config: Config) -> list[str]:
+    """Return which saved profiles' keys are not seen by a relay that is started as a service, or elsewhere."""
+    saved = context.world().profiles
+    text = _("The key of profile '{name}' is in the variable {variable}, which a service does not see.")
+    names = [u.name for u in config.upstreams if u.saved and saved[u.name].key_storage == "env"]
+    return [text.format(name=name, variable=saved[name].key_env) for name in names]
+
+
 def _needs_shell(context: Context, config: Config) -> str:
     """Return the variables that the relay needs and a service manager would not give it."""
     proxies = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")

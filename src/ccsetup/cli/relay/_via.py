@@ -144,6 +144,7 @@ def _upstream(context: Context, world: World, at: Places, entry: Entry, profile:
         world.draft.replace(at.config, dump(config, context.preset))
         return config
     config = parse(text.encode(), file, context.preset)
+    whole = _base.with_saved(context, config, world.profiles)[0]
     same = next((u for u in config.upstreams if KeyRef("profile", profile.name) in u.keys), None)
     if same is not None:
         if same.endpoints != made.endpoints:
@@ -156,7 +157,7 @@ def _upstream(context: Context, world: World, at: Places, entry: Entry, profile:
             context.notes.append(Note("warning", text.format(file=file, name=same.name), hint))
         for asked in dict.fromkeys(p.primary_model for p in request.parts.values() if p.primary_model):
             _check_model(context, file, same, asked)
-        return config
+        return whole
     if any(u.name.lower() == made.name.lower() for u in config.upstreams):
         raise UsageError(
             _("{file} has another upstream '{name}' already.").format(file=file, name=made.name),
@@ -167,7 +168,7 @@ def _upstream(context: Context, world: World, at: Places, entry: Entry, profile:
     own = dict.fromkeys((made.default_model, *(m.id for m in preset.models)))
     made = made._replace(models=tuple(n for n in own if n), default_model="", map=())
     world.draft.replace(at.config, edit.add(text, file, made, 0, context.preset))
-    return config._replace(upstreams=(made, *config.upstreams))
+    return whole._replace(upstreams=(made, *(u for u in whole.upstreams if not u.saved or u.name != made.name)))
 
 
 def _check_model(context: Context, file: str, upstream: Upstream, asked: str) -> None:

@@ -10,7 +10,7 @@ import typer
 
 from ccsetup.cli import _options, _output, _test_show
 from ccsetup.cli._context import Context
-from ccsetup.cli.relay import _base, use
+from ccsetup.cli.relay import _base, _up, use
 from ccsetup.clients import CLIENTS
 from ccsetup.i18n import _
 from ccsetup.model import Secret, WireFormat
@@ -52,7 +52,7 @@ def command(
     lost = routes.lost(found.upstreams, board)
     context.notes.extend(use.notes(board, lost))
     refused = [*dangers.refusals(found, bool(valid)), *_ambiguous(found)]
-    for text in dangers.warnings(found):
+    for text in (*_base.with_saved(context, found)[1], *_up.unseen(context, found), *dangers.warnings(found)):
         context.notes.append(Note("warning", text))
     if not valid and not found.listen.keyless and not refused:
         context.notes.append(

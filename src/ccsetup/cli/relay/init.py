@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any, Optional
 
 import typer
@@ -10,19 +11,22 @@ from ccsetup.change.world import World
 from ccsetup.cli import _options, _output
 from ccsetup.cli._context import Context
 from ccsetup.cli.relay import _base, _setup, _up
-from ccsetup.errors import CcsetupError, DocumentError, UsageError
-from ccsetup.i18n import _, ngettext
+from ccsetup.errors import CcsetupError, DocumentError
+from ccsetup.i18n import _
 from ccsetup.plan import Note
 from ccsetup.profiles import RELAY
-from ccsetup.relay.config import compose, dangers, edit
+from ccsetup.relay.config import compose, dangers, edit, rules
 from ccsetup.relay.config.dump import dump
-from ccsetup.relay.config.model import Config
+from ccsetup.relay.config.model import Config, Listen
 from ccsetup.relay.config.places import Places
 
 
 def command(
     from_profiles: Optional[str] = typer.Option(
-        None, "--from-profiles", metavar="A,B,C", help=_("The saved profiles, in the order in which they are asked.")
+        None,
+        "--from-profiles",
+        metavar="A,B,C",
+        help=_("Only these, which answer for each other in this order; every saved profile if left out."),
     ),
     host: Optional[str] = typer.Option(
         None, "--host", metavar="ADDRESS", help=_("Where the relay listens: 127.0.0.1.")
@@ -40,8 +44,6 @@ def command(
     at = _base.here(context, config)
     exists = _base.read(at.config) is not None and not force
     names = _setup.listed(from_profiles) if from_profiles is not None else []
-    if not names and not exists:
-        names = _ask(context, as_json)
 
     def act(world: World) -> Config:
         text = world.draft.text(at.config)
@@ -81,6 +83,7 @@ def command(
         "config": at.config,
         "upstreams": [u.name for u in made.upstreams],
         "kept": exists,
+        "from": "profiles" if made.profiles else "",
         "profile": RELAY,
     }
     return context.finish("relay init", result, changes, as_json=as_json, dry=dry_run, check=False, show=show)
@@ -95,23 +98,43 @@ def _anew(
     host: Optional[str],
     port: Optional[int],
 ) -> Config:
-    """Have *names* as the upstreams; what *old* says of other things stays."""
+    """Have *names* as the upstreams, or every saved profile; what *old* says of other things stays."""
     if old is None:
         listen = _setup.listen(context, at, host, port)
+    else:
+        listen = old.listen._replace(host=host or old.listen.host, port=port or old.listen.port)
+    if names:
         made = compose.from_profiles(names, world.profiles, context.preset, listen)
+    else:
+        made = _all(context, world, listen)
+    if old is None:
         world.draft.replace(at.config, dump(made, context.preset))
         return made
-    listen = old.listen._replace(host=host or old.listen.host, port=port or old.listen.port)
-    upstreams = compose.from_profiles(names, world.profiles, context.preset, listen).upstreams
-    made = old._replace(upstreams=upstreams, listen=listen)
+    upstreams = made.upstreams
+    made = old._replace(upstreams=upstreams, listen=listen, profiles=made.profiles, failover=())
     file = context.paths.short(at.config)
-    try:
-        text = edit.replace(world.draft.text(at.config), file, upstreams, listen, context.preset)
-    except CcsetupError:
+    text = ""
+    if not old.profiles and not made.profiles:
+        with contextlib.suppress(CcsetupError):
+            text = edit.replace(world.draft.text(at.config), file, upstreams, listen, context.preset)
+    if not text:
         text = dump(made, context.preset)
         world.notes.append(Note("info", _("{file} was written anew, without its comments.").format(file=file)))
     world.draft.replace(at.config, text)
     return made
+
+
+def _all(context: Context, world: World, listen: Listen) -> Config:
+    """Return a configuration of every saved profile; CcsetupError where that is none."""
+    config = Config((), listen, rules=rules.DEFAULT_RULES, profiles=True)
+    made, problems = _base.with_saved(context, config, world.profiles)
+    world.notes.extend(Note("warning", problem) for problem in problems)
+    if made.upstreams:
+        return made
+    raise CcsetupError(
+        _("No profile is saved yet, so there is nothing to make upstreams of."),
+        hint=_("Make one with: ccsetup init -p PROVIDER -k KEY --no-activate"),
+    )
 
 
 def _show(file: str, made: Config, changed: bool, refused: bool) -> None:
@@ -137,43 +160,3 @@ def _kept(
     level: Any = "warning" if missing or asked else "info"
     add = _("Add it with: ccsetup relay add {name}").format(name=missing[0]) if missing else ""
     context.notes.append(Note(level, text, add or _("Edit it, or write it anew with --force.")))
-
-
-def _ask(context: Context, as_json: bool) -> list[str]:
-    """Ask which profiles, in which order."""
-    saved = [n for n in context.world().profiles if n != RELAY]
-    if not saved:
-        raise CcsetupError(
-            _("No profile is saved yet, so there is nothing to make upstreams of."),
-            hint=_("Make one with: ccsetup init -p PROVIDER -k KEY --no-activate"),
-        )
-    if as_json or not _output.interactive():
-        raise UsageError(
-            _("Which profiles? Give them in the order in which they are to be asked: --from-profiles A,B,C"),
-            hint=_("Saved profiles: {known}").format(known=", ".join(saved)),
-        )
-    from ccsetup.cli.wizard import prompts, screen
-    from ccsetup.cli.wizard.prompts import Option
-
-    prompter = screen.for_terminal(context.paths.environ)
-    world = context.world()
-    chosen: list[str] = []
-    while len(chosen) < len(saved):
-        options = [Option(n, n, world.profiles[n].provider) for n in saved if n not in chosen]
-        if chosen:
-            options.append(Option("", _("That is all")))
-        question = ngettext(
-            "{n} upstream so far: {names}. Which profile is asked next, when it fails?",
-            "{n} upstreams so far: {names}. Which profile is asked next, when they fail?",
-            len(chosen),
-        ).format(n=len(chosen), names=", ".join(chosen))
-        answer = prompter.choose(
-            question if chosen else _("Which one first?"), options, default=options[0].value, back=False
-        )
-        if not answer:
-            break
-        chosen.append(answer)
-    if len(chosen) == 1:
-        prompts.say(_("When it fails, no other is asked. Save another profile, then: ccsetup relay add NAME"))
-    prompts.say(_("Next time: {command}").format(command=f"ccsetup relay init --from-profiles {','.join(chosen)}"))
-    return chosen

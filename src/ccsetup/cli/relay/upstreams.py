@@ -88,7 +88,8 @@ def add(
             )
         index = where.place(old.upstreams, name)
         made = compose.further(old, name, world.profiles, context.preset)
-        made = made._replace(group=wanted or (old.upstreams[index].group if index < len(old.upstreams) else "backup"))
+        last: Group = "primary" if old.profiles else "backup"
+        made = made._replace(group=wanted or (old.upstreams[index].group if index < len(old.upstreams) else last))
         return edit.add(text, file, made, index, context.preset)
 
     context = Context()
@@ -105,7 +106,7 @@ def rm(
 ) -> int:
     def change(world: World, text: str, file: str, old: Config) -> str:
         which = _found(old.upstreams, name)
-        if len(old.upstreams) == 1:
+        if len(old.upstreams) == 1 and not old.profiles:
             raise UsageError(
                 _("'{name}' is the only upstream, and the relay needs one.").format(name=name),
                 hint=_("Add another one before: ccsetup relay add NAME; or stop the relay: ccsetup relay stop"),
@@ -187,7 +188,17 @@ def _carry_out(
 
     def act(world: World) -> Config:
         old = _base.load(context, at)
-        world.draft.replace(at.config, change(world, world.draft.text(at.config), file, old))
+        if command != "add" and any(u.saved and u.name == name for u in old.upstreams):
+            raise UsageError(
+                _("{file} does not name '{name}': it is an upstream because it is a saved profile.").format(
+                    file=file, name=name
+                ),
+                hint=_("Name it there with: ccsetup relay add {name}; 'enabled: false' then switches it off.").format(
+                    name=name
+                ),
+            )
+        named = old._replace(upstreams=tuple(u for u in old.upstreams if not u.saved))
+        world.draft.replace(at.config, change(world, world.draft.text(at.config), file, named))
         now = _base.parsed(context, at, world.draft.text(at.config).encode())
         _setup.follow(context, world, at, old, now)
         return now

@@ -38,7 +38,7 @@ def add(text: str, name: str, upstream: Upstream, index: int, load_preset: Prese
 
 
 def remove(text: str, name: str, which: int, load_preset: PresetLoader) -> str:
-    """Return *text* without the upstream at *which*, of several."""
+    """Return *text* without the upstream at *which*."""
     before = parse(text.encode(), name, load_preset)
     parts = _parts(text, name)
     if parts is not None:
@@ -109,21 +109,26 @@ def _parts(text: str, name: str) -> Optional[_Parts]:
     """Return the parts of *text*; None where its list of upstreams is not written line by line."""
     root = yamldoc.parse(text, name)
     assert isinstance(root.value, dict)
-    items, (key, _column) = root.value["upstreams"], root.keys["upstreams"]
-    assert isinstance(items.value, list)
     complete = text.endswith("\n")
     rows = text.removesuffix("\n").split("\n")
     end = "\r" if rows[0].endswith("\r") else ""
     if not complete:
         rows[-1] += end
-    indent = items.column - 1
+    listed = root.value.get("upstreams")
+    items = listed.value if listed is not None and isinstance(listed.value, list) else []
+    indent = listed.column - 1 if listed is not None and items else 2
+    if "upstreams" in root.keys:
+        key, _column = root.keys["upstreams"]
+    else:
+        rows += [end, f"upstreams:{end}"]
+        key = len(rows)
     below = min((line for line, _column in root.keys.values() if line > key), default=len(rows) + 1) - 1
     below = next((i for i in range(key, below) if rows[i].startswith("...")), below)
-    starts = [_dash(rows, item.line - 1, indent, key) for item in items.value]
+    starts = [_dash(rows, item.line - 1, indent, key) for item in items]
     if -1 in starts or sorted(set(starts)) != starts:
         return None
     gaps, entries, last = [], [], key
-    for start, limit in zip(starts, [*starts[1:], below], strict=True):
+    for start, limit in zip(starts, [*starts[1:], below], strict=bool(starts)):
         stop = limit
         while stop > start + 1 and _between(rows[stop - 1], indent):
             stop -= 1

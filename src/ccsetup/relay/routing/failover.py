@@ -101,12 +101,18 @@ class Pool(Resting):
             if len(self._ways) >= _MAX_MODELS:
                 self._ways.clear()
             among = [e.upstream for e in self.entries if ask.allowed is None or e.name in ask.allowed]
+            understood = [
+                route
+                for route in routes.routes(among, ask.model, self.board)
+                if not (u := route.upstream).accepts or ask.wire in u.accepts
+            ]
+            first = next((route.upstream for route in understood if route.upstream.enabled), None)
             found = Candidates.of(
                 Candidate(
                     self.by_name[u.name], route.model, (route.rank, *routes.level(u)), window_of(u, route.model), route
                 )
-                for route in routes.routes(among, ask.model, self.board)
-                if not (u := route.upstream).accepts or ask.wire in u.accepts
+                for route in understood
+                if (u := route.upstream) is first or self.config.helps(u)
             )
             if len(ask.model) <= _MAX_NAME:
                 self._ways[about] = found

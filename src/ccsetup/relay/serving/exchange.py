@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import difflib
 from functools import lru_cache
-from typing import Optional
+from typing import Collection, Optional
 
 from ccsetup.errors import printable
 from ccsetup.model import WireFormat
@@ -37,7 +37,7 @@ class Exchange:
 
     __slots__ = (
         "_answered", "_attempt", "_attempts", "_began", "_caller", "_complete", "_error", "_failed", "_first", "_id",
-        "_inbound", "_relay", "_reply", "_request", "_status", "_task", "_time", "_wire",
+        "_inbound", "_left", "_relay", "_reply", "_request", "_status", "_task", "_time", "_wire",
     )  # fmt: skip
 
     def __init__(self, relay: Relay, wire: WireFormat, inbound: Inbound, caller: Caller, request_id: str) -> None:
@@ -56,6 +56,8 @@ class Exchange:
         """The same from then on, where nobody has told its tokens yet."""
         self._attempt: Optional[Attempt] = None
         """The last one."""
+        self._left = False
+        """Its upstream is none any more."""
         # What is noted at the end.
         self._attempts = 0
         self._failed: tuple[str, ...] = ()
@@ -84,7 +86,8 @@ class Exchange:
             # Of the client that is gone, or does not take its answer; else of the server.
             slow = self._attempt is not None and self._attempt.expired is not None
             if task is None or not (slow or reply.phase is Phase.GONE):
-                self._cut_off("stopped", WireError("overloaded", "The relay is being stopped.", 503, "1"))
+                said = "The saved profile that answered was removed." if self._left else "The relay is being stopped."
+                self._cut_off("removed" if self._left else "stopped", WireError("overloaded", said, 503, "1"))
                 raise
             task.uncancel()
             self._gone(self._error or "gone")
@@ -264,6 +267,11 @@ class Exchange:
     def stop(self) -> None:
         if self._task is not None:
             self._task.cancel()
+
+    def leave(self, gone: Collection[str]) -> None:
+        if self._attempt is not None and self._attempt.choice.upstream.name in gone:
+            self._left = True
+            self.stop()
 
     def _lost(self) -> None:
         self._complete = self._reply.complete

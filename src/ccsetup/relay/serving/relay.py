@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from typing import Any, Awaitable, Callable, Mapping, Optional, Protocol
+from typing import Any, Awaitable, Callable, Collection, Mapping, Optional, Protocol
 
 from ccsetup.relay.config import access as accessing
 from ccsetup.relay.config import prices
@@ -33,6 +33,10 @@ class Running(Protocol):
         ...
 
     def tick(self, now: float, ping: float) -> None: ...
+
+    def leave(self, gone: Collection[str]) -> None:
+        """End it where one of these upstreams answers; the client is told."""
+        ...
 
 
 class Control:
@@ -86,7 +90,13 @@ class Relay:
         """Names that a Host header may carry; None: any."""
 
     def use(self, runtime: Runtime, access: Access) -> None:
-        """Take a new configuration for the requests to come; those that run keep theirs."""
+        """Take a new configuration for the requests to come; those that run keep theirs.
+
+        Whatever a saved profile answers that is none any more ends: nobody is to use its key now.
+        """
+        gone = {u.name for u in self.runtime.config.upstreams if u.saved} - {u.name for u in runtime.config.upstreams}
+        for exchange in list(self.running) if gone else ():
+            exchange.leave(gone)
         self.runtime = runtime
         self.access = access
         self.pool.replace(runtime.config, missing=runtime.missing)
