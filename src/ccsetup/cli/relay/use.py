@@ -206,6 +206,6 @@ def show(board: Switchboard, led: Mapping[str, Mapping[str, str]]) -> None:
     for model, lead in led.items():
         use_ = reserved.use_of(model)
         where = f"{lead['upstream']}: {lead['model']}" if lead else _("no upstream serves it")
-        by = "" if board.all or use_ in said else _("not set")
+        by = "" if board.all or use_ in said else _("not set") if use_ == reserved.DEFAULT else _("as the default")
         rows.append([use_, where, by])
     _output.line(_output.safe(_output.columns(rows)))
