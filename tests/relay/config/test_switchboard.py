@@ -138,6 +138,23 @@ def pool(*upstreams: Upstream, **board: Any) -> Pool:
     return Pool(Config(upstreams, rules=DEFAULT_RULES), board=Switchboard(**board))
 
 
+def test_what_was_under_way_when_the_target_changed_keeps_no_conversation() -> None:
+    """Its answer begins or ends after the switch; the next request goes where that leads."""
+    ask = Ask("chat", "ccsetup-default", "c")
+    for begun in (True, False):
+        own = pool(GLM, upstream("mine", default_model="m"), default="mine")
+        turn = own.turn(ask, NOW)
+        choice = turn.next(NOW)
+        assert choice is not None
+        assert choice.upstream.name == "mine"
+        for step in (turn.succeeded, own.steer) if begun else (own.steer, turn.succeeded):
+            step(NOW if step == turn.succeeded else Switchboard())
+        turn.finished(NOW + 1)
+        choice = own.turn(ask, NOW + 2).next(NOW + 2)
+        assert choice is not None
+        assert choice.upstream.name == "glm"
+
+
 def test_a_target_that_fails_is_followed_by_the_others() -> None:
     """As for every other name; the answer is one in the place of the target's."""
     turn = pool(*TWO, default="kimi").turn(Ask("chat", "ccsetup-opus"), NOW)

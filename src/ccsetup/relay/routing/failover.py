@@ -51,6 +51,8 @@ class _Conversation(NamedTuple):
     last: float
     mixed: bool
     """Answers came from more than one upstream or key."""
+    board: Switchboard
+    """By which it was led there: by another one it does not stay."""
 
 
 class Pool(Resting):
@@ -86,9 +88,6 @@ class Pool(Resting):
         """Have the reserved ids lead elsewhere, for attempts that begin later."""
         self.board = board
         self._ways.clear()
-        # None stays where it was led before; whose answers it has is still to be known.
-        for name, known in self.conversations.items():
-            self.conversations[name] = known._replace(last=0)
 
     def turn(self, ask: Ask, now: float) -> Turn:
         return Turn(self, ask, now)
@@ -184,7 +183,7 @@ class Pool(Resting):
 
     def _sticky(self, ask: Ask, now: float) -> Optional[PoolMember]:
         known = self.conversations.get(ask.conversation) if self.config.sticky else None
-        if known is None or known.last + self.config.sticky < now:
+        if known is None or known.board is not self.board or known.last + self.config.sticky < now:
             return None
         return self.by_name.get(known.upstream)
 
@@ -229,12 +228,12 @@ class Pool(Resting):
         known = self.conversations.get(ask.conversation) if ask.conversation else None
         return known is not None and (known.mixed or known.upstream != name or known.key != key)
 
-    def remember(self, ask: Ask, name: str, key: KeyRef, now: float) -> None:
+    def remember(self, ask: Ask, name: str, key: KeyRef, now: float, board: Switchboard) -> None:
         """Note that *ask*'s conversation got an answer of this upstream by this key."""
         if not ask.conversation:
             return
         mixed = self.moved(ask, name, key)
-        self.conversations[ask.conversation] = _Conversation(name, key, now, mixed)
+        self.conversations[ask.conversation] = _Conversation(name, key, now, mixed, board)
         self.conversations.move_to_end(ask.conversation)
         if len(self.conversations) > MAX_CONVERSATIONS:
             self.conversations.popitem(last=False)
@@ -247,8 +246,8 @@ class Turn:
     """One request of a client, from its first attempt to the end of the answer."""
 
     __slots__ = (
-        "_deadline", "_entry", "_key", "_pool", "_same", "_stay", "_succeeded", "_tried", "_tried_keys", "ask",
-        "attempts",
+        "_board", "_deadline", "_entry", "_key", "_pool", "_same", "_stay", "_succeeded", "_tried", "_tried_keys",
+        "ask", "attempts",
     )  # fmt: skip
 
     def __init__(self, pool: Pool, ask: Ask, now: float) -> None:
@@ -256,6 +255,7 @@ class Turn:
         self.ask = ask
         self.attempts = 0
         self._deadline = now + pool.config.retry.seconds
+        self._board = pool.board
         self._entry: Optional[PoolMember] = None
         """Of the attempt that runs."""
         self._key = _NO_KEY
@@ -300,7 +300,7 @@ class Turn:
         if key.rest is not None:
             key.probe = self
         self.attempts += 1
-        self._entry, self._key = entry, ref
+        self._entry, self._key, self._board = entry, ref, pool.board
         moved = pool.moved(ask, entry.name, ref)
         instead, route = way.level[0] > 0, way.route
         wire = entry.wires[ask.wire]
@@ -314,7 +314,7 @@ class Turn:
         if entry is not None:
             pool.begun(entry)
             pool.key_good(entry, self._key)
-        pool.remember(self.ask, self._entry.name, self._key, now)
+        pool.remember(self.ask, self._entry.name, self._key, now, self._board)
 
     def failed(self, failure: Failure, now: float, *, outgrown: bool = False) -> Decision:
         """Note what became of the attempt, also when it failed after its answer had begun (then never ``again``).
