@@ -162,3 +162,20 @@ def test_no_address_has_no_origin(url: str) -> None:
 )
 def test_an_address_is_told_from_a_secret(text: str, plain: bool) -> None:
     assert urls.is_address(text) == plain
+
+
+@pytest.mark.parametrize(
+    ("host", "here"),
+    [
+        *(
+            (host, True)
+            for host in ("localhost", "LOCALHOST", "localhost.", "127.0.0.1", "127.9.9.9", "[::1]", "127.1")
+        ),
+        *((host, True) for host in ("2130706433", "0x7f000001", "0x7f.1", "0.0.0.0", "0", "[::ffff:127.0.0.1]")),
+        *((host, False) for host in ("localhost.example", "127.example.com", "128.0.0.1", "134744072", "0x08080808")),
+        *((host, False) for host in ("1.127.0.0.1", "[::2]", "[::ffff:8.8.8.8]", "99999999999", "api.openai.com")),
+    ],
+)
+def test_how_this_machine_may_be_spelt(host: str, here: bool) -> None:
+    """Numbers in every spelling that the clients' libraries take."""
+    assert urls.is_loopback(f"http://{host}:8080/v1") == here

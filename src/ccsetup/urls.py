@@ -127,8 +127,18 @@ def is_address(text: str) -> bool:
 
 def is_loopback(url: str) -> bool:
     """Tell whether *url* is at this machine itself."""
-    name = host(url)
-    return name in ("localhost", "::1") or re.fullmatch(r"127(?:\.\d{1,3}){3}", name) is not None
+    name = host(url).removesuffix(".")
+    if name in ("localhost", "::1") or re.fullmatch(r"127(?:\.\d{1,3}){3}", name):
+        return True
+    if not re.fullmatch(r"(?:0x[\da-f]*|\d+)(?:\.(?:0x[\da-f]*|\d+)){0,3}|::ffff:[\d.]+", name):
+        return False
+    import socket
+
+    try:
+        # Other spellings of a number: 127.1, 2130706433 and 0.0.0.0 reach this machine (observed with both clients).
+        return socket.inet_aton(name.removeprefix("::ffff:"))[0] in (0, 127)
+    except OSError:
+        return False
 
 
 def problem(url: str, *, claude: bool = False) -> str:

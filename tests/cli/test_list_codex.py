@@ -13,6 +13,7 @@ TABLE = '[model_providers.p]\nname = "P"\nbase_url = "{url}"\nwire_api = "respon
 LOGIN = {".codex/auth.json": json.dumps({"auth_mode": "chatgpt", "tokens": {"access_token": "T"}})}
 
 
+OWN = "requires_openai_auth = true\n"
 KEPT = 'cli_auth_credentials_store = "keyring"\n'
 MAYBE = "If a ChatGPT login is in the keyring, where Codex looks for it, {} sends it to https://x.example."
 
@@ -140,3 +141,31 @@ def test_a_login_in_the_keyring_may_be_there(home: Path, store: str, config: str
     assert f"If a ChatGPT login is in the keyring, where Codex looks for it, {key} sends it" in said
     found = [f for check in doctor.json["result"]["checks"] for f in check["findings"] if "keyring" in f["text"]]
     assert [f["level"] for f in found] == ["warning"]
+
+
+@pytest.mark.parametrize("auth", [LOGIN, {".codex/auth.json": '{"OPENAI_API_KEY": "sk-0123456789abcdef"}'}])
+def test_the_keyring_goes_before_the_file(home: Path, auth: dict[str, str]) -> None:
+    """Observed with 0.133.0 to 0.171.0 and ``auto``: ``test`` says that it goes by the file, and only there."""
+    said = {}
+    for store in ("auto", "keyring", "file"):
+        cc.put(home, {CONFIG: KEPT.replace("keyring", store) + provider("http://127.0.0.1:9/v1", OWN), **auth})
+        said[store] = "Codex takes what the system's keyring holds before" in cc.main("test", "-T", "codex").stdout
+    assert said == {"auto": True, "keyring": False, "file": False}
+
+
+@pytest.mark.parametrize("text", ["\ufeff{}", "// mine\n{}"])
+def test_a_login_that_codex_cannot_read_goes_nowhere(home: Path, text: str) -> None:
+    """Codex sends none of it (observed with 0.171.0): list, test and doctor agree, and the repair makes it readable."""
+    cc.put(home, {CONFIG: provider(more=OWN)})
+    (home / ".codex/auth.json").write_text(text.replace("{}", LOGIN[".codex/auth.json"]), "utf-8")
+    (home / ".codex/auth.json").chmod(0o600)
+
+    for argv in (("list",), ("test", "-T", "codex"), ("doctor",)):
+        result = cc.main(*argv)
+        assert "third party" not in result.stdout + result.stderr
+        assert "asks for a login" in " ".join((result.stdout + result.stderr).split())
+
+    assert "Write it as plain JSON" in cc.main("doctor").stdout
+    assert cc.main("doctor", "--fix", "--yes").ok
+    assert "requires_openai_auth" not in (home / CONFIG).read_text()  # which would now send it there
+    assert json.loads((home / ".codex/auth.json").read_bytes()) == json.loads(LOGIN[".codex/auth.json"])

@@ -43,6 +43,11 @@ def test_what_was_meant(client: Any, url: str, meant: str) -> None:
         ("claude-code", " https://api.example.com "),
         ("codex", "https://api.example.com/v1"),
         ("codex", "http://localhost:1234/v1"),
+        ("codex", "HTTPS://API.example.com/v1"),
+        ("claude-code", "Http://LOCALHOST:8080"),
+        ("codex", "http://127.1:1234/v1"),
+        ("codex", "http://2130706433/v1"),
+        ("claude-code", "http://0x7f000001:80"),
     ],
 )
 def test_good_addresses(client: Any, url: str) -> None:

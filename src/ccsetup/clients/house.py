@@ -284,8 +284,14 @@ class House:
 
     @property
     def auth(self) -> dict[str, Any]:
-        """Codex's auth.json."""
-        return self.data(self.auth_path, "json")
+        """Codex's auth.json, as Codex reads it: strict JSON, without a byte order mark (observed with 0.171.0)."""
+        import json
+
+        try:
+            found = json.loads(self.text(self.auth_path))
+        except (ValueError, RecursionError):
+            return {}
+        return found if isinstance(found, dict) else {}
 
 
 def as_text(value: Any) -> str:

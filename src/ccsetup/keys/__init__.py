@@ -58,7 +58,7 @@ def clean(text: str, source: str, tell: Optional[Tell] = None) -> Secret:
             hint=_("Give the key itself, --api-key-env NAME for a variable, or --api-key-command CMD."),
         )
     if key != given and tell is not None:
-        text = _("{source}: quotes, or a name before the key, are no part of it and were left out.")
+        text = _("{source}: quotes, a name before the key, or a comma behind it are no part of it and were left out.")
         tell(text.format(source=source))
     return Secret(key)
 

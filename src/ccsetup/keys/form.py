@@ -48,14 +48,14 @@ def _inner(text: str) -> str:
         rest = text[line.end() :]
         # An inline comment and a comma stand behind the value, which is what is left when it has no quotes.
         return rest if rest[0] in _QUOTES else re.split(r"(?<!\s)\s++#|[,;]\s*+\Z", rest, maxsplit=1)[0].strip()
-    return text
+    return text[:-1] if re.fullmatch(r"[\w.-]{16,}[,;]", text) else text
 
 
 _PLACEHOLDER = r"""(?ix)
       [\w-]{0,20}<[^<>]*>                               # <your-key>, sk-<key>
     | \{\{.*\}\} | \$\{.*\} | \$\(.*\)                    # {{key}}, ${API_KEY}, $(pass show key)
-    | [{\[](?=[\w -]*?(?:key|token|secret|your))[\w -]*+[}\]]
-    | \$(?:env:)?(?=[a-z_]*?(?:key|token|secret))\w*+ | \$env:\w+ | \$(?-i:[A-Z][A-Z0-9_]*)
+    | [{\[](?=[\w -]*?(?:key|token|secret|your))[\w -]*+[}\]] | [{\[](?:env|file):[^{}\[\]]*[}\]]  # {env:NAME}
+    | \$(?:env:)?(?=[a-z_]*?(?:key|token|secret))\w*+ | \$env:\w+ | \$(?-i:[A-Z][A-Z0-9_]*)\$?
     | %\w+%
     | (?:process\.env|os\.environ|env|op|vault|secret|keychain|file)(?:\.|\[|://?).*
     | (?=(?>[a-z_-]*?your)[a-z_-]*?(?:key|token|secret))[a-z_-]*+\d?
@@ -96,7 +96,7 @@ _STAND_IN = (
     r"|(?:sk-)?(?:(?:my|your|some|test|dummy|fake|example|sample|demo)[_-]?)+(?:api[_-]?)?(?:key|token|secret)[_-]?\d{0,3}"
     r"|empty|none|null|undefined|todo|ollama|lm-?studio|proxy_managed|api[_-]?key|no-?key|not-needed"
     r"|sk-no-key-required"
-    r"|(?:https?://|~/|\.{0,2}/[\w-]*[./]|[a-z]:[\\/]).*|(?:env|keyring|keychain|secret|file):\w+"
+    r"|(?:[a-z][\w+.-]*://|@[\w~/-]|~/|\.{0,2}/[\w-]*[./]|[a-z]:[\\/]).*|(?:env|keyring|keychain|secret|file|vault|pass):\w+(?:/\w+)*"
 )
 """Words, and what says where a key is: an address, a path, ``env:NAME``."""
 

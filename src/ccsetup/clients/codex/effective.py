@@ -120,6 +120,10 @@ def target(
     if way.credential == "keyring":
         text = _("{place}: Codex takes its login or key from the system's keyring, which this test does not ask.")
         findings.append(Note("blocked", text.format(place=_where(layers, ("cli_auth_credentials_store",)))))
+    elif route.in_keyring(data) and way.credential in ("login", "OPENAI_API_KEY"):
+        text = _("{place}: Codex takes what the system's keyring holds before {file}; this test goes by the file.")
+        place = _where(layers, ("cli_auth_credentials_store",))
+        findings.append(Note("warning", text.format(place=place, file=paths.short(_auth_path(paths)))))
     credentials: tuple[Credential, ...] = ()
     if not any(f.level == "blocked" for f in findings):
         credentials = _credentials(paths, way, auth, origin, environ, findings)

@@ -82,7 +82,7 @@ def _leaks(
 ) -> Iterator[Note]:
     for leak in route.leaks(data, auth, managed):
         if route.is_of(leak, way):
-            hint = _("Run: ccsetup doctor --fix") if leak.certain else _("See: ccsetup doctor")
+            hint = _("Run: ccsetup doctor --fix") if leak.certain and not leak.local else _("See: ccsetup doctor")
             yield Note("warning", f"Codex: {leak.text}", hint)
 
 
@@ -109,7 +109,7 @@ def toml(path: str) -> dict[str, Any]:
 
 def _auth(files: Files) -> Mapping[str, Any]:
     try:
-        found = json.loads(bounded.found(os.path.join(files.paths.codex_home, "auth.json")))
+        found = json.loads(bounded.found(os.path.join(files.paths.codex_home, "auth.json")).decode("utf-8"))
     except (OSError, ValueError, RecursionError, CcsetupError):
         return {}
     return found if isinstance(found, dict) else {}

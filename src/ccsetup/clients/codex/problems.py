@@ -493,6 +493,13 @@ def auth_json(house: House) -> Iterator[Finding]:
         fix = _("Remove the file and log in again with: codex login")
         yield Finding("warning", _("Codex cannot read its login."), fix, path, broken.line)
         return
+    if not house.auth and (data := house.data(path, "json")):
+        import json
+
+        fix = _("Write it as plain JSON: no comments, no byte order mark.")
+        repair = Whole(path, json.dumps(data, indent=2) + "\n")
+        yield Finding("warning", _("Codex cannot read its login."), fix, path, 1, (repair,))
+        return
     unread = [k for k in house.auth if k not in facts.AUTH_JSON]
     kept = {k: v for k, v in house.auth.items() if k not in unread}
     empty = not any(v for k, v in kept.items() if k not in ("auth_mode", "last_refresh"))

@@ -66,7 +66,10 @@ def stored(data: Mapping[str, Any], auth: Mapping[str, Any]) -> Mapping[str, Any
 
 
 def in_keyring(data: Mapping[str, Any]) -> bool:
-    """Tell whether Codex looks for its login in the system's keyring; with ``auto``, auth.json comes after it."""
+    """Tell whether Codex looks for its login in the system's keyring.
+
+    With ``auto``, auth.json counts where the keyring holds nothing, or is not there (observed with 0.133 to 0.171).
+    """
     return data.get("cli_auth_credentials_store") in ("keyring", "auto")
 
 
@@ -113,7 +116,7 @@ def credential(table: Mapping[str, Any], auth: Mapping[str, Any], environ: Mappi
 
 def reach(url: str, managed: Collection[str] = ()) -> Reach:
     """Return who is at *url*; the addresses of the administrator (*managed*) are as official as OpenAI's."""
-    host = urls.host(url).lower()
+    host = urls.host(url).lower().removesuffix(".")
     ours = url.lower().startswith("https://") and re.search(r"(^|\.)openai\.com\Z|(^|\.)chatgpt\.com\Z", host)
     if not url or url.rstrip("/") in managed or ours:
         return "official"
