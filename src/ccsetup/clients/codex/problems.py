@@ -497,8 +497,8 @@ def auth_json(house: House) -> Iterator[Finding]:
         import json
 
         fix = _("Write it as plain JSON: no comments, no byte order mark.")
-        repair = Whole(path, json.dumps(data, indent=2) + "\n")
-        yield Finding("warning", _("Codex cannot read its login."), fix, path, 1, (repair,))
+        whole = Whole(path, json.dumps(data, indent=2) + "\n")
+        yield Finding("warning", _("Codex cannot read its login."), fix, path, 1, (whole,))
         return
     unread = [k for k in house.auth if k not in facts.AUTH_JSON]
     kept = {k: v for k, v in house.auth.items() if k not in unread}
