@@ -279,19 +279,20 @@ def test_a_provider_id_of_another_profile_is_refused() -> None:
     assert _ids(home) == ["other", "mine"]
 
 
-def test_a_name_that_was_left_gets_another_provider_id() -> None:
-    """A renamed profile keeps its id, so that Codex finds its history; a new one of the old name gets another."""
+def test_a_name_that_was_left_is_free_with_its_provider_id() -> None:
+    """A renamed profile is called by its new name in its file; while it is in use it has the id of them all."""
     home = Home()
     home.init(request("a", parts=CODEX))
     world = home.world()
     actions.rename(world, "a", "b")
     home.keep(world)
     home.init(request("a", "key-2", parts=CODEX))
-    assert _ids(home) == ["ccsetup-a", "ccsetup-a-2"]
+    assert home.toml(CONFIG)["model_provider"] == "ccsetup"
+    assert _ids(home) == ["ccsetup-b", "ccsetup-a"]
     world = home.world()
     actions.copy(world, "b", "c")
     home.keep(world)
-    assert _ids(home) == ["ccsetup-a", "ccsetup-a-2", "ccsetup-c"]
+    assert _ids(home) == ["ccsetup-b", "ccsetup-a", "ccsetup-c"]
 
 
 def test_profiles_of_one_provider_id_are_parted_when_they_are_used() -> None:

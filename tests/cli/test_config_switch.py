@@ -43,7 +43,7 @@ def test_a_switch_pairs_key_model_and_address(home: Path) -> None:
             assert host in text
             assert f"{KEY}-{other}" not in text
             assert other not in text
-        assert tomllib.loads(codex)["model_provider"] == f"ccsetup-{name}"
+        assert tomllib.loads(codex)["model_provider"] == "ccsetup"
 
 
 WRONG = [
@@ -209,7 +209,7 @@ def test_a_damaged_record_does_not_stop_a_switch(home: Path) -> None:
         for name in ("glm", "kimi"):
             result = cc.main("config-switch", name)
             assert result.ok, (text, result)
-            assert tomllib.loads((home / ".codex/config.toml").read_text())["model_provider"] == f"ccsetup-{name}"
+            assert tomllib.loads((home / ".codex/config.toml").read_text())["model_provider"] == "ccsetup"
             assert json.loads(state.read_text())["clients"]["codex"]["profile"] == name
 
 

@@ -18,7 +18,7 @@ BY_HAND = (
 HIDDEN = ("team-value-31415926", "preview-27182818")
 
 
-def table(home: Path, file: str = "config.toml", id_: str = "ccsetup-glm") -> dict[str, Any]:
+def table(home: Path, file: str = "config.toml", id_: str = "ccsetup") -> dict[str, Any]:
     path = home / ".codex" / file
     found: dict[str, Any] = tomllib.loads(path.read_text())["model_providers"][id_]
     return found
@@ -34,33 +34,33 @@ def edited(home: Path) -> dict[str, Any]:
     for provider, more in (("glm", ()), ("kimi", ("--no-activate",))):
         assert cc.main("init", "-s", "-p", provider, "-k", KEY + provider, "-T", "codex", *more).ok
     path = home / ".codex/config.toml"
-    head = "[model_providers.ccsetup-glm]\n"
+    head = "[model_providers.ccsetup]\n"
     path.write_text(path.read_text().replace(head, head + BY_HAND))
     return added(table(home))
 
 
 WAYS: list[tuple[tuple[tuple[str, ...], ...], str, str]] = [
     # what is done, and in which file and table the members are then
-    ((("config-switch", "kimi"), ("config-switch", "glm")), "config.toml", "ccsetup-glm"),
-    ((("config-switch", "official"), ("config-switch", "glm")), "config.toml", "ccsetup-glm"),
+    ((("config-switch", "kimi"), ("config-switch", "glm")), "config.toml", "ccsetup"),
+    ((("config-switch", "official"), ("config-switch", "glm")), "config.toml", "ccsetup"),
     (
         (("config-switch", "kimi"), ("config-switch", "official"), ("config-switch", "glm")),
         "config.toml",
-        "ccsetup-glm",
+        "ccsetup",
     ),
     ((("config-switch", "kimi"),), "glm.config.toml", "ccsetup-glm"),
-    ((("key", "set", "glm", "-k", KEY),), "config.toml", "ccsetup-glm"),
-    ((("init", "-s", "-p", "glm", "-k", KEY, "-T", "codex"),), "config.toml", "ccsetup-glm"),
-    ((("init", "-s", "-n", "glm", "--key-storage", "command"),), "config.toml", "ccsetup-glm"),
-    ((("profile", "rename", "glm", "new"),), "config.toml", "ccsetup-glm"),
+    ((("key", "set", "glm", "-k", KEY),), "config.toml", "ccsetup"),
+    ((("init", "-s", "-p", "glm", "-k", KEY, "-T", "codex"),), "config.toml", "ccsetup"),
+    ((("init", "-s", "-n", "glm", "--key-storage", "command"),), "config.toml", "ccsetup"),
+    ((("profile", "rename", "glm", "new"),), "config.toml", "ccsetup"),
     (
         (("config-switch", "kimi"), ("profile", "rename", "glm", "new"), ("config-switch", "new")),
         "config.toml",
-        "ccsetup-glm",
+        "ccsetup",
     ),
-    ((("profile", "copy", "glm", "new"), ("config-switch", "new")), "config.toml", "ccsetup-new"),
+    ((("profile", "copy", "glm", "new"), ("config-switch", "new")), "config.toml", "ccsetup"),
     ((("config-switch", "kimi"), ("profile", "copy", "glm", "new")), "new.config.toml", "ccsetup-new"),
-    ((("config-switch", "kimi"), ("undo",)), "config.toml", "ccsetup-glm"),
+    ((("config-switch", "kimi"), ("undo",)), "config.toml", "ccsetup"),
 ]
 
 

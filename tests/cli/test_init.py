@@ -283,7 +283,7 @@ def test_keys_are_text(home: Path, key: str) -> None:
         assert (home / ".config/ccsetup/keys/glm").read_text() == key
         if storage == "inline":
             assert settings(home)["ANTHROPIC_AUTH_TOKEN"] == key
-            assert codex(home)["model_providers"]["ccsetup-glm"]["experimental_bearer_token"] == key
+            assert codex(home)["model_providers"]["ccsetup"]["experimental_bearer_token"] == key
 
 
 def test_a_key_with_a_quote_is_not_for_dotenv(home: Path) -> None:
@@ -324,7 +324,7 @@ def test_api_configs(home: Path, form: str) -> None:
     assert list(saved(home)) == ["302ai", "glm", "mine"]
     env = settings(home)
     assert (env["ANTHROPIC_BASE_URL"], env["ANTHROPIC_MODEL"]) == ("https://api.302.ai/cc", "claude-sonnet-4-5")
-    assert codex(home)["model_provider"] == "ccsetup-glm"
+    assert codex(home)["model_provider"] == "ccsetup"
     for name in ("302ai", "glm", "mine"):
         suffix = name.removesuffix("ai")
         assert (home / f".config/ccsetup/keys/{name}").read_text() == f"{KEY}-{suffix}"
@@ -369,7 +369,7 @@ def test_one_url_for_both_clients(home: Path) -> None:
         "init", "-s", "-p", "custom", "-k", KEY, "-T", "all", "-M", "m", "-u", "https://relay.example/v1/"
     ).ok
     assert settings(home)["ANTHROPIC_BASE_URL"] == "https://relay.example"
-    assert codex(home)["model_providers"]["ccsetup-custom"]["base_url"] == "https://relay.example/v1"
+    assert codex(home)["model_providers"]["ccsetup"]["base_url"] == "https://relay.example/v1"
 
 
 def test_a_second_client_adds_to_the_profile(home: Path) -> None:
@@ -379,7 +379,7 @@ def test_a_second_client_adds_to_the_profile(home: Path) -> None:
     assert cc.main(*GLM, "-T", "codex").ok
     assert (home / ".claude/settings.json").read_bytes() == before
     assert set(saved(home)["glm"]) >= {"claude-code", "codex"}
-    assert codex(home)["model_providers"]["ccsetup-glm"]["experimental_bearer_token"] == KEY
+    assert codex(home)["model_providers"]["ccsetup"]["experimental_bearer_token"] == KEY
 
 
 def test_a_new_key_reaches_every_file(home: Path) -> None:
@@ -433,7 +433,7 @@ def test_another_provider_under_the_same_name_wants_its_own_key(home: Path) -> N
     )
     assert cc.files(home, records=True) == before
     assert cc.main("init", "-s", "-p", "kimi", "-n", "p", "-T", "codex", "-k", "other-" + KEY).ok
-    assert codex(home)["model_providers"]["ccsetup-p"]["experimental_bearer_token"] == "other-" + KEY
+    assert codex(home)["model_providers"]["ccsetup"]["experimental_bearer_token"] == "other-" + KEY
 
 
 def test_another_provider_for_one_client_of_two_is_refused(home: Path) -> None:
@@ -577,7 +577,7 @@ def test_a_type_is_for_claude_and_harmless_for_codex(home: Path, kind: str) -> N
     """-t with -T codex still writes a whole provider with its key, whatever the type."""
     argv = ("init", "-s", "-T", "codex", "-t", kind, "-u", "http://127.0.0.1:8765/v1", "-M", "m", "-k", KEY)
     assert cc.main(*argv).ok
-    table = codex(home)["model_providers"]["ccsetup-custom"]
+    table = codex(home)["model_providers"]["ccsetup"]
     assert (table["base_url"], table["experimental_bearer_token"]) == ("http://127.0.0.1:8765/v1", KEY)
     assert codex(home)["model"] == "m"
     assert not (home / ".codex/auth.json").exists()

@@ -42,7 +42,7 @@ def test_rename_moves_everything(set_up: Path) -> None:
     assert after[".claude/settings.json"] == before[".claude/settings.json"]
     listed = cc.main("list", "--json").json["result"]["clients"]
     assert {v["profile"] for v in listed.values()} == {"work"}
-    assert b'model_provider = "ccsetup-glm"' in after[".codex/config.toml"]  # Codex files its history by it
+    assert b'model_provider = "ccsetup"' in after[".codex/config.toml"]  # Codex files its history by it
     assert cc.main("init", "-s", "-p", "glm", "-n", "work", "-k", KEY, "-T", "all", "--check").rc in (0, 4)
     assert cc.main("undo").ok
     assert cc.files(set_up) == before

@@ -259,7 +259,7 @@ def test_codex_compacts_as_with_openai(home: Path, work: Path, up: Scripted, ver
     up.think = think
     with Relay(home, [upstream("one", up.url(wire), wire, "sk-one-0123456789")]) as relay:
         configure(home, relay, "codex", version)
-        own = ("-c", "model_providers.ccsetup-custom.name='OpenAI'", "-c", "model_auto_compact_token_limit=5")
+        own = ("-c", "model_providers.ccsetup.name='OpenAI'", "-c", "model_auto_compact_token_limit=5")
         result = run("codex", home, work, *own, version=version)
         assert {row["status"] for row in relay.rows(3)} == {200}
     assert result.ok, result

@@ -95,7 +95,6 @@ def make(home: Path, provider: Provider, version: str, name: str, way: Way) -> N
     assert done.ok, done
     folder = home / ".codex"
     config, file = folder / "config.toml", folder / f"{name}.config.toml"
-    used = tomllib.loads(config.read_text())["model_provider"]
     extra = []
     if way.headers:
         value = f"header-of-{name}" if way.headers == "http_headers" else f"HEADER_{name.upper()}"
@@ -103,8 +102,8 @@ def make(home: Path, provider: Provider, version: str, name: str, way: Way) -> N
     if way.query:
         extra.append(f'query_params = {{ own = "query-of-{name}" }}')
     for path in (config, file) if file.exists() else (config,):
-        head = f"[model_providers.{used}]\n"
         text = path.read_text()
+        head = f"[model_providers.{tomllib.loads(text)['model_provider']}]\n"
         assert text.count(head) == 1, text
         path.write_text(text.replace(head, head + "".join(line + "\n" for line in extra)))
 

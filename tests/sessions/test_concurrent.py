@@ -28,11 +28,12 @@ def check(home: Path) -> str:
     """Assert that both clients use one and the same profile, whole; return its name."""
     env = json.loads((home / ".claude/settings.json").read_text())["env"]
     config = tomllib.loads((home / ".codex/config.toml").read_text("utf-8"))
-    name = config["model_provider"].removeprefix("ccsetup-")
+    record = json.loads((home / ".local/state/ccsetup/state.json").read_text())
+    name = record["clients"]["codex"]["profile"]
     table = config["model_providers"]
-    assert list(table) == [f"ccsetup-{name}"]
+    assert list(table) == ["ccsetup"] == [config["model_provider"]]
     mine = (home / f".config/ccsetup/keys/{name}").read_text()
-    assert env["ANTHROPIC_AUTH_TOKEN"] == mine == table[f"ccsetup-{name}"]["experimental_bearer_token"]
+    assert env["ANTHROPIC_AUTH_TOKEN"] == mine == table["ccsetup"]["experimental_bearer_token"]
     return str(name)
 
 

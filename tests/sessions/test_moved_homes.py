@@ -121,7 +121,7 @@ def test_a_switch_in_a_copy_takes_the_former_provider_out(home: Path, age: str) 
     copy = copied(home)
     assert cc.run(copy, "config-switch", "glm").ok
     config = (copy / ".codex/config.toml").read_text()
-    assert "ccsetup-glm" in config
+    assert "ccsetup" in config
     assert "kimi" not in config
     assert "kimi" not in (copy / ".claude/settings.json").read_text()
     assert cc.run(copy, "config-switch", "official").ok

@@ -243,7 +243,7 @@ def test_own_settings_survive_and_both_clients_accept_them(provider: Provider, h
     position = 0
     for line in CONFIG.splitlines():
         position = config.index(line, position)
-    assert tomllib.loads(config)["model_provider"] == "ccsetup-glm"
+    assert tomllib.loads(config)["model_provider"] == "ccsetup"
     loaded = codex_config_ok(CODEX, home)
     assert loaded.ok, loaded
     # Codex marks its first start in config.toml itself (no more than that may differ afterwards).
@@ -268,7 +268,7 @@ def test_settings_of_a_profile_are_taken_by_codex(provider: Provider, home: Path
     more = [f"--set={name}={value}" for name, value in {**given, "model_verbosity": "low"}.items()]
     init(home, provider, "cx", "--codex-version", version, *more)
     config = tomllib.loads((home / ".codex/config.toml").read_text())
-    assert given.items() <= config["model_providers"]["ccsetup-glm"].items()
+    assert given.items() <= config["model_providers"]["ccsetup"].items()
     assert config["model_verbosity"] == "low"
     assert run_codex(version, home, "say the word").stdout.strip() == provider.reply
     assert cc.run(home, "config-switch", "official", "-T", "codex", "--codex-version", version).ok

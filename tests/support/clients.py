@@ -8,6 +8,7 @@ but loopback runs into a proxy that refuses at once and keeps the names in ``Res
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shlex
 import signal
@@ -16,7 +17,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import IO, NamedTuple, Optional
+from typing import IO, Any, NamedTuple, Optional
 
 from support import client_install, waiting
 from support.loopback import Request, Response, Server
@@ -26,6 +27,7 @@ CLAUDE_VERSIONS = client_install.pinned("claude-code")
 CODEX_VERSIONS = client_install.pinned("codex")
 """Newest first."""
 
+CLIENT_INFO = {"name": "tests", "version": "1"}
 TIMEOUT = waiting.LIMIT
 """Seconds.  An answered run takes 0.4 to 2."""
 
@@ -128,6 +130,36 @@ def codex_config_ok(
         if not result.ok:
             break
     return result
+
+
+def app_server(version: str, home: Path, calls: Sequence[tuple[str, Any]]) -> list[Any]:
+    """Return what ``codex app-server`` answers to each of *calls*, a method and its parameters."""
+    with tempfile.TemporaryDirectory(prefix="ccsetup-client-") as scratch, _refusing_proxy() as (proxy, _outside):
+        process = subprocess.Popen(
+            [*client_install.command("codex", version), "app-server"],
+            env=_environment("codex", home, Path(scratch), proxy),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        assert process.stdin is not None
+        assert process.stdout is not None
+        answers = []
+        try:
+            for number, (method, params) in enumerate([("initialize", {"clientInfo": CLIENT_INFO}), *calls]):
+                asked = {"jsonrpc": "2.0", "id": number, "method": method, "params": params}
+                process.stdin.write(json.dumps(asked).encode() + b"\n")
+                process.stdin.flush()
+                answer = next(a for a in map(json.loads, process.stdout) if a.get("id") == number)
+                assert "result" in answer, answer
+                answers.append(answer["result"])
+        finally:
+            _end_group(process.pid)
+            process.wait()
+            process.stdin.close()
+            process.stdout.close()
+    return answers[1:]
 
 
 def path_with(client: str, version: str) -> dict[str, str]:

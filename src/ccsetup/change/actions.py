@@ -238,9 +238,9 @@ def _keep_additions(world: World, client: ClientName, files: Files, but: str) ->
     keeper = CLIENTS[client].beside
     if keeper is None:
         return
-    selected = keeper.selected(files)
     for profile in beside.separated(world, client):
-        if profile.name != but and keeper.id(profile) == selected:
+        active = world.active(client) == profile.name
+        if profile.name != but and keeper.is_selected(files, profile, active=active):
             path, edits = keeper.carried(files, profile, world.draft.data)
             world.draft.edit(path, "toml", edits)
 
@@ -273,12 +273,13 @@ def _bring_along(world: World, client: ClientName, every: bool) -> list[str]:
             world.profiles[profile.name] = profile
         recorded = world.recorded(*world.slot(client, profile.name))
         good = keeper.is_saved(files, profile) and profile.name not in shared
-        alone = [profile.name] if keeper.is_alone(files, profile) else []
+        alone = [profile.name] if checked.is_alone(world, client, files, profile) else []
         right += alone if good else []
         if good or not (recorded or keeper.has_trace(files, old)):
             continue
-        ids = (keeper.id(profile), keeper.id(old))
-        selected = world.active(client) == profile.name and keeper.selected(files) in ids
+        selected = world.active(client) == profile.name and any(
+            keeper.is_selected(files, p, active=True) for p in (profile, old)
+        )
         notes = list(world.notes)
         try:
             _apply(world, profile, client, activate=selected, repair=False)
@@ -505,14 +506,15 @@ def _hand_on(world: World, old: Profile, new: Profile) -> None:
         if client in new.parts:
             module = CLIENTS[client]
             paths = (p for n in (old.name, new.name) for p in module.saved_paths(world.paths, n, module.newest))
-            path, edits = keeper.handed_on(world.files(client, paths), old, world.profiles[new.name])
+            active = world.active(client) == old.name
+            path, edits = keeper.handed_on(world.files(client, paths), old, world.profiles[new.name], active=active)
             world.draft.edit(path, "toml", edits)
 
 
 def rename(world: World, name: str, new: str) -> list[Switched]:
     """Call profile *name* from now on *new*; clients that use it go on using it.
 
-    Codex files its history by the provider's id, so the profile keeps the id that it had.
+    Codex files its history by the provider's id, so the profile keeps one that is its own also while it is in use.
     """
     old = world.find(name)
     if name == profiles.RELAY:
@@ -521,8 +523,13 @@ def rename(world: World, name: str, new: str) -> list[Switched]:
             hint=_("Save it once more with: ccsetup profile copy relay {new}").format(new=new),
         )
     _check_free(world, new)
-    parts = {**old.parts, **{c: old.parts[c]._replace(provider_id=id_) for c, id_ in own_ids(old)}}
     using = [c for c in CLIENTS if world.active(c) == name]
+    parts = dict(old.parts)
+    for client, keeper in beside.keepers():
+        if client in parts:
+            parts[client] = parts[client]._replace(
+                provider_id=keeper.kept_id(world.files(client), old, active=client in using)
+            )
     key = _own_key(world, old)
     world.leaving = name
     renamed = old._replace(name=new, parts=parts)

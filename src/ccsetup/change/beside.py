@@ -49,14 +49,14 @@ def mixed(world: World, client: ClientName, of: Optional[Sequence[Profile]] = No
         if world.profiles[profile.name] != profile:
             out.append(profile.name)
             continue
-        if not keeper.has_trace(files, profile) and keeper.selected(files) != keeper.id(profile):
+        active = world.active(client) == profile.name
+        if not (keeper.has_trace(files, profile) or keeper.is_selected(files, profile, active=active)):
             continue
         try:
             # No key command is run for this: it may ask for a password.
             use = None if profile.key_command else world.use(profile, client)
         except CcsetupError:
             continue
-        active = world.active(client) == profile.name
         if use and (
             keeper.is_mixed(files, use, profile=True) or (active and keeper.is_mixed(files, use, profile=False))
         ):

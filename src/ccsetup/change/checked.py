@@ -14,7 +14,7 @@ from typing import Any, Sequence
 from ccsetup import __version__, disk
 from ccsetup.change.world import World
 from ccsetup.clients import CLIENTS
-from ccsetup.clients.values import dotted
+from ccsetup.clients.values import Files, dotted
 from ccsetup.errors import CcsetupError
 from ccsetup.model import ClientName
 from ccsetup.profiles import Profile
@@ -37,10 +37,16 @@ def doubtful(world: World, client: ClientName, mine: Sequence[Profile]) -> list[
             and str(known[name]).endswith(_stat(there[name]))
             and (unchanged or known[name] == _stamp(profile, there[name]))
             and world.profiles[name] == profile
-            and keeper.is_alone(main, profile)
+            and is_alone(world, client, main, profile)
         )
 
     return [p for p in mine if not same(p)]
+
+
+def is_alone(world: World, client: ClientName, files: Files, profile: Profile) -> bool:
+    """Tell whether nothing but its own file says what *client* makes of *profile*."""
+    keeper = CLIENTS[client].beside
+    return keeper is not None and world.active(client) != profile.name and keeper.is_alone(files, profile)
 
 
 def keep(world: World) -> None:

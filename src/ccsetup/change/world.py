@@ -279,17 +279,18 @@ class World:
             if wrong:
                 raise UsageError(wrong, hint=_("It stands in profile '{name}'.").format(name=profile.name))
         endpoint = CLIENTS[client].endpoint(profile, preset)
+        active = self.active(client) in {profile.name, self.leaving} - {""}
+        reader: tuple[str, ...] = ("cat", self.key_file(profile.name))
         if profile.key_command:
-            reader: tuple[str, ...] = ("/bin/sh", "-c", profile.key_command)
+            reader = ("/bin/sh", "-c", profile.key_command)
         elif profile.key_storage == "keyring":
             reader = (*self.keys.program, "key", "get", profile.name)
-        else:
-            reader = ("cat", self.key_file(profile.name))
         key = self.key(profile) if profile.key_storage in ("inline", "dotenv") else None
         if profile.key_storage == "command" and not profile.key_command:
             self.key(profile)  # a client that is told to read a file should find it
         listed = record.listed(self.draft, self.paths) if profile.name == profiles.RELAY else ()
-        return Use(profile, facts.described(preset, endpoint, profile.parts[client]), endpoint, key, reader, listed)
+        described = facts.described(preset, endpoint, profile.parts[client])
+        return Use(profile, described, endpoint, key, reader, listed, active)
 
     def key(self, profile: Profile) -> Optional[Secret]:
         """Return the key of *profile*, wherever it is; None when that is a variable which is not set here."""
@@ -431,8 +432,7 @@ def with_free_id(profile: Profile, client: ClientName, taken: Iterable[tuple[Cli
     beside = CLIENTS[client].beside
     assert beside is not None
     own = beside.free_id(profile.name, {id_ for c, id_ in taken if c == client})
-    part = profile.parts[client]._replace(provider_id=own)
-    return profile._replace(parts={**profile.parts, client: part})
+    return profile._replace(parts={**profile.parts, client: profile.parts[client]._replace(provider_id=own)})
 
 
 def _apart(profile: Profile, ids: set[tuple[ClientName, str]], variables: Container[str]) -> Profile:

@@ -22,12 +22,16 @@ class Beside(Protocol):
         """Return the provider id of *profile*, as it is saved."""
         ...
 
+    def kept_id(self, files: Files, profile: Profile, *, active: bool) -> str:
+        """Return the id that is to be written down for *profile* when it gets another name; "": none."""
+        ...
+
     def free_id(self, profile: str, taken: Container[str]) -> str:
         """Return an id for the profile called *profile* that is not among *taken*."""
         ...
 
-    def selected(self, files: Files) -> str:
-        """Return the id that the active settings select, or ""."""
+    def is_selected(self, files: Files, profile: Profile, *, active: bool) -> bool:
+        """Tell whether the active settings select *profile*, of which the record says whether it is *active*."""
         ...
 
     def is_saved(self, files: Files, profile: Profile) -> bool:
@@ -69,8 +73,11 @@ class Beside(Protocol):
         """
         ...
 
-    def handed_on(self, files: Files, old: Profile, new: Profile) -> tuple[str, tuple[Edit, ...]]:
-        """Return the edits that give *new* what the user added to the settings of *old*, and of which file."""
+    def handed_on(self, files: Files, old: Profile, new: Profile, *, active: bool) -> tuple[str, tuple[Edit, ...]]:
+        """Return the edits that give *new* what the user added to the settings of *old*, and of which file.
+
+        *active*: also to the settings that the client uses, which are those of *old*.
+        """
         ...
 
     def check(self, files: Files, use: Use, owns: Callable[[str, KeyPath], bool]) -> None:

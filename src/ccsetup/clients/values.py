@@ -50,6 +50,8 @@ class Use(NamedTuple):
     """Program and arguments that print the key, for storages ``command`` and ``keyring``."""
     listed: tuple[Listed, ...] = ()
     """What our relay serves, for its own profile."""
+    active: bool = False
+    """The client's own settings are this profile's, as we recorded."""
 
 
 class Current(NamedTuple):

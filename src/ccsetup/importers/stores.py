@@ -40,7 +40,7 @@ def zcf(store: ToolFiles) -> list[FoundProvider]:
     if data:
         config, auth = codex.files(store)
         for name, _body in _items(lookup(config, ("model_providers",))):
-            if not name.startswith("ccsetup-"):
+            if name != "ccsetup" and not name.startswith("ccsetup-"):
                 out.append(codex.from_config("zcf", name, config, auth, name))
     return [f for f in out if f]
 

@@ -416,9 +416,9 @@ def test_via_relay_from_nothing(home: Path, siliconflow: Emulator) -> None:
     assert upstreams(home) == ["siliconflow"]
     assert siliconflow.key not in (home / CONFIG).read_text()
     config = tomllib.loads((home / ".codex/config.toml").read_text())
-    assert config["model_provider"] == "ccsetup-relay"
+    assert config["model_provider"] == "ccsetup"
     assert config["model"] == "zai-org/GLM-5.2"
-    assert config["model_providers"]["ccsetup-relay"]["base_url"] == profile(home)["codex"]["url"]
+    assert config["model_providers"]["ccsetup"]["base_url"] == profile(home)["codex"]["url"]
     assert not (home / ".claude").exists()
     again = cc.main(*VIA, "-k", siliconflow.key, "--json")
     assert again.json["result"]["changed"] is False

@@ -23,11 +23,16 @@ class ProfileFiles:
     def id(self, profile: Profile) -> str:
         return edits.profile_id(profile)
 
+    def kept_id(self, files: Files, profile: Profile, *, active: bool) -> str:
+        shared = edits.active_id(files, profile, active=active) == facts.SHARED_ID
+        return "" if shared else edits.profile_id(profile)
+
     def free_id(self, profile: str, taken: Container[str]) -> str:
         return edits.free_id(profile, taken)
 
-    def selected(self, files: Files) -> str:
-        return edits.effective(files)[0]
+    def is_selected(self, files: Files, profile: Profile, *, active: bool) -> bool:
+        ids = (edits.profile_id(profile), *((facts.SHARED_ID,) if active else ()))
+        return edits.effective(files)[0] in ids
 
     def is_saved(self, files: Files, profile: Profile) -> bool:
         return edits.is_saved(files, profile)
@@ -73,28 +78,29 @@ class ProfileFiles:
         return files.version >= facts.PROFILE_FILES and not named
 
     def carried(self, files: Files, profile: Profile, read: Callable[[str, str], Any]) -> tuple[str, tuple[Edit, ...]]:
-        selected, table = edits.effective(files)
-        path, key = files.paths.codex_profile(profile.name), ("model_providers", selected)
-        if edits.profile_id(profile) != selected or not isinstance(table, dict):
+        table = edits.effective(files)[1]
+        path = files.paths.codex_profile(profile.name)
+        if not isinstance(table, dict):
             return path, ()
+        key = ("model_providers", edits.profile_id(profile))
         there = lookup(read(path, "toml"), key)
         if not isinstance(there, dict) or there.get("base_url") != table.get("base_url"):
             return path, ()
         news = {k: v for k, v in edits.additions(table).items() if there.get(k) != v}
         return path, tuple(Set((*key, k), v) for k, v in news.items())
 
-    def handed_on(self, files: Files, old: Profile, new: Profile) -> tuple[str, tuple[Edit, ...]]:
-        own = files.paths.codex_config
-        tables = [
-            lookup(files.get(p), ("model_providers", self.id(old))) for p in (files.paths.codex_profile(old.name), own)
-        ]
-        added = {**edits.additions(tables[0]), **edits.additions(tables[1])}
+    def handed_on(self, files: Files, old: Profile, new: Profile, *, active: bool) -> tuple[str, tuple[Edit, ...]]:
+        own, id_ = files.paths.codex_config, self.id(old)
+        places = [(files.paths.codex_profile(old.name), id_), (own, id_), *([(own, facts.SHARED_ID)] if active else ())]
+        added: dict[str, Any] = {}
+        for place, name in places:
+            added |= edits.additions(lookup(files.get(place), ("model_providers", name)))
         path = files.paths.codex_profile(new.name) if files.version >= facts.PROFILE_FILES else own
         return path, tuple(Set(("model_providers", self.id(new), k), v) for k, v in added.items())
 
     def check(self, files: Files, use: Use, owns: Callable[[str, KeyPath], bool]) -> None:
         """Refuse to take over a provider's table that somebody wrote for another host: what is in it would be lost."""
-        path, key = files.paths.codex_config, ("model_providers", edits.provider_id(use))
+        path, key = files.paths.codex_config, ("model_providers", edits.active_id(files, use.profile, active=True))
         if not edits.is_elsewhere(lookup(files.get(path), key), use) or owns(path, key):
             return
         if not use.profile.parts["codex"].provider_id:
@@ -110,8 +116,9 @@ class ProfileFiles:
         named = edits.is_saved(files, use.profile)
         if lookup(files.get(files.paths.codex_config), ("profiles", use.profile.name)) is not MISSING and not named:
             named = files.version >= facts.PROFILE_FILES  # a table of the user's own, which a note tells of
-        selected = edits.effective(files) if active else (edits.provider_id(use), {})
-        if not named or selected[0] != edits.provider_id(use) or not isinstance(selected[1], dict):
+        id_ = edits.active_id(files, use.profile, active=True)
+        selected = edits.effective(files) if active else (id_, {})
+        if not named or selected[0] != id_ or not isinstance(selected[1], dict):
             raise CcsetupError(
                 _("Codex {version} would not find the provider of profile '{name}'. Nothing was changed.").format(
                     version=dotted(files.version), name=use.profile.name

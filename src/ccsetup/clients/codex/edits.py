@@ -25,14 +25,23 @@ def documents(paths: Paths) -> tuple[tuple[str, str], ...]:
     return ((paths.codex_config, "toml"),)
 
 
-def provider_id(use: Use) -> str:
-    """Return the id below ``model_providers``: one per profile, because Codex files its history by it."""
-    return profile_id(use.profile)
-
-
 def profile_id(profile: Profile) -> str:
-    """Return the id of a profile that has settings for Codex, as it is saved."""
-    return profile.parts["codex"].provider_id or "ccsetup-" + profile.name
+    """Return the id of a profile that has settings for Codex, as it is saved beside the active one."""
+    pinned = profile.parts["codex"].provider_id
+    return pinned if pinned not in ("", facts.SHARED_ID) else "ccsetup-" + profile.name
+
+
+def active_id(files: Files, profile: Profile, *, active: bool) -> str:
+    """Return the id under which config.toml holds *profile* while it is in use: one for all, for Codex' history.
+
+    0.134 and later lay a profile's file over config.toml key by key, and TOML cannot take a key away: so a file has
+    the id of its profile.  Before, all profiles stand in config.toml.  One that is *active* under its own id, as
+    earlier versions wrote it, stays so until another is used.
+    """
+    own = profile_id(profile)
+    pinned = profile.parts["codex"].provider_id not in ("", facts.SHARED_ID)
+    former = active and lookup(files.get(files.paths.codex_config), ("model_provider",)) == own
+    return own if pinned or former or files.version < facts.PROFILE_FILES else facts.SHARED_ID
 
 
 def free_id(profile: str, taken: Container[str]) -> str:
@@ -52,11 +61,12 @@ def check_provider_id(name: str) -> None:
         )
 
 
-def use(files: Files, use: Use) -> Wishes:
-    """Select the provider at the top of config.toml: Codex 0.134 and later has no other default."""
+def use(files: Files, use: Use, id_: str = "") -> Wishes:
+    """Select the provider at the top of config.toml, as *id_*: Codex 0.134 and later has no other default."""
     data = files.get(files.paths.codex_config)
-    want = _selection(files, use, data, explicit=False)
-    table = ("model_providers", provider_id(use))
+    id_ = id_ or active_id(files, use.profile, active=use.active)
+    want = _selection(files, use, data, id_, explicit=False)
+    table = ("model_providers", id_)
     provider = _provider(files, use)
     if files.version < facts.PROFILE_FILES:
         # ``saved`` keeps the table in config.toml for as long as the profile exists.
@@ -72,8 +82,9 @@ def use(files: Files, use: Use) -> Wishes:
             ),
             {},
         )
-    added = {k: v for k, v in _added(files, use, files.paths.codex_config).items() if k not in provider}
-    for key, value in {**_riders(data, use), **added, **provider}.items():
+    added = {k: v for k, v in _added(files, use, files.paths.codex_config, id_).items() if k not in provider}
+    others = {} if _is_own(use, id_) else dict.fromkeys(lookup(data, table) or (), MISSING)
+    for key, value in {**others, **_riders(data, use, id_), **added, **provider}.items():
         want[(*table, key)] = value
     return Wishes(
         (
@@ -94,22 +105,34 @@ def use(files: Files, use: Use) -> Wishes:
 _CREDENTIALS = (*facts.CREDENTIAL_KEYS, "env_key_instructions")
 
 
-def _riders(data: Any, use: Use) -> dict[str, Any]:
+def _is_own(use: Use, id_: str) -> bool:
+    """Tell whether the table *id_* in config.toml is of this profile, and not of the one that is in use."""
+    return id_ != facts.SHARED_ID or use.active
+
+
+def _riders(data: Any, use: Use, id_: str) -> dict[str, Any]:
     """Return what has to go from the provider's table in *data*: what was added for another host than the profile's."""
-    table = lookup(data, ("model_providers", provider_id(use)))
+    table = lookup(data, ("model_providers", id_))
     return dict.fromkeys(facts.RIDERS, MISSING) if is_elsewhere(table, use) else {"requires_openai_auth": MISSING}
 
 
-def _added(files: Files, use: Use, path: str) -> dict[str, Any]:
-    """Return what the user added to the provider's table in the other of its two files, for the one at *path*.
+def _added(files: Files, use: Use, path: str, id_: str) -> dict[str, Any]:
+    """Return what the user added to the provider's tables elsewhere, for the table *id_* in the file at *path*.
 
     What stands in config.toml goes first: that is the table of the active profile, which people edit.
     """
-    config, key = files.paths.codex_config, ("model_providers", provider_id(use))
-    other = lookup(files.get(files.paths.codex_profile(use.profile.name) if path == config else config), key)
-    if not isinstance(other, dict) or is_elsewhere(other, use):
+    config = files.paths.codex_config
+    if path == config and _is_own(use, id_) and lookup(files.get(path), ("model_providers", id_)) is not MISSING:
         return {}
-    return additions(other) if path != config or lookup(files.get(path), key) is MISSING else {}
+    ids = [facts.SHARED_ID] if use.active else []
+    places = [(config, i) for i in (*ids, profile_id(use.profile))]
+    if path == config:
+        places.append((files.paths.codex_profile(use.profile.name), profile_id(use.profile)))
+    for place, other_id in places:
+        other = lookup(files.get(place), ("model_providers", other_id))
+        if isinstance(other, dict):
+            return {} if is_elsewhere(other, use) else additions(other)
+    return {}
 
 
 def additions(table: Any) -> dict[str, Any]:
@@ -133,7 +156,7 @@ def _provider(files: Files, use: Use) -> dict[str, Any]:
     without ``base_url`` the key would go to api.openai.com.
     """
     endpoint = cast(CodexEndpoint, use.endpoint)
-    check_provider_id(provider_id(use))
+    check_provider_id(profile_id(use.profile))
     if endpoint.wire == "chat" and files.version >= facts.CHAT_REMOVED:
         raise CcsetupError(
             _(
@@ -181,7 +204,7 @@ def _provider(files: Files, use: Use) -> dict[str, Any]:
     return table
 
 
-def _selection(files: Files, use: Use, data: Any, *, explicit: bool) -> dict[KeyPath, Any]:
+def _selection(files: Files, use: Use, data: Any, id_: str, *, explicit: bool) -> dict[KeyPath, Any]:
     """Return the top-level keys that select the provider.
 
     With *explicit* every key that another profile may have set is given a value of its own: a profile file
@@ -192,7 +215,7 @@ def _selection(files: Files, use: Use, data: Any, *, explicit: bool) -> dict[Key
     endpoint = cast(CodexEndpoint, use.endpoint)
     want: dict[KeyPath, Any] = {
         ("model",): endpoint.model,
-        ("model_provider",): provider_id(use),
+        ("model_provider",): id_,
     }
     if endpoint.catalog and files.version >= facts.CATALOG:
         want[("model_catalog_json",)] = _former_catalog(files, use) or catalog.name(catalog.text(use, files.oldest))
@@ -271,8 +294,9 @@ def saved(files: Files, use: Use) -> Wishes:
 
     endpoint = cast(CodexEndpoint, use.endpoint)
     profile = use.profile.name
-    provider = ("model_providers", provider_id(use))
-    want = _selection(files, use, {}, explicit=True)
+    id_ = profile_id(use.profile)
+    provider = ("model_providers", id_)
+    want = _selection(files, use, {}, id_, explicit=True)
     pointer: KeyPath = ("model_catalog_json",)
     tables: tuple[KeyPath, ...]
     if files.version >= facts.PROFILE_FILES:
@@ -282,8 +306,8 @@ def saved(files: Files, use: Use) -> Wishes:
         want = {("profiles", profile, *p): v for p, v in want.items() if p in facts.OLD_PROFILE_KEYS}
         pointer = ("profiles", profile, *pointer)
     own = _provider(files, use)
-    added = {k: v for k, v in _added(files, use, path).items() if k not in own}
-    for key, value in {**_riders(files.get(path), use), **added, **own}.items():
+    added = {k: v for k, v in _added(files, use, path, id_).items() if k not in own}
+    for key, value in {**_riders(files.get(path), use, id_), **added, **own}.items():
         want[(*provider, key)] = value
     whole: dict[str, Optional[str]] = {}
     if pointer in want and endpoint.catalog:
@@ -353,7 +377,8 @@ def is_mixed(files: Files, use: Use, *, profile: bool) -> bool:
     Then it sends the key of one profile to the address of another.  With *profile* as ``codex --profile`` reads it.
     """
     name, table = effective(files, use.profile.name if profile else "")
-    if name != provider_id(use) or not isinstance(table, dict):
+    ids = (profile_id(use.profile), *(() if profile else (facts.SHARED_ID,)))
+    if name not in ids or not isinstance(table, dict):
         return False
     wanted = _provider(files, use)
     if table.get("base_url") != wanted["base_url"]:
@@ -410,8 +435,8 @@ def _covers(over: Any, below: Any) -> bool:
 def matches(files: Files, use: Use) -> bool:
     endpoint = cast(CodexEndpoint, use.endpoint)
     data = files.get(files.paths.codex_config)
-    name = provider_id(use)
-    if lookup(data, ("model_provider",)) != name:
+    name = lookup(data, ("model_provider",))
+    if name not in (profile_id(use.profile), facts.SHARED_ID):
         return False
     table = lookup(data, ("model_providers", name))
     if not isinstance(table, dict) or table.get("base_url") != endpoint.base_url:

@@ -42,6 +42,8 @@ _OWN_KEYS: Mapping[str, frozenset[str]] = {
     "gcp": frozenset(("auth", "base_url", "http_headers", "project_id", "location", "credential_file")),
 }
 PROVIDER_ID = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}\Z"
+SHARED_ID = "ccsetup"
+"""The provider that is in use, whichever profile it is of."""
 TAKEN_IDS = RESERVED_IDS | RETIRED_IDS | frozenset(_OWN_KEYS)
 """Ids that no provider of ours gets."""
 

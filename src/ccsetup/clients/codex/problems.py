@@ -376,6 +376,8 @@ def base_url(house: House) -> Iterator[Finding]:
 def provider(house: House) -> Iterator[Finding]:
     for stop in stopping(house, "codex-provider"):
         saved = next((p for p in house.profiles if selected(house) == "ccsetup-" + p), "")
+        if selected(house) == facts.SHARED_ID and house.profiles:
+            saved = "NAME"
         if saved and not stop.edits:
             stop = stop._replace(fix=_("Run: ccsetup config-switch {name} -T codex").format(name=saved))
         yield _found(house, stop)

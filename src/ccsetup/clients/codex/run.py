@@ -26,7 +26,7 @@ def start(starting: Starting, given: Sequence[str]) -> Start:
     key = starting.key(profile)
     use = starting.use(profile._replace(key_storage="env", key_env=RUN_KEY, key_command=""))
     out: list[str] = []
-    for wish in edits.use(files, use).documents:
+    for wish in edits.use(files, use, edits.profile_id(profile)).documents:
         for path, value in wish.settings.items():
             if value is not MISSING and path[-1] != "model_catalog_json":
                 # The value is TOML, of which JSON's text, numbers and true are a part.
