@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from support.disk_driver import here
 
 from ccsetup import disk
-from ccsetup.disk import journal
+from ccsetup.disk import journal, reverse
 from ccsetup.errors import CcsetupError, WriteError
 from ccsetup.plan import FileChange, Plan
 
@@ -71,7 +71,7 @@ def test_odd_name(state: str, tmp_path: Path) -> None:
     for path in (Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff\n\x1b")), tmp_path / ("é" * 127)):
         put(state, path, b"x")
         put(state, path, b"y")
-        undo = disk.undo(here(state))
+        undo = reverse.undo(here(state))
         disk.transaction(lambda undo=undo: undo.plan, here(state), now=1.0, undoes=undo.record.id)  # type: ignore[misc]
         assert path.read_bytes() == b"x"
 
@@ -89,7 +89,7 @@ def test_undoing_one_after_the_other_comes_to_the_oldest(state: str, tmp_path: P
     for n in range(journal.MAX_RECORDS):
         put(state, tmp_path / "file", b"%d" % n)
     for n in reversed(range(journal.MAX_RECORDS)):
-        found = disk.undo(here(state))
+        found = reverse.undo(here(state))
         assert found.record.id == str(n + 1)
         disk.transaction(lambda found=found: found.plan, here(state), now=1.0, undoes=found.record.id)  # type: ignore[misc]
     assert not (tmp_path / "file").exists()
@@ -106,10 +106,10 @@ def test_a_large_undo_pushes_out_what_is_spent_first(
     put(state, tmp_path / "file", b"1" * 3000)
     put(state, tmp_path / "other", b"2" * 3000)
     monkeypatch.setattr(journal, "MAX_BYTES", 9_000)
-    found = disk.undo(here(state))
+    found = reverse.undo(here(state))
     disk.transaction(lambda: found.plan, here(state), now=1.0, undoes=found.record.id)
     assert records(state) == ["000001.json", "000003.json"]
-    assert disk.undo(here(state)).record.id == "1"
+    assert reverse.undo(here(state)).record.id == "1"
 
 
 def test_total_size(state: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -214,8 +214,8 @@ def test_damaged_records(state: str, tmp_path: Path, how: str) -> None:
     assert [record.id for record in disk.history(here(state))] == ["1", "4"]
     assert records(state) == ["000001.json", "000002.json", "000003.damaged", "000004.json"]
     with pytest.raises(CcsetupError, match="no change 2"):
-        disk.undo(here(state), "2")
-    undo = disk.undo(here(state))
+        reverse.undo(here(state), "2")
+    undo = reverse.undo(here(state))
     assert undo.plan.changes[0].after == b"3"
 
 
@@ -229,8 +229,8 @@ def test_records_of_a_newer_program(state: str, tmp_path: Path) -> None:
     assert [bool(record.problem) for record in disk.history(here(state))] == [False, True]
     for record in (None, "2"):
         with pytest.raises(CcsetupError, match="made by a newer ccsetup"):
-            disk.undo(here(state), record)
-    assert disk.undo(here(state), "1").record.id == "1"
+            reverse.undo(here(state), record)
+    assert reverse.undo(here(state), "1").record.id == "1"
     pending = newest.rename(newest.with_suffix(".pending"))
     before = pending.read_bytes()
     with pytest.raises(CcsetupError, match=r"000002\.pending was made by a newer ccsetup"):
@@ -253,7 +253,7 @@ def test_foreign_files_in_the_journal(state: str, tmp_path: Path) -> None:
 def test_no_key_in_a_listing(state: str, tmp_path: Path) -> None:
     """What a list can show holds none of the contents."""
     put(state, tmp_path / "file", b'{"key": "sk-SECRET"}')
-    assert "SECRET" not in repr(disk.history(here(state))) + repr(disk.undo(here(state))) + repr(
+    assert "SECRET" not in repr(disk.history(here(state))) + repr(reverse.undo(here(state))) + repr(
         journal.contents(here(state), "1")
     )
     assert "SECRET" in json.dumps(json.loads(Path(state, "journal", "000001.json").read_text()))
@@ -285,18 +285,18 @@ def test_undo_behind_twenty_writers(state: str, tmp_path: Path) -> None:
     """An undo that waited while others pushed its record out of the journal still takes its change back."""
     put(state, tmp_path / "file", b"old")
     put(state, tmp_path / "file", b"new")
-    found = disk.undo(here(state))
+    found = reverse.undo(here(state))
     for n in range(journal.MAX_RECORDS + 1):
         put(state, tmp_path / "other", b"%d" % n)
     assert found.record.id not in [record.id for record in disk.history(here(state))]
-    disk.transaction(lambda: disk.again(here(state), found).plan, here(state), now=1.0, undoes=found.record.id)
+    disk.transaction(lambda: reverse.again(here(state), found).plan, here(state), now=1.0, undoes=found.record.id)
     assert (tmp_path / "file").read_bytes() == b"old"
 
 
 def test_undo_waits_for_another_undo_of_the_same(state: str, tmp_path: Path) -> None:
     """Of two undos of one change the second is refused, however early it looked."""
     put(state, tmp_path / "file", b"new")
-    found = disk.undo(here(state))
+    found = reverse.undo(here(state))
     disk.transaction(lambda: found.plan, here(state), now=1.0, undoes=found.record.id)
     with pytest.raises(CcsetupError, match="undone already"):
-        disk.again(here(state), found)
+        reverse.again(here(state), found)

@@ -10,6 +10,7 @@ import pytest
 from support.disk_driver import here
 
 from ccsetup import disk
+from ccsetup.disk import reverse
 from ccsetup.documents import jsondoc, tomldoc
 from ccsetup.documents.edit import Edit, Set, Unset
 from ccsetup.errors import CcsetupError
@@ -40,10 +41,13 @@ class Session:
         change = FileChange(path, disk.snapshot([path])[path], after)
         return disk.commit(Plan("whole", (change,)), here(self.state), now=1.0)
 
-    def undo(self, record: Optional[str] = None) -> disk.UndoPlan:
-        undo = disk.undo(here(self.state), record)
+    def undo(self, record: Optional[str] = None) -> reverse.UndoPlan:
+        undo = reverse.undo(here(self.state), record)
         disk.transaction(
-            lambda: disk.undo(here(self.state), undo.record.id).plan, here(self.state), now=2.0, undoes=undo.record.id
+            lambda: reverse.undo(here(self.state), undo.record.id).plan,
+            here(self.state),
+            now=2.0,
+            undoes=undo.record.id,
         )
         return undo
 
@@ -87,7 +91,7 @@ def test_planning_changes_nothing(session: Session) -> None:
     session.write("s.json", '{"a": 1}')
     session.edit("s.json", Set(("a",), 2))
     before = sorted((str(path), path.stat().st_mtime_ns) for path in session.folder.rglob("*"))
-    undo = disk.undo(here(session.state))
+    undo = reverse.undo(here(session.state))
     assert [(change.before, change.after) for change in undo.plan.changes] == [(b'{"a": 2}', b'{"a": 1}')]
     assert sorted((str(path), path.stat().st_mtime_ns) for path in session.folder.rglob("*")) == before
 
@@ -213,7 +217,7 @@ def test_notes_hold_no_value(session: Session) -> None:
     session.write("s.json", "{}")
     session.edit("s.json", Set(("env", "KEY"), "sk-OURS"))
     session.write("s.json", '{\n "env": {\n  "KEY": "sk-THEIRS"}}')
-    undo = disk.undo(here(session.state))
+    undo = reverse.undo(here(session.state))
     assert [(note.key, note.line) for note in undo.notes] == [(("env", "KEY"), 3)]
     assert "sk-" not in repr(undo)
     assert undo.plan.changes == ()
@@ -283,7 +287,7 @@ def test_redo(session: Session) -> None:
     session.undo()
     session.undo("2")
     assert session.read("s.json") == '{"A": 1}'
-    assert disk.undo(here(session.state)).record.id == "1"
+    assert reverse.undo(here(session.state)).record.id == "1"
     session.undo()
     assert session.read("s.json") == '{"A": 0}'
 
@@ -315,7 +319,7 @@ def test_no_such_record(session: Session, record: str) -> None:
     """An id that is not in the history is refused with the command that lists it."""
     session.edit("s.json", Set(("A",), 1))
     with pytest.raises(CcsetupError, match="no change") as caught:
-        disk.undo(here(session.state), record)
+        reverse.undo(here(session.state), record)
     assert caught.value.hint == "ccsetup undo --list"
 
 

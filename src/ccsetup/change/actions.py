@@ -13,7 +13,6 @@ from ccsetup.change.merge import Request, merge
 from ccsetup.change.world import World, own_ids, with_free_id
 from ccsetup.clients import CLIENTS
 from ccsetup.clients.values import Files, KnownValues, Use, Wishes, dotted
-from ccsetup.documents import dotenv
 from ccsetup.documents.edit import MISSING, lookup
 from ccsetup.errors import CcsetupError, UsageError, printable
 from ccsetup.i18n import _
@@ -177,8 +176,7 @@ def _save_key(world: World, profile: Profile, key: Optional[Secret]) -> None:
     others = world.others(profile.name)
     variables = {p.key_env for p in (*others, profile) if p.key_storage == "dotenv"}
     if old is not None and old.key_storage == "dotenv" and not old.problem and old.key_env not in variables:
-        left = dotenv.remove(world.draft.text(world.paths.codex_dotenv), old.key_env)
-        world.draft.replace(world.paths.codex_dotenv, left or None)
+        _in_dotenv(world, old.key_env, None)
     if profile.key_storage in ("env", "keyring") or profile.key_command:
         if world.draft.exists(path):
             world.draft.replace(path, None)
@@ -189,12 +187,21 @@ def _save_key(world: World, profile: Profile, key: Optional[Secret]) -> None:
         world.key(profile)
 
 
+def _in_dotenv(world: World, variable: str, key: Optional[Secret]) -> None:
+    """Set *variable* in Codex's .env, or take it away."""
+    from ccsetup.documents import dotenv
+
+    path = world.paths.codex_dotenv
+    text = world.draft.text(path)
+    left = dotenv.remove(text, variable) if key is None else dotenv.set_value(text, variable, key.reveal())
+    world.draft.replace(path, left or None)
+
+
 def _apply(world: World, profile: Profile, client: ClientName, *, activate: bool, repair: bool) -> None:
     module = CLIENTS[client]
     use = world.use(profile, client)
     if use.profile.key_storage == "dotenv" and use.key is not None:
-        text = world.draft.text(world.paths.codex_dotenv)
-        world.draft.replace(world.paths.codex_dotenv, dotenv.set_value(text, use.profile.key_env, use.key.reveal()))
+        _in_dotenv(world, use.profile.key_env, use.key)
     if activate:
         renewed.tell(world, client)
         repair_settings(world, client, world.files(client), repair=repair)
@@ -415,8 +422,7 @@ def _forget_key(world: World, profile: Profile) -> None:
     others = (p for p in world.profiles.values() if p.name != name and p.key_storage == "dotenv")
     profile = world.separated(profile)
     if profile.key_storage == "dotenv" and not profile.problem and all(p.key_env != profile.key_env for p in others):
-        text = world.draft.text(world.paths.codex_dotenv)
-        world.draft.replace(world.paths.codex_dotenv, dotenv.remove(text, profile.key_env) or None)
+        _in_dotenv(world, profile.key_env, None)
     if not profiles.is_possible(name):
         return
     path, plain = world.key_file(name), world.paths.key_file(name)

@@ -51,10 +51,13 @@ def check_key(world: World, profile: Profile, key: Optional[Secret]) -> None:
 
 def key_problem(preset: Preset, parts: Mapping[ClientName, Part], key: Optional[Secret]) -> tuple[str, str]:
     """Return why *key* can never work where *parts* send it, and what to type for it; "" where nothing says so."""
-    from ccsetup.presets.addresses import region_of
+    own = [part.url for part in parts.values()]
+    if own and all(own):
+        from ccsetup.presets.addresses import region_of
 
-    own = all(part.url and region_of(preset, part.url) is None for part in parts.values()) and bool(parts)
-    if key is None or own or not preset.key_required or preset.id not in presets.ids() or preset.id == "custom":
+        if all(region_of(preset, url) is None for url in own):
+            return "", ""
+    if key is None or not preset.key_required or preset.id not in presets.ids() or preset.id == "custom":
         return "", ""
     if keys.stand_in(key.reveal()):
         return _("This is no key of {provider}: it gives out none like this.").format(provider=preset.name), ""

@@ -12,6 +12,7 @@ from ccsetup.change import record
 from ccsetup.cli import _options, _output
 from ccsetup.cli._context import Context, switched_text
 from ccsetup.clients import CLIENTS, tidied
+from ccsetup.disk import reverse
 from ccsetup.documents import version
 from ccsetup.errors import CcsetupError, DocumentError
 from ccsetup.i18n import _
@@ -39,7 +40,7 @@ def command(
     if list_changes:
         return _list(context, as_json)
     try:
-        found = _tidied(context, disk.undo(homes, change))
+        found = _tidied(context, reverse.undo(homes, change))
     except CcsetupError as e:
         raise CcsetupError(" ".join([e.message, *(note.text for note in context.notes)]), hint=e.hint) from None
     _refuse_newer(context, found.plan)
@@ -48,7 +49,7 @@ def command(
 
         def build() -> Plan:
             nonlocal found
-            found = _tidied(context, disk.again(homes, found))
+            found = _tidied(context, reverse.again(homes, found))
             _refuse_newer(context, found.plan)
             return found.plan
 
@@ -77,7 +78,7 @@ def _used(context: Context) -> dict[ClientName, str]:
     return {client: world.active(client) for client in CLIENTS}
 
 
-def _tidied(context: Context, found: disk.UndoPlan) -> disk.UndoPlan:
+def _tidied(context: Context, found: reverse.UndoPlan) -> reverse.UndoPlan:
     """Return *found* without what another profile still needs, and with what a later change took away from its own."""
     changes = tidied(found.plan.changes)
     gone = [path for client in CLIENTS.values() for path in client.missing(changes)]

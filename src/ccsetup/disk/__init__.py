@@ -9,19 +9,14 @@ It must not know what is in the files; only ``reverse`` looks inside, through ``
 from __future__ import annotations
 
 from ccsetup.disk.journal import Record, Recovered, contents, damaged, history, interrupted, unfinished
-from ccsetup.disk.permit import protect, remove_empty
 from ccsetup.disk.read import snapshot
-from ccsetup.disk.replace import put, set_aside
-from ccsetup.disk.reverse import LeftAlone, UndoPlan, again, undo
+from ccsetup.disk.replace import protect, put, remove_empty, set_aside
 from ccsetup.disk.transact import Committed, commit, recover, transaction
 
 __all__ = [
     "Committed",
-    "LeftAlone",
     "Record",
     "Recovered",
-    "UndoPlan",
-    "again",
     "commit",
     "contents",
     "damaged",
@@ -34,6 +29,5 @@ __all__ = [
     "set_aside",
     "snapshot",
     "transaction",
-    "undo",
     "unfinished",
 ]

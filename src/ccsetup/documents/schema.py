@@ -16,7 +16,6 @@ import re
 from typing import Any, Callable, Collection, Mapping, NoReturn, Optional, Union
 
 from ccsetup import urls
-from ccsetup.documents.nearest import suggestion
 from ccsetup.errors import CcsetupError, DocumentError, printable
 from ccsetup.i18n import _
 
@@ -88,6 +87,8 @@ class Document:
         word = str(path[-1])
         at = f"{written(path[:-1])}: " if path[:-1] else ""
         problem = at + _("unknown field '{word}'.").format(word=printable(word, 40))
+        from ccsetup.documents.nearest import suggestion
+
         raise self.error(path, problem, hint or suggestion(word, known), key=True, where=False)
 
 
@@ -143,6 +144,8 @@ class String(Kind):
             at.fail(path, _("This is empty."), key=key)
         if self.one_of and text not in self.one_of:
             problem = _("This has to be one of: {known}.").format(known=", ".join(filter(None, self.one_of)))
+            from ccsetup.documents.nearest import suggestion
+
             at.fail(path, problem, suggestion(text, self.one_of, else_all=False), key=key)
         if self.pattern and text and not re.fullmatch(self.pattern, text):
             problem = self.problem() if self.problem else _("This is not what can stand here.")

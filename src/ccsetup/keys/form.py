@@ -101,9 +101,18 @@ _STAND_IN = (
 """Words, and what says where a key is: an address, a path, ``env:NAME``."""
 
 
+_STAND_IN_HAS = (
+    *("xxx", "000000", "placeholder", "change", "replace", "dummy", "fake", "key", "token", "secret", "empty", "none"),
+    *("null", "undefined", "todo", "ollama", "studio", "proxy_managed", "not-needed", "/", ":"),
+)
+"""Each match has one of these; the pattern takes long to compile."""
+
+
 def stand_in(key: str) -> bool:
     """Tell whether *key* is what people give where none is asked for, or by mistake; who sells keys sells none such."""
-    return not {*'{}"<>`'}.isdisjoint(key) or re.fullmatch(_STAND_IN, key) is not None
+    if not {*'{}"<>`'}.isdisjoint(key):
+        return True
+    return any(part in key.lower() for part in _STAND_IN_HAS) and re.fullmatch(_STAND_IN, key) is not None
 
 
 _OTHERS = {

@@ -269,7 +269,7 @@ def _built_in_ids(folders: Folders, index: Optional[dict[str, Any]]) -> list[str
 def _built_in(preset_id: str, folders: Folders) -> Optional[dict[str, Any]]:
     """Return the plain form of a built-in preset, or None when there is none of that id."""
     compiled = os.path.join(folders.compiled, preset_id + ".json")
-    source = _newer_source(preset_id, compiled, folders)
+    source = _newer_source(preset_id, _compiled(compiled, folders), folders)
     if source:
         return _read_yaml(source, preset_id, shipped=True)
     if folders.source and os.path.isdir(folders.source) and not _time(_source(preset_id, folders)):
@@ -279,11 +279,11 @@ def _built_in(preset_id: str, folders: Folders) -> Optional[dict[str, Any]]:
 
 def _index(folders: Folders) -> dict[str, Any]:
     """Return the compiled index, with fresh entries for YAML that is newer, in the order of ids."""
-    path = os.path.join(folders.compiled, "_index.json")
+    compiled = _compiled(os.path.join(folders.compiled, "_index.json"), folders)
     stored = _read_index(folders)
     index = {}
     for preset_id in _built_in_ids(folders, stored):
-        source = _newer_source(preset_id, path, folders)
+        source = _newer_source(preset_id, compiled, folders)
         if source or preset_id not in stored:
             plain = _built_in(preset_id, folders)
             if plain is not None:
@@ -301,13 +301,16 @@ def _source(preset_id: str, folders: Folders) -> str:
     return os.path.join(folders.source, preset_id + ".yaml")
 
 
-def _newer_source(preset_id: str, compiled: str, folders: Folders) -> str:
-    """Return the YAML of *preset_id* when *compiled* is missing or older than it; else ""."""
-    if not folders.source:
-        return ""
-    source = _source(preset_id, folders)
-    written = _time(source)
-    return source if written and max(written, _time(folders.spec)) > _time(compiled) else ""
+def _newer_source(preset_id: str, compiled: float, folders: Folders) -> str:
+    """Return the YAML of *preset_id* when it is newer than what was compiled then; else ""."""
+    source = _source(preset_id, folders) if folders.source else ""
+    return source if source and _time(source) > compiled else ""
+
+
+def _compiled(path: str, folders: Folders) -> float:
+    """Return when *path* was compiled; 0 when it is missing, or has not today's shape."""
+    written = _time(path)
+    return written if folders.source and written >= _time(folders.spec) else 0.0
 
 
 def _time(path: str) -> int:

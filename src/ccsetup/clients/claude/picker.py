@@ -7,8 +7,6 @@ whatever characters it has, but for ``[1m]`` at its end: that says that the wind
 
 from __future__ import annotations
 
-import re
-
 from ccsetup.documents.edit import KeyPath
 from ccsetup.model import Version
 
@@ -20,13 +18,12 @@ FURTHER: KeyPath = ("additionalModelOptionsCache",)
 """In .claude.json: further rows of ``/model``, of any id; 2.1.197 and 2.1.332 show them."""
 PREFIX = "ccsetup-claude/"
 
-_LISTED = re.compile("claude|anthropic", re.I)
 _LARGE = "[1m]"
 
 
 def listed(model: str, context: int) -> str:
     """Return the id under which a gateway has to list *model*, of a window of *context* tokens (0: not known)."""
-    if _LISTED.search(model):
+    if any(name in model.lower() for name in ("claude", "anthropic")):
         return model
     return f"{PREFIX}{model}{_LARGE if context >= 1_000_000 else ''}"
 
