@@ -49,11 +49,12 @@ class Command(_Help, TyperCommand):
 
 class Group(_Help, TyperGroup):
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        if self.get_command(ctx, args[0]) is None:
-            from ccsetup.cli import _guess
+        found = self.get_command(ctx, args[0])
+        if found is not None:
+            return args[0], found, args[1:]
+        from ccsetup.cli import _guess
 
-            args = _guess.meant(ctx.command_path.split()[1:], args, self.list_commands(ctx))
-        return super().resolve_command(ctx, args)
+        return super().resolve_command(ctx, _guess.meant(ctx.command_path.split()[1:], args, self.list_commands(ctx)))
 
     def rows(self, ctx: Any) -> list[tuple[str, str]]:
         """Return the commands, each with one line of help."""

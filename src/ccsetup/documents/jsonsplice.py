@@ -15,7 +15,6 @@ ONE_COMMENT = re.compile(COMMENT, re.S)
 _LINE_END = re.compile(r"\r\n|\n|\r")
 _BLANKS = re.compile(r"[ \t]*")
 _REST_OF_LINE = re.compile(r"(?:[ \t]|/\*[^\r\n]*?\*/)*(?://[^\r\n]*)?")
-_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class Member(NamedTuple):
@@ -157,7 +156,7 @@ def same(tree: Any, value: Any) -> bool:
 def _quote(text: str) -> str:
     """Return *text* as a JSON string.  A lone surrogate has no UTF-8 form, so it is written as an escape."""
     quoted = json.dumps(text, ensure_ascii=False)
-    return _SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", quoted)
+    return quoted.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def render(value: Any, document: JsonText, indent: str) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Collection, Iterator, Literal, Mapping, NamedTuple, Optional
+from typing import Any, Collection, Iterator, Literal, Mapping, Optional
 
 from ccsetup import urls
 from ccsetup.clients.codex import facts
 from ccsetup.documents.edit import KeyPath, lookup
 from ccsetup.i18n import _
+from ccsetup.tuples import NamedTuple
 
 Reach = Literal["official", "local", "foreign"]
 
