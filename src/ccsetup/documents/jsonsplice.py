@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import re
 from json.decoder import scanstring  # type: ignore[attr-defined]
-from typing import Any, NamedTuple, Union
+from typing import Any, Union
 
 from ccsetup.documents.edit import MISSING
 from ccsetup.documents.jsontext import COMMENT, JsonText, number, scan_once, space
 from ccsetup.documents.splices import Splice
+from ccsetup.tuples import NamedTuple
 
 ONE_COMMENT = re.compile(COMMENT, re.S)
 _LINE_END = re.compile(r"\r\n|\n|\r")

@@ -6,12 +6,13 @@ Imported only when a document is edited: its patterns cost a few milliseconds to
 from __future__ import annotations
 
 import re
-from typing import Any, NamedTuple
+from typing import Any
 
 from ccsetup.documents.edit import MISSING, KeyPath
 from ccsetup.documents.splices import internal
 from ccsetup.errors import DocumentError
 from ccsetup.i18n import _
+from ccsetup.tuples import NamedTuple
 
 # These patterns only have to be right for text that tomllib has accepted.
 _KEY = r"""(?:[A-Za-z0-9_-]+|"(?:[^"\\\n]|\\.)*"|'[^'\n]*')"""
