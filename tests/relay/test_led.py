@@ -98,6 +98,9 @@ def test_one_for_all_overrides_what_was_picked_and_says_so(tmp_path: Path) -> No
         lines = [json.loads(line) for line in relay.output.splitlines()]
         told = [line for line in lines if line["event"] in ("request", "attempt failed")]
         assert {line.get("all") for line in told} == {"b"}
+        (relay.state / "relay.log").symlink_to(relay.log)
+        rows = use(relay, "logs", "-n", "100").stdout.splitlines()
+        assert {line.count("(all: b)") for line in rows if " local " in line} == {1}
         assert "Every request goes to 'b'" in use(relay, "status").stdout
         b.failure = None
         use(relay, "use", "--all", "--reset")

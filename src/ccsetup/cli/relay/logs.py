@@ -189,6 +189,10 @@ class _View:
         """The last row that was read."""
         self._tries: dict[str, list[dict[str, Any]]] = {}
         """Attempts that failed, of requests that are not shown yet."""
+        self._all: dict[str, str] = {}
+        """The target of all, by the requests that it led."""
+        self._leads = False
+        """There is one, as far as the log was read."""
         self._shown: dict[str, None] = {}
         self._held: list[tuple[int, UsageRow]] = []
         self._last = 0.0
@@ -207,9 +211,13 @@ class _View:
         lines = self.file.more()
         self._held = [(looks - 1, row) for looks, row in self._held] + [(HELD, row) for row in rows]
         entries = self._entries(lines, [])
-        ready = [row for looks, row in self._held if looks <= 0 or len(self._tries.get(row.id, ())) >= _failed(row)]
+        ready = [row for looks, row in self._held if looks <= 0 or self._told(row)]
         self._held = [(looks, row) for looks, row in self._held if row not in ready]
         return _lines(entries + self._entries([], ready))
+
+    def _told(self, row: UsageRow) -> bool:
+        """Tell whether the log has had what there is to say of *row*."""
+        return len(self._tries.get(row.id, ())) >= _failed(row) and (not self._leads or row.id in self._all)
 
     def _rows(self, last: Optional[int]) -> list[UsageRow]:
         """Return the *last* rows, or those that came since."""
@@ -225,6 +233,10 @@ class _View:
         for one, _line in told:
             if one is not None and one["event"] in ("attempt failed", "answer broke off"):
                 self._tries.setdefault(str(one.get("id")), []).append(one)
+            elif one is not None and one["event"] in ("request", "requests led"):
+                self._leads = bool(one.get("all"))
+                if self._leads and "id" in one:
+                    self._all[str(one["id"])] = str(one["all"])
         out = [self._request(row) for row in rows if row.id not in self._shown]
         for one, line in told:
             if one is None:
@@ -236,7 +248,7 @@ class _View:
                     out.append(self._request(_row(one)))
             elif one["event"] not in ("attempt failed", "answer broke off"):
                 out.append(_event(one))
-        for known in (self._tries, self._shown):
+        for known in (self._tries, self._shown, self._all):
             for one_id in list(known)[: len(known) - KNOWN] if len(known) > KNOWN else ():
                 del known[one_id]
         return out
@@ -245,7 +257,7 @@ class _View:
         self._shown[row.id] = None
         tries = [one for one in self._tries.pop(row.id, ()) if one["event"] == "attempt failed"]
         ended = row.time + row.total_ms / 1000
-        return _Entry(ended, f"{_clock(ended)} {_said(row, tries)}")
+        return _Entry(ended, f"{_clock(ended)} {_said(row, tries, self._all.pop(row.id, ''))}")
 
 
 def _lines(entries: list[_Entry], number: Optional[int] = None) -> list[str]:
@@ -283,8 +295,8 @@ def _clock(moment: float) -> str:
     return time.strftime("%H:%M:%S" if then[:3] == time.localtime(time.time())[:3] else "%Y-%m-%d %H:%M:%S", then)
 
 
-def _said(row: UsageRow, tries: list[dict[str, Any]]) -> str:
-    """Return who asked for which model, who was asked for it, and what came of it."""
+def _said(row: UsageRow, tries: list[dict[str, Any]], led: str) -> str:
+    """Return who asked for which model, who was asked for it, and what came of it; *led*: the target of all."""
     asked = [f"{one.get('upstream')} {one.get('status') or one.get('kind')}" for one in tries] or row.failed.split()
     if len(asked) < row.attempts or not asked:
         asked.append(f"{row.upstream} {row.status}".strip())
@@ -299,6 +311,7 @@ def _said(row: UsageRow, tries: list[dict[str, Any]]) -> str:
         words.append(_("as {model}").format(model=row.served))
     if row.attempts > sum(" " in way for way in asked):
         words.append(_("({n} attempts)").format(n=row.attempts))
+    words += [f"(all: {led})"] if led else []
     words += [f"({row.purpose})"] if row.purpose else []
     words += [row.error] if row.error else []
     text = " ".join(printable(word, 400) for word in words)
