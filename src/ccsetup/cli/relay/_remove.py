@@ -15,7 +15,8 @@ from ccsetup.relay.running import control, service
 def files(context: Context, world: World) -> None:
     """Remove the relay's files in the draft.  Its figures stay in the state folder."""
     at = _base.here(context)
-    for path in (at.config, at.keys, service.unit_file(context.paths), service.agent_file(context.paths)):
+    led = context.paths.relay_switchboard
+    for path in (at.config, at.keys, led, service.unit_file(context.paths), service.agent_file(context.paths)):
         if os.path.lexists(path):
             world.draft.replace(path, None)
 
