@@ -12,6 +12,8 @@ import pytest
 from support.drill import WIRES
 from support.fuzz import asked
 
+from ccsetup.relay.config.model import Upstream
+from ccsetup.relay.routing.failover import Choice
 from ccsetup.relay.serving.peek import drop_cache_control
 from ccsetup.relay.serving.request import ClientRequest
 from ccsetup.relay.wire import adjust, reasoning
@@ -44,7 +46,7 @@ def cost(work: Callable[[], object]) -> float:
     return min(found)
 
 
-def assert_linear(make: Callable[[int], Callable[[], object]], size: int) -> None:
+def assert_linear(make: Callable[[int], Callable[[], object]], size: int, times: int = TIMES, most: int = MOST) -> None:
     """*make* returns the work on an input of a given size.  A smaller one is too short to be measured exactly."""
     small = cost(make(size))
     while small < 0.001 and size < 100_000:
@@ -52,11 +54,11 @@ def assert_linear(make: Callable[[int], Callable[[], object]], size: int) -> Non
         small = cost(make(size))
     large = float("inf")
     for _ in range(ROUNDS):  # in turns, for the machine may be slower for a while; the quickest of each counts
-        large = min(large, cost(make(size * TIMES)))
-        if large <= small * MOST:
+        large = min(large, cost(make(size * times)))
+        if large <= small * most:
             return
         small = min(small, cost(make(size)))
-    raise AssertionError(f"{size}: {small:.4f} s, {size * TIMES}: {large:.4f} s, {large / small:.0f} times as much")
+    raise AssertionError(f"{size}: {small:.4f} s, {size * times}: {large:.4f} s, {large / small:.0f} times as much")
 
 
 def _anthropic(messages: list[Json], **more: Any) -> Json:
@@ -213,6 +215,65 @@ REQUESTS: Mapping[str, tuple[str, Callable[[int], Json]]] = {
         lambda n: {"input": [{"role": "user", "content": "x", "model": "n"}] * n, "model": "m"},
     ),
 }
+
+
+def _asks(client: str, messages: list[Json], tools: list[Json]) -> Json:
+    """Return a request in the format *client* of *messages* and *tools* in Anthropic's shape."""
+    if client == "anthropic":
+        return _anthropic(messages, tools=tools)
+    inside = [{"name": tool["name"], "parameters": tool["input_schema"]} for tool in tools]
+    if client == "chat":
+        return {"model": "m", "messages": messages, "tools": [{"type": "function", "function": one} for one in inside]}
+    items = [
+        {**message, "content": [{"type": "input_text", "text": part["text"]} for part in message["content"]]}
+        for message in messages
+    ]
+    return {"model": "m", "input": items, "tools": [{"type": "function", **one} for one in inside]}
+
+
+def _says(*texts: str) -> Json:
+    return {"role": "user", "content": [{"type": "text", "text": text} for text in texts]}
+
+
+def _deep() -> Json:
+    schema: Json = {"type": "string"}
+    for _ in range(50):
+        schema = {"type": "object", "properties": {"a": schema, "b": {"type": ["string", "null"]}}}
+    return schema
+
+
+PLAIN: Mapping[str, Callable[[int], tuple[list[Json], list[Json]]]] = {
+    "messages": lambda n: ([_says("hello"), {**_says("well"), "role": "assistant"}] * n, []),
+    "tools": lambda n: ([_says("hello")], [{"name": f"t{i}", "input_schema": {"type": "object"}} for i in range(n)]),
+    "blocks": lambda n: ([_says(*["hello"] * n)], []),
+    "a long text": lambda n: ([_says('hello "you" ' * n)], []),
+    "deep schemas": lambda n: ([_says("hello")], [{"name": f"t{i}", "input_schema": _deep()} for i in range(n)]),
+}
+"""Messages and tools."""
+
+
+@pytest.mark.parametrize("upstream", WIRES)
+@pytest.mark.parametrize("client", WIRES)
+@pytest.mark.parametrize("name", PLAIN)
+def test_ten_times_the_request_is_at_most_twelve_times_the_work(name: str, client: str, upstream: str) -> None:
+    """What large requests have many of, on all nine paths."""
+
+    def make_work(size: int) -> Callable[[], object]:
+        body = json.dumps(_asks(client, *PLAIN[name](size))).encode()
+        choice = Choice(Upstream("up", {upstream: "http://up.test"}, ()), 0, upstream, "n")  # type: ignore[arg-type]
+
+        def work() -> None:
+            request = ClientRequest(client, body)  # type: ignore[arg-type]
+            request.thread()
+            if client == upstream:
+                request.same(choice, Dialect(), marks=4)
+            else:
+                request.translated(choice, Dialect())
+            request.tokens()
+
+        return work
+
+    assert_linear(make_work, 20, times=10, most=12)
 
 
 @pytest.mark.parametrize("upstream", WIRES)

@@ -45,6 +45,9 @@ class Way(Protocol):
     boundary: bool
     """What was returned so far ends between two events, so that one of our own may follow."""
 
+    held: int
+    """Bytes that the next ``feed`` may have to read besides its piece."""
+
     @property
     def usage(self) -> Optional[Usage]: ...
 
@@ -69,6 +72,7 @@ class PassedStream:
 
     over = False
     """What follows the end of an answer belongs to its stream."""
+    held = 0
 
     def __init__(self, wire: WireFormat, asked: Callable[[], Asked], told: Told, *, usage: bool = True) -> None:
         """*usage*: the client wants the chunk of Chat Completions that has only the usage."""
@@ -177,6 +181,7 @@ class TranslatedStream:
 
     boundary = True
     """Only whole events are written."""
+    held = 0
 
     def __init__(self, upstream: WireFormat, client: WireFormat, asked: Asked, told: Told) -> None:
         self.begun = False
@@ -196,6 +201,7 @@ class TranslatedStream:
     def feed(self, piece: bytes) -> bytes:
         read = self._read
         events = [event for name, data in self._decode(piece) for event in read(name, data)]
+        self.held = self._decoder.held
         if self.begun:
             if len(events) == 1 and type(events[0]) is Delta:  # nearly every piece
                 return self._write(events[0])
@@ -256,12 +262,13 @@ class _Whole:
         self.usage: Optional[Usage] = None
         self.raw = b""
         """All of it, once it has ended."""
+        self.size = 0
+        """Bytes so far."""
         self._pieces: list[bytes] = []
-        self._size = 0
 
     def feed(self, piece: bytes) -> bytes:
-        self._size += len(piece)
-        if self._size > MAX_ANSWER:
+        self.size += len(piece)
+        if self.size > MAX_ANSWER:
             raise UpstreamError("protocol", "the answer is too large")
         self._pieces.append(piece)
         return b""

@@ -13,6 +13,7 @@ from ccsetup.model import WireFormat
 from ccsetup.relay.http.inbound import BodyTooLarge, Gone, Inbound, Malformed
 from ccsetup.relay.reporting import metrics
 from ccsetup.relay.routing import routes
+from ccsetup.relay.serving.apart import apart
 from ccsetup.relay.serving.callers import Caller, body_of
 from ccsetup.relay.serving.exchange import Exchange
 from ccsetup.relay.serving.failures import invalid, unreadable
@@ -143,13 +144,14 @@ class App:
     async def _count_tokens(self, inbound: Inbound, caller: Caller) -> None:
         """Answer with an estimate: few providers have the endpoint, and Claude Code steers compaction by it."""
         try:
-            conversation = FORMATS["anthropic"].read_request(await body_of(inbound, caller.coding))
+            body = await body_of(inbound, caller.coding)
+            found = await apart(len(body), lambda: tokens.estimate(FORMATS["anthropic"].read_request(body)))
         except BadRequest as bad:
             _error(inbound, "anthropic", invalid(bad))
         except (BodyTooLarge, Malformed) as error:
             _error(inbound, "anthropic", unreadable(error))
         else:
-            _json(inbound, 200, {"input_tokens": tokens.estimate(conversation)})
+            _json(inbound, 200, {"input_tokens": found})
 
     def _models(self, caller: Caller) -> dict[str, Any]:
         """Return the models that can be asked for, in the shapes of both OpenAI and Anthropic.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from functools import partial
 from typing import Callable, Iterator, Optional, TypeVar
 
 from ccsetup.relay.http.base import NetworkFailure, UpstreamAnswer, UpstreamError
@@ -24,6 +25,7 @@ from ccsetup.relay.serving.answer_ways import (
     Way,
 )
 from ccsetup.relay.serving.answers import Readable, is_stream, passed, readable, served_by
+from ccsetup.relay.serving.apart import LARGE, apart
 from ccsetup.relay.serving.callers import Caller
 from ccsetup.relay.serving.failures import UPSTREAMS_FAULT, Broken, Unanswered
 from ccsetup.relay.serving.relay import Relay
@@ -38,8 +40,6 @@ _MAX_ERROR = 64 * 1024
 _JSON = (b"content-type", b"application/json")
 _BLIND = (b"x-relay-changed", b"images replaced by a text")
 _DIGITS = re.compile(r"\d+")
-_LARGE = 192 << 10
-"""Bytes of a request from which it is written in a thread: that takes many milliseconds."""
 _CORRECTIONS = 6
 """Corrected requests to one upstream at most; more than so many oddities at a time were never seen."""
 
@@ -116,7 +116,7 @@ class Attempt:
         """Ask again with what the refusal *failed* tells to change; it is raised where that is nothing or of no use."""
         taken, learned, tried = self._dialect, self._learned, 0
         before = await self._apart(self._sent)
-        waiting = self._changes(failed.error, before[0])
+        waiting = await self._apart(partial(self._changes, failed.error, before[0]))
         while tried < _CORRECTIONS and (found := next(waiting, None)) is not None:
             change, kept = found
             self._use(refusals.changed(taken, change))
@@ -132,7 +132,7 @@ class Attempt:
                         raise
                     if _plain(again.error) != _plain(failed.error):  # it was of use, and something else is refused now
                         taken, learned, failed, before = self._dialect, self._learned, again, sent
-                        waiting = self._changes(failed.error, sent[0])
+                        waiting = await self._apart(partial(self._changes, failed.error, before[0]))
             self._use(taken)
         raise failed
 
@@ -141,16 +141,16 @@ class Attempt:
         self._dialect, self._same = dialect, self._request.passes(self.choice, dialect)
 
     def _changes(self, error: WireError, sent: bytes) -> Iterator[tuple[refusals.Changes, bool]]:
-        """Yield what could be changed of the body *sent*, but for what the configuration itself says."""
+        """Return what could be changed of the body *sent*, but for what the configuration itself says."""
         try:
             body = codec.loads(sent)
         except (ValueError, RecursionError):  # it could not be written, and was refused by ourselves
-            return
+            return iter(())
+        found: list[tuple[refusals.Changes, bool]] = []
         if self._request is not None and self._request.compact and self._same and error.status in refusals.STATUS:
-            yield {"compaction": False}, True
-        for change, kept in refusals.changes(error, self._reply.wire, self.choice.wire, body):
-            if not change.keys() & self.lane.dialect.said:
-                yield change, kept
+            found.append(({"compaction": False}, True))
+        found += refusals.changes(error, self._reply.wire, self.choice.wire, body)
+        return iter([one for one in found if not one[0].keys() & self.lane.dialect.said])
 
     async def _ask(self, query: bytes) -> None:
         relay, lane, reply = self._relay, self.lane, self._reply
@@ -191,13 +191,8 @@ class Attempt:
     # The request.
 
     async def _apart(self, work: Callable[[], T]) -> T:
-        """Return what *work* makes of the request; of a large one in a thread, so that other requests go on.
-
-        Nobody else has this one.
-        """
-        if self._request is not None and len(self._request.body) >= _LARGE:
-            return await asyncio.to_thread(work)
-        return work()
+        """Return what *work* makes of the request."""
+        return await apart(0 if self._request is None else len(self._request.body), work)
 
     def _sent(self) -> tuple[bytes, Headers]:
         """Return body and headers as the dialect of now has them; b"" for a body that cannot be written."""
@@ -215,7 +210,7 @@ class Attempt:
                 self._asked = request.asked(choice, reply.id, reply.created)
             body = self._written()
             begins = reply.stream and reply.wire == "anthropic"  # a stream of Messages begins with its tokens
-            if not self._same and (begins or len(request.body) >= _LARGE):
+            if not self._same and (begins or len(request.body) >= LARGE):
                 request.tokens()  # here in the thread, though most upstreams tell them later
         except BadRequest as bad:
             raise Unanswered(Failure("status", 400, "request"), failures.invalid(bad)) from None
@@ -268,7 +263,7 @@ class Attempt:
                     piece = await read()
                     if not piece:
                         break
-                    text = feed(piece)
+                    text = feed(piece) if way.held < LARGE else await asyncio.to_thread(feed, piece)
             except (Exception, asyncio.CancelledError) as error:
                 why = self.why(error)
             lingers = way.over and not way.failed
@@ -289,7 +284,7 @@ class Attempt:
     async def _until_begun(self, way: Way, body: Readable) -> bytes:
         """Return what the client gets first; Unanswered when the upstream fails before."""
         while piece := await body.read():
-            text = way.feed(piece)
+            text = await apart(way.held, partial(way.feed, piece))
             if way.begun:
                 return text
             if way.failed is not None:
@@ -334,10 +329,10 @@ class Attempt:
             way.feed(piece)
             self.deadline = min(now_of() + self.lane.idle, self._until)
             self._deadline_kind = "idle"
-        text = way.end()
+        text = await apart(way.size, way.end)
         self.usage = way.usage or self.usage
         if way.failed is not None:
-            raise self._rejected(way.failed, way.raw, answer.headers)
+            raise self._rejected(way.failed, way.raw if way.size <= _MAX_ERROR else b"", answer.headers)
         return text
 
     def _head(self, answer: UpstreamAnswer) -> Headers:

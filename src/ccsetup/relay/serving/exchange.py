@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import difflib
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Collection, Optional
 
 from ccsetup.errors import printable
@@ -13,6 +13,7 @@ from ccsetup.relay.http.inbound import BodyTooLarge, Gone, Headers, Inbound, Mal
 from ccsetup.relay.routing import routes
 from ccsetup.relay.routing.choice import Ask
 from ccsetup.relay.routing.failover import Turn
+from ccsetup.relay.serving.apart import apart
 from ccsetup.relay.serving.attempt import Attempt
 from ccsetup.relay.serving.callers import Caller, body_of
 from ccsetup.relay.serving.failures import Broken, Unanswered, invalid, unreadable
@@ -105,7 +106,8 @@ class Exchange:
         relay, caller, reply = self._relay, self._caller, self._reply
         try:
             body = await body_of(self._inbound, caller.coding)
-            request = ClientRequest(self._wire, body, compact=self._inbound.path.endswith("/compact"))
+            compact = self._inbound.path.endswith("/compact")
+            request = await apart(len(body), partial(ClientRequest, self._wire, body, compact=compact))
         except BadRequest as bad:
             self.refuse(invalid(bad))
             return
@@ -125,10 +127,10 @@ class Exchange:
             relay.store.reserve(caller.name, self._time)
         ask = Ask(self._wire, request.model, "", caller.allowed)
         if relay.pool.several(ask):
-            ask = ask._replace(conversation=request.thread())
+            ask = ask._replace(conversation=await apart(len(body), request.thread))
         window = relay.pool.ways(ask).window
         if window and len(body) > window * tokens.LEAST_BYTES and not self._caller.long:
-            ask = ask._replace(tokens=await asyncio.to_thread(request.least, window))
+            ask = ask._replace(tokens=await apart(len(body), partial(request.least, window)))
         del body, request  # they are large, and only needed until an answer has begun
         turn = relay.pool.turn(ask, self._time)
         try:

@@ -7,14 +7,12 @@ from typing import Any, Mapping, Optional
 from ccsetup.model import WireFormat
 from ccsetup.relay.routing.choice import Choice
 from ccsetup.relay.serving import peek as peeking
+from ccsetup.relay.serving.apart import LARGE
 from ccsetup.relay.serving.runtime import Lane
 from ccsetup.relay.wire import additions, adjust, codec, compaction, passing, reasoning, tokens
 from ccsetup.relay.wire.formats import FORMATS
 from ccsetup.relay.wire.messages import Asked, BadRequest, Conversation, Dialect
 from ccsetup.relay.wire.tools import ToolNames, taken_ids
-
-_KEPT = 1 << 20
-"""Bytes of a request that are kept for an exact estimate, or read for one at the end of an answer."""
 
 
 class ClientRequest:
@@ -65,7 +63,7 @@ class ClientRequest:
     def settle(self) -> None:
         """No upstream is asked any more: the body stays only while its tokens may have to be estimated."""
         self.lighten()
-        if len(self.body) > _KEPT:
+        if len(self.body) >= LARGE:
             self._tokens = self.about()
         if self._tokens is not None:
             self.body = b""
@@ -172,4 +170,4 @@ class ClientRequest:
 
     def about(self) -> int:
         """Return the same, of a large request by its size alone: that takes no time."""
-        return tokens.of_body(self.body) if self._tokens is None and len(self.body) > _KEPT else self.tokens()
+        return tokens.of_body(self.body) if self._tokens is None and len(self.body) >= LARGE else self.tokens()

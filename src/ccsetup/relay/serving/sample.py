@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ccsetup.model import WireFormat
 from ccsetup.relay.http.base import UpstreamAnswer
+from ccsetup.relay.serving.apart import LARGE
 from ccsetup.relay.wire import tokens
 from ccsetup.relay.wire.formats import FORMATS
 from ccsetup.relay.wire.messages import Delta, Event
@@ -11,8 +12,6 @@ from ccsetup.relay.wire.sse import Decoder
 
 MOST = 4 << 10
 """Bytes behind the first piece; a stream costs nothing more from there on."""
-_LARGE = 1 << 20
-"""Bytes of a piece, or of a whole answer, that go by their size: it would take long to read them again."""
 _BYTES_PER_TOKEN = 4
 
 
@@ -53,7 +52,7 @@ class Sample:
         feed, read = Decoder().feed, FORMATS[wire].reader().feed
 
         def counted(piece: bytes) -> int:
-            if len(piece) > _LARGE:
+            if len(piece) >= LARGE:  # it would take long to read it again
                 return len(piece) // _BYTES_PER_TOKEN
             if not stream:
                 return tokens.of_text(_text(FORMATS[wire].read_answer(piece)))

@@ -42,6 +42,11 @@ class Decoder:
         """Whether the bytes so far end between two events."""
         return self.clean or (not self._line_size > 0 and not self._data and not self._name and not self._start)
 
+    @property
+    def held(self) -> int:
+        """Bytes of an event whose end has not come yet."""
+        return 0 if self.clean else max(0, self._line_size) + self._size
+
     def feed(self, chunk: bytes) -> list[SseEvent]:
         if not self.clean or chunk[-2:] != b"\n\n" or b"\r" in chunk:
             return self._any(chunk)
