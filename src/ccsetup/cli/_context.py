@@ -19,6 +19,7 @@ from ccsetup.i18n import _
 from ccsetup.model import ClientName, Preset, Secret, Version
 from ccsetup.paths import Paths
 from ccsetup.plan import FileChange, Note, Plan
+from ccsetup.profiles import RELAY
 
 
 def parse_version(text: str) -> Version:
@@ -109,7 +110,13 @@ class Context:
         def build() -> Plan:
             world = kept["world"] = self.world()
             result = act(world)
-            changes = tidied(world.draft.changes())
+            changes = world.draft.changes()
+            if RELAY in world.profiles and any(c.path == self.paths.profiles for c in changes):
+                from ccsetup.relay.running import listing
+
+                listing.follow(world)
+                changes = world.draft.changes()
+            changes = tidied(changes)
             kept["result"], kept["changes"], kept["notes"] = result, changes, world.notes
             self._collect(world)
             self.keyring_changed = bool(world.keychain)

@@ -86,9 +86,9 @@ def _everywhere(context: Context, name: str, clients: list[ClientName], given: S
             if profile:
                 meant = world.means(profile)
                 if meant == RELAY:
-                    from ccsetup.cli.relay import _setup
+                    from ccsetup.relay.running import listing
 
-                    _setup.look_again(context, world)
+                    listing.look_again(world)
                 done += actions.switch(world, meant, group, repair=given.repair)
             else:
                 done += actions.official(world, group, repair=given.repair)

@@ -257,3 +257,30 @@ def test_the_catalogue_of_the_relay_has_every_model_of_every_upstream(
     path.write_text("relay: 1\nupstreams: {\n")
     assert cc.main("config-switch", "relay", *NEWEST).ok
     assert "Qwen/Q3:free" in relayed(home)
+
+
+def test_the_catalogue_of_a_relay_of_all_profiles_follows_them(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that is saved, renamed or removed later is in the list of the relay's profile, or is not any more."""
+    monkeypatch.setattr("ccsetup.cli.relay._up.start_for_clients", lambda _context: None)
+    save("glm", "glm", "--no-activate")
+    assert cc.main("relay", "init").ok
+    assert cc.main("config-switch", "relay", "-T", "codex", *NEWEST).ok
+    assert tomllib.loads((home / ".codex/config.toml").read_text())["model"] == "ccsetup-default"
+    first = relayed(home)
+    assert {one[3] for one in first.values()} == {"glm", "Custom endpoint"}
+    # Its own window, and not the smallest of those who do not answer for it.
+    assert first["ccsetup-default"][:3] == (1_000_000, ["text", "image"], ["low", "medium", "high", "max"])
+    save("kimi", "kimi", "--no-activate")
+    assert relayed(home)["kimi-k2.7-code-highspeed"][3] == "kimi"
+    assert relayed(home)["ccsetup-default"][:3] == (1_000_000, ["text", "image"], ["low", "high", "max"])
+    assert cc.main("profile", "rename", "kimi", "moon").ok
+    assert relayed(home)["kimi-k2.7-code-highspeed"][3] == "moon"
+    assert cc.main("undo").ok
+    assert relayed(home)["kimi-k2.7-code-highspeed"][3] == "kimi"
+    local = ("-u", "http://127.0.0.1:9/v1", "-M", "Qwen/Q3:free", "--context-window", "64000")
+    save("local", "custom", *local, "--no-activate")
+    assert relayed(home)["Qwen/Q3:free"] == (64_000, ["text"], [], "local")
+    for name in ("local", "kimi"):
+        assert cc.main("profile", "rm", name, "--yes").ok
+    assert relayed(home) == first
+    assert cc.main("config-switch", "relay", "-T", "codex", "--check", *NEWEST).rc == 0

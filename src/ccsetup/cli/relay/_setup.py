@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from typing import Any, Iterable, Mapping, Optional
 
@@ -11,22 +10,20 @@ from ccsetup.change.actions import Switched
 from ccsetup.change.world import World
 from ccsetup.cli import _output
 from ccsetup.cli._context import Context
-from ccsetup.cli.relay import _base
 from ccsetup.cli.relay import key as keys
 from ccsetup.clients import CLIENTS
-from ccsetup.clients.values import Listed
 from ccsetup.errors import CcsetupError, Incomplete, UsageError, printable
 from ccsetup.i18n import _
-from ccsetup.model import ClientName, CodexEndpoint, Secret
+from ccsetup.model import ClientName, Secret
 from ccsetup.plan import Note
 from ccsetup.platform import system
 from ccsetup.profiles import RELAY, Part, Profile, reserved
 from ccsetup.relay.config import access, compose
 from ccsetup.relay.config.model import Config, Listen, Upstream
-from ccsetup.relay.config.places import Places, port_of
+from ccsetup.relay.config.places import Places, address, port_of
 from ccsetup.relay.config.places import url as url_of
 from ccsetup.relay.routing import routes
-from ccsetup.relay.running import control
+from ccsetup.relay.running import control, listing
 from ccsetup.relay.running.control import RelayProcess
 
 LOCAL = "local"
@@ -48,7 +45,7 @@ def clients(
     *parts* say which models clients ask for; the others go on as before, or with *anew* ask for those of the first
     upstream.
     """
-    note_models(context, world, config)
+    listing.note(world, config)
     made, former = (_profile(context, world, config, named=named) for named in (False, True))
     old = world.profiles.get(RELAY) if not anew else None
     kept = {
@@ -97,41 +94,6 @@ def follow(context: Context, world: World, at: Places, before: Config, now: Conf
     clients(context, world, at, now, parts=own, anew=True)
 
 
-def look_again(context: Context, world: World) -> None:
-    """Note what the relay of this machine serves now, where that was noted before and its file can be read.
-
-    What an earlier version set up stays as it is, until ``relay init`` or another command changes it.
-    """
-    if not world.draft.exists(world.paths.relay_models):
-        return
-    try:
-        config = _base.load(context, _base.here(context, None))
-    except CcsetupError:
-        return  # whoever starts it is told
-    if any(p.url.startswith(address(config.listen)) for p in world.find(RELAY).parts.values()):
-        note_models(context, world, config)
-
-
-def note_models(context: Context, world: World, config: Config) -> None:
-    """Note what the relay serves by *config*, for the lists of models that the clients show."""
-    rows = [_row(context, name, route)._asdict() for name, route in routes.listing(config.upstreams).items()]
-    world.draft.replace(world.paths.relay_models, json.dumps({"models": rows}, ensure_ascii=False, indent=1) + "\n")
-
-
-def _row(context: Context, name: str, route: routes.Route) -> Listed:
-    upstream = route.upstream
-    window = upstream.context.get(route.model)
-    told = [dialect.images for dialect in upstream.dialect.values() if "images" in dialect.said]
-    try:
-        preset = context.preset(upstream.preset)
-    except CcsetupError:
-        return Listed(name, upstream.name, window, any(told))
-    model, region = preset.model(route.model), preset.region(upstream.region)
-    codex = region.codex if region else None
-    levels, usual = (codex.efforts, codex.default_effort) if isinstance(codex, CodexEndpoint) else ((), "")
-    return Listed(name, upstream.name, window, any(told or [bool(model and model.vision)]), levels, usual)
-
-
 def show_order(upstreams: Iterable[Upstream]) -> None:
     """Print *upstreams* as they are asked."""
     for one in routes.ordered(upstreams):
@@ -139,13 +101,6 @@ def show_order(upstreams: Iterable[Upstream]) -> None:
         off = "" if one.enabled else _("switched off")
         text = "  ".join(t for t in (one.name, ", ".join(one.endpoints), one.default_model, tail, off) if t)
         _output.line(_output.safe("  " + text))
-
-
-def address(there: Listen) -> str:
-    """Return the address at which the clients of this machine are to find a relay that listens *there*."""
-    # A certificate is good for a name, not for an address of this machine.
-    host = there.names[0] if there.tls_cert and there.names else there.host
-    return url_of(host, there.port, tls=bool(there.tls_cert))
 
 
 def led_back(there: Listen, running: RelayProcess, known: str) -> str:
@@ -197,7 +152,7 @@ def _profile(context: Context, world: World, config: Config, *, named: bool = Fa
     ways = [way.upstream for way in routes.routes(config.upstreams, reserved.MODELS.primary) if way.upstream.enabled]
     try:
         if ways and not named:
-            among = config._replace(upstreams=tuple(ways))
+            among = config._replace(upstreams=(ways[0], *(u for u in ways[1:] if config.helps(u))))
             return compose.relay_profile(among, world.profiles, context.preset, url, reserved.MODELS)
         return compose.relay_profile(config, world.profiles, context.preset, url)
     except Incomplete:

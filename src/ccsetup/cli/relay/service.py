@@ -16,7 +16,7 @@ from ccsetup.errors import CcsetupError, UsageError
 from ccsetup.i18n import _, ngettext
 from ccsetup.plan import Note
 from ccsetup.profiles import RELAY
-from ccsetup.relay.config.places import Places, port_of
+from ccsetup.relay.config.places import Places, address, port_of
 from ccsetup.relay.config.places import url as url_of
 from ccsetup.relay.config.switchboard import Switchboard
 from ccsetup.relay.running import control, service
@@ -73,7 +73,7 @@ def _different(context: Context, at: Places, running: RelayProcess, host: Option
     now = there._replace(port=port_of(running.url))
     reached = {running.url}
     if url_of(now.host, now.port, tls=tls) == running.url:
-        reached.add(_setup.address(now))
+        reached.add(address(now))
     saved = context.world().profiles.get(RELAY)
     known = next((p.url.removesuffix("/v1") for p in saved.parts.values()), "") if saved is not None else ""
     if known and known not in reached:

@@ -181,7 +181,10 @@ def _upstream(
     )
     made = complete(upstream._replace(map=_map(upstream, preset, models, first)), preset)
     for part in profile.parts.values():
-        made = described(made, part.settings, part.primary_model or models.tiers.primary)
+        model = part.primary_model or models.tiers.primary
+        made = described(made, part.settings, model)
+        if part.context_window:
+            made = made._replace(context={**made.context, model: part.context_window})
     return made
 
 

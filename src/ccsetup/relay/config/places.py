@@ -6,6 +6,7 @@ import os
 from typing import NamedTuple
 
 from ccsetup.paths import Paths
+from ccsetup.relay.config.model import Listen
 
 
 class Places(NamedTuple):
@@ -56,3 +57,10 @@ def url(host: str, port: int, *, tls: bool = False) -> str:
 def port_of(address: str) -> int:
     """Return the port of *address*, which ``url`` made."""
     return int(address.partition("://")[2].partition("/")[0].rpartition(":")[2])
+
+
+def address(there: Listen) -> str:
+    """Return the address at which the clients of this machine are to find a relay that listens *there*."""
+    # A certificate is good for a name, not for an address of this machine.
+    host = there.names[0] if there.tls_cert and there.names else there.host
+    return url(host, there.port, tls=bool(there.tls_cert))
