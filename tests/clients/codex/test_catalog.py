@@ -284,3 +284,24 @@ def test_the_catalogue_of_a_relay_of_all_profiles_follows_them(home: Path, monke
         assert cc.main("profile", "rm", name, "--yes").ok
     assert relayed(home) == first
     assert cc.main("config-switch", "relay", "-T", "codex", "--check", *NEWEST).rc == 0
+
+
+def test_an_effort_that_codex_wrote_for_a_picked_model_does_not_stay(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A pick of a model without efforts leaves "none", which providers of others refuse."""
+    monkeypatch.setattr("ccsetup.cli.relay._up.start_for_clients", lambda _context: None)
+    save("glm", "glm", "--no-activate")
+    assert cc.main("relay", "init").ok
+    assert cc.main("config-switch", "relay", "-T", "codex", *NEWEST).ok
+    path = home / ".codex/config.toml"
+    for effort, stays in (("none", False), ("high", True)):
+        path.write_text(
+            path.read_text().replace(
+                'model = "ccsetup-default"', f'model = "glm-5.3-flash"\nmodel_reasoning_effort = "{effort}"'
+            )
+        )
+        assert cc.main("config-switch", "relay", "-T", "codex", *NEWEST).ok
+        config = tomllib.loads(path.read_text())
+        assert config["model"] == "ccsetup-default"
+        assert config.get("model_reasoning_effort") == (effort if stays else None)

@@ -31,17 +31,26 @@ def text(use: Use, version: Version) -> str:
     Without it Codex knows no window above 272 000 tokens for a model that is not OpenAI's.  The entry
     has every field that a release from 0.105 to 0.169.0 demands, and loads in all of them.
     """
-    own = cast(CodexEndpoint, use.endpoint)
-    name, levels, usual = use.preset.name, own.efforts, own.default_effort
-    others = [m._replace(context=m.context or UNKNOWN_CONTEXT) for m in use.listed] or [
-        Listed(m.id, name, m.context, bool(m.vision), levels, usual) for m in use.preset.models
-    ]
-    known = next((m for m in others if m.model == own.model), None)
-    main = known or _any(own.model, name, use.listed, levels, usual)
-    if not known or not use.listed:  # those of the relay have windows of their own
-        main = main._replace(context=own.context_window)
-    rows = (main, *(m for m in others if m.model != own.model))
+    main = main_model(use)
+    rows = (main, *(m for m in _models(use) if m.model != main.model))
     return _text(tuple(m._replace(efforts=efforts(m.efforts, version)) for m in rows))
+
+
+def main_model(use: Use) -> Listed:
+    """Return what the catalogue says of the model that the profile asks for."""
+    own = cast(CodexEndpoint, use.endpoint)
+    known = next((m for m in _models(use) if m.model == own.model), None)
+    main = known or _any(own.model, use.preset.name, use.listed, own.efforts, own.default_effort)
+    if known and use.listed:  # those of the relay have windows of their own
+        return main
+    return main._replace(context=own.context_window)
+
+
+def _models(use: Use) -> Sequence[Listed]:
+    own, name = cast(CodexEndpoint, use.endpoint), use.preset.name
+    return [m._replace(context=m.context or UNKNOWN_CONTEXT) for m in use.listed] or [
+        Listed(m.id, name, m.context, bool(m.vision), own.efforts, own.default_effort) for m in use.preset.models
+    ]
 
 
 def _any(model: str, owner: str, listed: Sequence[Listed], levels: tuple[str, ...], usual: str) -> Listed:

@@ -237,7 +237,7 @@ def _selection(files: Files, use: Use, data: Any, id_: str, *, explicit: bool) -
         want[("mcp_servers", "codex_tui", "command")] = "true"
         want[("mcp_servers", "codex_tui", "enabled")] = False
     effort = lookup(data, ("model_reasoning_effort",))
-    known = catalog.efforts(endpoint.efforts, files.oldest)
+    known = catalog.efforts(catalog.main_model(use).efforts, files.oldest)
     if known and effort not in known:
         # The provider would answer 400.  Wanted also where it is gone already: else the next run would put it back.
         want[("model_reasoning_effort",)] = MISSING
