@@ -12,7 +12,7 @@ from typing import Any, Optional
 import pytest
 
 from ccsetup import paths, presets, profiles
-from ccsetup.change import actions
+from ccsetup.change import actions, saved
 from ccsetup.change.actions import Switched
 from ccsetup.change.draft import Draft
 from ccsetup.change.merge import Request
@@ -177,7 +177,7 @@ def test_storages_move_the_key() -> None:
     assert places() == inline
 
 
-def saved(parts: Mapping[ClientName, Part], provider: str = "glm", region: str = "cn") -> Profile:
+def of_parts(parts: Mapping[ClientName, Part], provider: str = "glm", region: str = "cn") -> Profile:
     return Profile("p", provider, region, "inline", "", parts)
 
 
@@ -284,13 +284,13 @@ def test_a_name_that_was_left_is_free_with_its_provider_id() -> None:
     home = Home()
     home.init(request("a", parts=CODEX))
     world = home.world()
-    actions.rename(world, "a", "b")
+    saved.rename(world, "a", "b")
     home.keep(world)
     home.init(request("a", "key-2", parts=CODEX))
     assert home.toml(CONFIG)["model_provider"] == "ccsetup"
     assert _ids(home) == ["ccsetup-b", "ccsetup-a"]
     world = home.world()
-    actions.copy(world, "b", "c")
+    saved.copy(world, "b", "c")
     home.keep(world)
     assert _ids(home) == ["ccsetup-b", "ccsetup-a", "ccsetup-c"]
 
@@ -328,10 +328,10 @@ def test_every_profile_in_codex_env_file_has_its_own_variable() -> None:
         with pytest.raises(UsageError, match="ZHIPU_API_KEY"):
             actions.init(home.world(), [request("e", "k", parts=CODEX, key_storage=storage, key_env="ZHIPU_API_KEY")])
     world = home.world()
-    actions.copy(world, "a", "copied")
+    saved.copy(world, "a", "copied")
     home.keep(world)
     world = home.world()
-    actions.rename(world, "a", "renamed")
+    saved.rename(world, "a", "renamed")
     home.keep(world)
     text = home.files[f"{HOME}/.codex/.env"].decode()
     assert "ZHIPU_API_KEY='key-a'" in text
@@ -380,7 +380,7 @@ def test_names_that_are_not_names_everywhere(name: str) -> None:
     before = dict(home.files)
     for act in (
         lambda w: actions.init(w, [request(name)]),
-        lambda w: actions.copy(w, "glm", name),
+        lambda w: saved.copy(w, "glm", name),
         lambda w: actions.put(w, Profile(name, "glm", "cn", "inline", "", BOTH), Secret("k"), ()),
     ):
         with pytest.raises(UsageError):
@@ -396,7 +396,7 @@ def test_names_of_earlier_versions_go_on_working() -> None:
     home.init(request("CON", "key-2", parts=CODEX))
     world = home.world()
     actions.switch(world, "CON", ["codex"])
-    actions.rename(world, "CON", "console")
+    saved.rename(world, "CON", "console")
     home.keep(world)
     assert list(home.toml(PROFILES)["profiles"]) == ["console"]
 
@@ -417,7 +417,7 @@ def test_a_variable_has_the_name_of_one(variable: str) -> None:
         actions.switch(world, "bad", ["codex"])
     actions.switch(world, "good", ["codex"])
     world = home.world()
-    actions.remove(world, "bad")
+    saved.remove(world, "bad")
     home.keep(world)
     assert list(home.toml(PROFILES)["profiles"]) == ["good"]
 
@@ -474,7 +474,7 @@ def test_names_that_differ_in_case_from_earlier_versions(tmp_path: Path) -> None
     assert [now.key(p) for p in now.profiles.values()] == [Secret("new-GLM"), Secret("new-glm")]
     changed = {os.path.basename(c.path): c.after for c in now.draft.changes() if os.path.dirname(c.path) == str(keys)}
     assert changed == {"glm.7": b"new-GLM", "glm.0": b"new-glm"}
-    actions.remove(now, "GLM")
+    saved.remove(now, "GLM")
     assert now.key(now.profiles["glm"]) == Secret("new-glm")
     assert not any(now.draft.exists(str(keys / n)) for n in ("GLM", "glm.7"))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple, Optional, Sequence
 
 from ccsetup import keys, masking, profiles
-from ccsetup.change import actions, merge
+from ccsetup.change import actions, merge, saved
 from ccsetup.change.actions import Switched
 from ccsetup.change.merge import Request
 from ccsetup.change.world import World
@@ -64,7 +64,7 @@ def apply(world: World, document: Declaration, *, prune: bool, secrets: set[str]
         for folder in world.projects():
             if world.in_project(folder) == name:
                 actions.unset_project(world, folder)
-        switched += actions.remove(world, name)
+        switched += saved.remove(world, name)
     actions.bring_along(world)
     return Applied(tuple(switched), tuple(declared_names), tuple(removed))
 

@@ -9,7 +9,7 @@ from typing import Any, Optional
 import typer
 
 from ccsetup import keys, presets
-from ccsetup.change import actions
+from ccsetup.change import actions, saved
 from ccsetup.change.actions import Switched
 from ccsetup.change.merge import Request
 from ccsetup.change.world import World
@@ -258,8 +258,8 @@ def rm(
             return 1
 
     def act(world: World) -> list[Switched]:
-        switched = actions.remove_key(world, profile.name)
-        actions.relay_loses(world, profile.name)
+        switched = saved.remove_key(world, profile.name)
+        saved.relay_loses(world, profile.name)
         return switched
 
     switched, changes = context.run(f"key rm {name}", act, dry=False)

@@ -6,7 +6,7 @@ from typing import Any, Callable, Optional
 
 import typer
 
-from ccsetup.change import actions
+from ccsetup.change import actions, saved
 from ccsetup.change.actions import Switched
 from ccsetup.change.world import World, endpoint_of
 from ccsetup.cli import _options, _output, _parser, list_
@@ -99,7 +99,7 @@ def copy(
     lang: Optional[str] = _options.LANG,
 ) -> int:
     text = _("profile '{name}' is saved.").format(name=new)
-    return _change("profile copy", f"{name} {new}", lambda w: actions.copy(w, name, new), text, dry_run, as_json)
+    return _change("profile copy", f"{name} {new}", lambda w: saved.copy(w, name, new), text, dry_run, as_json)
 
 
 @app.command(
@@ -115,7 +115,7 @@ def rename(
     lang: Optional[str] = _options.LANG,
 ) -> int:
     text = _("profile '{name}' is called '{new}' now.").format(name=name, new=new)
-    return _change("profile rename", f"{name} {new}", lambda w: actions.rename(w, name, new), text, dry_run, as_json)
+    return _change("profile rename", f"{name} {new}", lambda w: saved.rename(w, name, new), text, dry_run, as_json)
 
 
 @app.command(
@@ -152,8 +152,8 @@ def rm(
         for folder in world.projects():
             if world.in_project(folder) == name:
                 actions.unset_project(world, folder)
-        switched = actions.remove(world, name)
-        actions.relay_loses(world, name)
+        switched = saved.remove(world, name)
+        saved.relay_loses(world, name)
         return switched
 
     text = _("profile '{name}' is removed.").format(name=name)

@@ -7,7 +7,7 @@ from typing import Any, Optional
 
 import typer
 
-from ccsetup.change import actions
+from ccsetup.change import saved
 from ccsetup.change.actions import Switched
 from ccsetup.change.world import World
 from ccsetup.cli import _options, _output
@@ -37,7 +37,7 @@ def command(
     relay = not keep_profiles and _has_relay(context)
 
     def act(world: World) -> list[Switched]:
-        switched = actions.uninstall(world, keep_profiles=keep_profiles)
+        switched = saved.uninstall(world, keep_profiles=keep_profiles)
         if relay:
             from ccsetup.cli.relay import _remove
 
