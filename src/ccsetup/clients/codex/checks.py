@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ccsetup.clients.codex import problems, surroundings
+from ccsetup.clients.codex import credentials, problems, surroundings
 from ccsetup.clients.house import SAVED, Check, House
 from ccsetup.i18n import _
 
@@ -22,8 +22,8 @@ CHECKS = (
     Check("codex-loads", ID, _("Codex loads config.toml"), problems.loads, _config),
     Check("codex-types", ID, _("config.toml has the right types"), problems.types, _config),
     # Before the id changes by which others filed the key.
-    Check("codex-temp-env-key", ID, _("No temp_env_key"), problems.temp_env_key, _config),
-    Check("codex-credentials", ID, _("Providers find their key"), problems.credentials, _config),
+    Check("codex-temp-env-key", ID, _("No temp_env_key"), credentials.temp_env_key, _config),
+    Check("codex-credentials", ID, _("Providers find their key"), credentials.credentials, _config),
     Check("codex-reserved-id", ID, _("No provider has a reserved id"), problems.reserved_ids, _config),
     Check("codex-wire-api", ID, _("Providers speak Responses"), problems.wire_api, _config),
     Check("codex-saved", ID, _("Saved profiles are as Codex reads them"), SAVED, _config),
@@ -34,7 +34,7 @@ CHECKS = (
     Check("codex-legacy", ID, _("Address and model are today's"), problems.legacy, _config),
     Check("codex-ignored-keys", ID, _("No keys that Codex ignores"), problems.ignored, _config),
     Check("codex-files", ID, _("Files that it names are there"), problems.pointers, _config),
-    Check("codex-auth-json", ID, _("auth.json holds a login only"), problems.auth_json, _auth),
+    Check("codex-auth-json", ID, _("auth.json holds a login only"), credentials.auth_json, _auth),
     Check("codex-shell", ID, _("The shell adds nothing"), surroundings.shell),
     Check("codex-project", ID, _("The folder overrides nothing"), surroundings.project),
     Check("codex-managed", ID, _("The administrator overrides nothing"), surroundings.managed),

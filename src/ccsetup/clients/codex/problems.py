@@ -9,18 +9,17 @@ import os
 import re
 from typing import Any, Collection, Iterator, Mapping, Optional
 
-from ccsetup import keys, profiles, urls
+from ccsetup import urls
 from ccsetup.clients import recognise as known
 from ccsetup.clients.codex import edits as codex
-from ccsetup.clients.codex import endpoints, facts, route
+from ccsetup.clients.codex import facts
 from ccsetup.clients.codex.stops import CodexStop, stops
-from ccsetup.clients.house import Edits, Finding, House, Judgement, Level, Whole, as_text
+from ccsetup.clients.house import Edits, Finding, House, Judgement, Level, as_text
 from ccsetup.documents.edit import MISSING, Edit, KeyPath, Set, Unset, lookup
-from ccsetup.errors import CcsetupError
 from ccsetup.i18n import _
 
 
-def _at(house: House, level: Level, key: KeyPath, text: str, fix: str, *edits: Edit) -> Finding:
+def at_key(house: House, level: Level, key: KeyPath, text: str, fix: str, *edits: Edit) -> Finding:
     path = house.paths.codex_config
     repairs = (Edits(path, "toml", edits),) if edits else ()
     return Finding(level, text, fix, path, house.line(path, "toml", key), repairs)
@@ -111,18 +110,18 @@ def _is_managed(house: House, name: str) -> bool:
     return any(isinstance(t, dict) and name in t for t in tables)
 
 
-def _found(house: House, stop: CodexStop) -> Finding:
-    return _at(house, "stops", stop.key, stop.text, stop.fix, *stop.edits)
+def stop_found(house: House, stop: CodexStop) -> Finding:
+    return at_key(house, "stops", stop.key, stop.text, stop.fix, *stop.edits)
 
 
 def types(house: House) -> Iterator[Finding]:
     for stop in stopping(house, "codex-types"):
-        yield _found(house, stop)
+        yield stop_found(house, stop)
 
 
 def pointers(house: House) -> Iterator[Finding]:
     for stop in stopping(house, "codex-files"):
-        yield _found(house, stop)
+        yield stop_found(house, stop)
 
 
 def wire_api(house: House) -> Iterator[Finding]:
@@ -139,10 +138,10 @@ def wire_api(house: House) -> Iterator[Finding]:
             else:
                 fix = _("Take the table out: {provider} speaks only chat, and nothing uses it.")
                 edits = [Unset(here)]
-            yield _at(house, "stops", stop.key, stop.text, fix.format(provider=place.preset.name), *edits)
+            yield at_key(house, "stops", stop.key, stop.text, fix.format(provider=place.preset.name), *edits)
             continue
         if endpoint is None or place is None:
-            yield _found(house, stop)
+            yield stop_found(house, stop)
             continue
         if endpoint.base_url != as_text(table.get("base_url")).rstrip("/"):
             edits.append(Set((*here, "base_url"), endpoint.base_url))
@@ -152,7 +151,7 @@ def wire_api(house: House) -> Iterator[Finding]:
             if better and better != model:
                 edits.append(Set(("model",), better))
         fix = _('Change it to "responses" at {url}.').format(url=endpoint.base_url)
-        yield _at(house, "stops", stop.key, stop.text, fix, *edits)
+        yield at_key(house, "stops", stop.key, stop.text, fix, *edits)
 
 
 def mixed_by_hand(house: House, known: Collection[str]) -> Iterator[Finding]:
@@ -193,7 +192,7 @@ def legacy_profile(house: House) -> Iterator[Finding]:
     for stop in stopping(house, "codex-legacy-profile"):
         table = tables.get(chosen) if new else None
         if not isinstance(table, dict):
-            yield _found(house, stop)
+            yield stop_found(house, stop)
             continue
         edits = [*stop.edits, *(Set(p, v) for p, v in _leaves(table))]
         moved = _moved(house, str(chosen), table)
@@ -202,7 +201,7 @@ def legacy_profile(house: House) -> Iterator[Finding]:
             fix = _("Copy '{name}' to the top; move it to {file}.").format(
                 name=chosen, file=house.paths.short(house.paths.codex_profile(str(chosen)))
             )
-        finding = _at(house, "stops", stop.key, stop.text, fix, *edits)
+        finding = at_key(house, "stops", stop.key, stop.text, fix, *edits)
         yield finding._replace(repairs=(*finding.repairs, *(moved or ())))
     for name, table in tables.items() if new else ():
         moved = _moved(house, name, table) if isinstance(table, dict) else None
@@ -213,7 +212,7 @@ def legacy_profile(house: House) -> Iterator[Finding]:
         fix = _("Move it by hand to a file with a plain name, such as ~/.codex/work.config.toml.")
         if moved is not None:
             fix = _("Move it to {file}.").format(file=house.paths.short(house.paths.codex_profile(name)))
-        yield _at(house, "warning", key, text, fix)._replace(repairs=moved or ())
+        yield at_key(house, "warning", key, text, fix)._replace(repairs=moved or ())
 
 
 def _moved(house: House, name: str, table: Mapping[str, Any]) -> Optional[tuple[Edits, ...]]:
@@ -235,60 +234,6 @@ def _leaves(table: Mapping[str, Any], path: KeyPath = ()) -> Iterator[tuple[KeyP
             yield (*path, name), value
 
 
-def temp_env_key(house: House) -> Iterator[Finding]:
-    for name, table in house.providers.items():
-        variable = as_text(table.get("temp_env_key"))
-        if "temp_env_key" not in table:
-            continue
-        here = ("model_providers", name)
-        key = (*here, "temp_env_key")
-        gone = Unset(key)
-        if any(table.get(k) for k in facts.CREDENTIAL_KEYS):
-            text = _("Codex ignores temp_env_key in provider '{name}'.").format(name=name)
-            yield _at(house, "warning", key, text, _("Take it out."), gone)
-            continue
-        text = _("Codex ignores temp_env_key: provider '{name}' is used without a key.").format(name=name)
-        if variable in environment(house):
-            yield _at(house, "problem", key, text, _("Call it env_key."), Set((*here, "env_key"), variable), gone)
-            continue
-        found, where = stored_key(house, name, variable)
-        if found:
-            fix = _("Write the key from {place} in its place.").format(place=where)
-            yield _at(house, "problem", key, text, fix, Set((*here, "experimental_bearer_token"), found), gone)
-        else:
-            yield _at(house, "problem", key, text, _("No key is found here: ccsetup init -T codex -p PROVIDER -k KEY"))
-
-
-def stored_key(house: House, name: str, variable: str = "") -> tuple[str, str]:
-    """Return the key that somebody saved for provider *name* where Codex does not look, and the place."""
-    where = house.paths.short(house.auth_path)
-    for key in (name, variable):
-        found = house.auth.get(key) if key else None
-        if isinstance(found, str) and found.strip():
-            return found.strip(), where
-    url = urls.base(as_text(lookup(house.codex, ("model_providers", name, "base_url"))), "responses")
-    for profile in house.profiles.values():
-        if "codex" in profile.parts and house.saved_key(profile) and url and _profile_url(house, profile) == url:
-            return house.saved_key(profile), _("profile '{name}'").format(name=profile.name)
-    # Never OPENAI_API_KEY: it may be a real key of OpenAI's, which is not for a third party.
-    return "", ""
-
-
-def _profile_url(house: House, profile: profiles.Profile) -> str:
-    preset = next((p for p in house.presets if p.id == profile.provider), None)
-    try:
-        return endpoints.endpoint(profile, preset).base_url if preset else ""
-    except CcsetupError:
-        return ""
-
-
-def environment(house: House) -> Mapping[str, str]:
-    """Return the variables that Codex has: the shell's, with those of its .env over them."""
-    from ccsetup.clients.codex.dotenv import read_dotenv
-
-    return {**house.environ, **read_dotenv(house.text(house.paths.codex_dotenv), house.environ)}
-
-
 def reserved_ids(house: House) -> Iterator[Finding]:
     for stop in stopping(house, "codex-reserved-id"):
         name, table = stop.key[1], house.providers[stop.key[1]]
@@ -301,7 +246,7 @@ def reserved_ids(house: House) -> Iterator[Finding]:
         for profile, content in profiles_.items() if isinstance(profiles_, dict) else ():
             if isinstance(content, dict) and content.get("model_provider") == name:
                 edits.append(Set(("profiles", profile, "model_provider"), new))
-        finding = _at(house, "stops", here, stop.text, _("Rename it to '{name}'.").format(name=new), *edits)
+        finding = at_key(house, "stops", here, stop.text, _("Rename it to '{name}'.").format(name=new), *edits)
         others = tuple(
             Edits(p, "toml", (Set(("model_provider",), new),))
             for p in house.names(house.paths.codex_home, ".config.toml")
@@ -312,7 +257,7 @@ def reserved_ids(house: House) -> Iterator[Finding]:
 
 def fields(house: House) -> Iterator[Finding]:
     for stop in stopping(house, "codex-fields"):
-        yield _found(house, stop)
+        yield stop_found(house, stop)
     for name, table in house.providers.items():
         if facts.is_built_in(name, house.version("codex")):
             continue
@@ -326,7 +271,7 @@ def fields(house: House) -> Iterator[Finding]:
             if "api.openai.com" not in url and ".azure." not in url:
                 new = f"{title} ({name})"
                 fix = _("Name it '{name}'.").format(name=new)
-                yield _at(house, "warning", (*here, "name"), text, fix, Set((*here, "name"), new))
+                yield at_key(house, "warning", (*here, "name"), text, fix, Set((*here, "name"), new))
         if not as_text(table.get("base_url")):
             preset = next((p for p in house.presets if p.id in (name, name.removeprefix("ccsetup-"))), None)
             endpoint = known.codex_endpoint(known.Place(preset, preset.regions[0], None)) if preset else None
@@ -334,9 +279,9 @@ def fields(house: House) -> Iterator[Finding]:
             level: Level = "problem" if active(house, name) else "warning"
             if endpoint is not None and endpoint.base_url:
                 fix = _("Set it to {url}.").format(url=endpoint.base_url)
-                yield _at(house, level, here, text, fix, Set((*here, "base_url"), endpoint.base_url))
+                yield at_key(house, level, here, text, fix, Set((*here, "base_url"), endpoint.base_url))
             else:
-                yield _at(house, level, here, text, _('Add a line base_url = "https://…" to its table.'))
+                yield at_key(house, level, here, text, _('Add a line base_url = "https://…" to its table.'))
     name = selected(house)
     table = house.providers.get(name, {})
     if table and not house.codex.get("model"):
@@ -346,9 +291,9 @@ def fields(house: House) -> Iterator[Finding]:
         text = _("No model is set: Codex asks provider '{name}' for a model of OpenAI's.").format(name=name)
         if model:
             fix = _('Set model = "{model}".').format(model=model)
-            yield _at(house, "problem", ("model_provider",), text, fix, Set(("model",), model))
+            yield at_key(house, "problem", ("model_provider",), text, fix, Set(("model",), model))
         else:
-            yield _at(house, "problem", ("model_provider",), text, _('Add a line model = "…" at the top.'))
+            yield at_key(house, "problem", ("model_provider",), text, _('Add a line model = "…" at the top.'))
 
 
 def base_url(house: House) -> Iterator[Finding]:
@@ -361,7 +306,7 @@ def base_url(house: House) -> Iterator[Finding]:
                 name=name
             )
             level: Level = "problem" if active(house, name) else "warning"
-            yield _at(house, level, key, text, _("Change it to {url}.").format(url=better), Set(key, better))
+            yield at_key(house, level, key, text, _("Change it to {url}.").format(url=better), Set(key, better))
             continue
         place = known.place(house, url, "codex")
         if place is None or table.get("wire_api") not in (None, "responses") or not active(house, name):
@@ -370,7 +315,7 @@ def base_url(house: House) -> Iterator[Finding]:
         if not any(known.codex_endpoint(r) for r in regions):
             text = _("{provider} has no endpoint that Codex can speak to.").format(provider=place.preset.name)
             fix = _("Use another provider: ccsetup init -T codex -p PROVIDER -k KEY")
-            yield _at(house, "problem", ("model_providers", name, "base_url"), text, fix)
+            yield at_key(house, "problem", ("model_providers", name, "base_url"), text, fix)
 
 
 def provider(house: House) -> Iterator[Finding]:
@@ -380,150 +325,7 @@ def provider(house: House) -> Iterator[Finding]:
             saved = "NAME"
         if saved and not stop.edits:
             stop = stop._replace(fix=_("Run: ccsetup config-switch {name} -T codex").format(name=saved))
-        yield _found(house, stop)
-
-
-def _misplaced(house: House, name: str, table: Mapping[str, Any], level: Any) -> Optional[Finding]:
-    """Return the finding of a key in the address, or where the name of a variable belongs."""
-    here = ("model_providers", name)
-    bearer = (*here, "experimental_bearer_token")
-    url, inside = urls.without_keys(as_text(table.get("base_url")))
-    variable = as_text(table.get("env_key"))
-    key = keys.in_place_of_name(variable, environment(house))
-    token = as_text(table.get("experimental_bearer_token"))
-    if inside:
-        at = (*here, "base_url")
-        text = _("The address of provider '{name}' holds a key.").format(name=name)
-        headers = {str(h).lower() for n in ("http_headers", "env_http_headers") for h in table.get(n) or ()}
-        others = any(table.get(k) for k in ("auth", "requires_openai_auth")) or headers & {"authorization", "x-api-key"}
-        if len(inside) > 1 or others or (variable and key is None) or (token and token != inside[0]):
-            fix = _("Take it out by hand: the provider has another key, too.")
-            return _at(house, level, at, text, fix)
-        fix = _("Move it to experimental_bearer_token.")
-        return _at(house, level, at, text, fix, Set(at, url), Set(bearer, inside[0]))
-    if key is None:
-        return None
-    at = (*here, "env_key")
-    text = _("env_key of provider '{name}' is a key, where a variable's name belongs: Codex stops with an error.")
-    text = text.format(name=name)
-    if token:
-        return _at(house, level, at, text, _("Take env_key out; the key beside it is used then."), Unset(at))
-    return _at(house, level, at, text, _("Move it to experimental_bearer_token."), Set(bearer, variable), Unset(at))
-
-
-def credentials(house: House) -> Iterator[Finding]:
-    yield from _logins(house)
-    for stop in stopping(house, "codex-credentials"):
-        yield _found(house, stop)
-    for name, table in house.providers.items():
-        here = ("model_providers", name)
-        level: Level = "problem" if active(house, name) else "warning"
-        misplaced = _misplaced(house, name, table, level)
-        if misplaced is not None and table.get("auth") is None:
-            yield misplaced
-            continue
-        if table.get("auth") is not None:
-            continue
-        variable, token = as_text(table.get("env_key")), as_text(table.get("experimental_bearer_token"))
-        if variable and not environment(house).get(variable, "").strip():
-            key = (*here, "env_key")
-            text = _("The variable {variable} of provider '{name}' is not set: Codex stops with an error.").format(
-                variable=variable, name=name
-            )
-            if token:
-                yield _at(house, level, key, text, _("Take env_key out; the key beside it is used then."), Unset(key))
-                continue
-            found, where = stored_key(house, name, variable)
-            if found:
-                fix = _("Write the key from {place} in its place.").format(place=where)
-                edits = (Set((*here, "experimental_bearer_token"), found), Unset(key))
-                yield _at(house, level, key, text, fix, *edits)
-            else:
-                fix = _("Run: export {name}=KEY, or write it into {file}.").format(
-                    name=variable, file=house.paths.short(house.paths.codex_dotenv)
-                )
-                yield _at(house, level, key, text, fix)
-        elif table.get("requires_openai_auth") is True and not variable and not token:
-            yield from _openai_auth(house, name, level)
-
-
-def _logins(house: House) -> Iterator[Finding]:
-    """What sends the ChatGPT login elsewhere; the repair ends that, and gives a provider the key it has here."""
-    managed = [house.data(os.path.join(house.facts.etc, "codex", f), "toml") for f in facts.ADMINISTRATORS]
-    for leak in route.leaks(house.codex, house.auth, route.addresses(*managed)):
-        if leak.local or not leak.certain:
-            yield _at(house, "warning", leak.key, leak.text, _("Take {key} out.").format(key=leak.key[-1]))
-            continue
-        edits: list[Edit] = [Unset(leak.key)]
-        fix = _("Take {key} out.").format(key=leak.key[-1])
-        level: Level = "problem"
-        if len(leak.key) > 1:
-            name = leak.key[1]
-            level = "problem" if active(house, name) else "warning"
-            found, where = stored_key(house, name)
-            if found:
-                fix = _("Write the key from {place} in its place.").format(place=where)
-                edits.append(Set((*leak.key[:-1], "experimental_bearer_token"), found))
-        yield _at(house, level, leak.key, leak.text, fix, *edits)
-
-
-def _openai_auth(house: House, name: str, level: Any) -> Iterator[Finding]:
-    here = ("model_providers", name)
-    key = (*here, "requires_openai_auth")
-    if route.credential(house.providers[name], house.auth, house.environ):
-        return
-    official = route.reach(as_text(house.providers[name].get("base_url"))) == "official"
-    if official or route.in_keyring(house.codex):
-        return  # what may be in the keyring is told of with the logins
-    text = _("requires_openai_auth of provider '{name}' finds no key in auth.json: Codex asks for a login.").format(
-        name=name
-    )
-    found, where = stored_key(house, name)
-    if found:
-        fix = _("Write the key from {place} in its place.").format(place=where)
-        yield _at(house, level, key, text, fix, Set((*here, "experimental_bearer_token"), found), Unset(key))
-    else:
-        yield _at(house, level, key, text, _("Run: ccsetup init -T codex -p PROVIDER -k KEY"))
-
-
-def auth_json(house: House) -> Iterator[Finding]:
-    path = house.auth_path
-    if not house.exists(path):
-        return
-    broken = house.broken(path, "json")
-    if broken is not None:
-        fix = _("Remove the file and log in again with: codex login")
-        yield Finding("warning", _("Codex cannot read its login."), fix, path, broken.line)
-        return
-    if not house.auth and (data := house.data(path, "json")):
-        import json
-
-        fix = _("Write it as plain JSON: no comments, no byte order mark.")
-        whole = Whole(path, json.dumps(data, indent=2) + "\n")
-        yield Finding("warning", _("Codex cannot read its login."), fix, path, 1, (whole,))
-        return
-    unread = [k for k in house.auth if k not in facts.AUTH_JSON]
-    kept = {k: v for k, v in house.auth.items() if k not in unread}
-    empty = not any(v for k, v in kept.items() if k not in ("auth_mode", "last_refresh"))
-    elsewhere = house.text(house.paths.codex_config) + house.text(house.paths.codex_dotenv)
-    values = [as_text(house.auth[k]) for k in unread]
-    safe = all(not v or v in elsewhere or v == kept.get("OPENAI_API_KEY") for v in values)
-    if unread:
-        text = _("Codex reads none of these here: {names}.").format(names=", ".join(unread)[:60])
-        if empty:
-            text = _("Codex takes this file for a ChatGPT login; it does not read {names}.").format(
-                names=", ".join(unread)[:60]
-            )
-        if not safe:
-            fix = _("Set the provider up with ccsetup init -T codex, then remove them: the keys are only here.")
-            yield Finding("warning", text, fix, path, house.line(path, "json", (unread[0],)))
-            return
-        repair = Whole(path, None) if empty else Edits(path, "json", tuple(Unset((k,)) for k in unread))
-        fix = _("Remove the file.") if empty else _("Take them out.")
-        yield Finding("warning", text, fix, path, house.line(path, "json", (unread[0],)), (repair,))
-    elif empty:
-        text = _("Codex takes this file, which holds no login, for a ChatGPT login.")
-        yield Finding("warning", text, _("Remove the file."), path, 1, (Whole(path, None),))
+        yield stop_found(house, stop)
 
 
 def ignored(house: House) -> Iterator[Finding]:
@@ -535,7 +337,7 @@ def ignored(house: House) -> Iterator[Finding]:
     if keys:
         shown = ", ".join(k[-1] for k in keys)
         text = _("Codex warns at every start that it ignores: {names}").format(names=shown)
-        yield _at(house, "warning", keys[0], text, _("Take them out."), *(Unset(k) for k in keys))
+        yield at_key(house, "warning", keys[0], text, _("Take them out."), *(Unset(k) for k in keys))
 
 
 def legacy(house: House) -> Iterator[Finding]:
@@ -547,7 +349,7 @@ def legacy(house: House) -> Iterator[Finding]:
         endpoint = known.codex_endpoint(place)
         # A provider that is to change from chat is moved by that repair.
         if place.legacy is not None and endpoint is not None and table.get("wire_api") in (None, "responses"):
-            yield _at(
+            yield at_key(
                 house,
                 "warning" if place.legacy.still_works else "problem",
                 ("model_providers", name, "base_url"),
@@ -564,7 +366,7 @@ def legacy(house: House) -> Iterator[Finding]:
                 provider=place.preset.name, models=model, reason=reason.split(";")[0]
             )
             fix = _("Change to {models}.").format(models=better)
-            yield _at(house, "warning", ("model",), text, fix, Set(("model",), better))
+            yield at_key(house, "warning", ("model",), text, fix, Set(("model",), better))
 
 
 def selected_url(house: House) -> Optional[str]:

@@ -6,6 +6,7 @@ import os
 import time
 from typing import Iterator, Optional
 
+from ccsetup.clients.codex import credentials
 from ccsetup.clients.codex import problems as codex
 from ccsetup.clients.codex.facts import ADMINISTRATORS, PROJECT_KEYS, TUI_SERVER
 from ccsetup.clients.house import Address, Daemon, Finding, House, Whole, as_text
@@ -83,7 +84,7 @@ def address(house: House) -> Optional[Address]:
         return None
     return Address(
         url,
-        codex.environment(house),
+        credentials.environment(house),
         (config, house.line(config, "toml", ("model_providers", codex.selected(house), "base_url"))),
         _("Set {name} in {file}.").replace("{file}", house.paths.short(path)),
         lambda name, value: Whole(path, dotenv.set_value(house.text(path), name, value)),
