@@ -6,7 +6,8 @@ from typing import Mapping
 
 from ccsetup.relay.wire.anthropic import request_in, request_out
 from ccsetup.relay.wire.anthropic.answer_in import MessagesReader, read_answer
-from ccsetup.relay.wire.anthropic.answer_out import PING, MessagesWriter, write_answer, write_error
+from ccsetup.relay.wire.anthropic.answer_out import PING, MessagesWriter, write_answer
+from ccsetup.relay.wire.anthropic.error_out import write_error
 from ccsetup.relay.wire.anthropic.request_in import read_request
 from ccsetup.relay.wire.anthropic.request_out import write_request
 

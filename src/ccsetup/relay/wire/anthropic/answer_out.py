@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any, Literal, Mapping, Optional, Sequence, Union
 
-from ccsetup.relay.wire import codec, errors, reasoning, tools
+from ccsetup.relay.wire import codec, reasoning, tools
+from ccsetup.relay.wire.anthropic.error_out import error_body
 from ccsetup.relay.wire.messages import (
     Asked,
     BlockEnd,
     Delta,
-    ErrorKind,
     Event,
     Events,
     Failed,
@@ -24,7 +23,6 @@ from ccsetup.relay.wire.messages import (
     ToolCall,
     ToolStart,
     Usage,
-    WireError,
 )
 
 PING = b'event: ping\ndata: {"type":"ping"}\n\n'
@@ -125,7 +123,7 @@ class MessagesWriter:
             return self._stop(event)
         if type(event) is Failed:
             self._over, self._direct = True, -1
-            return _event("error", _error(event.error))
+            return _event("error", error_body(event.error))
         return PING if type(event) is Ping and self._started else b""
 
     def _start(self, event: Started) -> bytes:
@@ -368,7 +366,7 @@ def write_answer(events: Events, asked: Asked) -> bytes:
         elif isinstance(event, Stop):
             stop = event
         elif isinstance(event, Failed):
-            return codec.dumps(_error(event.error))
+            return codec.dumps(error_body(event.error))
         elif not isinstance(event, Ping):
             blocks[event.block] = _Said(event)
     ids: Optional[tools.CallIds] = None
@@ -408,47 +406,3 @@ def _thought(text: str, end: BlockEnd, upstream: str) -> list[dict[str, Any]]:
         return []
     signature = _signature(end.signature, end.encrypted, upstream)
     return [{"type": "thinking", "thinking": text, "signature": signature}]
-
-
-_ERROR_TYPES: Mapping[ErrorKind, str] = {
-    "invalid_request": "invalid_request_error",
-    "authentication": "authentication_error",
-    "permission": "permission_error",
-    "quota": "billing_error",
-    "not_found": "not_found_error",
-    "too_large": "request_too_large",
-    "context": "invalid_request_error",
-    "rate_limit": "rate_limit_error",
-    "overloaded": "overloaded_error",
-    "server": "api_error",
-    "timeout": "timeout_error",
-    "cut": "api_error",
-}
-_TOO_LONG = "prompt is too long"
-_TOGETHER = "input length and `max_tokens` exceed context limit: {} + {} > {}, decrease input length or `max_tokens`"
-"""Claude Code 2.1.332 asks again with fewer ``max_tokens`` when it reads this."""
-_NUMBERS = re.compile(r"(?<![\w.])(\d{1,3}(?:[,_]\d{3})+|\d{3,})(?![\w.]\d)")
-
-
-def write_error(error: WireError) -> tuple[int, bytes]:
-    """Return status and body.  A context that is too long gets the words that make Claude Code compact."""
-    known = error.status if error.status >= 400 else errors.status_of(error.kind)
-    return 400 if error.kind == "context" else known, codec.dumps(_error(error))
-
-
-def _error(error: WireError) -> dict[str, Any]:
-    kind, message = _ERROR_TYPES[error.kind], error.message
-    if error.kind == "quota" and error.status == 429:
-        kind = "rate_limit_error"
-    if error.kind == "context" and not message.lower().startswith(_TOO_LONG):
-        window = errors.window(message)
-        message = _too_long(message) if window is None else _TOGETHER.format(*window)
-    return {"type": "error", "error": {"type": kind, "message": message}}
-
-
-def _too_long(message: str) -> str:
-    """Claude Code 2.1.329 looks for "prompt is too long", and for ``N tokens > M maximum`` behind it."""
-    numbers = [int(re.sub(r"\D", "", n)) for n in _NUMBERS.findall(message[:500])][:2]
-    if len(numbers) == 2 and numbers[0] != numbers[1]:
-        return f"{_TOO_LONG}: {max(numbers)} tokens > {min(numbers)} maximum ({message})"
-    return f"{_TOO_LONG}: {message}"
