@@ -14,7 +14,6 @@ structure = tools.load("structure")
 
 TODAY = {
     "lines of src": 59_000,
-    "modules over 450 lines": 6,
 }
 """Figures that are above their limit: none of them grows."""
 
