@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import os
-from typing import Iterable, Mapping
+from typing import TYPE_CHECKING, Iterable, Mapping
 
 from ccsetup import profiles
+from ccsetup.cli import _output
 from ccsetup.cli._context import Context
 from ccsetup.clients import CLIENTS
-from ccsetup.errors import CcsetupError
+from ccsetup.errors import CcsetupError, printable
 from ccsetup.i18n import _
 from ccsetup.model import ClientName
 from ccsetup.plan import Note
 from ccsetup.profiles import Profile
 from ccsetup.tuples import NamedTuple
+
+if TYPE_CHECKING:
+    from ccsetup.relay.config.switchboard import Switchboard
 
 
 class User(NamedTuple):
@@ -73,3 +77,33 @@ def away(context: Context, url: str, *, ask: bool = True) -> tuple[str, str]:
     if not os.path.lexists(at.config):
         return problem, _("Set it up with: ccsetup relay init, then run: ccsetup relay start")
     return problem, _("Run: ccsetup relay start, or ccsetup config-switch to another profile.")
+
+
+# Where its clients' requests go.
+
+
+def led(context: Context) -> Switchboard:
+    """Return where the reserved ids lead; CcsetupError when the file cannot be read."""
+    from ccsetup.relay.config import switchboard
+
+    path = context.paths.relay_switchboard
+    return switchboard.read(path, context.paths.short(path))
+
+
+def led_notes(board: Switchboard, lost: Mapping[str, str]) -> list[Note]:
+    """Return what is to be known of *board*: targets that are *lost*, and one that overrides the rest."""
+    out = []
+    for use_, target in lost.items():
+        text = _("'{target}', the target of {use}, is none of any upstream any more; what is first is used instead.")
+        hint = _("Choose another with: ccsetup relay use, ccsetup relay tiers")
+        out.append(Note("warning", text.format(target=printable(target), use=use_), hint))
+    if board.all:
+        text = _("Every request goes to '{target}', whatever it asks for.")
+        hint = _("No more with: ccsetup relay use --reset --all")
+        out.append(Note("warning", text.format(target=printable(board.all)), hint))
+    return out
+
+
+def led_text(board: Switchboard) -> str:
+    """Return what is set, for people; "" where nothing is."""
+    return _output.safe("  ".join(f"{use_}: {target}" for use_, target in board.set().items()))

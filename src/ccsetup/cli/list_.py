@@ -73,16 +73,14 @@ def _led(context: Context, result: dict[str, Any]) -> str:
     """Return what ``relay use`` and ``relay tiers`` have set, also into *result*; "" where that is nothing."""
     if not os.path.lexists(context.paths.relay_switchboard):
         return ""
-    from ccsetup.cli.relay import use
-
     try:
-        board = use.read(context)
+        board = _relay.led(context)
     except CcsetupError as e:
         context.notes.append(Note("warning", e.message, e.hint))
         return ""
     result["relay"] = board._asdict()
-    context.notes.extend(use.notes(board, {}))
-    return use.line(board)
+    context.notes.extend(_relay.led_notes(board, {}))
+    return _relay.led_text(board)
 
 
 def _profiles(

@@ -8,7 +8,7 @@ from typing import Any, Mapping, Optional, Sequence
 
 import typer
 
-from ccsetup.cli import _options, _output, _test_show
+from ccsetup.cli import _options, _output, _relay, _test_show
 from ccsetup.cli._context import Context
 from ccsetup.cli.relay import _base, _up, use
 from ccsetup.clients import CLIENTS
@@ -48,9 +48,9 @@ def command(
     found = _base.load(context, at)
     clients = _base.load_keys(context, at)
     valid = [k for k in clients.keys if k.revoked is None and (k.expires is None or k.expires > time.time())]
-    board = use.read(context)
+    board = _relay.led(context)
     lost = routes.lost(found.upstreams, board)
-    context.notes.extend(use.notes(board, lost))
+    context.notes.extend(_relay.led_notes(board, lost))
     refused = [*dangers.refusals(found, bool(valid)), *_ambiguous(found)]
     for text in (*_base.with_saved(context, found)[1], *_up.unseen(context, found), *dangers.warnings(found)):
         context.notes.append(Note("warning", text))

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, Mapping, Optional
 import typer
 
 from ccsetup import bounded
-from ccsetup.cli import _options, _output
+from ccsetup.cli import _options, _output, _relay
 from ccsetup.cli._context import Context
-from ccsetup.cli.relay import _base, use
+from ccsetup.cli.relay import _base
 from ccsetup.errors import UsageError
 from ccsetup.i18n import _
 from ccsetup.model import WireFormat
@@ -191,7 +191,7 @@ def _way(
     if name is None and wire is not None:
         return Upstream("", {wire: ""}, (), dialect={wire: Dialect()}), wire, model, False
     found = _base.load(context, at)
-    pool, ask = Pool(found, board=use.read(context)), Ask(source, model)
+    pool, ask = Pool(found, board=_relay.led(context)), Ask(source, model)
     if name is not None:
         one = next((u for u in found.upstreams if u.name == name), None)
         if one is None:

@@ -9,9 +9,9 @@ from typing import Any, Optional
 
 import typer
 
-from ccsetup.cli import _options, _output
+from ccsetup.cli import _options, _output, _relay
 from ccsetup.cli._context import Context
-from ccsetup.cli.relay import _base, _setup, _up, use
+from ccsetup.cli.relay import _base, _setup, _up
 from ccsetup.errors import CcsetupError, UsageError
 from ccsetup.i18n import _, ngettext
 from ccsetup.plan import Note
@@ -235,8 +235,8 @@ def _show(context: Context, running: RelayProcess, said: dict[str, Any]) -> None
     if led := dict(said.get("use") or {}):
         lost = led.pop("lost")
         board = Switchboard(**led)
-        rows += [[_("Requests go to"), use.line(board)]] if board.set() else []
-        context.notes.extend(use.notes(board, lost))
+        rows += [[_("Requests go to"), _relay.led_text(board)]] if board.set() else []
+        context.notes.extend(_relay.led_notes(board, lost))
     for part, text in (said.get("store") or {}).items():
         rows.append([_("Store {part}").format(part=part), str(text)])
     reloaded = said.get("last_reload")

@@ -7,7 +7,7 @@ from typing import Any, Callable, Mapping, Optional, Sequence
 import typer
 
 from ccsetup.change.world import World
-from ccsetup.cli import _options, _output
+from ccsetup.cli import _options, _output, _relay
 from ccsetup.cli._context import Context
 from ccsetup.cli.relay import _base
 from ccsetup.documents.nearest import suggestion
@@ -15,7 +15,6 @@ from ccsetup.errors import CcsetupError, UsageError, printable
 from ccsetup.i18n import _
 from ccsetup.plan import Note
 from ccsetup.profiles import reserved
-from ccsetup.relay.config import switchboard
 from ccsetup.relay.config.model import Upstream
 from ccsetup.relay.config.switchboard import Switchboard
 from ccsetup.relay.routing import routes
@@ -104,7 +103,7 @@ def _steer(
 
     def act(world: World) -> Switchboard:
         try:
-            old = read(context)
+            old = _relay.led(context)
         except CcsetupError as e:
             if change is None:
                 raise
@@ -116,7 +115,7 @@ def _steer(
         return board
 
     board, changes = context.run(command, act, dry=dry)
-    context.notes.extend(notes(board, routes.lost(found, board)))
+    context.notes.extend(_relay.led_notes(board, routes.lost(found, board)))
     running = control.there(at) is not None
     if not running:
         text = _("No relay is running; it does this when it is started.")
@@ -136,26 +135,6 @@ def _steer(
                 _output.line(_output.safe(f"  {one.name}  {models}"))
 
     return context.finish(command, result, changes, as_json=as_json, dry=dry, check=False, show=tell)
-
-
-def read(context: Context) -> Switchboard:
-    """Return where the reserved ids lead; CcsetupError when the file cannot be read."""
-    path = context.paths.relay_switchboard
-    return switchboard.read(path, context.paths.short(path))
-
-
-def notes(board: Switchboard, lost: Mapping[str, str]) -> list[Note]:
-    """Return what is to be known of *board*: targets that are *lost*, and one that overrides the rest."""
-    out = []
-    for use_, target in lost.items():
-        text = _("'{target}', the target of {use}, is none of any upstream any more; what is first is used instead.")
-        hint = _("Choose another with: ccsetup relay use, ccsetup relay tiers")
-        out.append(Note("warning", text.format(target=printable(target), use=use_), hint))
-    if board.all:
-        text = _("Every request goes to '{target}', whatever it asks for.")
-        hint = _("No more with: ccsetup relay use --reset --all")
-        out.append(Note("warning", text.format(target=printable(board.all)), hint))
-    return out
 
 
 def _check(upstreams: Sequence[Upstream], target: str) -> None:
@@ -192,11 +171,6 @@ def leads(upstreams: Sequence[Upstream], board: Switchboard) -> dict[str, dict[s
         return {"upstream": found.upstream.name, "model": found.model} if found is not None else {}
 
     return {model: lead(model) for model in reserved.MODELS}
-
-
-def line(board: Switchboard) -> str:
-    """Return what is set, for people; "" where nothing is."""
-    return _output.safe("  ".join(f"{use_}: {target}" for use_, target in board.set().items()))
 
 
 def show(board: Switchboard, led: Mapping[str, Mapping[str, str]]) -> None:

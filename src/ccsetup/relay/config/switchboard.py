@@ -6,13 +6,14 @@ A target is ``UPSTREAM``, ``UPSTREAM/MODEL`` or the id of a model that an upstre
 from __future__ import annotations
 
 import json
-from typing import Mapping, NamedTuple
+from typing import Mapping
 
 from ccsetup import bounded
 from ccsetup.documents import version
 from ccsetup.errors import CcsetupError
 from ccsetup.i18n import _
 from ccsetup.profiles import reserved
+from ccsetup.tuples import NamedTuple
 
 VERSION = 1
 
