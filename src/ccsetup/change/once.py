@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Mapping, Sequence
 
+from ccsetup.change import record
 from ccsetup.change.world import World, endpoint_of
 from ccsetup.clients import CLIENTS
 from ccsetup.clients.values import Start, Starting, Use
@@ -30,7 +31,8 @@ def variables(world: World, profile: Profile, client: ClientName, *, names_only:
             )
         )
     preset, endpoint = world.load_preset(profile.provider), endpoint_of(world, profile, client)
-    return CLIENTS[client].variables(world.files(client), Use(profile, preset, endpoint, key, ()))
+    use = Use(profile, preset, endpoint, key, (), record.listed(world.draft, world.paths, profile.name))
+    return CLIENTS[client].variables(world.files(client), use)
 
 
 def start(world: World, profile: Profile, client: ClientName, given: Sequence[str]) -> Start:

@@ -25,7 +25,7 @@ from ccsetup.model import ClientName
 from ccsetup.naming import Homes, Relation, origin_from_json, origin_to_json
 from ccsetup.paths import Paths
 from ccsetup.plan import Note, owned_from_json
-from ccsetup.profiles import is_possible
+from ccsetup.profiles import RELAY, is_possible
 from ccsetup.tuples import NamedTuple
 
 if TYPE_CHECKING:
@@ -37,8 +37,10 @@ VERSION = 3
 MEMBERS = ("clients", "saved", "projects")
 
 
-def listed(draft: Draft, paths: Paths) -> tuple[Listed, ...]:
-    """Return what the relay served when its profile was written; () where nothing says so."""
+def listed(draft: Draft, paths: Paths, profile: str) -> tuple[Listed, ...]:
+    """Return what the relay served when its *profile* was written; () for others, and where nothing says so."""
+    if profile != RELAY:
+        return ()
     try:
         found = draft.data(paths.relay_models, "json")["models"]
         return tuple(Listed(**{**one, "efforts": tuple(one["efforts"])}) for one in found)

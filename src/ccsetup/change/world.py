@@ -288,7 +288,7 @@ class World:
         key = self.key(profile) if profile.key_storage in ("inline", "dotenv") else None
         if profile.key_storage == "command" and not profile.key_command:
             self.key(profile)  # a client that is told to read a file should find it
-        listed = record.listed(self.draft, self.paths) if profile.name == profiles.RELAY else ()
+        listed = record.listed(self.draft, self.paths, profile.name)
         described = facts.described(preset, endpoint, profile.parts[client])
         return Use(profile, described, endpoint, key, reader, listed, active)
 

@@ -37,6 +37,12 @@ def test_claude_code_looks_for_the_models_of_the_relay_alone(relayed: Path) -> N
         assert settings(relayed)["env"].get(DISCOVERY) == expected
 
 
+def test_a_terminal_gets_the_variable_too(relayed: Path) -> None:
+    """``ccsetup env`` of the relay's profile has it, and of another one has not."""
+    assert f"export {DISCOVERY}='1'" in cc.main("env", "relay", "-T", "claude-code").stdout
+    assert DISCOVERY not in cc.main("env", "glm", "-T", "claude-code").stdout
+
+
 @pytest.mark.parametrize("before", [None, "opus", "ccsetup-claude/old"])
 @pytest.mark.parametrize("to", ["glm", "official"])
 @pytest.mark.parametrize(

@@ -67,6 +67,8 @@ def test_who_is_not_asked_and_what_the_client_is_told(tmp_path: Path) -> None:
             assert (relay.post(path, fits).status, endpoint.asked) == (200, before + 1)
         one_million = {"anthropic-beta": "context-1m-2025-08-07"}
         assert relay.post("/v1/messages", asking("anthropic", LONG), headers=one_million).status == 200
+        picked = {**asking("anthropic", LONG), "model": "ccsetup-claude/small"}  # the picker's [1m] brings that header
+        assert relay.post("/v1/messages", picked, headers=one_million).status == 400
         assert {(row["status"], row["upstream"]) for row in relay.rows(15) if row["status"] != 200} == {(400, "")}
 
 

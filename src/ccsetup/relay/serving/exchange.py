@@ -7,6 +7,7 @@ import difflib
 from functools import lru_cache, partial
 from typing import Collection, Optional
 
+from ccsetup.clients.claude import picker
 from ccsetup.errors import printable
 from ccsetup.model import WireFormat
 from ccsetup.relay.http.inbound import BodyTooLarge, Gone, Headers, Inbound, Malformed
@@ -129,7 +130,8 @@ class Exchange:
         if relay.pool.several(ask):
             ask = ask._replace(conversation=await apart(len(body), request.thread))
         window = relay.pool.ways(ask).window
-        if window and len(body) > window * tokens.LEAST_BYTES and not self._caller.long:
+        longer = self._caller.long and not picker.meant(request.model)  # whose window the relay itself has told
+        if window and len(body) > window * tokens.LEAST_BYTES and not longer:
             ask = ask._replace(tokens=await apart(len(body), partial(request.least, window)))
         del body, request  # they are large, and only needed until an answer has begun
         turn = relay.pool.turn(ask, self._time)
