@@ -103,6 +103,24 @@ def test_what_is_advertised_is_served_by_its_owner(among: list[Upstream]) -> Non
             assert choice.model == name
 
 
+@pytest.mark.parametrize(
+    "among", [[GLM, DEEPSEEK], ALL, [*ALL, ANY], [GLM, upstream("b", models=("glm-5.3-thinking",))]]
+)
+def test_each_model_of_the_list_is_served_with_thinking_and_listed_once(among: list[Upstream]) -> None:
+    """Pickers have it once: a client switches thinking itself.  An id of that name that somebody owns is a model."""
+    found = routes.listing(among)
+    owned = {name for one in among for name in routes.own_ids(one)}
+    for name, route in found.items():
+        thinking = name + routes.THINKING
+        if thinking in owned:
+            assert found[thinking].thinking is False
+            continue
+        assert thinking not in found
+        for asked in (thinking, picker.listed(name, 0) + routes.THINKING):
+            first = routes.routes(among, asked)[0]
+            assert (first.upstream.name, first.model, first.thinking) == (route.upstream.name, route.model, True)
+
+
 def test_another_one_answers_when_the_owner_fails_and_it_is_told() -> None:
     pool = Pool(Config((GLM, DEEPSEEK), rules=DEFAULT_RULES))
     turn = pool.turn(Ask("chat", "flash"), NOW)

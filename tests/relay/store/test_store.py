@@ -381,6 +381,97 @@ def test_a_file_of_the_first_schema(path: str) -> None:
     assert stats.query(path, "day", schema.Chosen(since=MIDNIGHT))[0].requests == 5
 
 
+# What a relay of the second schema writes and, every hour, removes.
+ADD_KIND_BEFORE = (
+    "INSERT INTO kinds (client, upstream, key, model, served, wire_in, wire_out, status, error, attempts, stream,"
+    " currency, purpose) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+ADD_BEFORE = (
+    "INSERT INTO requests (kind, time, id, input, output, cache_read, cache_write, reasoning, cost, first_ms, total_ms)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+ADD_SPAN_BEFORE = (
+    "INSERT INTO spans VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET"
+    " first = min(first, excluded.first), last = max(last, excluded.last)"
+)
+ADD_GONE_BEFORE = (
+    "INSERT INTO gone SELECT CAST(time / 86400 AS INTEGER), upstream, CASE served WHEN '' THEN model ELSE served END,"
+    " client, currency, count(*), sum(error <> ''), sum(cost IS NULL AND output > 0), CAST(total(input) AS INTEGER),"
+    " CAST(total(output) AS INTEGER), CAST(total(cache_read) AS INTEGER), CAST(total(cache_write) AS INTEGER),"
+    " CAST(total(reasoning) AS INTEGER), total(cost) FROM usage WHERE seq <= ? AND time < ? GROUP BY 1, 2, 3, 4, 5"
+    " ON CONFLICT DO UPDATE SET requests = requests + excluded.requests, errors = errors + excluded.errors,"
+    " unpriced = unpriced + excluded.unpriced, input = input + excluded.input, output = output + excluded.output,"
+    " cache_read = cache_read + excluded.cache_read, cache_write = cache_write + excluded.cache_write,"
+    " reasoning = reasoning + excluded.reasoning, cost = cost + excluded.cost"
+)
+
+
+def test_a_relay_of_the_second_schema_goes_on_beside_a_newer_one(path: str) -> None:
+    """What it still writes is there, and what it removes is in the sums of each day, once, whoever removes next."""
+    Path(path).parent.mkdir(parents=True)
+    today = int(NOON) // DAY
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as base:
+        for statement in (*schema.MIGRATIONS[0], *schema.MIGRATIONS[1]):
+            base.execute(statement)
+        base.execute("PRAGMA user_version = 2")
+        base.execute("INSERT INTO gone VALUES (?, 'glm', 'glm-5', 'alice', 'USD', 5, 1, 2, 10, 20, 30, 40, 50, 1.5)",
+                     (today - 9,))  # fmt: skip
+
+        async def newer() -> None:
+            async with opened(path, days=3) as store:
+                store.record(row(1, id="newer"))
+                await store.flush()
+
+        asyncio.run(newer())
+        before = row(2, time=NOON - 9 * DAY, served="glm-5", failed="")
+        for number in (1, 2):  # in two hours
+            base.execute("BEGIN IMMEDIATE")
+            found = base.execute(
+                "SELECT kind FROM kinds WHERE model = ? AND served = 'glm-5'", (before.model,)
+            ).fetchone()
+            kind = found[0] if found else base.execute(ADD_KIND_BEFORE, (
+                before.client, before.upstream, before.key, before.model, before.served, before.wire_in,
+                before.wire_out, before.status, before.error, before.attempts, before.stream, before.currency,
+                before.purpose)).lastrowid  # fmt: skip
+            base.execute(ADD_BEFORE, (kind, before.time, f"old {number}", 7, 8, 0, 0, 0, 0.25, 1.0, 2.0))
+            (last,) = base.execute("SELECT max(seq) FROM requests").fetchone()
+            base.execute(ADD_SPAN_BEFORE, (today - 9, last, last))
+            base.execute(ADD_GONE_BEFORE, (last, (today - 3) * DAY))
+            base.execute("DELETE FROM requests WHERE seq <= ? AND time < ?", (last, (today - 3) * DAY))
+            base.execute("DELETE FROM spans WHERE day < ?", (today - 3,))
+            base.execute("DELETE FROM kinds WHERE kind NOT IN (SELECT kind FROM requests)")
+            base.execute("COMMIT")
+        asyncio.run(newer())
+    found = {(r.name, r.requests, r.input, r.tries) for r in stats.query(path, "day")}
+    assert found == {("2027-01-07", 7, 10 + 2 * 7, 7), ("2027-01-16", 2, 2 * row(1).input, 2)}
+    assert read(path, "SELECT count(*) FROM gone") == [(0,)]
+
+
+OF_THE_THIRD = Path(__file__).parents[2] / "data/usage/third.db"
+
+
+def test_a_kept_file_of_the_third_schema(path: str) -> None:
+    """It is told the same before a relay has opened it and after; its sums grow by what is removed later."""
+    Path(path).parent.mkdir(parents=True)
+    Path(path).write_bytes(OF_THE_THIRD.read_bytes())
+    before = {by: stats.query(path, by) for by in stats.GROUPS}
+    assert [(r.name, r.requests, r.tries, r.tries_failed, r.estimated) for r in before["upstream"]] == [
+        ("glm", 4, 4, 0, 1), ("", 1, 0, 0, 0), ("deepseek", 0, 1, 1, 0)
+    ]  # fmt: skip
+
+    async def main(now: float) -> None:
+        async with opened(path, days=2, clock=lambda: now) as store:
+            await store.flush()
+
+    asyncio.run(main(1_795_608_000.0))
+    assert {by: stats.query(path, by) for by in stats.GROUPS} == before
+    asyncio.run(main(1_795_608_000.0 + 30 * DAY))
+    assert read(path, "SELECT count(*) FROM requests") == [(0,)]
+    after = {by: stats.query(path, by) for by in stats.GROUPS}
+    whole = [[(r.name, r.requests, r.tries, r.input, r.output) for r in of["day"]] for of in (before, after)]
+    assert whole[0] == whole[1]
+
+
 def test_an_empty_file_of_the_first_schema_keeps_its_numbers(path: str) -> None:
     older(path, [row(1), row(2)])
     with contextlib.closing(sqlite3.connect(path)) as base:

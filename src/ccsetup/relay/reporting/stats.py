@@ -129,7 +129,7 @@ def _read(base: sqlite3.Connection, by: By, chosen: Chosen, zone: str) -> _Sums:
     names, values = chosen.names()
     # A row is in the views or in the sums of days that are gone, never in both.
     gone = base.execute(
-        f"SELECT {_NAMES[by]}, currency, {_SUMMED} FROM gone WHERE day > ? AND day < ? AND {names}"  # noqa: S608
+        f"SELECT {_NAMES[by]}, currency, {_SUMMED} FROM sums WHERE day > ? AND day < ? AND {names}"  # noqa: S608
         " GROUP BY 1, 2, 3",
         (since / DAY - 1, until / DAY, *values),
     )
@@ -195,14 +195,15 @@ _USAGE = "CREATE TEMP VIEW usage AS SELECT *, 0 AS estimated, '' AS failed FROM 
 _VIEWS = [f"CREATE TEMP VIEW {name} AS {view}" for name, view in VIEWS.items()]
 _OLDER: Mapping[int, tuple[str, ...]] = {
     1: (
-        f"CREATE TEMP VIEW gone AS {GONE_BEFORE} FROM main.days WHERE day <"  # noqa: S608
+        f"CREATE TEMP VIEW sums AS {GONE_BEFORE} FROM main.days WHERE day <"  # noqa: S608
         " (SELECT coalesce(max(CAST(value AS INTEGER)), 0) FROM notes WHERE name = 'kept from')",
         f"CREATE TEMP VIEW spans AS SELECT CAST(time / {DAY} AS INTEGER) AS day,"  # noqa: S608
         " seq AS first, seq AS last FROM usage",
         _USAGE,
         *_VIEWS,
     ),
-    2: (f"CREATE TEMP VIEW gone AS {GONE_BEFORE} FROM main.gone", _USAGE, *_VIEWS),
+    2: (f"CREATE TEMP VIEW sums AS {GONE_BEFORE} FROM main.gone", _USAGE, *_VIEWS),
+    3: ("CREATE TEMP VIEW sums AS SELECT * FROM main.gone",),
 }
 """By version of the file: what is read here, where no relay of this version has brought it up to date yet."""
 

@@ -197,12 +197,12 @@ def _owned(upstreams: Sequence[Upstream], asked: str) -> list[Route]:
     known = first or "stand-in" in enabled
     if not known and (meant := picker.meant(asked)):
         return _owned(upstreams, meant)
+    if not known and _thinks([upstream for upstream in upstreams if upstream.enabled], asked):
+        return [route._replace(thinking=True) for route in _owned(upstreams, asked.removesuffix(THINKING))]
     if not known and (named := _named(upstreams, asked)) is not None:
         others = [route for route in _owned(upstreams, named.model) if route.upstream is not named.upstream]
         own = named._replace(model=named.upstream.model(named.model))
         return [own, *(route._replace(rank=route.rank + 1, thinking=own.thinking) for route in others)]
-    if not known and _thinks([upstream for upstream in upstreams if upstream.enabled], asked):
-        return [route._replace(thinking=True) for route in _owned(upstreams, asked.removesuffix(THINKING))]
     found = []
     for upstream, one in zip(upstreams, claims, strict=True):
         if one or (known and upstream.serves(asked)):

@@ -12,7 +12,7 @@ from typing import Any, Mapping, NamedTuple, Optional, Sequence
 from ccsetup.disk import protect
 from ccsetup.disk.replace import make_folder
 from ccsetup.relay.store import Rest, UsageRow
-from ccsetup.relay.store.schema import AFTER, BY_DAY, COLUMNS, DAYS, FIGURES, KIND, OWN, migrate, transaction
+from ccsetup.relay.store.schema import ADDED, AFTER, BY_DAY, COLUMNS, DAYS, KIND, OWN, migrate, transaction
 from ccsetup.relay.store.spending import DAY, LARGEST, ClientTotal, Spending, day_of, no_spending
 
 BUSY = 5.0
@@ -39,11 +39,7 @@ _ADD_SPAN = (
     "INSERT INTO spans VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET"
     " first = min(first, excluded.first), last = max(last, excluded.last)"
 )
-_ADD_GONE = [
-    f"INSERT INTO gone {days} WHERE seq <= ? AND time < ? {BY_DAY}"
-    f" ON CONFLICT DO UPDATE SET {', '.join(f'{f} = {f} + excluded.{f}' for f in FIGURES)}"
-    for days in DAYS.values()
-]
+_ADD_GONE = [f"INSERT INTO sums {days} WHERE seq <= ? AND time < ? {BY_DAY} {ADDED}" for days in DAYS.values()]
 _ADD_SPENDING = (
     "INSERT INTO spending VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
     " requests = requests + excluded.requests, tokens = tokens + excluded.tokens, cost = cost + excluded.cost"

@@ -90,7 +90,7 @@ def _gone(chosen: Chosen) -> tuple[str, tuple[Any, ...]]:
     since, until = _span(chosen)
     # Tries that another upstream made up for go with their requests: of one upstream there are none to choose.
     some = f"{names} AND requests > 0" if values else names
-    return f"FROM gone WHERE day >= ? AND day <= ? AND {some}", (since / DAY, until / DAY - 1, *values)
+    return f"FROM sums WHERE day >= ? AND day <= ? AND {some}", (since / DAY, until / DAY - 1, *values)
 
 
 def _span(chosen: Chosen) -> tuple[float, float]:

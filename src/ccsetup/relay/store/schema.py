@@ -63,7 +63,7 @@ DAYS = {
     for view in VIEWS
 }
 BY_DAY = f"GROUP BY 1, {', '.join(PLACE)}"
-"""With *DAYS*: rows of ``gone``."""
+"""With *DAYS*: rows of ``sums``."""
 
 GONE_BEFORE = (
     "SELECT day, upstream, model, client, currency, '' AS asked, '' AS purpose, requests, errors, unpriced,"
@@ -71,6 +71,9 @@ GONE_BEFORE = (
     " cache_read, cache_write, reasoning, cost"
 )
 """The sums of the first two schemas as those of the third."""
+
+ADDED = f"ON CONFLICT DO UPDATE SET {', '.join(f'{f} = {f} + excluded.{f}' for f in FIGURES)}"
+"""Behind what is put into ``sums``."""
 
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (
@@ -161,6 +164,19 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         *(f"CREATE VIEW {name} AS {view}" for name, view in VIEWS.items()),
         f"CREATE VIEW days AS SELECT * FROM gone {' '.join(f'UNION ALL {day} {BY_DAY}' for day in DAYS.values())}",  # noqa: S608
     ),
+    (
+        # A relay of the second schema that still runs puts into ``gone`` what it removes: it goes on as it is.
+        "DROP VIEW days",
+        "ALTER TABLE gone RENAME TO sums",
+        "CREATE TABLE gone (day INTEGER NOT NULL, upstream TEXT NOT NULL, model TEXT NOT NULL, client TEXT NOT NULL,"
+        " currency TEXT NOT NULL, requests INTEGER NOT NULL, errors INTEGER NOT NULL, unpriced INTEGER NOT NULL,"
+        " input INTEGER NOT NULL, output INTEGER NOT NULL, cache_read INTEGER NOT NULL, cache_write INTEGER NOT NULL,"
+        " reasoning INTEGER NOT NULL, cost REAL NOT NULL,"
+        " PRIMARY KEY (day, upstream, model, client, currency)) WITHOUT ROWID",
+        "CREATE TRIGGER gone_before AFTER INSERT ON gone BEGIN"  # noqa: S608
+        f" INSERT INTO sums {GONE_BEFORE} FROM gone WHERE 1 {ADDED}; DELETE FROM gone; END",
+        f"CREATE VIEW days AS SELECT * FROM sums {' '.join(f'UNION ALL {day} {BY_DAY}' for day in DAYS.values())}",  # noqa: S608
+    ),
 )
 """What makes each version of the schema of the one before; ``PRAGMA user_version`` counts them."""
 
@@ -180,7 +196,7 @@ class Chosen(NamedTuple):
     client: Optional[str] = None
 
     def names(self) -> tuple[str, tuple[str, ...]]:
-        """Return a condition on the names in ``counted`` or ``gone``, and its values."""
+        """Return a condition on the names in ``counted`` or ``sums``, and its values."""
         model = None if self.model is None else (self.model, self.model)
         given = (
             ("upstream = ?", None if self.upstream is None else (self.upstream,)),
