@@ -77,7 +77,7 @@ ALL = [GLM, DEEPSEEK, OPEN, LOCAL]
         ([GLM, DEEPSEEK], "deepseek/flash-thinking", ["deepseek:flash+", "glm:glm-5.3+"]),
         ([GLM, DEEPSEEK], "deepseek/glm-5.3-thinking", ["deepseek:pro+", "glm:glm-5.3+"]),
         ([GLM, ANY], "any/omega-thinking", ["any:omega-thinking"]),
-        (ALL, "glm/glm-5.3-thinking", ["glm:glm-5.3+", "deepseek:pro+"]),
+        (ALL, "glm/glm-5.3-thinking", ["router:glm/glm-5.3+", "glm:glm-5.3+", "deepseek:flash+"]),
         ([GLM._replace(enabled=False), DEEPSEEK], "glm-air-thinking", []),
         ([upstream("k", default_model="k2", map=(("k*", "*"),))], "k2-thinking", ["k:k2-thinking"]),
         # Who is switched off owns nothing.
