@@ -24,6 +24,27 @@ upstreams:
 """
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("failover: [glm, kimi]", "failover: [work, kimi]"),
+        ("failover: glm", "failover: work"),
+        ("failover:\n  - kimi\n  - 'glm'  # dear", "failover:\n  - kimi\n  - 'work'  # dear"),
+        (
+            "upstreams:\n- {key: {profile: glm}}\nfailover: [glm]",
+            "upstreams:\n- {key: {profile: work}}\nfailover: [work]",
+        ),
+        ("failover: [kimi, glm, glm-2]", "failover: [kimi, work, glm-2]"),
+        ("failover: [kimi]", "failover: [kimi]"),
+        ("failover:", "failover:"),
+    ],
+)
+def test_profiles_of_failover_are_renamed(text: str, expected: str) -> None:
+    assert relayrefs.renamed(f"relay: 1\nfrom: profiles\n{text}\n", "x", "glm", "work") == (
+        f"relay: 1\nfrom: profiles\n{expected}\n"
+    )
+
+
 def test_read() -> None:
     """Every key with its upstream and line; a key that stands there itself is not shown."""
     found = relayrefs.read(TEXT, "x")

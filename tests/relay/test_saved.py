@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -115,6 +116,26 @@ def test_the_streams_of_a_removed_profile_end_and_others_go_on(tmp_path: Path, k
             rows = relay.rows(2)
             assert {(row["upstream"], row["error"]) for row in rows} == {("a", "removed"), ("b", "")}
             assert relay.get("/healthz").status == 200
+
+
+@pytest.mark.parametrize("kind", PATHS)
+def test_who_waits_for_a_removed_profile_is_told(tmp_path: Path, kind: str) -> None:
+    """An answer that has not begun is an error, and never another account's."""
+    relay = Profiles(tmp_path)
+    with Upstream("a") as a, Upstream("b") as b:
+        for up in (a, b):
+            relay.save(up)
+        with relay, ThreadPoolExecutor(2) as clients:
+            a.failure = drill.BEFORE["silent"]
+            waits = [
+                clients.submit(relay.post, PATHS[kind], asking(kind, "a-1", stream=stream)) for stream in (True, False)
+            ]
+            waiting.until(lambda: len(a.requests) == 2)
+            relay.ran("profile", "rm", "a", "-y")
+            got = [one.result() for one in waits]
+            a.closing.set()
+        assert [(one.status, "was removed" in one.body.decode()) for one in got] == [(503, True)] * 2
+        assert b.requests == []
 
 
 def test_no_profile_answers_for_another_unless_the_file_says_so(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Optional
+from typing import TYPE_CHECKING, Collection, Optional
 
 from ccsetup import profiles
 from ccsetup.change import actions, beside
@@ -79,7 +79,7 @@ def _rename_in_relay(world: World, name: str, new: str) -> None:
     from ccsetup.documents import relayrefs
 
     path = world.paths.relay_config
-    places = _in_relay(world, name)
+    places = _in_relay(world, name, relayrefs.NAMING)
     if not places:
         return
     file = world.paths.short(path)
@@ -101,7 +101,7 @@ def _rename_in_relay(world: World, name: str, new: str) -> None:
         )
 
 
-def _in_relay(world: World, name: str) -> list[relayrefs.UpstreamKey]:
+def _in_relay(world: World, name: str, kinds: Collection[str] = ("profile",)) -> list[relayrefs.UpstreamKey]:
     """Return where ``relay.yaml`` refers to profile *name*; of a file that cannot be read nothing is known."""
     from ccsetup.documents import relayrefs
 
@@ -114,7 +114,7 @@ def _in_relay(world: World, name: str) -> list[relayrefs.UpstreamKey]:
         text = _("Whether the relay uses profile '{name}' cannot be told: {problem}")
         world.notes.append(Note("warning", text.format(name=name, problem=e.message), e.hint))
         return []
-    return [r for r in found if r.kind == "profile" and r.value == name]
+    return [r for r in found if r.kind in kinds and r.value == name]
 
 
 def copy(world: World, name: str, new: str) -> None:

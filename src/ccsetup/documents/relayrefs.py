@@ -12,6 +12,9 @@ from ccsetup.documents import yamldoc
 from ccsetup.documents.yamldoc import Node
 from ccsetup.errors import DocumentError
 
+NAMING = ("profile", "failover")
+"""The kinds whose value is the name of a profile."""
+
 
 class UpstreamKey(NamedTuple):
     """A key of an upstream."""
@@ -30,13 +33,17 @@ class UpstreamKey(NamedTuple):
 def read(text: str, name: str) -> list[UpstreamKey]:
     """Return every key that *text* refers to, in its order; what is no such file has none.
 
+    Profiles that ``failover`` names come first, with that as their kind.
+
     DocumentError, with the place in the file *name*, for what is not YAML.
     """
     if not text.strip():
         return []
-    return [
-        reference for upstream in _items(_member(yamldoc.parse(text, name), "upstreams")) for reference in _of(upstream)
-    ]
+    root = yamldoc.parse(text, name)
+    named = _member(root, "failover")
+    others = _items(named) or ([named] if named is not None else [])
+    found = [UpstreamKey("failover", n.value, "", n.line, n.column) for n in others if isinstance(n.value, str)]
+    return found + [reference for upstream in _items(_member(root, "upstreams")) for reference in _of(upstream)]
 
 
 def _of(upstream: Node) -> list[UpstreamKey]:
@@ -66,7 +73,7 @@ def renamed(text: str, name: str, old: str, new: str) -> Optional[str]:
     """
     lines = text.split("\n")
     before = read(text, name)
-    for place in reversed([r for r in before if r.kind == "profile" and r.value == old]):
+    for place in sorted((r for r in before if r.kind in NAMING and r.value == old), key=lambda r: r[3:], reverse=True):
         line = lines[place.line - 1]
         head, tail = line[: place.column - 1], line[place.column - 1 :]
         found = re.match(rf"""(["']?){re.escape(old)}\1(?![\w-])""", tail)
@@ -75,7 +82,7 @@ def renamed(text: str, name: str, old: str, new: str) -> Optional[str]:
         quote = found[1] or ("" if _plain(new) else '"')
         lines[place.line - 1] = head + quote + new + quote + tail[found.end() :]
     out = "\n".join(lines)
-    wanted = [r._replace(value=new) if r.kind == "profile" and r.value == old else r for r in before]
+    wanted = [r._replace(value=new) if r.kind in NAMING and r.value == old else r for r in before]
     return out if [r[:3] for r in read(out, name)] == [r[:3] for r in wanted] else None
 
 
