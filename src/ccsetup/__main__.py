@@ -13,7 +13,11 @@ def main() -> None:
         sys.stdout.write(f"ccsetup {__version__}\n")
         return
     import gc
+    import os
 
+    # The folder of this script has programs, and no modules: to look there first for each took 1 of 80 ms.
+    if sys.path[:1] == [os.path.dirname(os.path.realpath(sys.argv[0]))]:
+        del sys.path[0]
     # What the imports make stays, so no garbage is looked for before the command runs: that took 12 of 80 ms.
     gc.disable()
     from ccsetup.cli import _run

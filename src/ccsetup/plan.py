@@ -67,7 +67,7 @@ class Wish(NamedTuple):
     path: str
     """The file."""
     format: str
-    """A key of ``documents.formats.FORMATS``."""
+    """A key of ``documents.FORMATS``."""
     settings: Mapping[KeyPath, Any]
     """Wanted values; a Secret for a key; MISSING: this key has to be absent."""
     tables: tuple[KeyPath, ...] = ()

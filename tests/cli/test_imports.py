@@ -24,7 +24,7 @@ REQUESTS = {"ccsetup.change.entries", "ccsetup.profiles.apiconfigs"}
 RARE = {"ccsetup.disk.reverse", "ccsetup.documents.nearest", "ccsetup.documents.dotenv", "ccsetup.presets.addresses"}
 LOOKS = NEVER | TOML | REQUESTS | RARE | {"ccsetup.change.actions", "ccsetup.change.merge"}
 
-MOST = 90
+MOST = 89
 """Modules of ours that one of these commands imports."""
 DEAR = r"from typing import (\([^)]*|.*)\bNamedTuple\b"
 
@@ -148,3 +148,23 @@ def test_one_preset_is_read_when_one_is_asked_for(home: Path, tmp_path: Path) ->
     names = {Path(line.split('"')[1]).stem for line in opened}
     assert "glm" in names
     assert not names & {"kimi", "302ai", "openrouter", "custom"}
+
+
+def test_no_module_is_looked_for_among_programs(home: Path, tmp_path: Path) -> None:
+    """The folder of the script is not on the path of imports when commands run; any other first folder stays."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    script = folder / "ccsetup"
+    script.write_text(
+        "import sys\nfrom ccsetup.__main__ import main\ntry:\n    main()\nfinally:\n    print(sys.path[0])\n"
+    )
+    env = cc.environment(home) | {"PYTHONPATH": cc.SOURCE}
+
+    def first(*argv: str) -> str:
+        done = subprocess.run([sys.executable, *argv, "list"], env=env, capture_output=True, text=True, check=True)
+        return done.stdout.split("\n")[-2]
+
+    link = tmp_path / "link"
+    link.symlink_to(script)
+    assert first(str(script)) == first(str(link)) == cc.SOURCE
+    assert first("-c", script.read_text()) == ""

@@ -8,9 +8,8 @@ from __future__ import annotations
 import copy
 from typing import Any, Callable, Collection, Optional, Sequence
 
-from ccsetup.documents import encoding
+from ccsetup.documents import encoding, format_named
 from ccsetup.documents.edit import Edit, KeyPath, Missing, Set, lookup
-from ccsetup.documents.formats import format_named
 from ccsetup.errors import DocumentError
 from ccsetup.i18n import _
 from ccsetup.plan import FileChange

@@ -7,7 +7,7 @@ from typing import Any, Sequence
 from ccsetup.clients.base import Client
 from ccsetup.clients.claude.client import ClaudeCode
 from ccsetup.clients.codex.client import Codex
-from ccsetup.documents.formats import FORMATS
+from ccsetup.documents import FORMATS
 from ccsetup.errors import UsageError, printable
 from ccsetup.i18n import _
 from ccsetup.model import ClientName

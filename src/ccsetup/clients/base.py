@@ -72,7 +72,7 @@ class Client(ABC):
     """Where it can take its key from."""
 
     formats: Mapping[str, str] = {}
-    """Formats of its documents that are not in ``documents.formats.FORMATS``: modules by name."""
+    """Formats of its documents that are not in ``documents.FORMATS``: modules by name."""
     beside: Optional[Beside] = None
     """None: it keeps no profiles beside its active settings."""
     restart: tuple[str, ...] = ()

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, Callable, Mapping, NamedTuple, Optional
 
 from ccsetup import keys
+from ccsetup.documents import format_named
 from ccsetup.documents.edit import lookup
-from ccsetup.documents.formats import format_named
 from ccsetup.errors import DocumentError
 from ccsetup.model import ClientName, Secret
 from ccsetup.paths import Paths

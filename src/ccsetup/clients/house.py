@@ -6,8 +6,8 @@ import os
 from typing import Any, Callable, Iterable, Literal, Mapping, Optional, Sequence, Union
 
 from ccsetup import profiles
+from ccsetup.documents import format_named
 from ccsetup.documents.edit import Edit, KeyPath
-from ccsetup.documents.formats import format_named
 from ccsetup.errors import CcsetupError, DocumentError
 from ccsetup.model import ClientName, Preset, Secret, Version
 from ccsetup.paths import Paths

@@ -15,9 +15,8 @@ from typing import Any, Optional
 from ccsetup.disk.lock import UNKNOWN, lock_of, remove_lock
 from ccsetup.disk.read import read, reason, resolve
 from ccsetup.disk.replace import Step, make_folder, refused, set_aside, write_new
-from ccsetup.documents import version
+from ccsetup.documents import FORMATS, version
 from ccsetup.documents.edit import KeyPath
-from ccsetup.documents.formats import FORMATS
 from ccsetup.errors import CcsetupError, NotFound, WriteError
 from ccsetup.i18n import _
 from ccsetup.naming import MARK, Homes, Relation, is_name, origin_from_json, origin_to_json, project_of

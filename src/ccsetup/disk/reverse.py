@@ -10,8 +10,8 @@ from typing import Any, Optional
 
 from ccsetup.disk.journal import Content, Record, contents, history
 from ccsetup.disk.read import snapshot
+from ccsetup.documents import format_named
 from ccsetup.documents.edit import MISSING, Edit, KeyPath, Set, Unset, lookup
-from ccsetup.documents.formats import format_named
 from ccsetup.errors import CcsetupError, DocumentError
 from ccsetup.i18n import _
 from ccsetup.naming import Homes, project_of
