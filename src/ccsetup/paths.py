@@ -56,8 +56,8 @@ class Paths(NamedTuple):
         return os.path.join(self.state_dir, "checked.json")
 
     def is_record(self, path: str) -> bool:
-        """Tell whether *path* is a record of what we set, which is for no reader."""
-        return path == self.state or os.path.dirname(path) == os.path.join(self.state_dir, "saved")
+        """Tell whether *path* is a record of what we set or made, which is for no reader."""
+        return path in (self.state, self.relay_models) or os.path.dirname(path) == os.path.join(self.state_dir, "saved")
 
     @property
     def user_presets(self) -> str:

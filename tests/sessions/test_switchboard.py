@@ -51,7 +51,7 @@ def served(home: Path) -> Iterator[Served]:
             assert done.ok, done
             for model in yaml.safe_load((PRESETS / f"{name}.yaml").read_text("utf-8"))["models"]:
                 models.setdefault(model["id"], {**model, "owner": name})
-        done = cc.run(home, "relay", "init", "--from-profiles", ",".join(NAMES))
+        done = cc.run(home, "relay", "init")
         assert done.ok, done
         yield Served(home, providers, models)
         cc.run(home, "relay", "stop", "--now")

@@ -267,7 +267,7 @@ def test_the_catalogue_of_a_relay_of_all_profiles_follows_them(home: Path, monke
     assert cc.main("config-switch", "relay", "-T", "codex", *NEWEST).ok
     assert tomllib.loads((home / ".codex/config.toml").read_text())["model"] == "ccsetup-default"
     first = relayed(home)
-    assert {one[3] for one in first.values()} == {"glm", "Custom endpoint"}
+    assert {one[3] for one in first.values()} == {"glm", "what ccsetup relay use says"}
     # Its own window, and not the smallest of those who do not answer for it.
     assert first["ccsetup-default"][:3] == (1_000_000, ["text", "image"], ["low", "medium", "high", "max"])
     save("kimi", "kimi", "--no-activate")

@@ -56,6 +56,7 @@ def _models(use: Use) -> Sequence[Listed]:
 def _any(model: str, owner: str, listed: Sequence[Listed], levels: tuple[str, ...], usual: str) -> Listed:
     """Return *model*, which none of *listed* is: it may be any of them from one request to the next."""
     known = [m.efforts for m in listed if m.efforts]
+    owner = "what ccsetup relay use says" if listed else owner
     if known:
         levels = tuple(e for e in known[0] if all(e in other for other in known))
         usual = next(m.default_effort for m in listed if m.efforts)
