@@ -9,7 +9,6 @@ from __future__ import annotations
 import errno
 import json
 import os
-import re
 from typing import Any, Optional
 
 from ccsetup.disk.lock import UNKNOWN, lock_of, remove_lock
@@ -34,7 +33,6 @@ _LAST = 10**9 - 1
 """No record has this number or a higher one."""
 _END_OF_TIME = 253402300800.0
 """Seconds since 1970: the year 10000, which no calendar function takes."""
-_UNDOES = rb'"undoes": "(\d+)", '
 _DONE, _PENDING, _DRAFT, _DAMAGED = ".json", ".pending", ".draft", ".damaged"
 
 
@@ -426,11 +424,15 @@ def _size(path: str) -> int:
 def _undoes(path: str) -> str:
     """Return what a record took back, by its first bytes: all of it may be long."""
     try:
-        with open(path, "rb") as file:
-            found = re.search(_UNDOES, file.read(4096))
+        file = os.open(path, os.O_RDONLY)
+        try:
+            start = os.read(file, 4096)
+        finally:
+            os.close(file)
     except OSError:
         return ""
-    return found[1].decode() if found else ""
+    number = start.partition(b'"undoes": "')[2].partition(b'"')[0]
+    return number.decode() if number.isdigit() else ""
 
 
 def _folder(state_dir: str) -> str:
