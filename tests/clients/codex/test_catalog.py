@@ -305,3 +305,39 @@ def test_an_effort_that_codex_wrote_for_a_picked_model_does_not_stay(
         config = tomllib.loads(path.read_text())
         assert config["model"] == "ccsetup-default"
         assert config.get("model_reasoning_effort") == (effort if stays else None)
+
+
+MODELS = ".local/state/ccsetup/relay/models.json"
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        ({".config/ccsetup/keys/relay": None}, "The key of profile 'relay' is not where it was saved"),
+        ({".config/ccsetup/relay.yaml": "relay: 1\nupstreams: {\n"}, ""),
+        ({".config/ccsetup/relay.yaml": None}, ""),
+        ({MODELS: "{"}, ""),
+        ({MODELS: '{"models": [1]}'}, ""),
+        ({MODELS: b"\xff\xfe"}, ""),
+        ({MODELS: None}, ""),
+        ({".config/ccsetup/profiles.toml": "[profiles.relay]\nprovider = 5\n"}, ""),
+    ],
+    ids=str,
+)
+def test_what_is_wrong_with_the_relay_keeps_nobody_from_saving_a_profile(
+    home: Path, monkeypatch: pytest.MonkeyPatch, damage: dict[str, str | bytes | None], said: str
+) -> None:
+    """It is saved; what keeps the relay's list from following is told where it has to be known."""
+    monkeypatch.setattr("ccsetup.cli.relay._up.start_for_clients", lambda _context: None)
+    save("glm", "glm", "--no-activate")
+    assert cc.main("relay", "init").ok
+    for name, content in damage.items():
+        if content is None:
+            (home / name).unlink()
+        else:
+            cc.put(home, {name: content})
+    done = cc.main("init", "-s", "-p", "kimi", "-k", KEY, "-T", "all", "--no-activate", *NEWEST)
+    assert done.ok, done
+    assert said in done.stderr
+    assert "[profiles.kimi]" in (home / ".config/ccsetup/profiles.toml").read_text()
+    assert cc.main("config-switch", "kimi", *NEWEST).ok

@@ -9,6 +9,7 @@ from ccsetup.change.world import World
 from ccsetup.clients.values import Listed
 from ccsetup.errors import CcsetupError
 from ccsetup.model import CodexEndpoint
+from ccsetup.plan import Note
 from ccsetup.profiles import RELAY
 from ccsetup.relay.config.model import Config
 from ccsetup.relay.config.places import address
@@ -30,7 +31,9 @@ def look_again(world: World) -> bool:
     from ccsetup.relay.config.compose import with_saved
     from ccsetup.relay.config.parse import parse
 
-    paths, draft = world.paths, world.draft
+    paths, draft, relay = world.paths, world.draft, world.profiles.get(RELAY)
+    if relay is None or relay.problem:
+        return False
     try:
         before = draft.text(paths.relay_models)
         text = draft.text(paths.relay_config) if before else ""
@@ -40,16 +43,23 @@ def look_again(world: World) -> bool:
         config, _problems = with_saved(config, world.profiles, world.load_preset)
     except CcsetupError:  # whoever starts the relay is told
         return False
-    if not any(part.url.startswith(address(config.listen)) for part in world.find(RELAY).parts.values()):
+    if not any(part.url.startswith(address(config.listen)) for part in relay.parts.values()):
         return False
     note(world, config)
     return draft.text(paths.relay_models) != before
 
 
 def follow(world: World) -> None:
-    """Have the clients' lists follow the saved profiles, where the relay's models are made of those."""
-    if look_again(world):
+    """Have the clients' lists follow the saved profiles, where the relay's models are made of those.
+
+    What keeps the relay's profile from being written is told, and keeps nobody from saving another one.
+    """
+    if not look_again(world):
+        return
+    try:
         actions.put(world, world.profiles[RELAY], None, ())
+    except CcsetupError as e:
+        world.notes.append(Note("warning", e.message, e.hint))
 
 
 def _row(world: World, name: str, route: Route) -> Listed:
