@@ -208,6 +208,25 @@ def test_what_is_no_upstream_is_not_taken(tmp_path: Path) -> None:
             assert "ONE_SHELL_KEY" in relay.output
 
 
+@pytest.mark.parametrize("kind", PATHS)
+def test_the_window_that_a_profile_says_of_its_model_holds(tmp_path: Path, kind: str) -> None:
+    """Whoever changes to it in the middle of a long session is told to compact before anybody is asked."""
+    relay = Profiles(tmp_path)
+    with Upstream("a") as a, Upstream("b") as b:
+        relay.save(a, "--context-window", "1000000", client="claude-code")
+        relay.save(b, "--context-window", "128000")
+        with relay:
+            long = asking(kind, "ccsetup-default", "one two three four five six seven eight nine " * 30_000)
+            assert relay.post(PATHS[kind], long).status == 200
+            use(relay, "use", "b")
+            soon(relay, "b/b-1")
+            b.clear()
+            for model in ("ccsetup-default", "b-1", "b/b-1"):
+                assert relay.post(PATHS[kind], {**long, "model": model}).status == 400
+            assert b.requests == []
+            assert relay.post(PATHS[kind], {**long, "model": "a-1"}).status == 200
+
+
 def test_profiles_that_cannot_be_read_change_nothing(tmp_path: Path) -> None:
     relay = Profiles(tmp_path)
     with Upstream("a") as a:
