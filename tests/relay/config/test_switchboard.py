@@ -186,6 +186,26 @@ def test_a_conversation_goes_to_the_new_target_at_once() -> None:
     assert (choice.upstream.name, choice.moved) == ("kimi", True)
 
 
+@pytest.mark.parametrize("failover", [(), ("glm",)])
+def test_of_reserved_ids_it_is_known_who_answered_before(failover: tuple[str, ...]) -> None:
+    """Also where one upstream alone may be asked now: another will be, after the next switch."""
+    saved = tuple(one._replace(saved=True, group="primary") for one in TWO)
+    own = Pool(Config(saved, rules=DEFAULT_RULES, profiles=True, failover=failover))
+    for asked in ("ccsetup-default", "ccsetup-opus-thinking", "ccsetup-claude/ccsetup-haiku"):
+        ask = Ask("chat", asked, asked)
+        assert own.several(ask)
+        own.steer(Switchboard("glm"))
+        turn = own.turn(ask, NOW)
+        assert (first := turn.next(NOW)) is not None
+        assert (first.upstream.name, first.moved) == ("glm", False)
+        turn.succeeded(NOW)
+        turn.finished(NOW)
+        own.steer(Switchboard("kimi"))
+        assert (second := own.turn(ask, NOW).next(NOW)) is not None
+        assert (second.upstream.name, second.moved) == ("kimi", True)
+    assert own.several(Ask("chat", "kimi-k3")) is bool(failover)
+
+
 @pytest.mark.parametrize(
     ("asked", "board", "tokens", "expected"),
     [

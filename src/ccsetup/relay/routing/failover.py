@@ -118,7 +118,9 @@ class Pool(Resting):
         return found.fitting(ask.tokens) if ask.tokens else found
 
     def several(self, ask: Ask) -> bool:
-        """Tell whether requests like *ask* may go more than one way, so that their conversation matters."""
+        """Tell whether requests like *ask* may go several ways, now or after a switch: their conversation matters."""
+        if len(self.entries) > 1 and routes.use_of(ask.model):
+            return True
         return sum(len(way.entry.keys) for way in self.ways(ask).ways if way.entry.upstream.enabled) > 1
 
     # For people and for the store.

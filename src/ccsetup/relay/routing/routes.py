@@ -108,9 +108,8 @@ def claim(upstream: Upstream, asked: str) -> Claim:
 
 def routes(upstreams: Sequence[Upstream], asked: str, board: Switchboard = UNSET) -> list[Route]:
     """Return where a request for *asked* may go, of *upstreams* in their order; [] when nobody knows the name."""
-    plain = picker.meant(asked) or asked
-    use = reserved.use_of(plain) or reserved.use_of(plain.removesuffix(THINKING))
-    thinking = bool(use) and plain.endswith(THINKING)
+    use = use_of(asked)
+    thinking = bool(use) and (picker.meant(asked) or asked).endswith(THINKING)
     for target in (board.all, *((board.tiers.get(use, ""), board.default) if use else ())):
         led = _led(upstreams, target, use, asked)
         if led is not None:
@@ -124,6 +123,12 @@ def routes(upstreams: Sequence[Upstream], asked: str, board: Switchboard = UNSET
         Route(upstream, model, 0) for upstream in upstreams if (model := _model(upstream, use, asked))
     ]
     return [route._replace(thinking=thinking) for route in found]
+
+
+def use_of(asked: str) -> str:
+    """Return what *asked* is reserved for, also as a list of models has it, or with thinking; "" for any other id."""
+    plain = picker.meant(asked) or asked
+    return reserved.use_of(plain) or reserved.use_of(plain.removesuffix(THINKING))
 
 
 def target(upstreams: Sequence[Upstream], text: str) -> Optional[Route]:

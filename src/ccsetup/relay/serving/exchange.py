@@ -128,7 +128,9 @@ class Exchange:
             relay.store.reserve(caller.name, self._time)
         ask = Ask(self._wire, request.model, "", caller.allowed)
         if relay.pool.several(ask):
-            ask = ask._replace(conversation=await apart(len(body), request.thread))
+            thread, use = await apart(len(body), request.thread), routes.use_of(request.model)
+            # Tiers may be led to different upstreams: what one answers makes nothing foreign in the others.
+            ask = ask._replace(conversation=f"{thread} {use}" if thread and use else thread)
         window = relay.pool.ways(ask).window
         longer = self._caller.long and not picker.meant(request.model)  # whose window the relay itself has told
         if window and len(body) > window * tokens.LEAST_BYTES and not longer:
