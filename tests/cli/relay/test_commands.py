@@ -223,6 +223,12 @@ def test_stats_for_spreadsheets(used: Path) -> None:
     assert {r["model"] for r in table} == {"glm-5", "'=cmd()", "old"}
     glm = next(r for r in table if r["model"] == "glm-5")
     assert (glm["cost_USD"], glm["cost_CNY"], glm["requests"]) == ("0.5", "7.0", "2")
+    assert "zone" not in glm
+    for zone in ("Asia/Tokyo", "UTC"):
+        days = list(
+            csv.DictReader(io.StringIO(cc.main("relay", "stats", "--csv", "--by", "day", "--zone", zone).stdout))
+        )
+        assert {r["zone"] for r in days} == {zone}
 
 
 def test_stats_without_anything(home: Path) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import random
+from collections.abc import Sequence
+
 import pytest
 
 from ccsetup.errors import CcsetupError, DocumentError
@@ -181,3 +184,42 @@ def test_a_list_in_one_line_is_not_changed() -> None:
     ):
         with pytest.raises(CcsetupError, match="cannot be changed here"):
             change()
+
+
+def _written(name: str, chance: random.Random) -> tuple[list[str], str]:
+    """Return the lines of an entry with comments in front of it and inside, and what separates it from the next one."""
+    deep = [2, 3, 4, 6]
+    above = [f"{' ' * chance.choice(deep)}# {word} {name}" for word in chance.sample(["about", "why", "note:"], 2)]
+    keys = [f"url: https://{name}.example", "wire: chat", "key: {env: K}"]
+    inside = [f"{' ' * chance.choice([4, 6])}# inside {name}", "", f"    # priority: 1  of {name}"]
+    body = [f"  - name: {name}", *(f"    {key}" for key in keys)]
+    for line in chance.sample(inside, chance.randrange(3)):
+        body.insert(chance.randrange(1, len(body)), line)
+    tail = [f"    # enabled: false  of {name}", f"    #  - 5  of {name}", f"    # windows:  # of {name}"]
+    body += chance.sample(tail, chance.randrange(3))
+    separate = chance.random() < 0.4
+    if separate and chance.random() < 0.5:
+        body.append(f"    # the end of {name}")
+    return [*chance.sample(above, chance.randrange(3)), *body], "\n" if separate else ""
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_comments_stay_with_their_entry(seed: int) -> None:
+    """However far one is indented, it goes with the entry that it stands in front of or inside."""
+    chance = random.Random(seed)
+    names = list("abcd")
+    written = {name: _written(name, chance) for name in names}
+    text = "relay: 1\nupstreams:\n" + "".join("\n".join(lines) + "\n" + gap for lines, gap in written.values())
+    text += "ping: 5\n"
+
+    def rows(changed: str) -> list[str]:
+        return [row for row in changed.split("\n")[2:-2] if row.strip()]
+
+    def lines(order: Sequence[str]) -> list[str]:
+        return [row for name in order for row in written[name][0] if row.strip()]
+
+    which, index = chance.randrange(4), chance.randrange(4)
+    rest = [*names[:which], *names[which + 1 :]]
+    assert rows(edit.remove(text, "relay.yaml", which, no_preset)) == lines(rest)
+    rest.insert(index, names[which])
+    assert rows(edit.move(text, "relay.yaml", which, index, "primary", no_preset)) == lines(rest)

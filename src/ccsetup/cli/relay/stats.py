@@ -75,7 +75,7 @@ def command(
         result = {"by": group, "zone": zone_name, **chosen._asdict(), "rows": told}
         _output.print_json("relay stats", result, context.notes)
     elif as_csv:
-        _csv(group, rows)
+        _csv(group, rows, _times.zone_name(there, context.paths.environ))
     elif not rows:
         _output.line(_nothing(chosen))
     else:
@@ -201,18 +201,20 @@ def _seconds(milliseconds: Optional[float]) -> str:
     return f"{milliseconds:.0f} ms" if milliseconds < 1000 else f"{milliseconds / 1000:.1f} s"
 
 
-def _csv(by: str, rows: Sequence[Row]) -> None:
+def _csv(by: str, rows: Sequence[Row], zone: str) -> None:
+    """Print *rows*; *zone*: what days are days of, for those that can be told apart by it."""
     import csv
 
     currencies = sorted({c for row in rows for c in row.costs})
     plain = [f for f in Row._fields if f not in ("name", "utc", "costs")]
     old, new = plain[: plain.index("asked")], plain[plain.index("asked") :]  # columns keep their places
     out = csv.writer(sys.stdout, lineterminator="\n")
-    out.writerow([by, *old, *(f"cost_{c}" for c in currencies), *new])
+    out.writerow([by, *old, *(f"cost_{c}" for c in currencies), *new, *(["zone"] if by == "day" else [])])
     for row in rows:
         name = f"{row.name} UTC" if row.utc else row.name
         costs = [row.costs.get(c, "") for c in currencies]
         values = [name, *(getattr(row, f) for f in old), *costs, *(getattr(row, f) for f in new)]
+        values += ["UTC" if row.utc else zone] if by == "day" else []
         out.writerow(map(_cell, values))
 
 

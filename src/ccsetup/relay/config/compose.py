@@ -336,7 +336,10 @@ def relay_profile(
     """
     order = _order(config)
     if not order:
-        raise UsageError(_("Every upstream is switched off."))
+        raise UsageError(
+            _("Every upstream is switched off."),
+            hint=_("Switch one on with 'enabled: true' in relay.yaml, then run: ccsetup relay check"),
+        )
     known = [_models(upstream, saved, load_preset) for upstream in order]
     first = known[0] if asked is None else known[0]._replace(tiers=asked, codex=asked.primary)
     tiers = first.tiers._asdict()

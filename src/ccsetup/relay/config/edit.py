@@ -1,7 +1,9 @@
 """Other upstreams in the text of ``relay.yaml``, with everything else in it left as it is.  Pure.
 
 An entry goes with the comment right above it and those inside it; empty lines, and comments that stand alone, stay
-where they are.  What comes out is read again, and compared with what it was to become.
+where they are.  A comment between two entries, without an empty line to either, is the lower one's, however far it is
+indented, unless it is a setting of the upper one that was commented out.  What comes out is read again, and compared
+with what it was to become.
 
 *name* is what people call the file.  CcsetupError where it is written in a way that cannot be changed so, DocumentError
 where it cannot be read.
@@ -15,7 +17,7 @@ from typing import NamedTuple, Optional, Sequence
 from ccsetup.documents import yamldoc
 from ccsetup.errors import CcsetupError
 from ccsetup.i18n import _
-from ccsetup.relay.config import rules
+from ccsetup.relay.config import rules, table
 from ccsetup.relay.config.dump import dump
 from ccsetup.relay.config.model import Config, Group, Listen, PresetLoader, Upstream
 from ccsetup.relay.config.parse import parse
@@ -129,9 +131,7 @@ def _parts(text: str, name: str) -> Optional[_Parts]:
         return None
     gaps, entries, last = [], [], key
     for start, limit in zip(starts, [*starts[1:], below], strict=bool(starts)):
-        stop = limit
-        while stop > start + 1 and _between(rows[stop - 1], indent):
-            stop -= 1
+        stop = _end(rows, start, limit, indent, last=limit == below)
         while start > last and rows[start - 1].lstrip().startswith("#"):
             start -= 1
         gaps.append(rows[last:start])
@@ -147,6 +147,22 @@ def _dash(rows: Sequence[str], row: int, indent: int, key: int) -> int:
             return row
         row -= 1
     return -1
+
+
+_SETTING = re.compile(rf"\s*#[#\s]*(?:(?:{'|'.join(table.UPSTREAM.keys)})['\"]?\s*:(?:\s|$)|-\s|[\]}}])")
+"""A line of an entry that was commented out."""
+
+
+def _end(rows: Sequence[str], start: int, limit: int, indent: int, *, last: bool) -> int:
+    """Return the row behind the entry that begins in *start*; in *limit* the next one begins, or, *last*, none."""
+    content = limit
+    while content > start + 1 and rows[content - 1].strip()[:1] in ("", "#"):
+        content -= 1
+    stop = next((i for i in range(content, limit) if not rows[i].strip()), limit)
+    touches = stop == limit and not last
+    while stop > content and (_between(rows[stop - 1], indent) or (touches and not _SETTING.match(rows[stop - 1]))):
+        stop -= 1
+    return stop
 
 
 def _between(row: str, indent: int) -> bool:
