@@ -360,9 +360,10 @@ def test_at_a_terminal(home: Path, answer: str) -> None:
 
 def test_every_check_has_a_case() -> None:
     """No check goes without a broken home: the others have tests of their own above or beside this, codex-saved
-    and codex-loads have them with the real client (tests/sessions/test_codex_profiles.py, tests/clients/codex).
+    and codex-loads have them with the real client (tests/sessions/test_codex_profiles.py, tests/clients/codex),
+    codex-history in tests/change/test_history.py.
     """
-    managed = {"claude-managed", "codex-managed"}
+    managed = {"claude-managed", "codex-managed", "codex-history"}
     elsewhere = managed | {"clients", "unfinished-change", "codex-background", "codex-saved", "codex-loads", "git"}
     assert {c.id for c in checks()} - elsewhere == {c.id for c in CASES}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import random
 import sqlite3
@@ -49,7 +50,7 @@ class Codex:
     def threads(self) -> dict[str, str]:
         """Return each session's id, by its first words."""
         (path,) = (self.home / ".codex").glob("state_*.sqlite")
-        with sqlite3.connect(path) as db:
+        with contextlib.closing(sqlite3.connect(path)) as db:
             return {row[1]: row[0] for row in db.execute("SELECT id, title FROM threads")}
 
     def listed(self) -> set[str]:
@@ -84,3 +85,32 @@ def test_sessions_are_found_after_any_switch(tmp_path: Path, provider: Provider,
         assert prefix == f"/{name}/v1"
         assert last in said
         assert not any(other in said for other in threads if other != last)
+
+
+@pytest.mark.parametrize("version", CODEX_VERSIONS)
+def test_joined_sessions_are_continued_by_the_real_codex(tmp_path: Path, provider: Provider, version: str) -> None:
+    """Sessions of three former providers and of one's own: all listed in their order, continued, and taken back."""
+    codex = Codex(version, tmp_path / "home", provider)
+    for number, name in enumerate(NAMES[:3]):
+        codex.init(name, "--provider-id", f"ccsetup-old-{name}")
+        codex.say(f"session-{number:02}-begins")
+        codex.say(f"session-{number + 3:02}-begins")
+    codex.init("now")
+    threads = codex.threads()
+    assert codex.listed() == set()
+    assert codex.cc("history", "join", "--json").json["result"]["sessions"] == 6
+    assert codex.listed() == set(threads.values())
+    last = "session-05-begins"
+    prefix, said = codex.say("go on", "resume", "--last")
+    assert (prefix, last in said) == ("/now/v1", True)
+    for words, thread in threads.items():
+        prefix, said = codex.say("and on", "resume", thread)
+        assert prefix == "/now/v1"
+        assert words in said
+        if words == "session-02-begins":
+            break
+    continued = [w for w in threads if w == last] + list(threads)[: list(threads).index("session-02-begins") + 1]
+    done = codex.cc("history", "undo", "--json").json["result"]
+    assert done["sessions"] + done["kept"] == 6
+    assert done["kept"] == len({*continued})
+    assert codex.listed() == {threads[w] for w in continued}

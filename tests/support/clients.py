@@ -154,11 +154,13 @@ def app_server(version: str, home: Path, calls: Sequence[tuple[str, Any]]) -> li
                 answer = next(a for a in map(json.loads, process.stdout) if a.get("id") == number)
                 assert "result" in answer, answer
                 answers.append(answer["result"])
+            process.stdin.close()  # it ends by itself, and leaves its database
+            process.wait(TIMEOUT)
         finally:
             _end_group(process.pid)
-            process.wait()
             process.stdin.close()
             process.stdout.close()
+            process.wait()
     return answers[1:]
 
 

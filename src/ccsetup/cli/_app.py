@@ -27,6 +27,7 @@ COMMANDS = {
     "doctor": ("doctor", _("Find what is wrong with the settings, and repair it.")),
     "relay": ("relay", _("Several providers behind one local address, and translation between their formats.")),
     "completion": ("completion", _("Print the completion script of a shell, or install it.")),
+    "history": ("history", _("Show Codex' sessions by provider, and bring them together.")),
     "undo": ("undo", _("Take the last change back.")),
     "uninstall": ("uninstall", _("Take what ccsetup wrote out of the clients.")),
     "help": ("help_", _("Show the help of a command, or explain a verdict of 'ccsetup test'.")),

@@ -111,7 +111,7 @@ class Step:
             if error.errno not in _NO_LINK:
                 raise
             linked = False
-        if _version(os.lstat(self.real)) != _version(then):
+        if version_of(os.lstat(self.real)) != version_of(then):
             raise changed(self.change.path)
         system.replace(self.temp, self.real)
         if linked:
@@ -172,7 +172,9 @@ def _check_replaceable(path: str, real: str, status: os.stat_result) -> None:
         os.close(os.open(real, os.O_WRONLY))
 
 
-def write_new(path: str, data: bytes, mode: int, like: Optional[Found], source: str, *, private: bool) -> None:
+def write_new(
+    path: str, data: bytes, mode: int, like: Optional[Found], source: str, *, private: bool, sync: bool = True
+) -> None:
     """Create *path* holding *data*, with permission bits *mode*; owner and attributes as *like*, the file *source*.
 
     It is 0600 from its first moment, whatever the umask, and has its final mode before it has contents.
@@ -188,7 +190,8 @@ def write_new(path: str, data: bytes, mode: int, like: Optional[Found], source: 
         view = memoryview(data)
         while view:
             view = view[os.write(fd, view) :]
-        os.fsync(fd)
+        if sync:
+            os.fsync(fd)
     finally:
         os.close(fd)
 
@@ -289,7 +292,7 @@ def refused(path: str, error: OSError) -> WriteError:
     )
 
 
-def _version(status: os.stat_result) -> tuple[int, int, int, int]:
+def version_of(status: os.stat_result) -> tuple[int, int, int, int]:
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ccsetup.clients.codex import credentials, problems, surroundings
+from ccsetup.clients.codex import credentials, problems, sessions, surroundings
 from ccsetup.clients.house import SAVED, Check, House
 from ccsetup.i18n import _
 
@@ -39,4 +39,5 @@ CHECKS = (
     Check("codex-project", ID, _("The folder overrides nothing"), surroundings.project),
     Check("codex-managed", ID, _("The administrator overrides nothing"), surroundings.managed),
     Check("codex-background", ID, _("No stale background process"), surroundings.stale),
+    Check("codex-history", ID, _("Codex shows every session"), sessions.unseen, _config),
 )
