@@ -10,8 +10,12 @@ def main() -> None:
     if len(sys.argv) == 2 and sys.argv[1] in ("--version", "-V"):
         from ccsetup import __version__
 
-        sys.stdout.write(f"ccsetup {__version__}\n")
-        return
+        try:
+            sys.stdout.write(f"ccsetup {__version__}\n")
+            sys.stdout.flush()
+            return
+        except OSError:
+            sys.stdout = None  # type: ignore[assignment]  # the command tree says what is wrong
     import gc
     import os
 

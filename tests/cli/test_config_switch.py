@@ -268,3 +268,62 @@ def test_names_of_another_tools_kind(home: Path, typed: str, meant: str) -> None
     assert done.json["result"]["active"] == {"claude-code": meant}
     assert any("is understood as" in n["text"] for n in done.json["notes"]) == (typed != meant)
     assert cc.main("env", "--", typed).ok
+
+
+BROKEN = {".claude/settings.json": '{"env": {', ".codex/config.toml": "a = [\n"}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_only_a_command_that_changes_says_that_it_did_not(home: Path, name: str) -> None:
+    """list, with and without --json, and test read alone; a switch says that nothing was changed."""
+    init("-p", "glm", "-k", KEY, "-T", "all", "--no-activate")
+    cc.put(home, {name: BROKEN[name]})
+    for argv in (("list",), ("list", "--json"), ("profile", "show", "glm"), ("test", "--quick")):
+        read = cc.main(*argv)
+        assert "Nothing was changed" not in read.stdout + read.stderr, read
+    switched = cc.main("config-switch", "glm")
+    assert switched.rc == 1
+    assert "file as it is. Nothing was changed." in switched.stderr, switched
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"ANTHROPIC_BASE_URL": "https://x.example"},
+        {"ANTHROPIC_API_KEY": "sk-x0123456789abc"},
+        {"ANTHROPIC_AUTH_TOKEN": "sk-x0123456789abc"},
+        {"ANTHROPIC_BASE_URL": "https://x.example", "CLAUDE_CODE_USE_VERTEX": "1"},
+        {"CODEX_API_KEY": "sk-x0123456789abc"},
+    ],
+    ids=lambda given: "+".join(given),
+)
+def test_official_names_each_variable_of_the_shell_once(
+    home: Path, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    done = cc.main("config-switch", "official")
+    assert done.rc == 5, done
+    for name in variables:
+        assert done.stderr.count(f"Run: unset {name}") == 1, done
+
+
+def test_uninstall_leaves_no_file_of_its_own_making(home: Path) -> None:
+    """What is empty then goes; what somebody else wrote, or linked, stays. undo brings all of it back."""
+    init("-p", "glm", "-k", KEY, "-T", "all")
+    before = cc.files(home)
+    assert cc.main("uninstall", "--yes").ok
+    assert not cc.files(home)
+    assert cc.main("undo").ok
+    assert cc.files(home) == before
+
+
+def test_uninstall_leaves_what_is_somebodys(home: Path) -> None:
+    cc.put(home, {"dotfiles/settings.json": "{}\n", ".codex/config.toml": "# mine\n", ".claude.json": '{"a": 1}\n'})
+    (home / ".claude").mkdir()
+    (home / ".claude/settings.json").symlink_to("../dotfiles/settings.json")
+    before = cc.files(home)
+    init("-p", "glm", "-k", KEY, "-T", "all")
+    assert cc.main("uninstall", "--yes").ok
+    assert cc.files(home) == before
+    assert (home / ".claude/settings.json").is_symlink()

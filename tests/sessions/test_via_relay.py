@@ -64,3 +64,18 @@ def test_codex_keeps_its_tools_where_only_functions_exist(home: Path, tmp_path: 
     config = (home / ".codex/config.toml").read_text()
     assert 'web_search = "disabled"' in config
     assert "[agents]" not in config
+
+
+@pytest.mark.parametrize(
+    ("tail", "said"),
+    [("", False), ("/", False), ("/chat/completions", True), ("/messages", True), ("/responses", True)],
+)
+@pytest.mark.parametrize("clients", ["all", "codex", "claude-code"])
+def test_the_address_that_is_told_is_the_relays(home: Path, clients: str, tail: str, said: bool) -> None:
+    """The clients ask the relay: of the provider's address it is told what the relay makes of it, where it does."""
+    url = "http://127.0.0.1:9/v1"
+    argv = ("-p", "custom", "-u", url + tail, "-M", "m", "-k", "sk-one-0123456789", "-T", clients)
+    done = cc.main("init", "-s", *argv, "--via-relay", "--no-start", "--json")
+    texts = [n["text"] for n in done.json["notes"] if "adds the path of its requests itself" in n["text"]]
+    assert texts == ([f"The relay adds the path of its requests itself: the address is {url}."] if said else [])
+    assert f"url: {url}\n" in (home / ".config/ccsetup/relay.yaml").read_text()

@@ -339,7 +339,9 @@ def official(world: World, clients: Sequence[ClientName], *, repair: bool = Fals
         world.record(world.slot(client), None)
         managed = module.administrator()
         _take_out(world, client, managed)
-        notes = [*module.hindrances(_with_login(world, client), managed), *module.notes(world.files(client), None)]
+        notes = list(module.hindrances(_with_login(world, client), managed))
+        told = {n.hint for n in notes}  # one variable, one line
+        notes += [n for n in module.notes(world.files(client), None) if n.hint not in told]
         world.notes.extend(notes)
         switched.append(Switched(client, "", any(n.level == "blocked" for n in notes)))
     return switched

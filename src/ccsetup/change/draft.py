@@ -30,6 +30,7 @@ class Draft:
         self._later: dict[str, list[Set]] = {}
         """Edits that ``_data`` has and ``_text`` has not yet."""
         self.consequence: dict[str, str] = {}
+        self.for_change = False  # a command that only reads does not say that nothing was changed
         """What the client does with a file that cannot be read, by path; goes into the error."""
 
     def text(self, path: str) -> str:
@@ -74,7 +75,8 @@ class Draft:
         if isinstance(e, encoding.Utf16):  # a client may read it
             return encoding.Utf16(message, e.text, hint=e.hint, short=e.message)
         if path in self.consequence:
-            message = f"{message.rstrip('.')}. {self.consequence[path]}"
+            said = [self.consequence[path], *([_("Nothing was changed.")] if self.for_change else [])]
+            message = " ".join((f"{message.rstrip('.')}.", *said))
         return DocumentError(
             message,
             line=e.line,

@@ -198,9 +198,7 @@ def _region_for_key(world: World, preset: Preset, region: str, key: Secret) -> s
         world.notes.append(
             Note(
                 "info",
-                _("The key is one of {family}: region {region} was chosen.").format(
-                    family=found.name, region=found.region
-                ),
+                _("Kind of key: {family}. Region {region} was chosen.").format(family=found.name, region=found.region),
             )
         )
         return found.region
@@ -208,7 +206,7 @@ def _region_for_key(world: World, preset: Preset, region: str, key: Secret) -> s
         world.notes.append(
             Note(
                 "warning",
-                _("The key is one of {family}, which works in region {region} only.").format(
+                _("Kind of key: {family}. It works in region {region} only.").format(
                     family=found.name, region=found.region
                 ),
                 _("If the provider refuses it, use: --region {region}").format(region=found.region),

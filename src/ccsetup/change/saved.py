@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Collection, Optional
 
 from ccsetup import profiles
@@ -200,5 +201,10 @@ def uninstall(world: World, *, keep_profiles: bool) -> list[Switched]:
             remove(world, profile.name)
     if not keep_profiles and world.draft.exists(world.paths.profiles):
         world.draft.replace(world.paths.profiles, None)
+    theirs = {path for c in using for path, _form in CLIENTS[c].documents(world.paths)}
+    for change in world.draft.changes():
+        # Nothing is left of what we made, and an empty file says what none says; a link is somebody's.
+        if change.path in theirs and change.after in (b"", b"{}", b"{}\n", b"\n") and not os.path.islink(change.path):
+            world.draft.replace(change.path, None)
     world.records.end()
     return switched

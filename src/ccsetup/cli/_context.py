@@ -109,6 +109,7 @@ class Context:
 
         def build() -> Plan:
             world = kept["world"] = self.world()
+            world.draft.for_change = True
             result = act(world)
             changes = world.draft.changes()
             if RELAY in world.profiles and any(c.path == self.paths.profiles for c in changes):

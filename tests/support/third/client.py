@@ -83,7 +83,7 @@ class Yoke(Client):
         return config(paths)
 
     def unreadable(self) -> str:
-        return "Yoke does not start with the file as it is. Nothing was changed."
+        return "Yoke does not start with the file as it is."
 
     def installed(self, paths: Paths, *, ask: bool = True) -> tuple[Version, ...]:
         found = paths.environ.get("YOKE_VERSION", "")

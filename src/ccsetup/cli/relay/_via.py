@@ -9,7 +9,7 @@ from ccsetup.change import actions
 from ccsetup.change.actions import Switched
 from ccsetup.change.entries import Options, urls_of
 from ccsetup.change.entries import requests as as_requests
-from ccsetup.change.merge import Request
+from ccsetup.change.merge import Request, address
 from ccsetup.change.world import World
 from ccsetup.cli import _output
 from ccsetup.cli._context import Context
@@ -209,6 +209,11 @@ def _made(context: Context, world: World, entry: Entry, profile: Profile, reques
     if not model:
         model = _asked(context, profile, indirect[0], request.parts[indirect[0]]).primary_model
     url = urls.base(given, "chat")
+    # What was said of the clients' addresses is not so: they ask the relay.
+    theirs = {address(CLIENTS[c], u)[1] for c in indirect for u in map(entry.text, ("url", *urls_of())) if u}
+    world.notes[:] = [n for n in world.notes if n.text not in theirs]
+    if url != urls.bare(given).rstrip("/"):
+        world.inform(_("The relay adds the path of its requests itself: the address is {url}.").format(url=url))
     keys = (KeyRef("profile", profile.name),)
     made = Upstream(profile.name, {"chat": url}, keys, default_model=model, preset=preset.id, region=profile.region)
     return compose.complete(made, preset)

@@ -221,14 +221,16 @@ class _List:
         tail = option.disabled or option.detail
         column = self._column()
         wide = columns() - 6 - column
-        text = tail if _output.width(tail) > wide or _output.width(option.label) > column > 0 else ""
+        whole = _output.width(tail) <= wide and not _output.width(option.label) > column > 0
+        mark, ends, rest = tail.partition("] ")  # [in use], which the row shows
+        text = "" if whole else rest if mark.startswith("[") and ends else tail
         if text and _output.width(option.label) > column:
             text = f"{option.label}: {text}"
         count = len(self.shown)
         if count > max(1, min(ROWS, terminal().lines - 4)):
             more = f"({self.at + 1}/{count})"
             text = f"{more} {text}" if text else more
-        return [("class:instruction", "   " + text)] if text else []
+        return [("class:instruction", "\n ".join(_output.wrap("   " + text, columns() - 2)))] if text else []
 
     def _keys(self) -> Any:
         from prompt_toolkit.key_binding import KeyBindings

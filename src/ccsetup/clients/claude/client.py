@@ -46,7 +46,7 @@ class ClaudeCode(Client):
         return paths.claude_settings
 
     def unreadable(self) -> str:
-        return _("Claude Code ignores the whole file as it is. Nothing was changed.")
+        return _("Claude Code ignores the whole file as it is.")
 
     def offered(self, region: Region) -> Union[Endpoint, Unsupported]:
         return region.claude

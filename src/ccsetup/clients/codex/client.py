@@ -60,7 +60,7 @@ class Codex(Client):
         return paths.codex_config
 
     def unreadable(self) -> str:
-        return _("Codex does not start with the file as it is. Nothing was changed.")
+        return _("Codex does not start with the file as it is.")
 
     def offered(self, region: Region) -> Union[Endpoint, Unsupported]:
         return region.codex
