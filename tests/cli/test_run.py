@@ -132,7 +132,9 @@ def test_settings_in_utf_16_are_listed(home: Path) -> None:
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="Linux has it")
-@pytest.mark.parametrize("argv", ["list", "doctor", "doctor --json", "undo --list", "--help", "config-switch official"])
+@pytest.mark.parametrize(
+    "argv", ["list", "doctor", "doctor --json", "undo --list", "--help", "config-switch official", "--version", "-V"]
+)
 def test_a_full_output(home: Path, argv: str) -> None:
     """Where the output takes no more, one sentence says so on the other one: no traceback, no crash file."""
     with open("/dev/full", "w") as full:
