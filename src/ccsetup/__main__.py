@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 
@@ -11,8 +12,7 @@ def main() -> None:
         from ccsetup import __version__
 
         try:
-            sys.stdout.write(f"ccsetup {__version__}\n")
-            sys.stdout.flush()
+            os.write(sys.stdout.fileno(), f"ccsetup {__version__}\n".encode())
             return
         except OSError:
             pass  # the command tree says what is wrong
