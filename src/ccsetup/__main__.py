@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 
 
@@ -12,9 +11,10 @@ def main() -> None:
         from ccsetup import __version__
 
         try:
-            os.write(sys.stdout.fileno(), f"ccsetup {__version__}\n".encode())
+            raw = sys.stdout.buffer.raw  # type: ignore[attr-defined]  # at once: what is buffered fails at the exit
+            raw.write(f"ccsetup {__version__}\n".encode())
             return
-        except OSError:
+        except (AttributeError, OSError):
             pass  # the command tree says what is wrong
     import gc
     import os
