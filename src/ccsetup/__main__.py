@@ -11,7 +11,7 @@ def main() -> None:
         from ccsetup import __version__
 
         try:
-            raw = sys.stdout.buffer.raw  # type: ignore[attr-defined]  # at once: what is buffered fails at the exit
+            raw = sys.stdout.buffer.raw  # type: ignore[union-attr]  # at once: what is buffered fails at the exit
             raw.write(f"ccsetup {__version__}\n".encode())
             return
         except (AttributeError, OSError):
