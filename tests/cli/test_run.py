@@ -148,6 +148,17 @@ def test_a_full_output(home: Path, argv: str) -> None:
     assert not list(home.rglob("crash.log"))
 
 
+@pytest.mark.parametrize("name", [".claude", ".codex", ".config", ".config/ccsetup", ".config/ccsetup/keys"])
+def test_a_file_in_the_place_of_a_folder(home: Path, name: str) -> None:
+    """It is the file that is named, with the command that moves it, and nothing is written."""
+    cc.put(home, {name: "here"})
+    before = cc.files(home)
+    done = cc.main("init", "-s", "-p", "glm", "-k", "test-key-0123456789abcdef", "-T", "all")
+    assert done.rc == 1
+    assert f"{home / name} is no folder.\nMove it away with: mv {home / name} {home / name}.old" in done.stderr, done
+    assert cc.files(home) == before
+
+
 @pytest.mark.parametrize(("inside", "todo"), [((), "rmdir '{path}'"), (("x",), "Move it away")])
 def test_a_folder_in_the_place_of_a_file(home: Path, inside: tuple[str, ...], todo: str) -> None:
     """An empty one is removed by the command that is named; one with something in it is moved away."""

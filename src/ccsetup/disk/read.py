@@ -115,6 +115,12 @@ def reason(error: OSError) -> str:
 def _unreadable(path: str, error: OSError) -> CcsetupError:
     why = reason(error)
     hint = _("See with: ls -ld {path}").format(path=path)
+    if error.errno == errno.ENOTDIR:
+        part = path
+        while not os.path.lexists(part):
+            part = os.path.dirname(part)
+        why = _("{file} is no folder").format(file=part)
+        hint = _("Move it away with: mv {path} {path}.old").format(path=part)
     return Unusable(
         _("{path} cannot be read: {reason}.").format(path=path, reason=why),
         hint=hint,
