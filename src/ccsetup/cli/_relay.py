@@ -94,7 +94,9 @@ def led_notes(board: Switchboard, lost: Mapping[str, str]) -> list[Note]:
     """Return what is to be known of *board*: targets that are *lost*, and one that overrides the rest."""
     out = []
     for use_, target in lost.items():
-        text = _("'{target}', the target of {use}, is none of any upstream any more; what is first is used instead.")
+        text = _(
+            "'{target}', the target of {use}, belongs to no upstream any more: the default or the first one is used."
+        )
         hint = _("Choose another with: ccsetup relay use, ccsetup relay tiers")
         out.append(Note("warning", text.format(target=printable(target), use=use_), hint))
     if board.all:

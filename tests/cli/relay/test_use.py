@@ -147,7 +147,7 @@ def test_a_target_that_is_gone_is_told(three: Path) -> None:
     assert cc.main("relay", "rm", "kimi").ok
     for command in (("relay", "use"), ("relay", "check", "--offline")):
         done = cc.main(*command)
-        assert "'kimi', the target of default, is none of any upstream" in done.stdout + done.stderr
+        assert "'kimi', the target of default, belongs to no upstream" in done.stdout + done.stderr
     assert result("relay", "use")["leads"]["ccsetup-default"]["upstream"] == "glm"
     assert result("relay", "check", "--offline")["use"]["lost"] == {"default": "kimi"}
     assert cc.main("relay", "add", "kimi").ok
