@@ -16,6 +16,8 @@ from typing import Any, Optional
 import pytest
 from support import cc
 
+from ccsetup import bounded
+
 KILLS = int(os.environ.get("CCSETUP_TEST_KILLS", "12"))
 CONFIG = 'model = "m"\nmodel_provider = "ccsetup"\n[model_providers.ccsetup]\nname = "x"\nbase_url = "http://127.0.0.1:9/v1"\n'
 SAID = 'He said {"model_provider":"ccsetup-old"} and "model_provider_id":"ccsetup-old"'
@@ -219,3 +221,54 @@ def test_doctor_names_the_command(home: Path, codex: Path) -> None:
     assert (found["level"], found["fix"]) == ("warning", "Run: ccsetup history join")
     cc.main("doctor", "--fix")
     assert set(shape(codex).values()) == {("ccsetup-old", "ccsetup-old", True)}
+
+
+ODD = [
+    (b'{"payload":{"model_provider":"ccsetup-old"}}\r\n', b'{"payload":{"model_provider":"ccsetup"}}\r\n'),
+    (b'{"payload":{"model_provider" : "ccsetup-old"}}', b'{"payload":{"model_provider" : "ccsetup"}}'),
+    (
+        b'{"payload":{"model_provider":"ccsetup-old"}}\n{"cut \n\xff\n{"payload":{"model_provider":"ccsetup-old"}}',
+        b'{"payload":{"model_provider":"ccsetup"}}\n{"cut \n\xff\n{"payload":{"model_provider":"ccsetup"}}',
+    ),
+    (b'{"payload":{"model_provider":"ccsetup-\\u00e9"}}\n', b'{"payload":{"model_provider":"ccsetup"}}\n'),
+    (b'{"payload":{"id":"x"}}\n', None),
+    (b'{"payload":{"deep":{"model_provider":"ccsetup-old"}}}\n', None),
+    (b'no JSON "model_provider":"ccsetup-old"\n', None),
+    (b"", None),
+]
+
+
+@pytest.mark.parametrize(("before", "after"), ODD)
+def test_odd_files(home: Path, codex: Path, before: bytes, after: Optional[bytes]) -> None:
+    """Only members that name the session's provider change, and come back as they were; a link is followed."""
+    path = add(codex, "ccsetup-old", 1, row=None)
+    path.write_bytes(before)
+    link = path.with_name(path.name.replace("0001.jsonl", "0002.jsonl"))
+    link.symlink_to(path)
+    assert cc.main("history", "join").ok
+    assert path.read_bytes() == (before if after is None else after)
+    assert link.is_symlink()
+    assert cc.main("history", "undo").rc == (1 if after is None else 0)
+    assert path.read_bytes() == before
+
+
+def test_a_compressed_session(home: Path, codex: Path) -> None:
+    """It is packed again where zstd is there; one that cannot be unpacked stays in both places, and is told."""
+    zstd = bounded.zstd()
+    good, bad = add(codex, "ccsetup-old", 1), add(codex, "ccsetup-old", 2)
+    plain = good.read_bytes()
+    packed = [p.with_name(p.name + ".zst") for p in (good, bad)]
+    packed[0].write_bytes(zstd.compress(plain))
+    packed[1].write_bytes(b"no zstd")
+    good.unlink()
+    bad.unlink()
+    done = cc.main("history", "join")
+    assert "1 session is filed under 'ccsetup' now." in done.stdout
+    assert "1 session is compressed, cannot be unpacked here" in done.stdout + done.stderr
+    with sqlite3.connect(codex / "state_5.sqlite") as db:
+        assert sorted(r[0] for r in db.execute("SELECT model_provider FROM threads")) == ["ccsetup", "ccsetup-old"]
+    db.close()
+    assert b'"model_provider":"ccsetup"' in zstd.decompress(packed[0].read_bytes())
+    assert packed[1].read_bytes() == b"no zstd"
+    assert cc.main("history", "undo").ok
+    assert zstd.decompress(packed[0].read_bytes()) == plain

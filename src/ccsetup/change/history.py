@@ -63,7 +63,7 @@ def join(paths: Paths, config: Any, ids: Iterable[str], to: str) -> Refiled:
         for session in mine:
             try:
                 changed = _file(files, session, note, lambda _n, old: to if old in wanted else old, wanted)
-            except ImportError:
+            except _Packed:
                 if session.stored in wanted:
                     packed.append(session.path)
                 continue
@@ -99,7 +99,7 @@ class _Note:
 
 
 def _file(files: Rewriting, session: Session, note: _Note, choose: Callable[[int, str], str], wanted: set[str]) -> bool:
-    """Note and rewrite the rollout of *session*; tell whether it was one to be joined.  Raises ImportError for zstd."""
+    """Note and rewrite the rollout of *session*; tell whether it was one to be joined.  Raises _Packed."""
     if not session.path:
         note.add(session, (), 0)
         return True
@@ -115,10 +115,23 @@ def _file(files: Rewriting, session: Session, note: _Note, choose: Callable[[int
     return True
 
 
+class _Packed(Exception):
+    """A rollout is compressed, and cannot be unpacked here."""
+
+
 def _read(path: str) -> bytes:
     with open(path, "rb") as file:
         data = file.read()
-    return bytes(bounded.zstd().decompress(data)) if path.endswith(".zst") else data
+    if not path.endswith(".zst"):
+        return data
+    try:
+        zstd = bounded.zstd()
+    except ImportError:
+        raise _Packed from None
+    try:
+        return bytes(zstd.decompress(data))
+    except zstd.ZstdError:
+        raise _Packed from None
 
 
 def _packed(path: str, data: bytes) -> bytes:
@@ -139,7 +152,8 @@ def manifests(paths: Paths) -> list[Manifest]:
             if head["home"] == paths.codex_home:
                 out.append(Manifest(path, head["to"], tuple(head["ids"]), tuple(rows)))
         except (ValueError, KeyError, TypeError):
-            raise DocumentError(_("{path} is damaged.").format(path=paths.short(path))) from None
+            text = _("{path} is damaged.").format(path=paths.short(path))
+            raise DocumentError(text, hint=_("Move it away, and run the command again.")) from None
     return out
 
 
@@ -241,6 +255,12 @@ def _opened(paths: Paths, config: Any, *, alone: bool) -> Iterator[list[Connecti
             raise CcsetupError(
                 _("Codex is running, and has its sessions open. Nothing was changed."),
                 hint=_("Close it, also in your editor, run: codex app-server daemon stop; then the command again."),
+            ) from None
+        except OSError as error:
+            name = paths.short(os.fspath(error.filename or ""))
+            raise CcsetupError(
+                _("{path} cannot be used: {reason}").format(path=name, reason=error.strerror),
+                hint=_("What is done is noted: mend it, and run the command again."),
             ) from None
         except sqlite3.DatabaseError as error:
             text = _("{path} cannot be used: {reason}").format(path=paths.short(path or ""), reason=error)

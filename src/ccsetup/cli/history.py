@@ -107,8 +107,8 @@ def join(
         result["sessions"] = many = outcome.done
         if outcome.packed:
             text = ngettext(
-                "{n} session is compressed and stays as it is.",
-                "{n} sessions are compressed and stay as they are.",
+                "{n} session is compressed, cannot be unpacked here, and stays as it is.",
+                "{n} sessions are compressed, cannot be unpacked here, and stay as they are.",
                 len(outcome.packed),
             ).format(n=len(outcome.packed))
             context.notes.append(Note("warning", text, _("Install backports.zstd, and run the command again.")))

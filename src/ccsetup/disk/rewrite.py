@@ -20,37 +20,37 @@ class Rewriting:
     """
 
     def __init__(self) -> None:
-        self._staged: list[tuple[str, str, os.stat_result]] = []
+        self._staged: dict[str, tuple[str, os.stat_result]] = {}
 
     def add(self, path: str, data: bytes, read: os.stat_result) -> None:
-        """Let *data* become the content of *path*, which was *read* before.  Raises WriteError, ChangedMeanwhile."""
+        """Let *data* become the content of *path*, which was *read* before.  Raises OSError, ChangedMeanwhile."""
+        path = os.path.realpath(path)
+        if path in self._staged:
+            return  # a link to it was first
         folder, name = os.path.split(path)
         temp = os.path.join(folder, f".{name[:80]}{_MARK}{os.getpid()}")
-        self._staged.append((temp, path, read))
+        self._staged[path] = temp, read
         try:
             replace.write_new(temp, data, read.st_mode & 0o7777, Found(b"", read), path, private=False, sync=False)
             os.utime(temp, ns=(read.st_atime_ns, read.st_mtime_ns))
-        except OSError as error:
-            raise replace.refused(path, error) from None
+        except FileExistsError:
+            raise replace.changed(path) from None
         if len(self._staged) >= _MANY:
             self.finish()
 
     def finish(self) -> None:
-        """Put what was added in its place.  Raises ChangedMeanwhile where one is another file by now, WriteError."""
+        """Put what was added in its place.  Raises ChangedMeanwhile where one is another file by now, OSError."""
         if self._staged:
             getattr(os, "sync", lambda: None)()
-        for temp, path, read in self._staged:
-            try:
-                if replace.version_of(os.lstat(path)) != replace.version_of(read):
-                    raise replace.changed(path)
-                system.replace(temp, path)
-            except OSError as error:
-                raise replace.refused(path, error) from None
+        for path, (temp, read) in self._staged.items():
+            if replace.version_of(os.lstat(path)) != replace.version_of(read):
+                raise replace.changed(path)
+            system.replace(temp, path)
         self._staged.clear()
 
     def drop(self) -> None:
         """Take away what was added and is not in its place."""
-        for temp, _path, _read in self._staged:
+        for temp, _read in self._staged.values():
             try:
                 os.unlink(temp)
             except FileNotFoundError:
