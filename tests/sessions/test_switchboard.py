@@ -19,6 +19,7 @@ pytestmark = pytest.mark.clients
 
 NAMES = ("glm", "kimi", "deepseek", "minimax", "openrouter")
 RELEASES = {version: clients.version_key(version) for version in clients.CLAUDE_VERSIONS}
+NOWHERE = {"HTTPS_PROXY": "http://127.0.0.1:9", "HTTP_PROXY": "http://127.0.0.1:9", "NO_PROXY": "127.0.0.1"}
 SILENT = ("-c", "features.plugins=false", "-c", "features.apps=false", "-c", "analytics.enabled=false")
 
 
@@ -164,13 +165,41 @@ def test_one_codex_session_changes_its_provider_three_times(served: Served, vers
     assert after == before
 
 
+@pytest.mark.skipif(not AVAILABLE, reason="tmux is not installed")
+def test_a_pick_in_a_running_codex_changes_the_provider(served: Served) -> None:
+    """``/model`` between two turns of one session: the second provider is told what the first one said."""
+    version = clients.CODEX_VERSIONS[0]
+    switch(served.home, "codex", version)
+    # With -c it starts no daemon, which would outlive it.
+    program = (*client_install.command("codex", version), *SILENT, "--no-daemon")
+    env = {**NOWHERE, "CODEX_HOME": str(served.home / ".codex")}
+    with Screen(served.home, env=env, columns=160, rows=60, program=program) as screen:
+        screen.shows("›")
+        say(screen, "say hi", served.providers["glm"].codex_site.reply)
+        say(screen, "/model", "Select Model")
+        while not re.search(r"^› +(?:\d+\. )? *deepseek-flash ", screen.shows("Select Model"), re.M):
+            screen.press("Down")
+        screen.press("Enter")
+        screen.shows("Model changed to deepseek-flash")
+        say(screen, "and now", served.providers["deepseek"].codex_site.reply)
+    last = next(call for call in served.providers["deepseek"].calls if "and now" in json.dumps(call.body))
+    assert last.model == "deepseek-flash"
+    assert served.providers["glm"].codex_site.reply in json.dumps(last.body)
+
+
+def say(screen: Screen, text: str, answer: str) -> None:
+    screen.press("-l", text)
+    screen.shows(text)
+    screen.press("Enter")
+    screen.shows(answer)
+
+
 def claude(home: Path, version: str) -> Screen:
     """Start Claude Code at a terminal, in a folder that it trusts."""
     path = home / ".claude.json"
     known = json.loads(path.read_text())
     cc.put(home, {".claude.json": json.dumps({**known, "projects": {str(home): {"hasTrustDialogAccepted": True}}})})
-    nowhere = {"HTTPS_PROXY": "http://127.0.0.1:9", "HTTP_PROXY": "http://127.0.0.1:9", "NO_PROXY": "127.0.0.1"}
-    env = {"DISABLE_AUTOUPDATER": "1", "CLAUDE_CODE_MAX_RETRIES": "0", **nowhere}
+    env = {"DISABLE_AUTOUPDATER": "1", "CLAUDE_CODE_MAX_RETRIES": "0", **NOWHERE}
     program = client_install.command("claude-code", version)
     return Screen(home, env=env, columns=160, rows=60, program=program)
 
