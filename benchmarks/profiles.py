@@ -11,12 +11,20 @@ import sys
 from contextlib import ExitStack
 from pathlib import Path
 
-from side_by_side import CCSETUP, environment, scratch
+from side_by_side import CCSETUP, environment, goal, scratch
 
 from ccsetup.clients import releases
 
 COUNTS = (3, 10, 100, 400)
 ROUNDS = 5
+TARGETS = {
+    "init --api-configs": (10, 60.0),
+    "list": (3, 1.3),
+    "list --json": (3, 1.3),
+    "config-switch": (3, 1.3),
+    "doctor": (3, 3.0),
+}
+"""How many times the work of so many profiles that of the most may be."""
 
 
 def cpu(command: list[str], env: dict[str, str]) -> float:
@@ -74,6 +82,13 @@ def main() -> None:
             now, least = statistics.median(found[name, n]), statistics.median(found[name, COUNTS[0]])
             cells += [f"{now:.0f}", f"{now / least:.1f}"]
         print("| " + " | ".join([*cells, f"{sizes[n] / 1000:.0f}"]) + " |")
+    most = COUNTS[-1]
+    print(f"\n| with {most} profiles | times that with | measured | target |\n|---|---|---|---|")
+    for name, (few, target) in TARGETS.items():
+        times = statistics.median(found[name, most]) / statistics.median(found[name, few])
+        print(f"| {name} | {few} | {times:.2f} | {goal(round(times, 2), target)} |")
+    times = sizes[most] / sizes[COUNTS[0]]
+    print(f"| record of a switch | {COUNTS[0]} | {times:.2f} | {goal(round(times, 2), 1.1)} |")
 
 
 if __name__ == "__main__":

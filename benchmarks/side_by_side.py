@@ -55,5 +55,10 @@ def measure(
     return {name: Figure(statistics.median(walls[name]), statistics.median(cpus[name])) for name in commands}
 
 
+def goal(measured: float, most: float) -> str:
+    """Return the cell of a target: what is wanted at most, and whether it was."""
+    return f"<= {most:g}, {'met' if measured <= most else 'missed'}"
+
+
 def scratch() -> tempfile.TemporaryDirectory[str]:
     return tempfile.TemporaryDirectory(prefix="ccsetup-bench-")

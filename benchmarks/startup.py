@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from side_by_side import CCSETUP, PYTHON, ROOT, Figure, environment, measure, scratch
+from side_by_side import CCSETUP, PYTHON, ROOT, Figure, environment, goal, measure, scratch
 
 sys.path.insert(0, str(ROOT / "tests"))
 
@@ -116,7 +116,7 @@ def table(figures: dict[str, Figure]) -> str:
     ]
     for name, f in figures.items():
         compared = base_completion if "completion" in name else base
-        target = f"<= {TARGETS[name]}" if name in TARGETS else ""
+        target = goal(round(f.cpu / compared.cpu, 2), TARGETS[name]) if name in TARGETS else ""
         peer = figures.get(SAME_JOB.get(name, ""))
         lines.append(
             f"| {name} | {f.wall * 1000:.0f} | {f.cpu * 1000:.0f} | {f.cpu / compared.cpu:.2f} | {target} | "
