@@ -14,7 +14,7 @@ from support import cc
 from support.clients import CLAUDE_VERSIONS, CODEX_VERSIONS, Result, run_claude, run_codex
 from support.loopback import Request, Response
 from support.relay import Relay, upstream
-from support.scripted import WIRES, Said, Scripted, Use, cut, error, events, heard, steps
+from support.scripted import WIRES, Reply, Said, Scripted, Use, cut, error, events, heard, steps
 
 pytestmark = pytest.mark.clients
 
@@ -242,6 +242,98 @@ def test_older_versions(home: Path, work: Path, up: Scripted, client: str, versi
         configure(home, relay, client, version)
         result = run(client, home, work, version=version)
     check(client, "chat", up, result, work)
+
+
+EVERY = pytest.mark.parametrize(
+    ("client", "version"), [("claude-code", v) for v in CLAUDE_VERSIONS] + [("codex", v) for v in CODEX_VERSIONS]
+)
+WINDOW = 40_960
+
+
+def vllm(body: dict[str, Any]) -> str:
+    """Return why a strict server of its own model refuses *body*, "" where it takes it."""
+    if any(message["role"] == "system" for message in body["messages"][1:]):
+        return "System message must be at the beginning."
+    if not {message["role"] for message in body["messages"]} <= {"system", "user", "assistant", "tool"}:
+        return "Unexpected message role."
+    text = json.dumps(body["messages"]) + json.dumps(body.get("tools", []))
+    if "image_url" in text:
+        return "At most 0 image(s) may be provided in one prompt."
+    prompt, most = len(text) // 5, body.get("max_tokens") or body.get("max_completion_tokens") or 0
+    if prompt + most > WINDOW:
+        return (
+            f"This model's maximum context length is {WINDOW} tokens. However, you requested {prompt + most} tokens "
+            f"({prompt} in the messages, {most} in the completion). Please reduce the length of the messages or "
+            "completion."
+        )
+    return ""
+
+
+@EVERY
+def test_a_server_that_takes_little(home: Path, work: Path, up: Scripted, client: str, version: str) -> None:
+    """A strict vLLM: the system's text in front alone, no images, a small window.  The task is done all the same."""
+    (work / "dot.png").write_bytes(bytes.fromhex(PNG))
+    look = Use("call_0", "Read", json.dumps({"file_path": str(work / "dot.png")}))
+    said = steps(*((Said("", "", (look,)),) if client == "claude-code" else ()), *task(client))
+    taken: list[dict[str, Any]] = []
+
+    def think(kind: str, body: dict[str, Any]) -> Reply:
+        why = vllm(body)
+        if why:
+            return error(kind, 400, why)
+        taken.append(body)
+        return said(kind, body)
+
+    up.think = think
+    with Relay(home, [upstream("one", up.url("chat"), "chat", "sk-one-0123456789")]) as relay:
+        configure(home, relay, client, version)
+        more = ("--allowedTools", "Bash", "Read") if client == "claude-code" else ()
+        result = run(client, home, work, *more, version=version)
+    assert result.ok, result
+    assert result.stdout.strip().endswith("The file says FORTY-TWO."), result
+    assert (work / "made.txt").read_text() == "forty-two\n"
+    assert "FORTY-TWO" in json.dumps(taken[-1])
+    # What was refused once is not tried again.
+    refused = [vllm(request.json) for request in up.requests]
+    assert sum(bool(why) and str(WINDOW) not in why for why in refused) <= 3, refused
+
+
+BETAS = {
+    "context_management": "context-management",
+    "defer_loading": "tool",
+    "tool_reference": "tool",
+    '"scope"': "prompt-caching-scope",
+}
+"""What stands in a request to Anthropic only with a beta header that has this in its name."""
+
+
+@EVERY
+@pytest.mark.parametrize("strips", [False, True])
+def test_a_server_that_wants_the_header_of_each_beta(
+    home: Path, work: Path, up: Scripted, client: str, version: str, strips: bool
+) -> None:
+    """Members of betas go with their header, or neither goes: to one that has no betas, too (*strips*)."""
+    said = steps(*task(client))
+    refused: list[str] = []
+
+    def think(kind: str, body: dict[str, Any]) -> Reply:
+        header = "" if strips else up.requests[-1].headers.get("anthropic-beta", "")
+        text = json.dumps(body)
+        for member, beta in BETAS.items():
+            if member in text and beta not in header:
+                refused.append(member)
+                return error(kind, 400, f"{member.strip(chr(34))}: Extra inputs are not permitted")
+        return said(kind, body)
+
+    up.think = think
+    entry = upstream("one", up.url("anthropic"), "anthropic", "sk-one-0123456789")
+    with Relay(home, [entry]) as relay:
+        configure(home, relay, client, version)
+        result = run(client, home, work, version=version)
+    assert result.ok, result
+    assert result.stdout.strip().endswith("The file says FORTY-TWO."), result
+    assert (work / "made.txt").read_text() == "forty-two\n"
+    assert len(refused) <= (3 if strips else 0), refused
 
 
 @pytest.mark.parametrize(

@@ -148,3 +148,38 @@ def test_the_usage_of_a_stream_is_known_though_the_client_did_not_ask(tmp_path: 
         rows = relay.rows(3)
         assert [(row["input"], row["output"]) for row in rows[:2]] == [(7, 2), (7, 2)]
         assert [row["estimated"] for row in rows] == [0, 0, 1]
+
+
+def test_who_asks_again_with_less_where_prompt_and_answer_are_too_long_together(tmp_path: Path) -> None:
+    """Claude Code gives a first message up, so that the relay asks again; a program is told in Anthropic's words."""
+    asked: list[int] = []
+
+    def window(request: Request) -> Response:
+        most = json.loads(request.body)["max_tokens"]
+        asked.append(most)
+        if most + 13_000 <= 40_960:
+            return Response(body=json.dumps(ANSWER).encode(), headers=(("content-type", "application/json"),))
+        said = (
+            f"This model's maximum context length is 40960 tokens. However, you requested {most + 13_000} tokens "
+            f"(13000 in the messages, {most} in the completion). Please reduce the length of the messages."
+        )
+        return Response(400, body=json.dumps({"error": {"message": said}}).encode())
+
+    ask = {"model": "m", "max_tokens": 32_000, "messages": [{"role": "user", "content": "hi"}]}
+    with (
+        Server(window) as server,
+        Relay(tmp_path, [upstream("up", server.origin + "/v1", "chat", "sk-up-0123456789")]) as relay,
+    ):
+        for agent in ("claude-cli/2.1.332 (external, sdk-cli)", "claude-cli/2.0.76 (external, cli)"):
+            asked.clear()
+            assert relay.post("/v1/messages", ask, headers={"user-agent": agent}).status == 200
+            assert asked == [32_000, 27_960]
+        for agent in ("Anthropic/Python 0.60.0", "curl/8.5.0", "not-claude-cli/1"):
+            asked.clear()
+            told = relay.post("/v1/messages", ask, headers={"user-agent": agent})
+            assert told.status == 400
+            assert "exceed context limit: 13000 + 32000 > 40960" in told.json["error"]["message"]
+            assert asked == [32_000]
+        asked.clear()
+        assert relay.post("/v1/chat/completions", ask).status == 200
+        assert asked == [32_000, 27_960]

@@ -160,7 +160,6 @@ class App:
         """
         among, allowed = self._relay.runtime.config.upstreams, caller.allowed
         upstreams = [u for u in among if allowed is None or u.name in allowed]
-        picks = any(n == b"user-agent" and v.startswith((b"claude-code/", b"claude-cli/")) for n, v in caller.headers)
         data = []
         for name, route in routes.listing(upstreams).items():
             owner, window = route.upstream.name, route.upstream.context.get(route.model, 0)
@@ -168,7 +167,7 @@ class App:
             sizes = {"context_window": window, "max_input_tokens": window} if window else {}
             data.append(
                 {
-                    "id": picker.listed(name, window) if picks else name,
+                    "id": picker.listed(name, window) if caller.claude_code else name,
                     "object": "model",
                     "type": "model",
                     "display_name": name,

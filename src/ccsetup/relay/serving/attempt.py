@@ -149,7 +149,8 @@ class Attempt:
         found: list[tuple[refusals.Changes, bool]] = []
         if self._request is not None and self._request.compact and self._same and error.status in refusals.STATUS:
             found.append(({"compaction": False}, True))
-        found += refusals.changes(error, self._reply.wire, self.choice.wire, body)
+        lessens = self._reply.wire != "anthropic" or self._caller.claude_code
+        found += refusals.changes(error, self.choice.wire, body, lessens=lessens)
         return iter([one for one in found if not one[0].keys() & self.lane.dialect.said])
 
     async def _ask(self, query: bytes) -> None:

@@ -19,8 +19,8 @@ class Caller:
     """The headers of a request, understood once: the next request of a connection mostly has the same ones."""
 
     __slots__ = (
-        "_lines", "access", "allowed", "budgeted", "client", "codex", "coding", "headers", "long", "name", "purpose",
-        "refusal", "runtime", "stranger",
+        "_lines", "access", "allowed", "budgeted", "claude_code", "client", "codex", "coding", "headers", "long",
+        "name", "purpose", "refusal", "runtime", "stranger",
     )  # fmt: skip
 
     def __init__(self, headers: Headers, runtime: Runtime, access: Access, hosts: Optional[frozenset[str]]) -> None:
@@ -32,7 +32,9 @@ class Caller:
         """Why nobody with such headers gets anything here."""
         self.purpose = ""
         """As in a row of usage."""
-        self.codex = any(n == b"user-agent" and v.startswith(b"codex") for n, v in headers)
+        agent = next((v for n, v in headers if n == b"user-agent"), b"")
+        self.codex = agent.startswith(b"codex")
+        self.claude_code = agent.startswith((b"claude-code/", b"claude-cli/"))
         presented = b""
         for name, value in headers:
             if name == b"authorization" and value[:7].lower() == b"bearer ":

@@ -198,17 +198,19 @@ _TABLE = (
 
 
 def changes(
-    error: WireError, client: WireFormat, wire: WireFormat, body: Mapping[str, Any]
+    error: WireError, wire: WireFormat, body: Mapping[str, Any], *, lessens: bool
 ) -> Iterator[tuple[Changes, bool]]:
     """Yield what may make an upstream that refused *body* with *error* take it, the likeliest first.
 
-    With each goes whether it holds for later requests.  *client*: its format; Claude Code asks for less by itself.
+    With each goes whether it holds for later requests.  *lessens*: a shorter answer may be asked for.  Claude Code
+    2.1.197 and 2.1.332 give a first message up where they are told that prompt and answer together are too long
+    (observed); other clients of Messages are told it.
     """
     if error.status not in STATUS:
         return
     if error.kind == "context":
         window = errors.window(error.message)
-        if window is not None and client != "anthropic":
+        if window is not None and lessens:
             yield {"max_output": window.limit - window.prompt}, False
         return
     text = f"{error.code} {error.message}".lower()

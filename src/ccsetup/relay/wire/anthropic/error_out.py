@@ -24,7 +24,7 @@ _ERROR_TYPES: Mapping[ErrorKind, str] = {
 }
 _TOO_LONG = "prompt is too long"
 _TOGETHER = "input length and `max_tokens` exceed context limit: {} + {} > {}, decrease input length or `max_tokens`"
-"""Claude Code 2.1.332 asks again with fewer ``max_tokens`` when it reads this."""
+"""Anthropic's own words; Claude Code 2.0.76 asks again with fewer ``max_tokens`` when it reads them."""
 _NUMBERS = re.compile(r"(?<![\w.])(\d{1,3}(?:[,_]\d{3})+|\d{3,})(?![\w.]\d)")
 
 
