@@ -202,7 +202,7 @@ def test_a_refusal_by_name_tells_what_to_change(said: str, body: Body, right: Ca
     """One of the changes that are tried makes the request what the endpoint takes; the tools are offered in each."""
     error = errors.extract(400, json.dumps({"error": {"message": said, "type": "invalid_request_error"}}).encode())
     wire = wire_of(body)
-    tried = [fit(wire, body, changed(Dialect(), change)) for change, _kept in changes(error, "chat", wire, body)]
+    tried = [fit(wire, body, changed(Dialect(), change)) for change, _kept in changes(error, wire, body, lessens=True)]
     tried = [one for one in tried if one != body]
     assert tried
     assert any(right(dict(one)) for one in tried[:3]), tried
@@ -239,7 +239,7 @@ def test_an_endpoint_without_a_place_for_the_system(wire: WireFormat, body: Body
 def test_thinking_that_is_wanted_is_there_for_turns_with_calls() -> None:
     body = {"model": "m", "messages": [{"role": "assistant", "tool_calls": [CALL], "content": ""}]}
     said = "thinking is enabled but reasoning_content is missing in assistant tool call message at index 0"
-    [(change, kept), *_] = changes(errors.extract(400, said.encode()), "chat", "chat", body)
+    [(change, kept), *_] = changes(errors.extract(400, said.encode()), "chat", body, lessens=True)
     assert kept
     assert fit("chat", body, changed(Dialect(), change))["messages"][0]["reasoning_content"] == ""
 
@@ -251,7 +251,7 @@ def test_tools_of_the_history_are_offered_where_the_endpoint_wants_them() -> Non
     ]
     said = "Requests which have `tool_use` or `tool_result` blocks must include the `tools` param"
     body = {"model": "m", "messages": messages}
-    found = [change for change, _kept in changes(errors.extract(400, said.encode()), "chat", "anthropic", body)]
+    found = [change for change, _kept in changes(errors.extract(400, said.encode()), "anthropic", body, lessens=True)]
     assert {"history_tools": True} in found
     [tool] = fit("anthropic", body, changed(Dialect(), {"history_tools": True}))["tools"]
     assert (tool["name"], tool["input_schema"]["type"]) == ("f", "object")
@@ -280,8 +280,8 @@ def test_a_prompt_that_fits_is_told_from_one_that_does_not(said: str) -> None:
     error = errors.extract(400, json.dumps({"error": {"message": said}}).encode())
     assert error.kind == "context"
     assert errors.window(said) == (13000, 32000, 40960)
-    assert list(changes(error, "responses", "chat", ASKED)) == [({"max_output": 27960}, False)]
-    assert list(changes(error, "anthropic", "chat", ASKED)) == []
+    assert list(changes(error, "chat", ASKED, lessens=True)) == [({"max_output": 27960}, False)]
+    assert list(changes(error, "chat", ASKED, lessens=False)) == []
 
 
 @pytest.mark.parametrize(
@@ -301,4 +301,4 @@ def test_a_prompt_that_is_too_long_is_no_matter_of_the_answer(said: str) -> None
 def test_what_is_no_refusal_by_name_changes_nothing() -> None:
     for status, said in ((401, "Invalid API key"), (429, "temperature"), (400, "prompt is too long"), (400, "No.")):
         error = errors.extract(status, json.dumps({"error": {"message": said}}).encode())
-        assert list(changes(error, "chat", "chat", ASKED)) == []
+        assert list(changes(error, "chat", ASKED, lessens=True)) == []
