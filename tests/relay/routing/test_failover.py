@@ -139,6 +139,45 @@ def test_an_upstream_that_asks_for_time_gets_it() -> None:
     assert turn.failed(status(503, retry_after=3), NOW).wait == 3
 
 
+@pytest.mark.parametrize("resting", [False, True])
+def test_a_short_wait_is_for_those_who_have_nobody_else(resting: bool) -> None:
+    """A Retry-After that a request could wait for: the other upstream is asked instead, unless that one rests."""
+    p = pool(A, B)
+    p.restore([Rest("b", -1, NOW + 60, 0, "429")] if resting else [])
+    turn = p.turn(ASK, NOW)
+    turn.next(NOW)
+    decision = turn.failed(status(503, retry_after=3), NOW)
+    choice = turn.next(NOW + decision.wait)
+    assert choice is not None
+    assert (decision, choice.upstream.name) == ((True, 3), "a") if resting else ((True, 0), "b")
+
+
+@pytest.mark.parametrize(
+    ("windows", "fields", "then"),
+    [
+        ((100, 1000), {}, "large"),
+        ((100, 1000), {"enabled": False}, ""),
+        ((100, 100), {}, ""),
+        ((100, 0), {}, ""),
+        ((0, 1000), {}, ""),
+    ],
+    ids=["larger", "larger but off", "as large", "not known", "its own not known"],
+)
+def test_a_prompt_too_long_goes_where_more_fits(windows: tuple[int, int], fields: dict[str, Any], then: str) -> None:
+    """Only to a window that is known to be larger, of an upstream that can be asked; else the error is the answer.
+
+    There it is the only one that takes the prompt, so that its rest keeps none away.
+    """
+    small, large = ({ASK.model: window} for window in windows)
+    p = pool(upstream("small", context=small), upstream("large", context=large, **fields))
+    p.restore([Rest("large", -1, NOW + 60, 0, "429")])
+    turn = p.turn(ASK, NOW)
+    turn.next(NOW)
+    assert turn.failed(status(400, "prompt is too long"), NOW, outgrown=True).again == bool(then)
+    choice = turn.next(NOW) if then else None
+    assert (choice.upstream.name if choice else "") == then
+
+
 def test_failures_in_a_window_put_an_upstream_aside_and_one_request_tries_it_afterwards() -> None:
     heard: list[Any] = []
     p = pool(A, B, retry=Retry(same=0))
