@@ -83,7 +83,7 @@ def _everywhere(context: Context, name: str, clients: list[ClientName], given: S
             actions.put(world, world.profiles[profile], key, ())
         done: list[Switched] = []
         for profile, group in wanted.items():
-            if profile:
+            if profile or not name:
                 meant = world.means(profile)
                 if meant == RELAY:
                     from ccsetup.relay.running import listing
