@@ -166,3 +166,16 @@ def test_a_folder_in_its_place_costs_only_time(saved: Path) -> None:
     assert sorted(p.name for p in (saved / CHECKED).parent.iterdir()) == [
         *("checked.json", "journal", "lock", "saved", "state.json"),
     ]
+
+
+def test_of_many_profiles_some_are_named(home: Path) -> None:
+    """list and a switch after another version wrote them: eight names, and how many more."""
+    entries = [
+        {"name": f"p{n:02}", "provider": "glm", "key": f"sk-{n}-0123456789abcdef", "codeType": ["codex"]}
+        for n in range(12)
+    ]
+    argv = ("init", "-s", "--api-configs", json.dumps(entries), "--codex-version", "0.130.0")
+    assert cc.main(*argv).ok
+    assert "p00, p01, p02, p03, p04, p05, p06, p07 and 4 more." in cc.main("list").stderr
+    # The one that is switched to is not told of besides.
+    assert "p00, p01, p02, p04, p05, p06, p07, p08 and 3 more." in cc.main("config-switch", "p03", *NEWEST).stderr

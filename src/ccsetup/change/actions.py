@@ -307,7 +307,7 @@ def _bring_along(world: World, client: ClientName, every: bool) -> list[str]:
         world.notes.append(Note("warning", text))
     if done:
         text = _("Written again as {client} {version} reads them: {names}.")
-        world.notes.append(Note("info", text.format(client=title, version=version, names=", ".join(done))))
+        world.notes.append(Note("info", text.format(client=title, version=version, names=beside.some(done))))
     return done
 
 

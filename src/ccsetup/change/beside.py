@@ -88,7 +88,7 @@ def notes(world: World, clients: Iterable[ClientName]) -> list[Note]:
             gone = lost(world, client, unsure)
             if gone:
                 text = _("{client} {version} does not find with --profile: {names}.").format(
-                    client=CLIENTS[client].title, version=dotted(world.version(client)), names=", ".join(gone)
+                    client=CLIENTS[client].title, version=dotted(world.version(client)), names=some(gone)
                 )
                 out.append(Note("warning", text, fix))
             out += [Note("warning", mixed_text(client, name), fix) for name in mixed(world, client, unsure)]
@@ -100,6 +100,12 @@ def notes(world: World, clients: Iterable[ClientName]) -> list[Note]:
         except CcsetupError:
             continue
     return out
+
+
+def some(names: Sequence[str]) -> str:
+    """Return the first of *names*, and how many more there are."""
+    shown = ", ".join(names[:8])
+    return shown if len(names) <= 8 else _("{files} and {count} more").format(files=shown, count=len(names) - 8)
 
 
 def mixed_text(client: ClientName, name: str) -> str:
