@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -351,7 +352,8 @@ def test_codex_compacts_as_with_openai(home: Path, work: Path, up: Scripted, ver
     up.think = think
     with Relay(home, [upstream("one", up.url(wire), wire, "sk-one-0123456789")]) as relay:
         configure(home, relay, "codex", version)
-        own = ("-c", "model_providers.ccsetup.name='OpenAI'", "-c", "model_auto_compact_token_limit=5")
+        used = tomllib.loads((home / ".codex/config.toml").read_text())["model_provider"]
+        own = ("-c", f"model_providers.{used}.name='OpenAI'", "-c", "model_auto_compact_token_limit=5")
         result = run("codex", home, work, *own, version=version)
         assert {row["status"] for row in relay.rows(3)} == {200}
     assert result.ok, result

@@ -268,7 +268,7 @@ def test_settings_of_a_profile_are_taken_by_codex(provider: Provider, home: Path
     more = [f"--set={name}={value}" for name, value in {**given, "model_verbosity": "low"}.items()]
     init(home, provider, "cx", "--codex-version", version, *more)
     config = tomllib.loads((home / ".codex/config.toml").read_text())
-    assert given.items() <= config["model_providers"]["ccsetup"].items()
+    assert given.items() <= config["model_providers"][config["model_provider"]].items()
     assert config["model_verbosity"] == "low"
     assert run_codex(version, home, "say the word").stdout.strip() == provider.reply
     assert cc.run(home, "config-switch", "official", "-T", "codex", "--codex-version", version).ok
