@@ -64,6 +64,23 @@ WAYS: list[tuple[tuple[tuple[str, ...], ...], str, str]] = [
 ]
 
 
+@pytest.mark.parametrize("other", ["kimi", "twin"])
+@pytest.mark.parametrize("recorded", [True, False])
+def test_what_was_added_to_one_profile_never_reaches_another(
+    home: Path, edited: dict[str, Any], other: str, recorded: bool
+) -> None:
+    """Both stand in config.toml under one id, in turn: also at one address, and where our record is lost."""
+    assert cc.main("init", "-s", "-p", "glm", "-n", "twin", "-k", KEY + "twin", "-T", "codex", "--no-activate").ok
+    if not recorded:
+        (home / ".local/state/ccsetup/state.json").unlink()
+    assert cc.main("config-switch", other, "-T", "codex").ok
+    assert set(tomllib.loads((home / ".codex/config.toml").read_text())["model_providers"]) == {"ccsetup"}
+    assert table(home)["experimental_bearer_token"] == KEY + other
+    assert added(table(home)) == {} == added(table(home, f"{other}.config.toml", f"ccsetup-{other}"))
+    assert cc.main("config-switch", "glm", "-T", "codex").ok
+    assert added(table(home)) == (edited if recorded else {})
+
+
 @pytest.mark.parametrize(("commands", "file", "id_"), WAYS)
 def test_what_was_added_by_hand_stays(
     home: Path, edited: dict[str, Any], commands: tuple[tuple[str, ...], ...], file: str, id_: str
