@@ -60,7 +60,7 @@ def test_it_is_the_command_that_is_meant(two: Path, typed: str, command: str) ->
         *(("config-swich ds", "ccsetup config-switch"), ("inti -p glm", "ccsetup init"), ("lsit", "ccsetup list")),
         *(("setup", "ccsetup init"), ("add glm", "ccsetup init"), ("login", "ccsetup init"), ("check", "ccsetup test")),
         *(("stop", "ccsetup relay stop"), ("logs", "ccsetup relay logs"), ("reset", "ccsetup config-switch official")),
-        *(("history", "ccsetup undo --list"), ("fix", "ccsetup doctor --fix"), ("config", "ccsetup init")),
+        *(("fix", "ccsetup doctor --fix"), ("config", "ccsetup init")),
         *(("profile lst", "ccsetup profile list"), ("key sett ds", "ccsetup key set")),
         ("relay stat", "ccsetup relay stats"),
         *(("stauts", "ccsetup list"), ("swich ds", "ccsetup config-switch")),

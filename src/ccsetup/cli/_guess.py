@@ -68,7 +68,6 @@ _DOUBTFUL: dict[str, str] = {
     "verify": "test",
     "fix": "doctor --fix",
     "repair": "doctor --fix",
-    "history": "undo --list",
     "log": "undo --list",
     "logs": "relay logs",
     "stats": "relay stats",
