@@ -121,7 +121,9 @@ def test_codex() -> None:
             ),
         ):
             want = only(wishes.documents, path)
-            table = {p[2]: v for p, v in want.items() if p[:2] == ("model_providers", "ccsetup-n")}
+            shared = wishes is active and case.version >= facts.PROFILE_FILES
+            own = ("model_providers", "ccsetup" if shared else "ccsetup-n")
+            table = {p[2]: v for p, v in want.items() if p[:2] == own}
             if wishes is active and case.version < facts.PROFILE_FILES:
                 assert table == {}, case  # it stays in config.toml with the profile
             else:
@@ -136,7 +138,7 @@ def test_codex() -> None:
             assert "profile" not in top, case
             prefix = ("profiles", "n") if wishes is saved and case.version < facts.PROFILE_FILES else ()
             assert want[(*prefix, "model")], case
-            assert want[(*prefix, "model_provider")] == "ccsetup-n", case
+            assert want[(*prefix, "model_provider")] == own[1], case
             if case.version < facts.AGENTS_TABLE:
                 assert not any(p[-2:] == ("agents", "enabled") for p in want), case  # fatal before 0.145
         for path, text in saved.files.items():

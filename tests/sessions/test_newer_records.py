@@ -88,7 +88,7 @@ def test_the_last_change(old_home: Path, argv: tuple[str, ...]) -> None:
     refused(old_home, *argv)
     listed = cc.main("undo", "--list")
     assert listed.ok
-    assert SENTENCE in listed.stdout.splitlines()[-1]
+    assert SENTENCE in listed.stdout.splitlines()[0]
     assert cc.main("config-switch", "moon").ok
     assert cc.main("undo").ok
 

@@ -41,7 +41,7 @@ class Rewriting:
     def finish(self) -> None:
         """Put what was added in its place.  Raises ChangedMeanwhile where one is another file by now, OSError."""
         if self._staged:
-            getattr(os, "sync", lambda: None)()
+            system.sync_all()
         for path, (temp, read) in self._staged.items():
             if replace.version_of(os.lstat(path)) != replace.version_of(read):
                 raise replace.changed(path)

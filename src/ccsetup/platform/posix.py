@@ -34,6 +34,11 @@ def replace(source: str, target: str) -> None:
     os.replace(source, target)
 
 
+def sync_all() -> None:
+    """See everything that was written on the disk."""
+    os.sync()
+
+
 def sync_folder(path: str) -> None:
     """See the names in *path* on the disk.  Raises OSError when the disk fails, not where this does not exist."""
     try:

@@ -42,6 +42,10 @@ def exchange(one: str, other: str) -> bool:
     return False
 
 
+def sync_all() -> None:
+    pass
+
+
 def sync_folder(path: str) -> None:
     pass
 

@@ -10,6 +10,9 @@ import pytest
 from support.loopback import Request, Response, Server
 from support.relay import Relay, upstream
 
+from ccsetup.clients import releases
+from ccsetup.clients.codex.client import Codex
+
 PATHS = {"anthropic": "/v1/messages", "responses": "/v1/responses", "chat": "/v1/chat/completions"}
 LONG = "word " * 40_000
 
@@ -171,7 +174,7 @@ def test_compacting_is_passed_on_or_done_by_the_relay(tmp_path: Path) -> None:
     assert paths[:7] == [theirs, theirs, own, chat, theirs, own, chat]
 
 
-CODEX = {"user-agent": "codex_exec/0.171.0 (Debian 13; x86_64) dumb (codex_exec; 0.171.0)"}
+CODEX = {"user-agent": f"{Codex.user_agent} (Debian 13; x86_64) dumb (codex_exec; {releases.CODEX[0]})"}
 TOOL = {"type": "function", "name": "exec_command", "parameters": {"type": "object", "properties": {}}}
 
 
@@ -179,7 +182,7 @@ TOOL = {"type": "function", "name": "exec_command", "parameters": {"type": "obje
     ("headers", "more", "status", "compacts"),
     [
         (CODEX, {"tools": [TOOL], "stream": True}, 200, True),
-        ({"user-agent": "codex-tui/0.171.0"}, {"tools": [TOOL], "stream": True}, 200, True),
+        ({"user-agent": f"codex-tui/{releases.CODEX[0]}"}, {"tools": [TOOL], "stream": True}, 200, True),
         # For a summary it asks without tools, and cuts the history until that fits.
         (CODEX, {"tools": [], "stream": True}, 200, False),
         (CODEX, {"stream": True}, 200, False),

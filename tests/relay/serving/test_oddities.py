@@ -8,6 +8,8 @@ from pathlib import Path
 from support.loopback import Request, Response, Server
 from support.relay import Relay, upstream
 
+from ccsetup.clients import releases
+
 ANSWER = {
     "id": "c",
     "object": "chat.completion",
@@ -170,7 +172,7 @@ def test_who_asks_again_with_less_where_prompt_and_answer_are_too_long_together(
         Server(window) as server,
         Relay(tmp_path, [upstream("up", server.origin + "/v1", "chat", "sk-up-0123456789")]) as relay,
     ):
-        for agent in ("claude-cli/2.1.332 (external, sdk-cli)", "claude-cli/2.0.76 (external, cli)"):
+        for agent in (f"claude-cli/{releases.CLAUDE_CODE[0]} (external, sdk-cli)", "claude-cli/2.0.76 (external, cli)"):
             asked.clear()
             assert relay.post("/v1/messages", ask, headers={"user-agent": agent}).status == 200
             assert asked == [32_000, 27_960]
