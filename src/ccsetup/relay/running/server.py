@@ -196,7 +196,7 @@ class _Server:
         gc.collect()
         gc.freeze()
         # One large request would else have all that is alive looked at, several times, while streams wait: ``_tick``.
-        gc.set_threshold(200_000, 10, 1_000_000)
+        gc.set_threshold(10_000, 10, 1_000_000)
         # Where a large request is worked on in a thread, streams get their turn sooner than after 5 ms.
         sys.setswitchinterval(0.001)
         if self.settings.started is not None:
