@@ -117,6 +117,28 @@ def test_a_former_profile_that_is_gone(two: Path) -> None:
     assert used(two)["claude-code"] == ""
 
 
+def test_a_former_profile_that_has_another_name(two: Path) -> None:
+    """It is meant by that, also after two new names; the new name of the one in use is no former profile."""
+    assert cc.run(two, "profile", "rename", "glm", "zhipu").ok
+    for old, new in (("ds", "deep"), ("deep", "deepseek")):
+        assert cc.run(two, "profile", "rename", old, new).ok
+    assert cc.run(two, "config-switch", "-").ok
+    assert used(two)["claude-code"] == "deepseek"
+    assert cc.run(two, "config-switch", "-").ok
+    assert used(two)["claude-code"] == "zhipu"
+
+
+def test_a_former_profile_without_settings_for_the_client(home: Path) -> None:
+    """It is passed over: Codex could not use it."""
+    for name in ("one", "two", "three"):
+        assert cc.run(home, "init", "-s", "-p", "glm", "-n", name, "-k", KEY, "-T", "codex").ok
+    path = home / ".config/ccsetup/profiles.toml"
+    path.write_text(path.read_text().replace("[profiles.two.codex]", "[profiles.two.claude-code]"))
+    done = cc.run(home, "config-switch", "-")
+    assert done.ok, done.stderr
+    assert used(home)["codex"] == "one"
+
+
 def test_no_former_profile(home: Path) -> None:
     """In a new home there is nothing to go back to."""
     done = cc.run(home, "config-switch", "-")

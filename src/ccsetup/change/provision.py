@@ -15,8 +15,8 @@ from ccsetup.i18n import _
 from ccsetup.keys.reference import KeyRef
 from ccsetup.model import ClientName, Secret
 from ccsetup.plan import Note
-from ccsetup.profiles import RELAY, Profile, declare
-from ccsetup.profiles.declare import OFFICIAL, Declaration, Declared
+from ccsetup.profiles import OFFICIAL, RELAY, Profile, declare
+from ccsetup.profiles.declare import Declaration, Declared
 
 
 class Applied(NamedTuple):

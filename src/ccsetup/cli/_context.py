@@ -19,7 +19,7 @@ from ccsetup.i18n import _
 from ccsetup.model import ClientName, Preset, Secret, Version
 from ccsetup.paths import Paths
 from ccsetup.plan import FileChange, Note, Plan
-from ccsetup.profiles import RELAY
+from ccsetup.profiles import OFFICIAL, RELAY
 
 
 def parse_version(text: str) -> Version:
@@ -221,4 +221,4 @@ def saved(incomplete: str) -> list[str]:
 
 def saved_or_official(incomplete: str) -> list[str]:
     """As ``saved``, with the name that takes the provider away."""
-    return [*saved(incomplete), *(["official"] if "official".startswith(incomplete) else [])]
+    return [*saved(incomplete), *([OFFICIAL] if OFFICIAL.startswith(incomplete) else [])]

@@ -92,6 +92,19 @@ class Lazy(Group):
         return [CompletionItem(n, help=text) for n, text in self.table().items() if n.startswith(incomplete)]
 
 
+def group(text: str, kind: type[Group] = Group, epilog: Optional[str] = None) -> typer.Typer:
+    """Return a group of commands, with *text* as its help, to which its method ``command`` adds them."""
+    return typer.Typer(
+        cls=kind,
+        rich_markup_mode=None,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        no_args_is_help=True,
+        help=text,
+        epilog=epilog,
+    )
+
+
 def single(
     name: str,
     function: Callable[..., Any],

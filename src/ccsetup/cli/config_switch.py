@@ -16,7 +16,7 @@ from ccsetup.errors import UsageError
 from ccsetup.i18n import _
 from ccsetup.model import ClientName, Secret
 from ccsetup.plan import FileChange
-from ccsetup.profiles import RELAY
+from ccsetup.profiles import OFFICIAL, RELAY
 from ccsetup.tuples import NamedTuple
 
 HELP = _(
@@ -76,27 +76,27 @@ def command(given: SwitchOptions) -> int:
 
 def _everywhere(context: Context, name: str, clients: list[ClientName], given: SwitchOptions) -> int:
     taken = _renewed(context, clients or list(CLIENTS), given)
-    wanted = _former(context, clients) if name == "-" else {"" if name == "official" else name: clients}
+    wanted = _former(context, clients) if name == "-" else {name: clients}
 
     def act(world: World) -> list[Switched]:
         for profile, key in taken.items():
             actions.put(world, world.profiles[profile], key, ())
         done: list[Switched] = []
         for profile, group in wanted.items():
-            if profile or not name:
-                meant = world.means(profile)
-                if meant == RELAY:
-                    from ccsetup.relay.running import listing
-
-                    listing.look_again(world)
-                done += actions.switch(world, meant, group, repair=given.repair)
-            else:
+            if profile == OFFICIAL:
                 done += actions.official(world, group, repair=given.repair)
                 actions.bring_along(world)
+                continue
+            meant = world.means(profile)
+            if meant == RELAY:
+                from ccsetup.relay.running import listing
+
+                listing.look_again(world)
+            done += actions.switch(world, meant, group, repair=given.repair)
         return done
 
     switched, changes = context.run(f"config-switch {name}", act, dry=given.dry)
-    if any(wanted):
+    if any(s.profile for s in switched):
         _after(context, [s.profile for s in switched], changes, given)
 
     def show() -> None:
@@ -148,14 +148,14 @@ def _in_project(context: Context, name: str, clients: list[ClientName], given: S
 
     def act(world: World) -> list[ClientName]:
         nonlocal meant
-        if name != "official":
+        if name != OFFICIAL:
             meant = world.means(name)
             return _project.use(world, meant, clients, folder, repair=given.repair)
         return actions.unset_project(world, folder)
 
     wrote, changes = context.run(f"config-switch {name} --project", act, dry=given.dry)
     _after(context, [meant], changes, given)
-    profile = "" if name == "official" else meant
+    profile = "" if name == OFFICIAL else meant
 
     def show() -> None:
         if wrote:

@@ -17,14 +17,7 @@ from ccsetup.plan import Note
 
 HELP = _("Show Codex' sessions by provider, and bring those together that it does not show.")
 
-app = typer.Typer(
-    cls=_parser.Group,
-    rich_markup_mode=None,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    no_args_is_help=True,
-    help=HELP,
-)
+app = _parser.group(HELP)
 
 
 @app.command("list", cls=_parser.Command, help=_("Show the provider ids under which Codex has sessions."))

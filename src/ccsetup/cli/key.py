@@ -24,14 +24,7 @@ from ccsetup.profiles import Profile
 
 HELP = _("Show, read, change and remove the keys of saved profiles.")
 
-app = typer.Typer(
-    cls=_parser.Group,
-    rich_markup_mode=None,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    no_args_is_help=True,
-    help=HELP,
-)
+app = _parser.group(HELP)
 
 
 @app.command(

@@ -18,14 +18,7 @@ from ccsetup.plan import Note
 
 HELP = _("Show, copy, rename and remove saved profiles.")
 
-app = typer.Typer(
-    cls=_parser.Group,
-    rich_markup_mode=None,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    no_args_is_help=True,
-    help=HELP,
-)
+app = _parser.group(HELP)
 
 _NEW = typer.Argument(..., metavar="NEW", help=_("The new name."))
 

@@ -36,7 +36,10 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}\Z")
 RELAY = "relay"
 """The profile that points the clients at our own relay: only the program makes it."""
 
-RESERVED = ("official", RELAY, "all")
+OFFICIAL = "official"
+"""In the place of a profile's name: the client's own account."""
+
+RESERVED = (OFFICIAL, RELAY, "all")
 """Words of ours, in any case."""
 
 _DEVICE = r"(?i)(?:con|prn|aux|nul|com\d|lpt\d)\Z"

@@ -31,9 +31,6 @@ from ccsetup.profiles import Part, Profile
 
 VERSION = 1
 
-OFFICIAL = "official"
-"""In ``active``: the client's own account."""
-
 
 class Declared(NamedTuple):
     """One profile as the document has it."""

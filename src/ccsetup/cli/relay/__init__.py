@@ -59,15 +59,7 @@ class RelayCommands(_parser.Lazy):
         return _parser.single(cmd_name, getattr(found, function), text, getattr(found, "EPILOG", None))
 
 
-app = typer.Typer(
-    cls=RelayCommands,
-    rich_markup_mode=None,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    no_args_is_help=True,
-    help=HELP,
-    epilog=EPILOG,
-)
+app = _parser.group(HELP, RelayCommands, EPILOG)
 
 
 @app.callback()

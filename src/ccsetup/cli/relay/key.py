@@ -19,14 +19,7 @@ from ccsetup.relay.config import access
 from ccsetup.relay.config.access import Access, Budget, ClientKey
 from ccsetup.relay.config.places import Places
 
-app = typer.Typer(
-    cls=_parser.Group,
-    rich_markup_mode=None,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    no_args_is_help=True,
-    help=_("Make, list and revoke the keys of the relay's clients."),
-)
+app = _parser.group(_("Make, list and revoke the keys of the relay's clients."))
 
 _NAME = typer.Argument(..., metavar="NAME", help=_("What the key is called in lists, logs and statistics."))
 
