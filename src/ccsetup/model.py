@@ -91,6 +91,8 @@ class Model(NamedTuple):
     currency: str = "USD"
     vision: Optional[bool] = None
     tools: Optional[bool] = None
+    regions: tuple[str, ...] = ()
+    """The ids of the regions that serve it; empty: all."""
 
 
 class Endpoint(Protocol):
@@ -252,6 +254,11 @@ class Preset(NamedTuple):
 
     def model(self, model_id: str) -> Optional[Model]:
         return next((m for m in self.models if m.id == model_id), None)
+
+    def served(self, region_id: str) -> list[Model]:
+        """Return the models that clients can use in the region called *region_id* ("" = default)."""
+        old, here = {m.id for m in self.legacy_models}, region_id or self.regions[0].id
+        return [m for m in self.models if m.id not in old and (not m.regions or here in m.regions)]
 
 
 class PresetSummary(NamedTuple):

@@ -223,6 +223,20 @@ class TestShipped:
         }
         assert "https://api.minimaxi.com/anthropic" in {url.url for url in shipped["minimax"].legacy_urls}
 
+    def test_a_region_serves_its_own_models_and_none_of_another_plan(self, shipped: dict[str, Preset]) -> None:
+        """Every model that a region is set up with is among those it serves; what only other plans have is not."""
+        for name, preset in shipped.items():
+            for region in preset.regions:
+                tiers: tuple[str, ...] = getattr(region.claude, "models", None) or ()
+                own = {*tiers, getattr(region.codex, "model", "")} - {""}
+                if own and preset.models:
+                    assert own <= {model.id for model in preset.served(region.id)}, f"{name}/{region.id}"
+        kimi = shipped["kimi"]
+        assert [model.id for model in kimi.served("")] == ["kimi-k3", "kimi-k3.1-pro"]
+        plan = ["kimi-for-coding", "kimi-for-coding-highspeed", "k3", "k3-256k", "k3.1-pro"]
+        assert [model.id for model in kimi.served("code")] == plan
+        assert "moonshotai/Kimi-K3" not in {model.id for model in shipped["siliconflow"].served("cn")}
+
     def test_key_families_are_distinct(self, shipped: dict[str, Preset], compiled: Folders) -> None:
         """A prefix belongs to one provider, and the longest prefix is looked at first."""
         pairs = presets.key_families(compiled)

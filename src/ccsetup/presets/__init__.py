@@ -201,7 +201,7 @@ def build(plain: dict[str, Any]) -> Preset:
         default_key=plain["default_key"],
         key_families=tuple(_family(family) for family in plain["key_families"]),
         regions=tuple(_region(region) for region in plain["regions"]),
-        models=tuple(Model(**model) for model in plain["models"]),
+        models=tuple(Model(**{**model, "regions": tuple(model["regions"])}) for model in plain["models"]),
         legacy_urls=tuple(LegacyUrl(**url) for url in plain["legacy_urls"]),
         legacy_models=tuple(LegacyModel(**model) for model in plain["legacy_models"]),
         errors={meaning: _conditions(items) for meaning, items in plain["errors"].items()},

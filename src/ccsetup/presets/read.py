@@ -39,10 +39,16 @@ def _check(at: Document, plain: dict[str, Any], expected_id: str) -> None:
                 at.fail((table, i, "id"), _("The id '{id}' appears twice.").format(id=item["id"]))
             seen.add(item["id"])
     regions = [region["id"] for region in plain["regions"]]
-    for i, family in enumerate((plain["key"] or {}).get("families", ())):
-        if family["region"] and family["region"] not in regions:
-            problem = _("There is no region '{id}' in this file.").format(id=family["region"])
-            at.fail(("key", "families", i, "region"), problem, suggestion(family["region"], regions, else_all=False))
+    families = (plain["key"] or {}).get("families", ())
+    named: list[tuple[Path, str]] = [
+        (("key", "families", i, "region"), family["region"]) for i, family in enumerate(families)
+    ]
+    models = enumerate(plain["models"])
+    named += [(("models", i, "regions", n), one) for i, model in models for n, one in enumerate(model["regions"])]
+    for path, region_id in named:
+        if region_id and region_id not in regions:
+            problem = _("There is no region '{id}' in this file.").format(id=region_id)
+            at.fail(path, problem, suggestion(region_id, regions, else_all=False))
     if at.shipped:
         for language in ("en", "zh_CN"):
             if language not in plain["description"]:

@@ -281,6 +281,7 @@ _MODEL_BLOCK = _sourced(
         "currency": Key(CURRENCY, "ISO 4217", default="USD"),
         "vision": Key(Flag(), "Takes images"),
         "tools": Key(Flag(), "Takes tools"),
+        "regions": Key(Many(ID, 1), "The regions that serve it; without it all", default=[]),
     },
 )
 

@@ -240,7 +240,7 @@ def test_the_catalogue_of_the_relay_has_every_model_of_every_upstream(
     text, both = ["text"], ["text", "image"]
     assert found["glm-5.3"] == (1_000_000, text, ["low", "medium", "high", "max"], "glm")
     assert found["glm-5.3-flash"] == (1_000_000, both, ["low", "medium", "high", "max"], "glm")
-    assert found["kimi-k2.7-code-highspeed"] == (262_144, both, ["low", "high", "max"], "kimi")
+    assert found["kimi-k3.1-pro"] == (1_048_576, both, ["low", "high", "max"], "kimi")
     assert not any("deepseek" in model for model in found)
     assert cc.main("relay", "add", "deepseek").ok
     added = relayed(home)
@@ -271,12 +271,12 @@ def test_the_catalogue_of_a_relay_of_all_profiles_follows_them(home: Path, monke
     # Its own window, and not the smallest of those who do not answer for it.
     assert first["ccsetup-default"][:3] == (1_000_000, ["text", "image"], ["low", "medium", "high", "max"])
     save("kimi", "kimi", "--no-activate")
-    assert relayed(home)["kimi-k2.7-code-highspeed"][3] == "kimi"
+    assert relayed(home)["kimi-k3.1-pro"][3] == "kimi"
     assert relayed(home)["ccsetup-default"][:3] == (1_000_000, ["text", "image"], ["low", "high", "max"])
     assert cc.main("profile", "rename", "kimi", "moon").ok
-    assert relayed(home)["kimi-k2.7-code-highspeed"][3] == "moon"
+    assert relayed(home)["kimi-k3.1-pro"][3] == "moon"
     assert cc.main("undo").ok
-    assert relayed(home)["kimi-k2.7-code-highspeed"][3] == "kimi"
+    assert relayed(home)["kimi-k3.1-pro"][3] == "kimi"
     local = ("-u", "http://127.0.0.1:9/v1", "-M", "Qwen/Q3:free", "--context-window", "64000")
     save("local", "custom", *local, "--no-activate")
     assert relayed(home)["Qwen/Q3:free"] == (64_000, ["text"], [], "local")

@@ -165,7 +165,7 @@ def _upstream(context: Context, world: World, at: Places, entry: Entry, profile:
         )
     # In front, but only for its own models: what the others serve goes on as it did.
     preset = context.preset(profile.provider)
-    own = dict.fromkeys((made.default_model, *(m.id for m in preset.models)))
+    own = dict.fromkeys((made.default_model, *(m.id for m in preset.served(profile.region))))
     made = made._replace(models=tuple(n for n in own if n), default_model="", map=())
     world.draft.replace(at.config, edit.add(text, file, made, 0, context.preset))
     return whole._replace(upstreams=(made, *(u for u in whole.upstreams if not u.saved or u.name != made.name)))

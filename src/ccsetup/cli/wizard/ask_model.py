@@ -63,9 +63,9 @@ def ask_model(facts: WizardFacts, answers: Answers) -> Step:
     if complete:
         detail = _advice_detail(preset, region, advice) if preset.id != "custom" else ""
         options.append(Option("", _advice(region, advice), detail))
-    retired = {m.id for m in preset.legacy_models} | {m for m in advice.values() if len(set(advice.values())) == 1}
-    for model in preset.models:
-        if model.id not in retired and _served(preset, region, model.id):
+    advised = set(advice.values())
+    for model in preset.served(region.id):
+        if advised != {model.id}:
             options.append(Option(model.id, model.id, _describe(model)))
     if _can_list(preset, region, answers, wanted):
         options.append(Option(LIVE, _("Ask the provider for its models")))
@@ -199,16 +199,6 @@ def _advice_detail(preset: Preset, region: Region, advice: Mapping[ClientName, s
     if tiers and any(CLIENTS[c].wire == "anthropic" for c in advice) and tiers.haiku != tiers.primary:
         parts.append(_("small tasks: {model}").format(model=tiers.haiku))
     return _(", ").join(p for p in parts if p)
-
-
-def _served(preset: Preset, region: Region, model: str) -> bool:
-    """Tell whether *model* may be there: what only other regions name as theirs is of another plan."""
-
-    def own(one: Region) -> set[str]:
-        tiers = one.claude.models if isinstance(one.claude, ClaudeEndpoint) else None
-        return {*(tiers or ()), *([one.codex.model] if isinstance(one.codex, CodexEndpoint) else ())}
-
-    return model in own(region) or not any(model in own(r) for r in preset.regions)
 
 
 def _can_list(preset: Preset, region: Region, answers: Answers, wanted: Sequence[ClientName]) -> bool:

@@ -48,8 +48,11 @@ def main_model(use: Use) -> Listed:
 
 def _models(use: Use) -> Sequence[Listed]:
     own, name = cast(CodexEndpoint, use.endpoint), use.preset.name
+    known = (*use.preset.served(use.profile.region), use.preset.model(own.model))
     return [m._replace(context=m.context or UNKNOWN_CONTEXT) for m in use.listed] or [
-        Listed(m.id, name, m.context, bool(m.vision), own.efforts, own.default_effort) for m in use.preset.models
+        Listed(m.id, name, m.context, bool(m.vision), own.efforts, own.default_effort)
+        for m in dict.fromkeys(known)
+        if m is not None
     ]
 
 

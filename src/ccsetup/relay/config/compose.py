@@ -315,7 +315,7 @@ def _map(
     else:
         globs += [("gpt-*", own.codex), ("codex-*", own.codex)]
     globs = [(pattern, name) for pattern, name in globs if name != upstream.default_model]
-    exact = {name: name for name in (*own.tiers, own.codex, *(m.id for m in preset.models))}
+    exact = {name: name for name in (*own.tiers, own.codex, *(m.id for m in preset.served(upstream.region)))}
     for asked, name in (*zip(first.tiers, own.tiers, strict=True), (first.codex, own.codex)):
         exact.setdefault(asked, name)
     usual = upstream._replace(map=tuple(globs))
