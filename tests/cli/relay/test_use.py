@@ -107,6 +107,19 @@ def test_an_unknown_target_is_refused(three: Path, argv: tuple[str, ...], said: 
     assert cc.files(three) == before
 
 
+def test_who_does_not_follow_is_told(three: Path) -> None:
+    """A profile of an earlier version asks for a model of its own; ``relay init`` has it ask for the reserved ids."""
+    path = three / ".config/ccsetup/profiles.toml"
+    path.write_text(path.read_text().replace("ccsetup-default", "glm-5.3"))
+    said = "Profile 'relay' asks for glm-5.3, and so its requests do not follow."
+    for argv in (("use", "kimi"), ("tiers", "--opus", "kimi"), ("use",)):
+        done = cc.main("relay", *argv)
+        assert (done.rc, said in done.stderr) == (0, True), done
+    assert said not in cc.main("relay", "use", "--all", "deepseek").stderr  # even these
+    assert cc.main("relay", "init").ok
+    assert said not in cc.main("relay", "use", "kimi").stderr
+
+
 def test_every_command_shows_it(three: Path) -> None:
     assert "relay" not in result("list")
     assert cc.main("relay", "use", "kimi").ok

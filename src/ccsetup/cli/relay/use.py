@@ -14,8 +14,9 @@ from ccsetup.documents.nearest import suggestion
 from ccsetup.errors import CcsetupError, UsageError, printable
 from ccsetup.i18n import _
 from ccsetup.plan import Note
-from ccsetup.profiles import reserved
+from ccsetup.profiles import RELAY, reserved
 from ccsetup.relay.config.model import Upstream
+from ccsetup.relay.config.places import Places
 from ccsetup.relay.config.switchboard import Switchboard
 from ccsetup.relay.routing import routes
 from ccsetup.relay.running import control
@@ -117,6 +118,7 @@ def _steer(
     board, changes = context.run(command, act, dry=dry)
     context.notes.extend(_relay.led_notes(board, routes.lost(found, board)))
     running = control.there(at) is not None
+    context.notes.extend(_unmoved(context, at, board))
     if not running:
         text = _("No relay is running; it does this when it is started.")
         context.notes.append(Note("info", text, _("Start it with: ccsetup relay start")))
@@ -135,6 +137,21 @@ def _steer(
                 _output.line(_output.safe(f"  {one.name}  {models}"))
 
     return context.finish(command, result, changes, as_json=as_json, dry=dry, check=False, show=tell)
+
+
+def _unmoved(context: Context, at: Places, board: Switchboard) -> list[Note]:
+    """Return why requests of clients do not follow *board*: what an earlier version set up, or a relay of it."""
+    out, saved = [], context.world().profiles.get(RELAY)
+    asked = [part.primary_model for part in saved.parts.values()] if saved is not None else []
+    own = dict.fromkeys(model for model in asked if model and not reserved.use_of(model))
+    if own and not board.all:
+        text = _("Profile 'relay' asks for {models}, and so its requests do not follow.")
+        out.append(Note("warning", text.format(models=", ".join(own)), _("Run: ccsetup relay init")))
+    running = control.alive(at)
+    if running is not None and "use" not in control.status(running):
+        text = _("The relay that runs is of an earlier version, which knows of no targets.")
+        out.append(Note("warning", text, _("Run: ccsetup relay restart")))
+    return out
 
 
 def _check(upstreams: Sequence[Upstream], target: str) -> None:
