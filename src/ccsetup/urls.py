@@ -128,7 +128,7 @@ def is_address(text: str) -> bool:
 def is_loopback(url: str) -> bool:
     """Tell whether *url* is at this machine itself."""
     name = host(url).removesuffix(".")
-    if name in ("localhost", "::1") or re.fullmatch(r"127(?:\.\d{1,3}){3}", name):
+    if name in ("localhost", "::1", "::") or re.fullmatch(r"127(?:\.\d{1,3}){3}", name):
         return True
     if not re.fullmatch(r"(?:0x[\da-f]*|\d+)(?:\.(?:0x[\da-f]*|\d+)){0,3}|::ffff:[\d.]+", name):
         return False

@@ -170,6 +170,8 @@ def test_one_setting_more(home: Path) -> None:
         (("--set", "request_max_retries=-1"), "has to be a whole number"),
         (("--set", "supports_websockets=1"), "has to be true or false"),
         (("--set", "model_verbosity=loud"), "has to be low, medium, high"),
+        (("--set", "wire_api=chat"), "Known: request_max_retries"),
+        (("--set", "stream_max_retry=4"), "Did you mean 'stream_max_retries'?"),
         (("--set", "base_url=https://h.example"), "no setting that a profile can have"),
         (("--set", "env_key=X"), "no setting that a profile can have"),
         (("--set", "experimental_bearer_token=X"), "no setting that a profile can have"),

@@ -48,6 +48,12 @@ def test_what_was_meant(client: Any, url: str, meant: str) -> None:
         ("codex", "http://127.1:1234/v1"),
         ("codex", "http://2130706433/v1"),
         ("claude-code", "http://0x7f000001:80"),
+        ("claude-code", "http://0.0.0.0:8000"),
+        ("codex", "http://[::]:8000/v1"),
+        ("codex", "http://[::ffff:127.0.0.1]:8000/v1"),
+        ("claude-code", "http://localhost.:8000/x"),
+        ("codex", "http://127.0.0.1.:8000/v1"),
+        ("codex", "https://api.example.com./v1"),
     ],
 )
 def test_good_addresses(client: Any, url: str) -> None:

@@ -38,9 +38,10 @@ def check(target: Target, *, insecure_http: bool = False) -> list[Note]:
                 text = _("Codex adds /responses to the URL and does not speak Chat Completions; remove {tail}.")
             return [Note("blocked", text.format(tail=tail), _("Write {url}").format(url=good))]
     stripped = re.sub(r"(?i)^https?", lambda scheme: scheme[0].lower(), stripped)  # as the clients do
-    found = urls.problem(stripped)
-    if found and urls.is_loopback(stripped) and not urls.problem("https" + stripped.removeprefix("http")):
-        return []
+    if urls.is_loopback(stripped):  # they call 0.0.0.0, [::] and [::ffff:127.0.0.1], too
+        stripped = re.sub(r"(?<=//)(\[[^]/]*\]|[^/:?#@]*)", "127.0.0.1", stripped, count=1)
+    # and a name with the dot of the root zone (observed with Claude Code 2.1.332 and Codex 0.171.0)
+    found = urls.problem(re.sub(r"(//[^/:?#@]*\w)\.(?=[:/]|$)", r"\1", stripped))
     if found and insecure_http and stripped.startswith("http://") and not urls.problem("https" + stripped[4:]):
         return [Note("info", _("The key is sent in the clear, as --insecure-http allows."))]
     if found:

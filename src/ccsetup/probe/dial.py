@@ -42,6 +42,8 @@ class Dialler:
         """Return a connection to *url*'s host; Fault says what does not work."""
         parts = urlsplit(url)
         host = parts.hostname or ""
+        if host == "localhost." and self._network.knows_localhost:
+            host = "localhost"
         secure = parts.scheme == "https"
         port = parts.port or (443 if secure else 80)
         way = self._network.route(parts.scheme, host, port, self._environ)
@@ -88,7 +90,7 @@ class Dialler:
         if secure:
             try:
                 start = time.perf_counter()
-                await self._certificates.handshake(writer, host, dialled)
+                await self._certificates.handshake(writer, host.removesuffix("."), dialled)
                 timings["tls"] = time.perf_counter() - start
             except BaseException:
                 writer.transport.abort()
@@ -135,7 +137,7 @@ async def _unix(way: NetworkRoute, timings: dict[str, float]) -> Streams:
 
 
 async def _resolve(host: str, port: int, where: str, timings: dict[str, float]) -> Sequence[Any]:
-    found = sockets.numeric(host, port)
+    found = sockets.numeric(host.removesuffix("."), port)
     if found:
         return found
     start = time.perf_counter()

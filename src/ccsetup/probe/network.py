@@ -70,6 +70,8 @@ class Network(NamedTuple):
     """The content codings that it unpacks, among CODINGS, and their ways (BARE, CAPITALS, ...)."""
     exceptions: tuple[str, str] = ("no_proxy", "NO_PROXY")
     """The variables that name hosts for which there is no proxy, the stronger one first."""
+    knows_localhost: bool = False
+    """``localhost.`` is this machine to it without a resolver, of which many do not know that name."""
 
     def unpacks(self, coding: str) -> bool:
         """Tell whether it reads an answer in *coding*: a content-encoding, or one of its ways."""

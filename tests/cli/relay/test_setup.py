@@ -390,6 +390,28 @@ def test_import_of_something_else(home: Path, text: str) -> None:
 # init --via-relay.
 
 
+@pytest.mark.parametrize("client", ["cc", "codex"])
+@pytest.mark.parametrize(
+    ("provider", "url", "chat"),
+    [
+        ("glm", "https://open.bigmodel.cn/api/paas/v4", True),
+        ("glm", "https://open.bigmodel.cn/api/paas/v4/chat/completions", True),
+        ("glm", "https://open.bigmodel.cn/api/coding/paas/v4", True),
+        ("glm", "https://open.bigmodel.cn/api/other", False),
+    ],
+)
+def test_a_chat_address_of_the_provider_is_asked_as_that(
+    home: Path, client: str, provider: str, url: str, chat: bool
+) -> None:
+    """What ends as the provider's Chat address does is no address of a client's own format."""
+    argv = ("init", "-s", "-p", provider, "-k", KEY, "-T", client, "--via-relay", "--no-start", "-u", url)
+    assert cc.main(*argv).ok
+    (upstream,) = yaml.safe_load((home / CONFIG).read_text())["upstreams"]
+    assert ((upstream.get("url"), upstream.get("wire")) == (url.removesuffix("/chat/completions"), "chat")) == chat
+    saved = tomllib.loads((home / ".config/ccsetup/profiles.toml").read_text())["profiles"][provider]
+    assert saved.keys().isdisjoint(("claude-code", "codex")) == chat
+
+
 @pytest.fixture
 def siliconflow(home: Path) -> Iterator[Emulator]:
     """The provider as its preset says, on loopback; the preset that leads there is the user's own."""

@@ -129,7 +129,15 @@ def _speaks(region: Region, client: ClientName, part: Part) -> bool:
     endpoint = CLIENTS[client].offered(region)
     if isinstance(endpoint, Unsupported) or (part.url and not endpoint.base_url):
         return False
+    if part.url and region.chat_url and _like(part.url, region.chat_url) and not _like(part.url, endpoint.base_url):
+        return False
     return CLIENTS[client].speaks(endpoint)
+
+
+def _like(url: str, other: str) -> bool:
+    """Tell whether both are on one host and end alike: a plan's ``/coding/paas/v4`` is ``/paas/v4`` without it."""
+    end = "/".join(urls.base(other, "anthropic").split("/")[3:][-2:])
+    return bool(end) and urls.origin(url) == urls.origin(other) and urls.base(url, "anthropic").endswith("/" + end)
 
 
 def _upstream(context: Context, world: World, at: Places, entry: Entry, profile: Profile, request: Request) -> Config:

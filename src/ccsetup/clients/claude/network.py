@@ -37,7 +37,7 @@ def network(version: Version) -> Network:
     def way(scheme: str, host: str, port: int, environ: Mapping[str, str]) -> NetworkRoute:
         return _route(host, port, environ, version)
 
-    return Network(way, _trust, _reads(version))
+    return Network(way, _trust, _reads(version), knows_localhost=True)
 
 
 def _route(host: str, port: int, environ: Mapping[str, str], version: Version) -> NetworkRoute:

@@ -19,7 +19,8 @@ def problem(name: str, value: Any, version: Version) -> str:
         from ccsetup.documents.nearest import suggestion
 
         text = _("'{name}' is no setting that a profile can have.").format(name=printable(name))
-        return f"{text} {suggestion(name, (*facts.SETTABLE, *facts.SETTABLE_TOP, *model_facts.NAMES))}"
+        known = (*facts.SETTABLE, *facts.SETTABLE_TOP, *model_facts.NAMES)
+        return f"{text} {suggestion(name, known, alike=0.65)}"
     shape = facts.shapes(version)[f"model_providers.*.{name}" if name in facts.SETTABLE else name]
     if not shape.takes(value):
         kinds = {"bool": _("true or false"), "word": _("a word"), "integer": _("a whole number")}
