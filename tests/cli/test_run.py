@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from support import cc
+from support.terminal import Terminal, machine_with_clients
 
 from ccsetup.disk.replace import refused
 
@@ -169,3 +170,25 @@ def test_a_folder_in_the_place_of_a_file(home: Path, inside: tuple[str, ...], to
     done = cc.run(home, "config-switch", "official", env={"CLAUDE_CONFIG_DIR": str(place.parent)})
     assert done.rc == 1
     assert todo.format(path=place) in done.stderr
+
+
+@pytest.mark.parametrize("key", ["\x03", "\x04"], ids=["ctrl-c", "ctrl-d"])
+@pytest.mark.parametrize(
+    ("argv", "question", "end"),
+    [
+        ("init -s -p glm -k -", "API key: ", ""),
+        ("key rm glm", "Remove the key of 'glm'? [y/N] ", ""),
+        ("init", "Number or name [3]: ", "Nothing was written.\n"),
+    ],
+)
+def test_who_stops_gets_the_shells_prompt_on_a_line_of_its_own(
+    home: Path, argv: str, question: str, end: str, key: str
+) -> None:
+    """Ctrl-C and Ctrl-D at a question end its line, once, with exit code 130, and change nothing."""
+    assert cc.main(*INIT, "cc").ok
+    before, machine = cc.files(home, records=True), machine_with_clients(home.parent / "bin")
+    with Terminal(home, *argv.split(), env={"TERM": "dumb", **machine}) as terminal:
+        terminal.answer(question, key)
+        assert terminal.ends() == 130
+        assert terminal.text.replace("^C", "").endswith(f"{question}\n{end}")
+    assert cc.files(home, records=True) == before

@@ -457,6 +457,28 @@ class TestUnknown:
             presets.load("z.ai")
         assert caught.value.hint == "Did you mean: -p glm --region intl"
 
+    @pytest.mark.parametrize(
+        ("word", "hint"),
+        [
+            ("GLM coding", "Did you mean 'glm'?"),
+            ("moonshot/k3", "Did you mean 'kimi'?"),
+            ("https://api.example/v1", "Give an address with: -p custom -u URL"),
+        ],
+    )
+    def test_more_than_a_name(self, word: str, hint: str) -> None:
+        """A name with something behind it leads to that name, whatever else it is like; an address to its option."""
+        with pytest.raises(UsageError) as caught:
+            presets.load(word)
+        assert caught.value.hint == hint
+
+    def test_other_names_of_the_users_own(self, tmp_path: Path) -> None:
+        """They count before those of ours; an id counts before both, and a file that cannot be read for nothing."""
+        (tmp_path / "mine.yaml").write_text(MINE.format(id="mine") + "aliases: {acme: '', google: '', glm: ''}\n")
+        (tmp_path / "broken.yaml").write_text("[")
+        assert [presets.load(word, str(tmp_path)).id for word in ("ACME", "google", "glm", "claude")] == [
+            *("mine", "mine", "glm", "anthropic")
+        ]
+
     def test_other_names_are_nobodys_id(self, shipped: dict[str, Preset]) -> None:
         """No two presets have the same other name, none is another's id, and their regions are there."""
         named = [alias for preset in shipped.values() for alias in preset.aliases]

@@ -69,7 +69,8 @@ def test_it_survives_a_restart_and_ends_with_a_reset(tmp_path: Path) -> None:
     with Upstream("a") as a, Upstream("b") as b, Relay(tmp_path, [entry(a), entry(b)]) as relay:
         assert answered(relay) == "a/a-1"
         relay.stop()
-        assert "No relay is running" in use(relay, "use", "b").stdout + use(relay, "tiers", "--haiku", "b/b-2").stdout
+        for argv in (("use", "b"), ("tiers", "--haiku", "b/b-2")):
+            assert "The relay is not running" in use(relay, *argv).stdout
         relay.start()
         assert (answered(relay), answered(relay, "ccsetup-haiku")) == ("b/b-1", "b/b-2")
         status: dict[str, Any] = relay.control("GET", "status")

@@ -43,6 +43,14 @@ class Commands(_parser.Lazy):
     def table(self) -> dict[str, str]:
         return {name: text for name, (_module, text) in COMMANDS.items()}
 
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except EOFError:
+            raise typer.Abort from None
+        except KeyboardInterrupt as e:  # typer would make an exit code of it, and ``main`` not know of it
+            raise typer.Abort(*e.args) from None
+
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         name = ALIASES.get(cmd_name, cmd_name)
         if name == "version":

@@ -38,8 +38,8 @@ def main(argv: Sequence[str]) -> int:
             plain[1].write(i18n._("Error: {message}").format(message=text.format(reason=e)) + "\n")
             plain[1].flush()
         return FAILED
-    except KeyboardInterrupt:
-        sys.stderr.write("\n")
+    except KeyboardInterrupt as e:
+        sys.stderr.write("\n" + "".join(f"{text}\n" for text in e.args))
         return INTERRUPTED
     finally:
         sys.stdout, sys.stderr = plain
@@ -72,8 +72,8 @@ def _run(argv: list[str]) -> int:
         usage = e.ctx.command_path if e.ctx else f"ccsetup {_command(argv)}".rstrip()
         hint = i18n._("See: {command} --help").format(command=usage)
         return report(argv, USAGE, _parser.problem(e.format_message()), hint)
-    except typer.Abort:
-        raise KeyboardInterrupt from None
+    except typer.Abort as e:
+        raise KeyboardInterrupt(*e.args) from None
     except click.exceptions.ClickException as e:
         return report(argv, FAILED, e.format_message(), "")
     except (KeyboardInterrupt, BrokenPipeError, OutputError):

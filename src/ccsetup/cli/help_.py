@@ -79,20 +79,24 @@ def command(
     from ccsetup.cli import _parser
 
     words = list(topic or ())
-    if len(words) == 1 and words[0] in VERDICTS:
+    verdict = words[0].lower() if len(words) == 1 else ""
+    if verdict in VERDICTS:
         width = min(_output.terminal_width() or 80, 100)
-        _output.line(_("The verdict '{word}' of 'ccsetup test':").format(word=words[0]))
-        _output.line("\n".join(_output.wrap("  " + VERDICTS[words[0]], width)))
-        if words[0] in _parser.names():
-            _output.line(_("For the command, type: ccsetup {word} --help").format(word=words[0]))
+        _output.line(_("The verdict '{word}' of 'ccsetup test':").format(word=verdict))
+        _output.line("\n".join(_output.wrap("  " + VERDICTS[verdict], width)))
+        if verdict in _parser.names():
+            _output.line(_("For the command, type: ccsetup {word} --help").format(word=verdict))
         return 0
-    if words and words[0] not in _parser.names():
+    try:
+        return _parser.run([*words, "--help"])
+    except UsageError:
+        if len(words) > 1:
+            raise
         known = ", ".join([*_parser.names(), *(w for w in VERDICTS if w not in _parser.names())])
         raise UsageError(
             _("There is no help on '{word}'.").format(word=printable(words[0])),
             hint=_("There is for: {known}").format(known=known),
-        )
-    return _parser.run([*words, "--help"])
+        ) from None
 
 
 def version() -> int:

@@ -7,6 +7,7 @@ override presets with ``<id>.yaml`` files in a folder of their own; those are ch
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from typing import Any, Optional, Union
@@ -83,7 +84,8 @@ def load(preset_id: str, user_dir: str = "", folders: Folders = BUILT_IN) -> Pre
         if plain is not None:
             return build(plain)
     known = ids(user_dir, folders)
-    meant, region = _meant(preset_id, known, folders)
+    named = _named(known, user_dir, folders)
+    meant, region = _meant(preset_id, named)
     if meant and not region:
         return load(meant, user_dir, folders)
     raise UsageError(
@@ -92,22 +94,23 @@ def load(preset_id: str, user_dir: str = "", folders: Folders = BUILT_IN) -> Pre
         ),
         hint=_("Did you mean: {command}").format(command=f"-p {meant} --region {region}")
         if meant
-        else _nearest(preset_id, known),
+        else _nearest(preset_id, known, named),
     )
 
 
-def _meant(word: str, known: list[str], folders: Folders) -> tuple[str, str]:
+def _named(known: list[str], user_dir: str, folders: Folders) -> dict[str, tuple[str, str]]:
+    """Return id and region ("": any) by each plain name of a preset: an id before the user's names, ours last."""
+    aliases = {preset_id: entry.get("aliases", {}) for preset_id, entry in _index(folders).items()}
+    for preset_id, paths in _user_files(user_dir).items():
+        with contextlib.suppress(CcsetupError):  # one that cannot be read stops no other
+            aliases[preset_id] = {**aliases.pop(preset_id, {}), **_users(paths[0], preset_id).aliases}
+    named = {_plain(a): (preset_id, region) for preset_id, names in aliases.items() for a, region in names.items()}
+    return named | {_plain(preset_id): (preset_id, "") for preset_id in known}
+
+
+def _meant(word: str, named: dict[str, tuple[str, str]]) -> tuple[str, str]:
     """Return the id that *word*, which is none, stands for, and the region where it is the name of one; "" for none."""
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,31}", word):
-        return "", ""
-    plain = _plain(word)
-    if plain in (names := {_plain(name): name for name in known}):
-        return names[plain], ""
-    for preset_id, entry in _index(folders).items():
-        for alias, region in entry.get("aliases", {}).items():
-            if plain == _plain(alias):
-                return preset_id, region
-    return "", ""
+    return named.get(_plain(word), ("", "")) if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,31}", word) else ("", "")
 
 
 def _plain(word: str) -> str:
@@ -382,7 +385,10 @@ def _read_yaml(path: str, preset_id: str, *, shipped: bool = False) -> dict[str,
     return read.parse(data, path, expected_id=preset_id, shipped=shipped)
 
 
-def _nearest(word: str, known: list[str]) -> str:
+def _nearest(word: str, known: list[str], named: dict[str, tuple[str, str]]) -> str:
+    if "://" in word:
+        return _("Give an address with: -p custom -u URL")
     from ccsetup.documents.nearest import suggestion
 
-    return suggestion(word, known, else_all=False) or _("Run 'ccsetup list --providers' to see them all.")
+    meant = next(filter(None, (_meant(piece, named)[0] for piece in re.findall(r"\w+", word))), word)
+    return suggestion(meant, known, else_all=False) or _("Run 'ccsetup list --providers' to see them all.")

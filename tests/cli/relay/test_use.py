@@ -71,7 +71,7 @@ def test_what_is_said_is_kept(three: Path, commands: list[str], expected: dict[s
     for command in commands:
         done = cc.main("relay", *command.split())
         assert done.ok, done
-        assert "No relay is running" in done.stdout + done.stderr
+        assert "The relay is not running: this takes effect when it starts." in done.stdout + done.stderr
     assert board(three) == expected
     after = cc.files(three)
     assert {name for name in {*before, *after} if before.get(name) != after.get(name)} <= {BOARD}

@@ -120,7 +120,7 @@ def _steer(
     running = control.there(at) is not None
     context.notes.extend(_unmoved(context, at, board))
     if not running:
-        text = _("No relay is running; it does this when it is started.")
+        text = _("The relay is not running: this takes effect when it starts.")
         context.notes.append(Note("info", text, _("Start it with: ccsetup relay start")))
     led = leads(found, board)
     result = {**board._asdict(), "leads": led, "targets": routes.targets(found), "running": running}

@@ -50,9 +50,9 @@ def run(
     try:
         return wizard.run(Answers(fields, options, given.repair, via_relay=given.via_relay))
     except KeyboardInterrupt:
-        if not wizard.writes:
-            say("\n" + _("Nothing was written."))
-        raise
+        if wizard.writes:
+            raise
+        raise KeyboardInterrupt(_("Nothing was written.")) from None
 
 
 def _facts(context: Context, seen: look.Seen) -> WizardFacts:
