@@ -78,9 +78,7 @@ def test_what_nobody_foresaw_over_an_answer_is_a_failure_of_its_upstream() -> No
     attempt._relay, attempt._reply, attempt.expired = SimpleNamespace(log=log), SimpleNamespace(id="1"), None
     assert attempt.why(TypeError("unhashable")) == "protocol"
     assert attempt.why(UpstreamError("cut", "")) == "cut"
-    for other in (Gone(), asyncio.CancelledError()):
-        with pytest.raises(type(other)):
-            attempt.why(other)
+    assert [attempt.why(other) for other in (Gone(), asyncio.CancelledError())] == [None, None]
     log.close()
     assert out.getvalue().count('"answer not understood"') == 1
     assert "unhashable" not in out.getvalue()

@@ -403,3 +403,66 @@ def test_more_requests_than_it_may_serve(tmp_path: Path) -> None:
                     client.close()
 
     asyncio.run(main())
+
+
+HOOK = """
+import atexit, collections, gc, json
+
+gc.disable()
+
+@atexit.register
+def tell():
+    kinds = [type(o) for o in gc.get_objects() if type(o).__module__.startswith("ccsetup.relay.")]
+    with open({place!r}, "w") as file:
+        json.dump(collections.Counter(kind.__name__ for kind in kinds), file)
+"""
+
+
+def test_what_a_request_was_made_of_goes_with_it(tmp_path: Path) -> None:
+    """Objects that hold each other stay until somebody looks for garbage: the relay grows, and streams wait meanwhile.
+
+    So it is when all goes well, when a request is refused, and when its client goes away.
+    """
+    hook, place = tmp_path / "hook", tmp_path / "left"
+    hook.mkdir()
+    (hook / "sitecustomize.py").write_text(HOOK.format(place=str(place)))
+    way = ""
+
+    async def work(connection: Connection) -> None:
+        events = scripted.events(connection.kind, SAID)
+        if way == "refused":
+            connection.writer.write(b"HTTP/1.1 400 Bad\r\ncontent-length: 2\r\n\r\n{}")
+            return
+        await connection.begin()
+        if not connection.stream:
+            await connection.send(json.dumps(scripted.whole(connection.kind, SAID)).encode())
+        else:
+            for event in events[:-3] if way == "given up" else events:
+                await connection.send(event)
+            if way == "given up":
+                await connection.lost()
+                return
+        await connection.end()
+
+    async def main() -> None:
+        nonlocal way
+        async with serving(work) as port:
+            with Started(tmp_path, entries(port), env={"PYTHONPATH": str(hook)}) as relay:
+                for kind in ("anthropic", "chat"):
+                    for model in ("anthropic", "chat"):
+                        for way in ("whole", "stream", "given up", "refused"):
+                            client = await Client.ask(relay, kind, model, stream=way != "whole")
+                            if way == "given up":
+                                await client.until(b"data: ")
+                            else:
+                                await client.reader.read()
+                            client.close()
+                            await soon(lambda: running(relay) == 0, "it is over")
+                rows = await asyncio.to_thread(relay.rows, 16)
+                assert sorted(row["status"] for row in rows) == [200] * 8 + [400] * 4 + [499] * 4
+                await asyncio.to_thread(relay.stop)
+
+    asyncio.run(main())
+    left = json.loads(place.read_text())
+    assert "Route" in left  # which is kept
+    assert {"Exchange", "Attempt", "Reply", "ClientRequest", "_Answer", "_Connection", "Inbound"} & left.keys() == set()

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import cc, scripted
+from support import cc, scripted, waiting
 from support.drill import PATHS, Streaming, Upstream, asking
 from support.loopback import Request, Response
 from support.relay import Relay, upstream
@@ -63,6 +63,7 @@ def test_a_stream_without_usage_is_an_estimate(tmp_path: Path, kind: str, spoken
             with Streaming(relay.url, PATHS[kind], asking(kind, "m", stream=True), relay.key) as stream:
                 while stream.read.count(b"word") < (pieces - 2) * 20:
                     stream.until(b"word", len(stream.read))
+            waiting.until(lambda: relay.control("GET", "status")["running"] == 0, "it is noticed")
             held.set()
             with Streaming(relay.url, PATHS[kind], asking(kind, "m", stream=True), relay.key) as stream:
                 stream.rest()

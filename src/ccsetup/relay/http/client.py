@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from typing import Optional, cast
+from typing import Any, Optional, cast
 
 import httptools
 
@@ -187,6 +187,7 @@ class _Connection(asyncio.Protocol):
     def connection_lost(self, exc: Optional[Exception]) -> None:
         self._open.discard(self)
         self._rest = None
+        self._parser = self._feed = cast(Any, None)  # they hold each other
         answer = self._answer
         if answer is None:
             if self in self._pool:

@@ -180,6 +180,8 @@ class Attempt:
                 await self._stream_of_whole(answer, body_in)
         except (Exception, asyncio.CancelledError) as error:
             kind = self.why(error)
+            if kind is None:
+                raise
             if self._request is not None:
                 raise self._unanswered(kind, str(error)) from None
             self.stop_clock()
@@ -267,6 +269,8 @@ class Attempt:
                     text = feed(piece) if way.held < LARGE else await asyncio.to_thread(feed, piece)
             except (Exception, asyncio.CancelledError) as error:
                 why = self.why(error)
+                if why is None:
+                    raise
             lingers = way.over and not way.failed
             if not way.over and (text := way.end(why)):
                 reply.send(text, now_of())
@@ -393,8 +397,8 @@ class Attempt:
     def _unanswered(self, kind: NetworkFailure, detail: str = "") -> Unanswered:
         return Unanswered(Failure(kind), self._told(kind, detail))
 
-    def why(self, error: BaseException) -> NetworkFailure:
-        """Return the kind of failure that *error*, met over an upstream's answer, is; raise it where it is none.
+    def why(self, error: BaseException) -> Optional[NetworkFailure]:
+        """Return the kind of failure that *error*, met over an upstream's answer, is; None where it is none.
 
         What nobody foresaw, an exception of a reader too, means that the answer cannot be understood: the next upstream
         may do better.  The log says where it was.
@@ -402,9 +406,9 @@ class Attempt:
         if isinstance(error, UpstreamError):
             return error.kind
         if isinstance(error, asyncio.CancelledError):
-            return self._ran_out(error)
+            return self._ran_out()
         if isinstance(error, (Gone, Broken, Unanswered)):
-            raise error
+            return None
         self._relay.log.misread(error, id=self._reply.id)
         return "protocol"
 
@@ -415,11 +419,11 @@ class Attempt:
         self.deadline = NEVER
         self.expired = self._deadline_kind
 
-    def _ran_out(self, cancelled: asyncio.CancelledError) -> NetworkFailure:
-        """Return which time of the upstream is over, when the task was cancelled for that; else raise *cancelled*."""
+    def _ran_out(self) -> Optional[NetworkFailure]:
+        """Return which time of the upstream is over, when the task was cancelled for that; else None."""
         kind = self.expired
         if kind is None or self._reply.phase in (Phase.DRAINING, Phase.GONE):
-            raise cancelled
+            return None
         self.expired = None
         task = asyncio.current_task()
         assert task is not None

@@ -102,6 +102,7 @@ class Exchange:
             if not inbound.answered:
                 inbound.abort()  # a close would wait for the client to take the rest
             self._note()
+            self._attempt = None  # it holds this exchange: what nobody holds goes at once, a cycle when it is found
 
     async def _serve(self) -> None:
         relay, caller, reply = self._relay, self._caller, self._reply
@@ -159,7 +160,7 @@ class Exchange:
                 self._error = attempt.error
                 return
             except Unanswered as failed:
-                last = failed
+                last = failed.with_traceback(None)  # which holds this frame, and that the request
                 self._failed += (choice.upstream.name,)
                 failure = failed.failure
                 decision = turn.failed(failure, relay.clock(), outgrown=failed.error.kind == "context")

@@ -191,12 +191,14 @@ class Reply:
     def lost(self) -> None:
         """The client is gone, or as good as gone."""
         self.phase = Phase.GONE
+        self._way = None
 
     def _said(self, error: WireError) -> bytes:
         return FORMATS[self.wire].writer(self.asked()).write(Failed(error))
 
     def _over(self) -> None:
         self._quiet_since = NEVER
+        self._way = None  # which holds the request that holds this
         if self.phase is not Phase.GONE:
             self.phase = Phase.ANSWERED
 
