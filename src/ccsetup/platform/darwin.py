@@ -19,6 +19,14 @@ def exchange(one: str, other: str) -> bool:
     return False
 
 
+def keep_memory() -> None:
+    pass
+
+
+def return_memory() -> None:
+    pass
+
+
 def adopt(fd: int, status: os.stat_result, source: str, private: bool) -> None:
     give_owner(fd, status, private)
 

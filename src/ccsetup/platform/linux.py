@@ -40,6 +40,29 @@ def exchange(one: str, other: str) -> bool:
     raise OSError(code, os.strerror(code), other)
 
 
+def keep_memory() -> None:
+    """Keep what is freed until ``return_memory``: given back, it is cleared page by page for the next large request."""
+    import ctypes
+
+    trim_threshold, mmap_threshold = -1, -3  # malloc.h
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError):  # as above
+        return
+    mallopt(trim_threshold, 64 << 20)
+    mallopt(mmap_threshold, 4 << 20)
+
+
+def return_memory() -> None:
+    """Give back what ``keep_memory`` has kept."""
+    import ctypes
+
+    try:
+        ctypes.CDLL(None).malloc_trim(0)
+    except (OSError, AttributeError):
+        pass
+
+
 def adopt(fd: int, status: os.stat_result, source: str, private: bool) -> None:
     """Give *fd* the owner and the extended attributes (so also the ACL) of *source*, whose *status* is given."""
     give_owner(fd, status, private)

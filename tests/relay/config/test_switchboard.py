@@ -193,7 +193,7 @@ def test_of_reserved_ids_it_is_known_who_answered_before(failover: tuple[str, ..
     own = Pool(Config(saved, rules=DEFAULT_RULES, profiles=True, failover=failover))
     for asked in ("ccsetup-default", "ccsetup-opus-thinking", "ccsetup-claude/ccsetup-haiku"):
         ask = Ask("chat", asked, asked)
-        assert own.several(ask)
+        assert own.ways(ask).several
         own.steer(Switchboard("glm"))
         turn = own.turn(ask, NOW)
         assert (first := turn.next(NOW)) is not None
@@ -203,7 +203,7 @@ def test_of_reserved_ids_it_is_known_who_answered_before(failover: tuple[str, ..
         own.steer(Switchboard("kimi"))
         assert (second := own.turn(ask, NOW).next(NOW)) is not None
         assert (second.upstream.name, second.moved) == ("kimi", True)
-    assert own.several(Ask("chat", "kimi-k3")) is bool(failover)
+    assert own.ways(Ask("chat", "kimi-k3")).several is bool(failover)
 
 
 @pytest.mark.parametrize(

@@ -106,22 +106,18 @@ class Pool(Resting):
                 if not (u := route.upstream).accepts or ask.wire in u.accepts
             ]
             first = next((route.upstream for route in understood if route.upstream.enabled), None)
-            found = Candidates.of(
+            use = routes.use_of(ask.model)
+            own = (
                 Candidate(
                     self.by_name[u.name], route.model, (route.rank, *routes.level(u)), window_of(u, route.model), route
                 )
                 for route in understood
                 if (u := route.upstream) is first or self.config.helps(u)
             )
+            found = Candidates.of(own, use, led=bool(use) and len(self.entries) > 1)
             if len(ask.model) <= _MAX_NAME:
                 self._ways[about] = found
         return found.fitting(ask.tokens) if ask.tokens else found
-
-    def several(self, ask: Ask) -> bool:
-        """Tell whether requests like *ask* may go several ways, now or after a switch: their conversation matters."""
-        if len(self.entries) > 1 and routes.use_of(ask.model):
-            return True
-        return sum(len(way.entry.keys) for way in self.ways(ask).ways if way.entry.upstream.enabled) > 1
 
     # For people and for the store.
 
@@ -130,7 +126,7 @@ class Pool(Resting):
 
         Besides the words of ``UpstreamStatus``: "not allowed", "format", "model", "context".
         """
-        ways, alone, _window = self.ways(ask)
+        ways, alone = self.ways(ask)[:2]
         found = [(way.entry.upstream, way.entry.usable(now, alone)) for way in ways]
         fit = {upstream.name for upstream, _why in found}
         small = {way.entry.name for way in self.ways(ask._replace(tokens=0)).ways if way.entry.upstream.enabled}
@@ -151,7 +147,7 @@ class Pool(Resting):
 
     def pick(self, ask: Ask, now: float, tried: Collection[str]) -> Optional[Candidate]:
         """Return the way of a first attempt, or of one after those upstreams *tried* have failed."""
-        ways, alone, _window = self.ways(ask)
+        ways, alone = self.ways(ask)[:2]
         sticky = self._sticky(ask, now) if not tried and ask.conversation else None
         if sticky is None and self.config.strategy == "failover":
             for way in ways:
@@ -174,12 +170,12 @@ class Pool(Resting):
 
     def others(self, ask: Ask, now: float, tried: Collection[str]) -> bool:
         """Tell whether an upstream that is not in *tried* could be asked now."""
-        ways, alone, _window = self.ways(ask)
+        ways, alone = self.ways(ask)[:2]
         return any(way.entry.name not in tried and not way.entry.usable(now, alone) for way in ways)
 
     def usable(self, ask: Ask, name: str, now: float) -> Optional[Candidate]:
         """Return the way of *ask* to the upstream *name*, None when it cannot be asked now."""
-        ways, alone, _window = self.ways(ask)
+        ways, alone = self.ways(ask)[:2]
         way = next((way for way in ways if way.entry.name == name), None)
         return way if way is not None and not way.entry.usable(now, alone) else None
 
@@ -357,7 +353,7 @@ class Turn:
         pool = self._pool
         window = next((way.window for way in pool.ways(self.ask).ways if way.entry.name == name), 0)
         longer = self.ask._replace(tokens=int(window * WINDOW_ROUNDED) + 1)
-        ways, alone, _window = pool.ways(longer)
+        ways, alone = pool.ways(longer)[:2]
         if not window or not any(way.window > window and not way.entry.usable(now, alone) for way in ways):
             return False
         self.ask = longer

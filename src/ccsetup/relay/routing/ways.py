@@ -42,12 +42,18 @@ class Candidates(NamedTuple):
     """Only one of them is switched on."""
     window: int
     """The smallest one that is known, 0 for none."""
+    use: str
+    """What the model is reserved for, "" for nothing."""
+    several: bool
+    """Such requests may go several ways, now or after a switch: their conversation matters."""
 
     @classmethod
-    def of(cls, ways: Iterable[Candidate]) -> Candidates:
+    def of(cls, ways: Iterable[Candidate], use: str, *, led: bool) -> Candidates:
+        """*led*: a switch may send requests for *use* elsewhere."""
         own = tuple(ways)
-        alone = sum(way.entry.upstream.enabled for way in own) == 1
-        return cls(own, alone, min((way.window for way in own if way.window), default=0))
+        keys = [len(way.entry.keys) for way in own if way.entry.upstream.enabled]
+        window = min((way.window for way in own if way.window), default=0)
+        return cls(own, len(keys) == 1, window, use, led or sum(keys) > 1)
 
     def fitting(self, tokens: int) -> Candidates:
         """Return those for a prompt of at least so many tokens; none where the one that was chosen does not take it."""
@@ -55,8 +61,9 @@ class Candidates(NamedTuple):
             return self
         chosen = next((way for way in self.ways if way.route.chosen), None)
         if chosen is not None and 0 < chosen.window * WINDOW_ROUNDED < tokens:
-            return Candidates((), self.alone, 0)
-        return Candidates.of(way for way in self.ways if not 0 < way.window * WINDOW_ROUNDED < tokens)
+            return self._replace(ways=(), window=0)
+        fit = (way for way in self.ways if not 0 < way.window * WINDOW_ROUNDED < tokens)
+        return Candidates.of(fit, self.use, led=self.several)
 
 
 def unfit(upstream: Upstream, ask: Ask) -> str:

@@ -49,6 +49,7 @@ def main(settings: Settings) -> int:
     """Run until told to stop.  CcsetupError when it cannot begin; nothing is changed then."""
     loaded = loading.load(settings)
     system.allow_files(FILES)
+    system.keep_memory()
     listener = _bind(loaded.config)
     try:
         loop_factory: Optional[Callable[[], asyncio.AbstractEventLoop]] = None
@@ -336,6 +337,7 @@ class _Server:
             now = loop.time()
             if now - collected > (COLLECT_EVERY if not self.relay.running else 10 * COLLECT_EVERY):
                 gc.collect()
+                system.return_memory()
                 collected = now
             ping = self.relay.runtime.config.ping
             for exchange in list(self.relay.running):

@@ -50,9 +50,9 @@ class Attempt:
     """``run`` makes it, once.  The ticker calls ``expire`` when the deadline has passed."""
 
     __slots__ = (
-        "_asked", "_caller", "_deadline_kind", "_dialect", "_learned", "_now", "_on_begun", "_relay", "_reply",
-        "_request", "_runtime", "_same", "_served", "_turn", "_until", "choice", "deadline", "error", "expired",
-        "lane", "usage",
+        "_asked", "_caller", "_deadline_kind", "_dialect", "_large", "_learned", "_now", "_on_begun", "_relay",
+        "_reply", "_request", "_runtime", "_same", "_served", "_turn", "_until", "choice", "deadline", "error",
+        "expired", "lane", "usage",
     )  # fmt: skip
 
     def __init__(
@@ -87,6 +87,7 @@ class Attempt:
         self._request: Optional[ClientRequest] = request  # it is large, and only needed until an answer has begun
         self._asked: Optional[Asked] = None
         """For the writer, when the answer is translated."""
+        self._large = len(request.body) >= LARGE
         self._turn = turn
         self._until = began + self.lane.total
         self._on_begun = on_begun
@@ -156,7 +157,8 @@ class Attempt:
     async def _ask(self, query: bytes) -> None:
         relay, lane, reply = self._relay, self.lane, self._reply
         self.stop_clock()
-        body, target = await self._apart(lambda: self._body(query))
+        made = partial(self._body, query)
+        body, target = await self._apart(made) if self._large else made()
         headers = self._headers()
         now = self._now()
         self.deadline = min(now + lane.first_byte, self._until)
@@ -195,7 +197,7 @@ class Attempt:
 
     async def _apart(self, work: Callable[[], T]) -> T:
         """Return what *work* makes of the request."""
-        return await apart(0 if self._request is None else len(self._request.body), work)
+        return await apart(LARGE, work) if self._large else work()
 
     def _sent(self) -> tuple[bytes, Headers]:
         """Return body and headers as the dialect of now has them; b"" for a body that cannot be written."""
@@ -334,7 +336,7 @@ class Attempt:
             way.feed(piece)
             self.deadline = min(now_of() + self.lane.idle, self._until)
             self._deadline_kind = "idle"
-        text = await apart(way.size, way.end)
+        text = way.end() if way.size < LARGE else await apart(way.size, way.end)
         self.usage = way.usage or self.usage
         if way.failed is not None:
             raise self._rejected(way.failed, way.raw if way.size <= _MAX_ERROR else b"", answer.headers)

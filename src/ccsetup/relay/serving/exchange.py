@@ -14,7 +14,7 @@ from ccsetup.relay.http.inbound import BodyTooLarge, Gone, Headers, Inbound, Mal
 from ccsetup.relay.routing import routes
 from ccsetup.relay.routing.choice import Ask
 from ccsetup.relay.routing.failover import Turn
-from ccsetup.relay.serving.apart import apart
+from ccsetup.relay.serving.apart import LARGE, apart
 from ccsetup.relay.serving.attempt import Attempt
 from ccsetup.relay.serving.callers import Caller, body_of
 from ccsetup.relay.serving.failures import Broken, Unanswered, invalid, unreadable
@@ -109,7 +109,8 @@ class Exchange:
         try:
             body = await body_of(self._inbound, caller.coding)
             compact = self._inbound.path.endswith("/compact")
-            request = await apart(len(body), partial(ClientRequest, self._wire, body, compact=compact))
+            made = partial(ClientRequest, self._wire, body, compact=compact)
+            request = made() if len(body) < LARGE else await apart(len(body), made)
         except BadRequest as bad:
             self.refuse(invalid(bad))
             return
@@ -128,11 +129,12 @@ class Exchange:
                     return
             relay.store.reserve(caller.name, self._time)
         ask = Ask(self._wire, request.model, "", caller.allowed)
-        if relay.pool.several(ask):
-            thread, use = await apart(len(body), request.thread), routes.use_of(request.model)
+        found = relay.pool.ways(ask)
+        if found.several:
+            thread = await apart(len(body), request.thread)
             # Tiers may be led to different upstreams: what one answers makes nothing foreign in the others.
-            ask = ask._replace(conversation=f"{thread} {use}" if thread and use else thread)
-        window = relay.pool.ways(ask).window
+            ask = ask._replace(conversation=f"{thread} {found.use}" if thread and found.use else thread)
+        window = found.window
         longer = self._caller.long and not picker.meant(request.model)  # whose window the relay itself has told
         if window and len(body) > window * tokens.LEAST_BYTES and not longer:
             ask = ask._replace(tokens=await apart(len(body), partial(request.least, window)))

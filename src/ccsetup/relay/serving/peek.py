@@ -218,7 +218,8 @@ def _hash(texts: tuple[str, ...]) -> str:
 def ends_with(value: Mapping[str, Any], kind: str) -> bool:
     """Whether the last item of the input of the Responses request *value* is of that type."""
     items = value.get("input")
-    return isinstance(items, list) and _kinds(items[-1:]) == [kind]
+    last = items[-1] if isinstance(items, list) and items else None
+    return isinstance(last, dict) and last.get("type") == kind
 
 
 def shortened(value: Mapping[str, Any]) -> bool:

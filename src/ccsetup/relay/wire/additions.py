@@ -18,6 +18,8 @@ _LIMITS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
 
 def to_conversation(conversation: Conversation, defaults: Defaults) -> Conversation:
     """Return *conversation*, whose writer knows which of the *defaults* an upstream takes."""
+    if not defaults:
+        return conversation
     missing: dict[str, Any] = {name: value for name, value in defaults.items() if getattr(conversation, name) is None}
     return conversation._replace(**missing) if missing else conversation
 

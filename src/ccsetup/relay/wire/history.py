@@ -7,7 +7,7 @@ the results of exactly these calls, in the order of the calls; only then what th
 from __future__ import annotations
 
 from collections import deque
-from itertools import groupby
+from itertools import groupby, pairwise
 from typing import Iterable, Mapping, Optional, Sequence, Union
 
 from ccsetup.relay.wire.messages import Loss, Losses, Message, Part, Text, ToolCall, ToolResult
@@ -184,8 +184,10 @@ def folded(messages: Sequence[Message]) -> tuple[tuple[Message, ...], Losses]:
     return tuple(out), losses
 
 
-def merged(messages: Iterable[Message]) -> list[Message]:
+def merged(messages: Sequence[Message]) -> list[Message]:
     """Return *messages* with those of the user that follow one another made one, results first."""
+    if not any(one.role == other.role == "user" for one, other in pairwise(messages)):
+        return list(messages)
     out: list[Message] = []
     for same, together in groupby(messages, key=lambda message: message.role):
         group = list(together)
