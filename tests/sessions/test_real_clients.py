@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -80,13 +81,23 @@ def _all(client: str) -> list[Case]:
     return [case for name in names if (case := _case(name, client)) is not None]
 
 
-def _chains(client: str) -> list[list[Case]]:
-    cases = _all(client)
-    return [cases[i : i + CHAIN] for i in range(0, len(cases), CHAIN)]
+def _kind(case: Case, client: str) -> object:
+    """Return what presets may differ in for *client*: an older release gets one of each kind, the newest one all."""
+    endpoint = _load(case.preset)["regions"][0][client]
+    members = {name: sorted(value) if isinstance(value, dict) else name for name, value in endpoint.items()}
+    return json.dumps([members, case.scheme, bool(case.model_args), bool(case.key)], sort_keys=True)
 
 
-def _name(chain: list[Case]) -> str:
-    return "+".join(case.preset for case in chain)
+def _runs(client: str, versions: Sequence[str]) -> list[Any]:
+    """Return releases with the presets that each is tried with, one set up over the other."""
+    runs = []
+    for version in versions:
+        cases = _all(client)
+        if version != versions[0]:
+            cases = list({_kind(case, client): case for case in reversed(cases)}.values())[::-1]
+        for chain in (cases[i : i + CHAIN] for i in range(0, len(cases), CHAIN)):
+            runs.append(pytest.param(version, chain, id="+".join([*(case.preset for case in chain), version])))
+    return runs
 
 
 def init(home: Path, provider: Provider, case: Case, client: str, version: str, *more: str) -> None:
@@ -137,8 +148,7 @@ def warnings(result: Result) -> list[str]:
     return [line for line in found if "bubblewrap" not in line and "sandbox" not in line.lower()]
 
 
-@pytest.mark.parametrize("version", CLAUDE_VERSIONS)
-@pytest.mark.parametrize("chain", _chains("claude-code"), ids=_name)
+@pytest.mark.parametrize(("version", "chain"), _runs("claude-code", CLAUDE_VERSIONS))
 def test_claude_with_every_preset(provider: Provider, home: Path, chain: list[Case], version: str) -> None:
     """Claude Code works with each preset, set up over the one before; switched back; and official leaves none."""
     for case in chain:
@@ -163,8 +173,7 @@ def test_claude_with_every_preset(provider: Provider, home: Path, chain: list[Ca
         assert json.loads(status.stdout)["loggedIn"] is False
 
 
-@pytest.mark.parametrize("version", CODEX_VERSIONS)
-@pytest.mark.parametrize("chain", _chains("codex"), ids=_name)
+@pytest.mark.parametrize(("version", "chain"), _runs("codex", CODEX_VERSIONS))
 def test_codex_with_every_preset(provider: Provider, home: Path, chain: list[Case], version: str) -> None:
     """Codex works with each preset, switched back, with --profile for one that is not active; official names none."""
     for case in chain:
