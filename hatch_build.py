@@ -7,15 +7,25 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from typing import Any
 
 try:
     from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+    from hatchling.metadata.plugin.interface import MetadataHookInterface
 except ImportError:  # by hand, without hatchling
 
     class BuildHookInterface:  # type: ignore[no-redef]
         """Stands in for hatchling's class."""
+
+    class MetadataHookInterface:  # type: ignore[no-redef]
+        """Stands in for hatchling's class."""
+
+
+REPOSITORY = "CCSETUP_REPOSITORY"
+"""Environment: the address of the repository at its host, for what goes to a package index."""
+_PICTURES = (".svg", ".png")
 
 
 class CustomBuildHook(BuildHookInterface):  # type: ignore[type-arg]
@@ -25,6 +35,35 @@ class CustomBuildHook(BuildHookInterface):  # type: ignore[type-arg]
         """Compile into the package folder; ``artifacts`` in pyproject.toml takes the results along."""
         if self.target_name == "wheel":
             compile_all(self.root)
+
+
+class CustomMetadataHook(MetadataHookInterface):
+    """Called by hatchling (pyproject.toml, ``[tool.hatch.metadata.hooks.custom]``)."""
+
+    def update(self, metadata: dict[str, Any]) -> None:
+        """Give the README of this version, and addresses where the repository's is known."""
+        repository = os.environ.get(REPOSITORY, "").rstrip("/")
+        with open(os.path.join(self.root, "README.md"), encoding="utf-8") as file:
+            text = file.read()
+        if repository:
+            text = absolute_links(text, f"{repository}/blob/v{metadata['version']}")
+        metadata["readme"] = {"content-type": "text/markdown", "text": text}
+        pages = {"Documentation": "/tree/main/docs", "Changelog": "/blob/main/CHANGELOG.md", "Issues": "/issues"}
+        urls = {name: repository + path for name, path in {"Repository": "", **pages}.items()}
+        metadata["urls"] = urls if repository else {}
+
+
+def absolute_links(text: str, base: str) -> str:
+    """Return the Markdown *text* with links into the repository, which an index does not have, leading to *base*."""
+
+    def link(found: re.Match[str]) -> str:
+        target = found[1]
+        if "://" in target or target.startswith("#"):
+            return found[0]
+        raw = "?raw=true" if target.endswith(_PICTURES) else ""
+        return f"]({base}/{target}{raw})"
+
+    return re.sub(r"\]\(([^)\s]+)\)", link, text)
 
 
 def compile_all(root: str) -> list[str]:

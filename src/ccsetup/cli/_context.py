@@ -37,7 +37,7 @@ def program() -> tuple[str, ...]:
     own = os.path.abspath(sys.argv[0])
     if os.path.basename(own) == "ccsetup" and os.access(own, os.X_OK):
         return (own,)
-    return (sys.executable, "-m", "ccsetup")
+    return (sys.executable, own) if own.endswith(".pyz") else (sys.executable, "-m", "ccsetup")
 
 
 def lookup(name: str) -> Optional[Secret]:
