@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 
 import pytest
 from support import cc
+
+from ccsetup.clients.claude import notes
 
 KEY = "abcdef0123456789abcdef0123456789.AbCdEfGhIjKlMnOp"
 SETTINGS = ".claude/settings.json"
@@ -88,3 +91,45 @@ def test_a_provider_that_codex_has_itself(home: Path, id_: str) -> None:
     assert cc.main("undo").ok
     assert cc.main("undo").ok
     assert (home / ".codex/config.toml").read_text() == text
+
+
+MANAGED = "claude-code/managed-settings.json"
+MINE = "https://mine.example/a"
+
+
+@pytest.mark.parametrize(
+    ("managed", "rc", "says"),
+    [
+        ({"env": {"ANTHROPIC_BASE_URL": "https://corp.example"}}, 5, "they win: ANTHROPIC_BASE_URL"),
+        ({"env": {"ANTHROPIC_BASE_URL": ""}}, 5, "they win: ANTHROPIC_BASE_URL"),
+        ({"env": {"CLAUDE_CODE_USE_BEDROCK": "1"}}, 5, "CLAUDE_CODE_USE_BEDROCK makes Claude Code ignore"),
+        ({"forceLoginMethod": "console"}, 5, "requires a login at Anthropic"),
+        ({"env": {"ANTHROPIC_BASE_URL": MINE}}, 0, "they win: ANTHROPIC_BASE_URL"),
+        ({"env": {"ANTHROPIC_BASE_URL": f"{MINE}/"}}, 0, "they win: ANTHROPIC_BASE_URL"),
+        ({"env": {"ANTHROPIC_AUTH_TOKEN": "corp-key-0123456789"}}, 0, "they win: ANTHROPIC_AUTH_TOKEN"),
+        ({"apiKeyHelper": "echo x"}, 0, "apiKeyHelper stands next to a key"),
+        ({"availableModels": ["m2"]}, 0, "availableModels shuts m1 out"),
+        ({"env": {"ANTHROPIC_CUSTOM_HEADERS": "Authorization: Bearer x"}}, 0, "sends a key to this provider too"),
+    ],
+)
+def test_what_the_administrator_does_to_a_switch(
+    home: Path, monkeypatch: pytest.MonkeyPatch, managed: dict[str, object], rc: int, says: str
+) -> None:
+    """Only what keeps requests from the profile's address is exit 5; nobody is told to change those files."""
+    cc.put(home, {f"etc/{MANAGED}": json.dumps(managed), SETTINGS: "{}"})
+    monkeypatch.setattr(notes, "notes", partial(notes.notes, etc=str(home / "etc")))
+    command = ("init", "-s", "-p", "custom", "-n", "a", "-T", "cc", "-k", KEY, "-u", MINE, "-M", "m1", "--json")
+    done = cc.main(*command)
+    assert done.rc == rc, done
+    said = [n for n in done.json["notes"] if "managed-settings" in n["text"]]
+    assert any(says in n["text"] for n in said), said
+    assert {n["hint"] for n in said} == {"Ask your administrator."}
+    assert ("blocked" in {n["level"] for n in said}) == (rc == 5)
+
+
+def test_a_helper_of_somebody_else_goes_before_the_login(home: Path) -> None:
+    """What it prints is sent, not the login; with a key beside it, the key is named alone."""
+    said = "~/.claude/settings.json:2: apiKeyHelper goes before your login: what it prints is sent in its place."
+    cc.put(home, {SETTINGS: json.dumps({"apiKeyHelper": "echo x"}, indent=2)})
+    done = cc.main("config-switch", "official", "-T", "cc")
+    assert (done.rc, said in done.stderr) == (5, True), done

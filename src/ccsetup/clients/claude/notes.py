@@ -16,10 +16,13 @@ from ccsetup.plan import Note
 from ccsetup.urls import host
 
 
-def notes(files: Files, use: Optional[Use]) -> tuple[Note, ...]:
+def notes(files: Files, use: Optional[Use], etc: str = "/etc") -> tuple[Note, ...]:
     """Tell what is left that stops these settings, wins over them or rides along."""
     own = dict.fromkeys((files.paths.claude_settings, files.names.get(files.paths.claude_settings, "")))
-    seen = _sources(files)
+    seen = _sources(files, etc)
+    managed = [lookup(scope.data, facts.env(facts.BASE_URL)) for scope in seen.scopes if scope.kind == "managed"]
+    urls = [facts.text(url).strip().rstrip("/") for url in managed if url is not MISSING]  # "" is Anthropic's own
+    elsewhere = use is not None and urls and urls[0] != use.endpoint.base_url.rstrip("/")
     meant = cast(ClaudeEndpoint, use.endpoint).env if use is not None else {}
     out = []
     for problem in problems(seen):
@@ -27,23 +30,24 @@ def notes(files: Files, use: Optional[Use]) -> tuple[Note, ...]:
             continue  # ``repairs`` says it
         if problem.id == "claude-headers" and facts.HEADERS in meant:
             continue  # the profile's own
-        out.append(note(files, problem))
+        said = note(files, problem)
+        out.append(said._replace(level="blocked") if elsewhere and problem.id == "claude-managed" else said)
     if use is not None and use.preset.id == "custom" and cast(ClaudeEndpoint, use.endpoint).models is None:
-        said = _("No model is named: Claude Code asks {url} for its own (claude-…), which has to serve them.")
-        out.append(Note("info", said.format(url=use.endpoint.base_url), _("Name another one with -M MODEL.")))
+        text = _("No model is named: Claude Code asks {url} for its own (claude-…), which has to serve them.")
+        out.append(Note("info", text.format(url=use.endpoint.base_url), _("Name another one with -M MODEL.")))
     return tuple(out)
 
 
-def _sources(files: Files) -> Sources:
+def _sources(files: Files, etc: str) -> Sources:
     def text(path: str) -> Optional[str]:
         return files.text[path] if path in files.text else from_disk(path)
 
-    return read(files.paths, text, files.version, claude_json=files.get(files.paths.claude_json))
+    return read(files.paths, text, files.version, etc=etc, claude_json=files.get(files.paths.claude_json))
 
 
-def hindrances(files: Files) -> list[Note]:
+def hindrances(files: Files, etc: str = "/etc") -> list[Note]:
     """Return what is used in the place of its own account, and is not ours to take out."""
-    seen = _sources(files)
+    seen = _sources(files, etc)
 
     def note(held: Held, text: str, **words: str) -> Note:
         name = held.key[-1]
@@ -61,6 +65,8 @@ def hindrances(files: Files) -> list[Note]:
     key = next((h for n in facts.CREDENTIALS if (h := seen.env(n))), None)
     if key is not None and not key.text.startswith("sk-ant-"):
         out.append(note(key, _("{name} goes before your login, and is no key of Anthropic's.")))
+    if key is None and (helper := seen.setting(facts.HELPER[0])):
+        out.append(note(helper, _("{name} goes before your login: what it prints is sent in its place.")))
     return out
 
 

@@ -50,6 +50,8 @@ def problems(s: Sources, auth: Callable[[str], Auth | None] = lambda _url: None)
 def at(level: Level, held: Held | Scope, text: str, fix: str, *edits: Edit, key: KeyPath = ()) -> Finding:
     """Return a finding at a value, or at *key* of a file; *edits* are made in the user's own settings only."""
     scope = held if isinstance(held, Scope) else held.scope
+    if scope.kind == "managed":
+        fix = _("Ask your administrator.")
     line = scope.line(*(key or (held.key if isinstance(held, Held) else ())))
     repairs = (Edits(scope.path, "json", edits),) if edits and scope.kind == "user" and not scope.odd else ()
     return Finding(level, text, fix, scope.path, line, repairs)
@@ -126,13 +128,14 @@ def _elsewhere(s: Sources) -> Iterator[Problem]:
         keys: list[KeyPath] = [env(n) for n in _TELLING if _filled(scope, env(n))]
         keys += [(n,) for n in ("apiKeyHelper", "model", "forceLoginMethod") if _filled(scope, (n,))]
         keys = [k for k in keys if k not in scope.ours]
+        if scope.kind == "managed" and lookup(scope.data, env(BASE_URL)) == "":
+            keys.append(env(BASE_URL))
         if not keys:
             continue
         names = ", ".join(k[-1] for k in keys)
         if scope.kind == "managed":
             text = _("The administrator sets these, and they win: {names}").format(names=names)
-            finding = at("warning", scope, text, _("Ask your administrator."), key=keys[0])
-            yield Problem("claude-managed", finding)
+            yield Problem("claude-managed", at("warning", scope, text, "", key=keys[0]))
             continue
         own = any(k in keys for k in (HELPER, *(env(n) for n in CREDENTIALS)))
         alone = env(BASE_URL) in keys and not own
@@ -197,7 +200,7 @@ def _login_forced(s: Sources) -> Iterator[Problem]:
     held = s.setting("forceLoginMethod")
     if held and held.scope.kind == "managed":
         text = _("The administrator requires a login at Anthropic: with a key Claude Code does not start.")
-        yield Problem("claude-managed", at("stops", held, text, _("Ask your administrator.")))
+        yield Problem("claude-managed", at("stops", held, text, ""))
 
 
 def _trust(s: Sources) -> Iterator[Problem]:
@@ -309,7 +312,7 @@ def _two_keys(s: Sources, token: Held, key: Held, url: Held | None, auth: Callab
     blank = other is key or s.version >= facts.BLANK_TOKEN
     if not other.scope.path:
         text = _("{name} of this shell is sent beside the key of the settings.").format(name=name)
-        if not blank:
+        if not blank or keep.scope.kind == "managed":
             return Finding("problem", text, _("Run: unset {name}").format(name=name))
     level: Level = "problem" if url and facts.foreign(url.text) else "warning"
     fix = _("Blank {name} in the settings; {kept} stays.").format(name=name, kept=keep.key[-1])
@@ -366,10 +369,6 @@ def _models(s: Sources) -> Iterator[Problem]:
     used = facts.wire_id(s.value(facts.TIERS["opus"])) or facts.DEFAULTS["opus"]
     text = _("availableModels shuts {model} out: Claude Code asks for {used} instead.").format(model=model, used=used)
     user = s.user
-    if where.scope.kind == "managed":
-        finding = at("problem", where, text, _("Ask your administrator."))
-    else:
-        mine = list(user.data.get("availableModels", ())) if user and where.scope is user else []
-        fix = _("Add {model} to the list.").format(model=model)
-        finding = at("problem", where, text, fix, Set(where.key, [*mine, model]))
-    yield Problem("claude-models", finding)
+    mine = list(user.data.get("availableModels", ())) if user and where.scope is user else []
+    fix = _("Add {model} to the list.").format(model=model)
+    yield Problem("claude-models", at("problem", where, text, fix, Set(where.key, [*mine, model])))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-from typing import Any, Callable, Iterable, Mapping, NamedTuple, Optional
+from typing import Any, Callable, Iterable, Iterator, Mapping, NamedTuple, Optional, Sequence
 
 from ccsetup import bounded, disk, keys
 from ccsetup.clients.codex import edits, facts, route, start
@@ -50,7 +50,9 @@ def target(
     findings: list[Note] = []
     layers = _layers(paths, etc, findings)
     if not findings:
-        findings = _asked(paths, version, _stopping(paths, layers, version))
+        findings = _asked(paths, version, list(stopping(paths, layers, version())))
+    etc_codex, ask = paths.short(os.path.join(etc, "codex", "")), _("Ask your administrator.")
+    findings = [n._replace(hint=ask) if n.text.startswith(etc_codex) else n for n in findings]
     data = merged(layers)
     environ: Mapping[str, str] = paths.environ
     auth: Mapping[str, Any] = {}
@@ -199,6 +201,19 @@ def _layers(paths: Paths, etc: str, findings: list[Note]) -> list[Layer]:
         paths.codex_config,
         os.path.join(etc, "codex", "config.toml"),
     ]
+    out = layers(files, paths, findings, project)
+    if any(layer.path == project for layer in out) and not _trusted(paths, out):
+        out = [layer for layer in out if layer.path != project]
+    return [
+        layer._replace(data={k: v for k, v in layer.data.items() if k in facts.PROJECT_KEYS})
+        if layer.path == project
+        else layer
+        for layer in out
+    ]
+
+
+def layers(files: Sequence[str], paths: Paths, findings: list[Note], project: str = "") -> list[Layer]:
+    """Return those of *files* that exist, in their order; a broken one is a finding, but for that of a *project*."""
     out: list[Layer] = []
     for path in files:
         if not os.path.exists(path):
@@ -217,14 +232,7 @@ def _layers(paths: Paths, etc: str, findings: list[Note]) -> list[Layer]:
             findings.append(Note("blocked", said, e.hint or _("Correct the line.")))
             continue
         out.append(Layer(path, shown, text, data))
-    if any(layer.path == project for layer in out) and not _trusted(paths, out):
-        out = [layer for layer in out if layer.path != project]
-    return [
-        layer._replace(data={k: v for k, v in layer.data.items() if k in facts.PROJECT_KEYS})
-        if layer.path == project
-        else layer
-        for layer in out
-    ]
+    return out
 
 
 def _trusted(paths: Paths, layers: list[Layer]) -> bool:
@@ -297,26 +305,21 @@ def _asked(paths: Paths, version: Callable[[], Version], findings: list[Note]) -
     return [*findings, Note("blocked", text, _("Look at all of it with: ccsetup doctor"))]
 
 
-def _stopping(paths: Paths, layers: list[Layer], version: Callable[[], Version]) -> list[Note]:
-    """Return what stops every codex command, whichever provider is active."""
+def stopping(paths: Paths, layers: list[Layer], version: Version) -> Iterator[Note]:
+    """Yield what stops every codex command, whichever provider is active, in what *layers* say together."""
 
-    def beside(name: str) -> bool:
-        return any(lookup(layer.data, ("model_providers", name)) is not MISSING for layer in layers)
+    def read(value: str) -> Optional[str]:
+        folder = next((os.path.dirname(x.path) for x in layers if value in map(x.data.get, facts.POINTERS)), "")
+        try:
+            return bounded.found(facts.pointed(folder, paths.home, value)).decode("utf-8", "replace")
+        except OSError:
+            return None
+        except bounded.TooLarge:
+            return value  # it is there
 
-    out = []
-    for layer in layers:
-
-        def read(value: str, folder: str = os.path.dirname(layer.path)) -> Optional[str]:
-            try:
-                return bounded.found(facts.pointed(folder, paths.home, value)).decode("utf-8", "replace")
-            except OSError:
-                return None
-            except bounded.TooLarge:
-                return value  # it is there
-
-        for stop in stops(layer.data, version(), read=read, beside=beside):
-            out.append(Note("blocked", f"{layer.where(stop.key)}: {stop.text}", stop.fix))
-    return out
+    for stop in stops(merged(layers), version, read=read):
+        places = (_value(layers, stop.key[:n])[1] for n in range(len(stop.key), 0, -1))
+        yield Note("blocked", f"{next(filter(None, places), ['-'])[0]}: {stop.text}", stop.fix)
 
 
 # Credentials.

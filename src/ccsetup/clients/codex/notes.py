@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Optional
+from typing import Any, Iterator, Literal, Mapping, Optional
 
 from ccsetup.clients.codex import facts
 from ccsetup.clients.codex.stops import stops
@@ -19,7 +19,7 @@ def repairs(files: Files) -> tuple[tuple[tuple[Edit, ...], str], ...]:
     return tuple((s.edits, s.done) for s in found if s.done)
 
 
-def notes(files: Files, use: Optional[Use]) -> tuple[Note, ...]:
+def notes(files: Files, use: Optional[Use], etc: str = "/etc") -> tuple[Note, ...]:
     """Tell what stops today's Codex from starting, and what wins over these settings."""
     path = files.paths.codex_config
     data = files.get(path)
@@ -46,10 +46,39 @@ def notes(files: Files, use: Optional[Use]) -> tuple[Note, ...]:
             file=files.paths.short(files.paths.codex_profile(use.profile.name))
         )
         out.append(Note("warning", at(old, said), hint))
-    managed = "/etc/codex/managed_config.toml"
-    if os.path.isfile(managed):
-        out.append(Note("warning", _("{file} is set by the administrator and wins.").format(file=managed)))
+    out += _administrators(files, data, etc)
     if use.profile.key_storage != "inline" and files.version >= facts.TUI_SERVER:
         text_ = _("A Codex that runs in the background keeps the old key.")
         out.append(Note("info", text_, _("Run: codex app-server daemon restart")))
     return tuple(out)
+
+
+def _administrators(files: Files, own: Mapping[str, Any], etc: str) -> Iterator[Note]:
+    """Tell what the administrator's files change of these settings: another way of requests keeps them from working."""
+    paths, ask = [os.path.join(etc, "codex", name) for name in facts.ADMINISTRATORS], _("Ask your administrator.")
+    if not any(map(os.path.isfile, paths)):
+        return
+    from ccsetup.clients.codex import effective, route
+
+    broken: list[Note] = []
+    above = effective.layers(paths[1:], files.paths, broken)
+    below = effective.layers(paths[:1], files.paths, broken)
+    path = files.paths.codex_config
+    mine = effective.Layer(path, files.paths.short(path), files.text.get(path, ""), own)
+    every, known = [*above, mine, *below], list(effective.stopping(files.paths, [mine], files.version))
+    stopped = (n for n in effective.stopping(files.paths, every, files.version) if n not in known)
+    yield from (n._replace(hint=ask) for n in (*broken, *stopped))
+    data = effective.merged(every)
+    wanted, got = (route.route(d, {}, files.paths.environ) for d in (own, data))
+    away = (wanted.provider, wanted.url, wanted.credential) != (got.provider, got.url, got.credential)
+    table = ("model_providers", wanted.provider)
+    keys: list[KeyPath] = [("model_provider",), ("model",), *((*table, k) for k in lookup(data, table) or ())]
+    keys = [k for k in keys if lookup(data, k) != lookup(own, k)]
+    for layer in (*above, *below):
+        names = [k for k in keys if lookup(layer.data, k) is not MISSING]
+        if names:
+            text = _("The administrator sets these, and they win: {names}").format(
+                names=", ".join(map(".".join, names))
+            )
+            level: Literal["blocked", "warning"] = "blocked" if away and names != [("model",)] else "warning"
+            yield Note(level, f"{layer.where(names[0])}: {text}", ask)
