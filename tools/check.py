@@ -72,6 +72,8 @@ PROGRAMS = {
     "gnome-keyring-daemon": "gnome-keyring",  # a real keyring
     "dbus-run-session": "dbus-daemon",
     "redis-server": "redis-server",  # state that several relays share
+    "zsh": "zsh",  # completion
+    "fish": "fish",
     "initdb": "postgresql",  # what `relay drain` writes to
 }
 """Programs that tests use, and the Debian package of each."""

@@ -17,6 +17,29 @@ def _offer(words: Callable[[], Iterable[str]], incomplete: str) -> list[str]:
         return []
 
 
+def profiles(incomplete: str) -> list[str]:
+    """Return the saved profiles."""
+    from ccsetup.cli._context import Context
+
+    return _offer(lambda: Context().world().profiles, incomplete)
+
+
+def profiles_or_official(incomplete: str) -> list[str]:
+    """Return the same, with the name that takes the provider away."""
+    from ccsetup.profiles import OFFICIAL
+
+    return [*profiles(incomplete), *_offer(lambda: (OFFICIAL,), incomplete)]
+
+
+def upstreams(incomplete: str) -> list[str]:
+    """Return the upstreams of relay.yaml."""
+    from ccsetup.cli._context import Context
+    from ccsetup.cli.relay import _base
+
+    context = Context()
+    return _offer(lambda: [u.name for u in _base.load(context, _base.here(context)).upstreams], incomplete)
+
+
 def providers(incomplete: str) -> list[str]:
     from ccsetup import presets
     from ccsetup.cli._context import Context

@@ -19,7 +19,7 @@ from ccsetup.i18n import _
 from ccsetup.model import ClientName, Preset, Secret, Version
 from ccsetup.paths import Paths
 from ccsetup.plan import FileChange, Note, Plan
-from ccsetup.profiles import OFFICIAL, RELAY
+from ccsetup.profiles import RELAY
 
 
 def parse_version(text: str) -> Version:
@@ -209,16 +209,3 @@ def switched_text(client: ClientName, profile: str, held: bool = False) -> str:
     if profile:
         return _("{client} uses profile '{name}'.").format(client=CLIENTS[client].title, name=profile)
     return _("{client} uses its own account; no provider is set.").format(client=CLIENTS[client].title)
-
-
-def saved(incomplete: str) -> list[str]:
-    """Return the names of saved profiles that begin with *incomplete*, for the shell; nothing here raises."""
-    try:
-        return [n for n in Context().world().profiles if n.startswith(incomplete)]
-    except Exception:
-        return []
-
-
-def saved_or_official(incomplete: str) -> list[str]:
-    """As ``saved``, with the name that takes the provider away."""
-    return [*saved(incomplete), *([OFFICIAL] if OFFICIAL.startswith(incomplete) else [])]

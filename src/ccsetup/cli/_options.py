@@ -47,7 +47,7 @@ API_TYPE = typer.Option(
 )
 QUICK = typer.Option(False, "--quick", help=_("Only what is free: address, connection, key, protocol."))
 
-PROFILE = typer.Argument(..., metavar="NAME", help=_("A saved profile."))
+PROFILE = typer.Argument(..., metavar="NAME", help=_("A saved profile."), autocompletion=_complete.profiles)
 
 KEY = typer.Option(None, "-k", "--api-key", metavar="KEY", help=_("The key; - reads it from standard input."))
 KEY_FILE = typer.Option(None, "--api-key-file", metavar="PATH", help=_("Read the key from a file."))

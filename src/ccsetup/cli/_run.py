@@ -51,6 +51,8 @@ def _run(argv: list[str]) -> int:
 
     from ccsetup.cli import _misplaced
 
+    if "_CCSETUP_COMPLETE" in os.environ:
+        os.environ["COLUMNS"] = "1000"  # typer breaks what it tells of a word at the width, and shells read lines
     try:
         from ccsetup.cli._app import app
 
@@ -145,6 +147,8 @@ def _command(argv: Sequence[str]) -> str:
 
     words = [a for a in argv if not a.startswith("-")]
     names: list[str] = []
+    if "_CCSETUP_COMPLETE" in os.environ:
+        os.environ["COLUMNS"] = "1000"  # typer breaks what it tells of a word at the width, and shells read lines
     try:
         from ccsetup.cli._app import app
 

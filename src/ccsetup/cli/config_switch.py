@@ -9,8 +9,8 @@ import typer
 from ccsetup.change import actions
 from ccsetup.change.actions import Switched
 from ccsetup.change.world import World
-from ccsetup.cli import _options, _output, list_
-from ccsetup.cli._context import Context, saved_or_official, switched_text
+from ccsetup.cli import _complete, _options, _output, list_
+from ccsetup.cli._context import Context, switched_text
 from ccsetup.clients import CLIENTS, clients_named
 from ccsetup.errors import UsageError
 from ccsetup.i18n import _
@@ -33,7 +33,7 @@ class SwitchOptions(NamedTuple):
         None,
         metavar="[NAME]",
         help=_("A saved profile; official for none; - for the former one."),
-        autocompletion=saved_or_official,
+        autocompletion=_complete.profiles_or_official,
     )
     code_type: Optional[list[str]] = _options.CLIENTS
     skip_prompt: bool = _options.SILENT

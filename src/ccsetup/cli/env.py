@@ -9,7 +9,7 @@ import typer
 
 from ccsetup.change import once
 from ccsetup.cli import _complete, _options, _output
-from ccsetup.cli._context import Context, saved
+from ccsetup.cli._context import Context
 from ccsetup.clients import CLIENTS, clients_named, usual_client
 from ccsetup.documents.edit import MISSING
 from ccsetup.errors import check_one_of
@@ -23,7 +23,7 @@ HELP = _(
 
 
 def command(
-    name: str = typer.Argument(..., metavar="NAME", help=_("A saved profile."), autocompletion=saved),
+    name: str = typer.Argument(..., metavar="NAME", help=_("A saved profile."), autocompletion=_complete.profiles),
     code_type: Optional[list[str]] = typer.Option(
         None,
         "-T",

@@ -8,7 +8,7 @@ from typing import Optional
 
 import typer
 
-from ccsetup.cli import _options, _output
+from ccsetup.cli import _complete, _options, _output
 from ccsetup.cli._context import Context
 from ccsetup.errors import UsageError
 from ccsetup.i18n import _
@@ -21,7 +21,9 @@ HELP = _(
 
 
 def command(
-    names: Optional[list[str]] = typer.Argument(None, metavar="[NAME]...", help=_("Saved profiles.")),
+    names: Optional[list[str]] = typer.Argument(
+        None, metavar="[NAME]...", help=_("Saved profiles."), autocompletion=_complete.profiles
+    ),
     with_keys: bool = typer.Option(False, "--with-keys", help=_("Write the keys themselves, too.")),
     output: Optional[str] = typer.Option(
         None, "-o", "--output", metavar="FILE", help=_("Write into this file (mode 0600 with keys), not to the output.")

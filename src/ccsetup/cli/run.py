@@ -9,8 +9,8 @@ from typing import Optional
 import typer
 
 from ccsetup.change import once
-from ccsetup.cli import _options, _output
-from ccsetup.cli._context import Context, saved
+from ccsetup.cli import _complete, _options, _output
+from ccsetup.cli._context import Context
 from ccsetup.clients import CLIENTS, usual_client
 from ccsetup.errors import CcsetupError, UsageError
 from ccsetup.i18n import _
@@ -25,7 +25,7 @@ EPILOG = _("Example: ccsetup run glm -- claude -p 'say hi'")
 
 
 def command(
-    name: str = typer.Argument(..., metavar="NAME", help=_("A saved profile."), autocompletion=saved),
+    name: str = typer.Argument(..., metavar="NAME", help=_("A saved profile."), autocompletion=_complete.profiles),
     arguments: Optional[list[str]] = typer.Argument(
         None, metavar="[-- claude|codex [ARGUMENT]...]", help=_("The client; the first one of the profile if left out.")
     ),

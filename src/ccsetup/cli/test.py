@@ -10,7 +10,7 @@ import typer
 
 from ccsetup import keys
 from ccsetup.cli import _complete, _options, _output
-from ccsetup.cli._context import Context, saved
+from ccsetup.cli._context import Context
 from ccsetup.clients import clients_named
 from ccsetup.errors import UsageError, printable
 from ccsetup.i18n import _
@@ -38,7 +38,7 @@ class TestOptions(NamedTuple):
         None,
         metavar="[NAME]",
         help=_("A saved profile; what the clients use now when not given."),
-        autocompletion=saved,
+        autocompletion=_complete.profiles,
     )
     code_type: Optional[list[str]] = _options.CLIENTS
     every: bool = typer.Option(False, "--all", help=_("Every saved profile, at the same time."))

@@ -6,7 +6,7 @@ from typing import Any, Optional
 
 import typer
 
-from ccsetup.cli import _options, _output
+from ccsetup.cli import _complete, _options, _output
 from ccsetup.cli._context import Context
 from ccsetup.cli.relay import _base, _up
 from ccsetup.errors import CcsetupError, UsageError
@@ -48,7 +48,12 @@ def reload(as_json: bool = _options.JSON, lang: Optional[str] = _options.LANG) -
 
 
 def reset(
-    upstream: Optional[str] = typer.Argument(None, metavar="[UPSTREAM]", help=_("Only this one; all if left out.")),
+    upstream: Optional[str] = typer.Argument(
+        None,
+        metavar="[UPSTREAM]",
+        help=_("Only this one; all if left out."),
+        autocompletion=_complete.upstreams,
+    ),
     as_json: bool = _options.JSON,
     lang: Optional[str] = _options.LANG,
 ) -> int:

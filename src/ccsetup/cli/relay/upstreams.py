@@ -7,7 +7,7 @@ from typing import Any, Callable, NamedTuple, Optional, Sequence, get_args
 import typer
 
 from ccsetup.change.world import World
-from ccsetup.cli import _options, _output
+from ccsetup.cli import _complete, _options, _output
 from ccsetup.cli._context import Context
 from ccsetup.cli.relay import _base, _setup, _up
 from ccsetup.documents.nearest import suggestion
@@ -22,7 +22,7 @@ EPILOG = _("All of group primary are asked before any of group backup, whatever 
 
 GROUPS: tuple[Group, ...] = get_args(Group)
 
-_NAME = typer.Argument(..., metavar="NAME", help=_("An upstream of relay.yaml."))
+_NAME = typer.Argument(..., metavar="NAME", help=_("An upstream of relay.yaml."), autocompletion=_complete.upstreams)
 _FIRST = typer.Option(False, "--first", help=_("In front of all others."))
 _LAST = typer.Option(False, "--last", help=_("Behind all others."))
 _BEFORE = typer.Option(None, "--before", metavar="NAME", help=_("In front of this upstream."))
