@@ -17,6 +17,7 @@ from ccsetup.profiles import Profile
 from ccsetup.tuples import NamedTuple
 
 if TYPE_CHECKING:
+    from ccsetup.change.world import World
     from ccsetup.relay.config.switchboard import Switchboard
 
 
@@ -88,6 +89,28 @@ def led(context: Context) -> Switchboard:
 
     path = context.paths.relay_switchboard
     return switchboard.read(path, context.paths.short(path))
+
+
+def follow(context: Context, world: World, name: str, new: str) -> None:
+    """Have targets that lead to profile *name* as an upstream lead to *new*, which it is called now."""
+    path, config = context.paths.relay_switchboard, context.paths.relay_config
+    if not (world.draft.exists(path) and world.draft.exists(config)):
+        return
+    from ccsetup.documents import relayrefs
+
+    try:
+        if not relayrefs.is_by_profile(world.draft.text(config), context.paths.short(config), name):
+            return
+        board = led(context)
+    except CcsetupError:
+        return  # nothing leads there; the commands of the relay tell of it
+
+    def moved(target: str) -> str:
+        upstream, slash, model = target.partition("/")
+        return new + slash + model if upstream == name else target
+
+    tiers = {tier: moved(target) for tier, target in board.tiers.items()}
+    world.draft.replace(path, type(board)(moved(board.default), tiers, moved(board.all)).dump() or None)
 
 
 def led_notes(board: Switchboard, lost: Mapping[str, str]) -> list[Note]:

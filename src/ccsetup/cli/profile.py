@@ -9,7 +9,7 @@ import typer
 from ccsetup.change import actions, saved
 from ccsetup.change.actions import Switched
 from ccsetup.change.world import World, endpoint_of
-from ccsetup.cli import _options, _output, _parser, list_
+from ccsetup.cli import _options, _output, _parser, _relay, list_
 from ccsetup.cli._context import Context
 from ccsetup.clients import CLIENTS, clients_named
 from ccsetup.errors import CcsetupError, UsageError
@@ -107,8 +107,13 @@ def rename(
     as_json: bool = _options.JSON,
     lang: Optional[str] = _options.LANG,
 ) -> int:
+    def act(world: World) -> list[Switched]:
+        switched = saved.rename(world, name, new)
+        _relay.follow(Context(), world, name, new)
+        return switched
+
     text = _("profile '{name}' is called '{new}' now.").format(name=name, new=new)
-    return _change("profile rename", f"{name} {new}", lambda w: saved.rename(w, name, new), text, dry_run, as_json)
+    return _change("profile rename", f"{name} {new}", act, text, dry_run, as_json)
 
 
 @app.command(

@@ -46,6 +46,14 @@ def read(text: str, name: str) -> list[UpstreamKey]:
     return found + [reference for upstream in _items(_member(root, "upstreams")) for reference in _of(upstream)]
 
 
+def is_by_profile(text: str, name: str, profile: str) -> bool:
+    """Tell whether the upstream *profile* is there for the saved profile of that name alone; errors as of ``read``."""
+    root = yamldoc.parse(text, name)
+    way = _member(root, "from")
+    names = [_member(upstream, "name") for upstream in _items(_member(root, "upstreams"))]
+    return way is not None and way.value == "profiles" and profile not in [n.value for n in names if n is not None]
+
+
 def _of(upstream: Node) -> list[UpstreamKey]:
     title = _member(upstream, "name")
     called = title.value if title is not None and isinstance(title.value, str) else ""

@@ -205,3 +205,26 @@ def test_without_a_relay_it_says_how_to_make_one(home: Path) -> None:
     done = cc.main("relay", "use", "kimi")
     assert (done.rc, "ccsetup relay init" in done.stderr) == (1, True)
     assert not (home / BOARD).exists()
+
+
+def test_targets_follow_a_renamed_profile(home: Path) -> None:
+    """Where upstreams are the saved profiles, their targets lead to the new name; undo leads them back."""
+    for name in ("glm", "kimi"):
+        assert cc.main("init", "-s", "-p", name, "-k", KEY + name, "-T", "all", "--no-activate").ok
+    assert cc.main("relay", "init", "--port", "6001").ok
+    assert cc.main("relay", "use", "kimi").ok
+    assert cc.main("relay", "use", "--all", "glm").ok
+    assert cc.main("relay", "tiers", "--opus", "kimi/kimi-k3", "--haiku", "glm").ok
+    before = cc.files(home)
+    assert cc.main("profile", "rename", "kimi", "work").ok
+    assert board(home) == {"default": "work", "tiers": {"opus": "work/kimi-k3", "haiku": "glm"}, "all": "glm"}
+    assert "belongs to no upstream" not in cc.main("relay", "use").stderr
+    assert cc.main("undo").ok
+    assert cc.files(home) == before
+
+
+def test_an_upstream_of_the_file_keeps_its_name(three: Path) -> None:
+    """Its key is another profile's by name, and the target stays."""
+    assert cc.main("relay", "use", "kimi").ok
+    assert cc.main("profile", "rename", "kimi", "work").ok
+    assert board(three)["default"] == "kimi"

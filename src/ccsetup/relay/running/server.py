@@ -263,6 +263,7 @@ class _Server:
             for problem in loaded.runtime.problems:
                 self.log.add("warning", "key", problem=problem)
             self._reloaded("", restart=restart)
+            self._steer()
             self._lost()
             if announce:
                 self.store.announce()
@@ -279,10 +280,13 @@ class _Server:
         self.log.flush()
 
     def _steer(self) -> None:
-        """Have the reserved ids lead where their file says now, if it is another than before."""
+        """Have the reserved ids lead where their file says now, if it is another than before.
+
+        Not before a configuration that changed was read: a renamed profile and its targets change together.
+        """
         paths = self.settings.paths
         seen = _version(paths.relay_switchboard)
-        if seen == self.steered:
+        if seen == self.steered or (self.steered is not None and self._versions() != self.seen):
             return
         first, self.steered = self.steered is None, seen
         try:
