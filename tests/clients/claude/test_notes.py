@@ -132,4 +132,4 @@ def test_a_helper_of_somebody_else_goes_before_the_login(home: Path) -> None:
     said = "~/.claude/settings.json:2: apiKeyHelper goes before your login: what it prints is sent in its place."
     cc.put(home, {SETTINGS: json.dumps({"apiKeyHelper": "echo x"}, indent=2)})
     done = cc.main("config-switch", "official", "-T", "cc")
-    assert (done.rc, said in done.stderr) == (5, True), done
+    assert (done.rc, said in done.stderr) == (0, True), done

@@ -66,7 +66,8 @@ def hindrances(files: Files, etc: str = "/etc") -> list[Note]:
     if key is not None and not key.text.startswith("sk-ant-"):
         out.append(note(key, _("{name} goes before your login, and is no key of Anthropic's.")))
     if key is None and (helper := seen.setting(facts.HELPER[0])):
-        out.append(note(helper, _("{name} goes before your login: what it prints is sent in its place.")))
+        said = _("{name} goes before your login: what it prints is sent in its place.")
+        out.append(note(helper, said)._replace(level="warning"))  # it may print a key of one's own account
     return out
 
 
