@@ -231,27 +231,3 @@ def test_a_variable_that_the_client_reads_holds_a_key(
 def test_white_space_around_a_model_goes(home: Path) -> None:
     assert cc.main(*GLM, "-k", KEY, "-M", " glm-5 ").ok
     assert env(home)["ANTHROPIC_MODEL"] == "glm-5"
-
-
-@pytest.mark.parametrize(
-    "command",
-    [
-        "init -s -p glm",
-        "init -s -p nosuch -k abcdef0123456789",
-        "init -s -p custom -k abcdef0123456789",
-        "init -s",
-        "config-switch nobody",
-        "config-switch official",
-        "profile rename a b",
-        "key set x",
-        "undo",
-        "history join",
-        "doctor --fix",
-        "relay init",
-        "relay use x",
-    ],
-)
-def test_a_command_that_does_nothing_leaves_nothing(home: Path, command: str) -> None:
-    """Not even a lock, or a folder for it."""
-    cc.main(*command.split())
-    assert sorted(home.rglob("*")) == []

@@ -8,7 +8,6 @@ import os
 import subprocess
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -116,39 +115,3 @@ def test_claude_lock_taken_from_us(tmp_path: Path) -> None:
     os.mkdir(ours.path)
     ours.release()
     assert os.path.isdir(ours.path)
-
-
-def test_what_was_made_for_nothing_goes_again(tmp_path: Path) -> None:
-    """Nothing kept: the lock and the folders made for it are gone; what was there before, or is kept, stays."""
-    with StateLock(str(tmp_path / "a" / "b" / "state")):
-        assert (tmp_path / "a" / "b" / "state" / "lock").exists()
-    assert not (tmp_path / "a").exists()
-    (tmp_path / "a").mkdir()
-    with StateLock(str(tmp_path / "a" / "b" / "state")):
-        (tmp_path / "a" / "b" / "other").touch()
-    assert sorted(os.listdir(tmp_path / "a" / "b")) == ["other"]
-    with StateLock(str(tmp_path / "a" / "b" / "state")):
-        (tmp_path / "a" / "b" / "state" / "kept").touch()
-    with StateLock(str(tmp_path / "a" / "b" / "state")):
-        pass
-    assert sorted(os.listdir(tmp_path / "a" / "b" / "state")) == ["kept", "lock"]
-
-
-def test_a_lock_that_goes_while_others_wait(tmp_path: Path) -> None:
-    """One at a time holds it, though each takes the file away at its end, and none fails for that."""
-    state = str(tmp_path / "a" / "state")
-    inside: list[int] = []
-    most: list[int] = []
-
-    def work() -> None:
-        for _round in range(20):
-            with StateLock(state):
-                inside.append(1)
-                most.append(len(inside))
-                inside.pop()
-
-    with ThreadPoolExecutor(8) as pool:
-        for done in [pool.submit(work) for _thread in range(8)]:
-            done.result()
-    assert set(most) == {1}
-    assert len(most) == 160

@@ -65,7 +65,7 @@ def test_changed_since_the_snapshot(state: str, tmp_path: Path) -> None:
     with pytest.raises(ChangedMeanwhile):
         disk.commit(plan((tmp_path / "three", b"3", b"new")), here(state), now=1.0)
     assert (one.read_bytes(), two.read_bytes()) == (b"1", b"theirs")
-    assert sorted(os.listdir(tmp_path)) == ["home", "one", "two"]
+    assert sorted(os.listdir(tmp_path)) == ["home", "one", "state", "two"]
     assert disk.history(here(state)) == []
     assert disk.unfinished(here(state)) == []
 

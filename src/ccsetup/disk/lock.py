@@ -7,7 +7,7 @@ import os
 import time
 from typing import Callable, Optional
 
-from ccsetup.disk.replace import make_folders, missing_folders, refused, set_aside
+from ccsetup.disk.replace import make_folder, refused, set_aside
 from ccsetup.errors import WriteError
 from ccsetup.i18n import _
 from ccsetup.platform import system
@@ -29,9 +29,6 @@ _MARK = 0o500
 UNKNOWN = (0, 0)
 """In place of the device and inode of a lock folder."""
 
-_TRIES = 100
-"""How often the lock may be taken away before we have it."""
-
 
 class Busy(WriteError):
     """Another run holds the lock."""
@@ -42,63 +39,30 @@ class StateLock:
 
     def __init__(self, state_dir: str, wait: float = WAIT) -> None:
         self._state_dir = state_dir
-        self._path = os.path.join(state_dir, "lock")
-        self._made: list[str] = []
-        """Folders that were not there before: they go again where nothing was kept in them."""
         self._wait = wait
         self._fd = -1
         self.held = False
         """False inside the ``with``: this file system has no locks (NFS without lockd)."""
 
     def __enter__(self) -> StateLock:
-        for attempt in range(_TRIES):
-            try:
-                self._open()
-                self._take()
-                if not self.held or os.path.samestat(os.fstat(self._fd), os.stat(self._path)):
-                    return self
-                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), self._path)
-            except FileNotFoundError as error:  # who held it took it away, for there was nothing to keep
-                if attempt == _TRIES - 1:
-                    raise refused(self._path, error) from None
-            except BaseException:
-                self._close()
-                raise
-            self._close()
-        raise AssertionError("the last attempt returns or raises")
-
-    def _open(self) -> None:
-        missing = missing_folders(self._state_dir)
-        self._made = self._made or missing
-        path = self._state_dir
+        make_folder(self._state_dir)
+        path = os.path.join(self._state_dir, "lock")
         try:
-            make_folders(missing)
-            system.close_folder(path)
-            path = self._path
             if os.path.isdir(path):
                 set_aside(path)
             self._fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
             system.give_to_owner_of(self._state_dir, self._fd)
-        except FileNotFoundError:
-            raise
         except OSError as error:
             raise refused(path, error) from None
+        try:
+            self._take()
+        except BaseException:
+            os.close(self._fd)
+            raise
+        return self
 
     def __exit__(self, *_error: object) -> None:
-        try:
-            if self._made and self.held and os.listdir(self._state_dir) == ["lock"]:
-                os.unlink(self._path)
-                for folder in reversed(self._made):
-                    os.rmdir(folder)
-        except OSError:  # somebody else needs it, or the system removes no open file
-            pass
-        finally:
-            self._close()
-
-    def _close(self) -> None:
-        if self._fd >= 0:
-            os.close(self._fd)
-        self._fd, self.held = -1, False
+        os.close(self._fd)
 
     def _take(self) -> None:
         deadline = time.monotonic() + self._wait
@@ -111,7 +75,7 @@ class StateLock:
                 if error.errno in (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EINVAL):
                     return
                 if error.errno not in (errno.EAGAIN, errno.EACCES, errno.EDEADLK, errno.EINTR):
-                    raise refused(self._path, error) from None
+                    raise refused(os.path.join(self._state_dir, "lock"), error) from None
             at_work = self._holder()
             if at_work != holder:
                 holder, deadline = at_work, time.monotonic() + self._wait
